@@ -52,6 +52,8 @@ _HOOKS.update(
     diff="packetlab.packet.diff",
     dissect="packetlab.protocols.dissect",
     dump="packetlab.view.packets",
+    edited="packetlab.pattern.edits",
+    edits="packetlab.pattern.edits",
     first_header="packetlab.protocols.linktypes",
     headers="packetlab.export.strategies",
     in_full="packetlab.export.diagram",

@@ -19,3 +19,8 @@ class Anomalies:
         linktype: int | None = None,
     ) -> None:
         self.gaps, self.faults, self.missing, self.cut, self.linktype = gaps, faults, missing, cut, linktype
+
+    def with_fault(self, fault: Fault, linktype: int | None) -> Anomalies:
+        """Return these and one fault more; of a link type that is not declared, its number."""
+        known = self.linktype if linktype is None else linktype
+        return Anomalies(self.gaps, (*self.faults, fault), self.missing, self.cut, known)

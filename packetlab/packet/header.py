@@ -334,9 +334,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             return "captured"
         return "given" if self._state & bit else "auto"
 
-    def replace(self: H, **changes: object) -> H:
-        """Return a copy with some fields given anew. A field set to `auto` (the function) is derived again."""
-        return compiler.replaced(self, changes)
+    def replace(self: H, paths: Mapping[str, object] | None = None, /, **changes: object) -> H:
+        """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``. `auto` (the function) derives again."""
+        return compiler.replaced(self, changes if paths is None else {**hook("edits")(self, paths), **changes})
 
     # Values ------------------------------------------------------------------------------------------------
 

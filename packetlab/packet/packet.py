@@ -220,14 +220,7 @@ class Packet(Held):
 
     def with_fault(self, fault: Fault, linktype: int | None = None) -> Packet:
         """Return this packet with one more thing to be said of it; of a link type that is not declared, its number."""
-        anomalies = self._anomalies or Anomalies({})
-        said = Anomalies(
-            anomalies.gaps,
-            (*anomalies.faults, fault),
-            anomalies.missing,
-            anomalies.cut,
-            anomalies.linktype if linktype is None else linktype,
-        )
+        said = (self._anomalies or Anomalies({})).with_fault(fault, linktype)
         more = Packet(self._headers, self._payload, said)
         more._data, more._resolved = self._data, self._resolved
         return more
@@ -278,12 +271,18 @@ class Packet(Held):
 
     # Editing ------------------------------------------------------------------------------------------------
 
-    def replace(self, layer: type[Header] | tuple[type[Header], int] | None = None, **changes: object) -> Packet:
-        """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer).
+    def replace(
+        self, layer: type[Header] | tuple[type[Header], int] | Mapping[str, object] | None = None, **changes: object
+    ) -> Packet:
+        """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer), or values by path.
 
+        A path says what of a field: ``replace({"tcp.options[1].data": b"", "ip#2.ttl": 1})``; without a number the first of a list.
         Each captured field that follows from a rule and was right before the edit is derived again; one that was
         wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
         """
+        if isinstance(layer, Mapping) and not changes:
+            made: Packet = hook("edited")(self, layer)
+            return made
         headers = list(self._rederived())
         payload = self.payload
         if layer is None and set(changes) != {"payload"}:
@@ -298,6 +297,9 @@ class Packet(Held):
         if layer is not None:
             place = self._place(layer)
             headers[place] = replaced(headers[place], changes)
+        return self._edited(headers, payload)
+
+    def _edited(self, headers: list[Header], payload: bytes) -> Packet:
         made = Packet(tuple(headers), payload, self._kept())
         respelled: Packet = hook("respelled")(self, made) if any(h._declaration.coded for h in headers) else made
         return respelled

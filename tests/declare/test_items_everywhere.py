@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import (
+    IDP,
+    TCP,
     U8,
     U16,
     BuildError,
@@ -20,6 +22,7 @@ from packetlab import (
     Header,
     IPv4,
     IPv4Address,
+    Verdict,
     auto,
     between,
     bindings,
@@ -27,11 +30,14 @@ from packetlab import (
     contains,
     count_of,
     dissect,
+    field,
+    internet_checksum,
     ladder,
     many,
     one_of,
     same_as,
     size_of,
+    sized,
 )
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
@@ -244,3 +250,79 @@ def test_a_long_list_is_asked_in_no_more_than_all_pairs() -> None:
     # 12 that are wanted and 11 that all of them fit: 11! ways to fail, none of which is tried.
     packet = opts(*[1] * 11)
     assert not Opts(options=contains(*[Option(kind=1)] * 12)).matches(packet)
+
+
+# Replacing ----------------------------------------------------------------------------------------------------
+
+
+class Line(Header, under=Ether, when={"type": 0x7A63}):
+    size: U8 = auto(size_of("options"))
+    sender: Option = Option(kind=9)
+    options: tuple[Option, ...] = sized(field("size"), (Option(kind=1), Option(kind=2, data=b"ab"), Option(kind=2)))
+    check: U16 = auto(internet_checksum("self"))
+
+
+def test_one_item_is_replaced_and_what_follows_is_derived() -> None:
+    for packet in (Ether() / Line(), dissect(bytes(Ether() / Line()))):
+        other = packet.replace({"line.options[1].data": b"longer", "line.sender.kind": 7, "ether.dst": "02:00:00:00:00:01"})
+        line = other[Line]
+        assert (line.options[1].size, line.size, line.sender.kind, str(other[Ether].dst)) == (6, 12, 7, "02:00:00:00:00:01")
+        again = dissect(bytes(other))
+        assert not again.faults and set(again.verdicts().values()) == {Verdict.GOOD} and again[Line] == line
+        assert packet.replace({"line.options.kind": 5})[Line].options[0].kind == 5
+        assert [one.kind for one in packet.replace({"line.options[all].kind": 5})[Line].options] == [5, 5, 5]
+        assert packet.replace({"line.options[-1]": Option(kind=8)})[Line].options[2] == Option(kind=8)
+        both = packet.replace({"line.options[0].kind": 4, "line.options[2].kind": 6})
+        assert [one.kind for one in both[Line].options] == [4, 2, 6]
+        assert packet.replace({"line.options[0].kind": 1}) == packet
+
+
+def test_what_was_captured_wrong_stays() -> None:
+    packet = dissect(bytes(Ether() / Line(options=[Option(kind=3, data=b"b")], check=1)))
+    other = packet.replace({"line.options[0].data": b"bcd"})
+    assert (other[Line].check, other[Line].size, other[Line].options[0].size) == (1, 5, 3)
+    assert other.verdict(Line, "check") is Verdict.BAD
+
+
+def test_flags_parts_values_and_payloads_are_replaced_by_path() -> None:
+    packet = Ether() / IPv4() / TCP(flags="ACK") / b"old"
+    other = packet.replace({"tcp.flags.syn": 1, "tcp.payload": b"new"})
+    assert (other[TCP].flags, other.payload) == (TCP.flags.kind.raw("SYN|ACK", ""), b"new")
+    assert other.replace({"tcp.flags.ack": 0})[TCP].flags == 2
+    assert (Ether() / IDP()).replace({"idp.dst.socket": 5})[IDP].dst.socket == 5
+    lists = ports(80, 443)
+    assert lists.replace({"ports.ports[1]": 8443})[Ports].ports == (80, 8443)
+    assert lists.replace({"ports.ports[all]": 1, "ports.sources[0]": "9.9.9.9"})[Ports].ports == (1, 1)
+    assert lists.replace({"ports.ports": [1, 2, 3]})[Ports].ports == (1, 2, 3)
+    twice = Ether() / IPv4(ttl=1) / IPv4(ttl=2)
+    assert [one.ttl for one in twice.replace({"ip#2.ttl": 9}).layers[1:]] == [1, 9]
+    assert Line().replace({"options[0].kind": 5}).options[0].kind == 5
+    assert Line().replace({"sender.data": b"x"}, size=3) == Line(sender=Option(kind=9, data=b"x"), size=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"line.options[3].kind": 1}, r"replace 'line.options\[3\].kind': expected a value \[3\] in Line.options, got 3 of them"),
+        ({"line.options.nosuch": 1}, "a field of Option, got 'nosuch'"),
+        ({"line.options.count": 1}, "one of it or all, got how many there are"),
+        ({"line.options[0].kind": 300}, "Option.kind: expected 0..255, got 300"),
+        ({"line.options[0]": 5}, r"Line.options: expected headers \(Option\), got 5"),
+        ({"line": 5}, "a field, or the payload of the last header, got line"),
+        ({"ether.payload": b""}, "a field, or the payload of the last header"),
+    ],
+)
+def test_what_cannot_be_replaced_is_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BuildError, match=complaint):
+        (Ether() / Line()).replace(values)
+    with pytest.raises(KeyError, match="no UDP in Ether / Line"):
+        (Ether() / Line()).replace({"udp.sport": 1})
+
+
+@given(place=st.integers(0, 2), data=st.binary(max_size=9), kind=st.integers(0, 255))
+def test_replacing_an_item_is_building_with_it(place: int, data: bytes, kind: int) -> None:
+    options = list(Line().options)
+    options[place] = Option(kind=kind, data=data)
+    built = Ether() / Line(options=options)
+    captured = dissect(bytes(Ether() / Line()))
+    assert bytes(captured.replace({f"line.options[{place}].data": data, f"line.options[{place}].kind": kind})) == bytes(built)

@@ -220,6 +220,7 @@ def tolerant(packet: Packet) -> str:
         sport=same_as("a"), seq=masked(0xFF, 1), ack=any_value, options=contains(TCPOption(kind=2), TCPOption)
     )
     fits: bool = prototype.matches(packet, known)
+    packet = packet.replace({"tcp.options[0].kind": 5}).replace(IPv4, ttl=3)
     return "" if fits else TCP(flags=one_of("SYN")).why_not(packet)
 
 

@@ -1,0 +1,113 @@
+"""Edits by path: a value inside a list, a header in a field, a flag, given anew; what holds it is made anew around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from packetlab.codec.compiler import replaced
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import ByteString, Raw
+from packetlab.declare.values.views import given, raw as in_raw_form
+from packetlab.errors import BuildError
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath
+
+
+def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
+    """Return a packet with values given anew by path; see `Packet.replace`."""
+    headers, payload = list(packet._rederived()), packet.payload
+    for text, value in values.items():
+        where = f"replace {text!r}"
+        path = FieldPath.parse(text, where, [type(header) for header in headers])
+        found = path.found(packet)[:1]
+        if not found:
+            raise KeyError(f"no {path.header.__name__}{f'#{path.occurrence}' * bool(path.occurrence)} in {packet.summary()}")
+        place = found[0]
+        if path.part == PAYLOAD and not path.fields and place == len(headers) - 1:
+            payload = ByteString().raw(value, where)
+        elif not path.fields:
+            raise BuildError(where, "a field, or the payload of the last header", text)
+        else:
+            anew = _anew(headers[place], path, value, where, True)
+            headers[place] = replaced(headers[place], {path.fields[0].name: anew})
+    return packet._edited(headers, payload)
+
+
+def edits(header: Header, values: Mapping[str, object]) -> dict[str, object]:
+    """Return what the fields of a header are with values given anew by path; see `Header.replace`."""
+    changes: dict[str, object] = {}
+    for text, value in values.items():
+        where = f"replace {text!r}"
+        path = FieldPath.of(type(header), text.split("."), where)
+        if not path.fields:
+            raise BuildError(where, "a field", text)
+        name = path.fields[0].name
+        changes[name] = _anew(header, path, value, where, False)
+        header = replaced(header, {name: changes[name]})
+    return changes
+
+
+def _anew(header: Header, path: FieldPath, value: object, where: str, derived: bool) -> object:
+    """Return what the first field of a path is in a header where the value at its end is another one.
+
+    With `derived`, what is captured of the items on the way and follows from a rule is derived again.
+    """
+    f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:])
+    if not rest.fields and not path.pick and (not path.part or (f.kind.wire != "items" and f.kind.element is None)):
+        return _with_part(f, path, getattr(header, f.slot), value, where)
+    if path.part == COUNT and not rest.fields:
+        raise BuildError(where, f"a value of {f.owner.name}.{f.name}, one of it or all", "how many there are")
+    shown = getattr(header, f.name)
+    values = [shown] if f.kind.one else [*(shown or ())]
+    places = _places([not isinstance(one, bytes) or f.kind.wire != "items" for one in values], path.picks[0])
+    if not places or shown is None:
+        which = "one" if not path.picks[0] else f"a value [{path.picks[0]}]"
+        raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{len(values) if shown is not None else 0} of them")
+    for place in places:
+        if rest.fields:
+            item = _free(values[place]) if derived else values[place]
+            values[place] = replaced(item, {rest.fields[0].name: _anew(item, rest, value, where, derived)})
+        elif f.kind.element is not None and path.part:
+            raw = f.kind.element.raw(values[place], where)
+            values[place] = f.kind.element.value(_part(f, path, raw, value, where))
+        else:
+            values[place] = value
+    return values[0] if f.kind.one else tuple(values)
+
+
+def _places(whole: list[bool], pick: str) -> list[int]:
+    """Return the places of the values that a pick means; what is no whole item has none. Without a pick it is the first."""
+    there = [place for place, one in enumerate(whole) if one]
+    if pick == "all":
+        return there
+    number = int(pick or 0) if pick != "any" else 0
+    return there[number:][:1] if number >= -len(there) else []
+
+
+def _free(item: Header) -> Header:
+    """Return an item with what is captured and consistent made derived again, as an edited packet has its headers."""
+    return Packet((item,))._rederived()[0]
+
+
+def _with_part(f: Field, path: FieldPath, raw: Raw, value: Any, where: str) -> object:
+    """Return a value of a field for `replaced`: another one, or with another part."""
+    if not path.part:
+        return value
+    if path.part == RAW and f.kind.as_raw is not None:
+        return value if f.kind.orders_raw else in_raw_form(value)
+    if raw is None:
+        raise BuildError(where, f"{f.owner.name}.{f.name} with a part to replace", "none")
+    return given(f.kind, _part(f, path, raw, value, where))
+
+
+def _part(f: Field, path: FieldPath, raw: Raw, value: Any, where: str) -> Raw:
+    """Return a raw value with another part: a flag, or the bytes of a part of an address."""
+    if path.flag:
+        if value not in (0, 1):
+            raise BuildError(where, "0 or 1", repr(value))
+        return raw & ~path.flag | (path.flag if value else 0)
+    part = path.kind.raw(value, where)
+    start, stop = path.skip, path.skip + path.kind.fixed_bits // 8
+    piece = part.to_bytes(stop - start, "big") if isinstance(part, int) else part
+    return raw[:start] + piece + raw[stop:]

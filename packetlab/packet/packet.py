@@ -280,8 +280,8 @@ class Packet(Held):
         Each captured field that follows from a rule and was right before the edit is derived again; one that was
         wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
         """
-        if isinstance(layer, Mapping) and not changes:
-            made: Packet = hook("edited")(self, layer)
+        if isinstance(layer, Mapping):
+            made: Packet = hook("edited")(self, {**layer, **changes})
             return made
         headers = list(self._rederived())
         payload = self.payload

@@ -19,6 +19,9 @@ def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
     headers, payload = list(packet._rederived()), packet.payload
     for text, value in values.items():
         where = f"replace {text!r}"
+        if text == PAYLOAD:
+            payload = ByteString().raw(value, where)
+            continue
         path = FieldPath.parse(text, where, [type(header) for header in headers])
         found = path.found(packet)[:1]
         if not found:

@@ -288,6 +288,7 @@ def test_flags_parts_values_and_payloads_are_replaced_by_path() -> None:
     packet = Ether() / IPv4() / TCP(flags="ACK") / b"old"
     other = packet.replace({"tcp.flags.syn": 1, "tcp.payload": b"new"})
     assert (other[TCP].flags, other.payload) == (TCP.flags.kind.raw("SYN|ACK", ""), b"new")
+    assert packet.replace({"ip.ttl": 2}, payload=b"x") == packet.replace(IPv4, ttl=2).replace(payload=b"x")
     assert other.replace({"tcp.flags.ack": 0})[TCP].flags == 2
     assert (Ether() / IDP()).replace({"idp.dst.socket": 5})[IDP].dst.socket == 5
     lists = ports(80, 443)

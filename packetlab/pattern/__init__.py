@@ -3,6 +3,7 @@
     match                why a packet does not match a prototype
     paths, conditions    the one resolver of names such as "ip#2.src", and conditions on what they name
     filter               filter expressions in words
+    edits                values given anew by path
     replies              which packet answers which
     align                expectations in order, against what arrived
 

@@ -36,15 +36,16 @@ class Dissection:
         missing: bytes that were on the wire after the last one here (the capture was cut).
         partial: whether the bytes at hand are rightly fewer than the lengths say (a fragment, a quoted packet).
         cut: whether a header or payload was found shorter for one of these reasons.
+        wanted: with `partial` or `missing`, the offset up to which there would have to be bytes at the least.
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 
-    __slots__ = ("cut", "faults", "missing", "partial", "unsized")
+    __slots__ = ("cut", "faults", "missing", "partial", "unsized", "wanted")
     faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
         self.missing, self.partial = missing, partial
-        self.cut = False
+        self.cut, self.wanted = False, 0
         self.faults = []
         self.unsized = -1
 

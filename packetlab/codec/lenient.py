@@ -93,14 +93,15 @@ class _LenientParser:
 
     def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
-        if self.ctx.partial:
-            self.ctx.cut = True
-        elif self.end == len(self.data) and self.ctx.missing:
-            self.ctx.cut = True
+        if self.is_part(self.end):
+            self.ctx.cut, self.ctx.wanted = True, max(self.ctx.wanted, offset + expected)
             wanted = f"{_text(expected)} {what}"
-            self.ctx.faults.append(Fault(self.cls.name, field, offset, wanted, str(got), cut=True))
+            self.ctx.faults += [Fault(self.cls.name, field, offset, wanted, str(got), True)][self.ctx.partial :]
         else:
             self.fault(field, offset, f"{_text(expected)} {what}", got)
+
+    def is_part(self, end: int) -> bool:  # that the bytes up to there are rightly fewer than the lengths say
+        return self.ctx.partial or (end == len(self.data) and self.ctx.missing > 0)
 
     # Reading -----------------------------------------------------------------------------------------------
 
@@ -229,13 +230,12 @@ class _LenientParser:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
-        if f.kind.one and not items:
-            self.ctx.faults += faults
-            raise _Stop
-        if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
-            self.ctx.cut = True
+        if faults and self.is_part(limit):
+            self.ctx.cut, self.ctx.wanted = True, max(self.ctx.wanted, limit + 1)
             faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
         self.ctx.faults += faults
+        if f.kind.one and not items:
+            raise _Stop
         self.bit = end * 8
         return items
 
@@ -253,7 +253,7 @@ class _LenientParser:
         """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""
         found = f.kind.read(self.data, pos, limit)
         if found is None or (told and found[1] != limit):
-            if not told and (self.ctx.partial or (self.end == len(self.data) and self.ctx.missing)):
+            if not told and self.is_part(self.end):
                 self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
             else:
                 expected = f.kind.in_words() if f.kind.words else f"a whole {type(f.kind).__name__}"

@@ -15,7 +15,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream")
 """What a class body says of the header as a whole."""
 
 
@@ -42,6 +42,7 @@ class Declaration:
     partial: Expr | None = None
     quotes: Expr | None = None
     pseudo: tuple[str, str] | None = None
+    stream: bool | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
@@ -102,6 +103,9 @@ class Declaration:
         """How the header is read and written; worked out when first needed."""
         if self._plan is None:
             self._plan = Plan(self.fields, self.before, self.after, self.payload_size)
+            if self.stream and self._plan.total is self._plan.payload is None:
+                # A message that ends with its header: what stands after it is the next one.
+                self._plan = Plan(self.fields, self.before, self.after, Const(0))
         return self._plan
 
     @property
@@ -133,6 +137,31 @@ def declaration_of(header: object, where: str) -> Declaration:
         return found
     hint = f"{header}, without quotes" if isinstance(header, str) else ""
     raise DeclareError(where, "a header class", repr(header), hint)
+
+
+def check_stream(header: Declaration) -> None:
+    """Refuse messages of a stream that do not tell where they end."""
+    if header.stream not in (None, True, False):
+        raise DeclareError(f"{header.name}, stream", "True or False", repr(header.stream))
+    plan, where = header.plan, f"{header.name}, stream"
+    if not header.stream or plan.total is not None:
+        return
+    way = 'a length that is auto(size_of("self") + size_of("payload")), or of "self" or "payload" alone, would tell it'
+    for f in header.endless:
+        hint = f"{way}; {f.name} may have an end too: sized(...), many(count=...), ended(...)"
+        raise DeclareError(where, "a message that tells where it ends", f"{f.name}, which goes on to the end", hint)
+    told = (
+        plan.own is not None
+        or header.payload_size is not None
+        or (plan.payload is not None and plan.payload.field is not None)
+    )
+    if header.has_trailer and (
+        plan.payload is None or not (plan.payload.field is not None or header.payload_size is not None)
+    ):
+        raise DeclareError(where, "a message that tells where its payload ends", "one that does not", way)
+    if not told and all(f.kind.bits is not None for f in header.fields):
+        hint = f"{way}; payload_size=0 says that these fields are all of it"
+        raise DeclareError(where, "a message that tells where it ends", "fields of fixed sizes alone", hint)
 
 
 # What follows from what ----------------------------------------------------------------------------------------
@@ -191,7 +220,9 @@ class _Measured:
         """Names of the fields that a field's size follows from, itself among them."""
         # A number may count its own bytes: those that follow from its value are tried until it settles (see `Deriving`).
         coded = f.kind.wire == "coded" and f.kind.is_number
-        return ({f.name} if f.kind.bits is None and not coded else set()) | (needs(f.outer) if f.outer is not None else set())
+        return ({f.name} if f.kind.bits is None and not coded else set()) | (
+            needs(f.outer) if f.outer is not None else set()
+        )
 
 
 def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:

@@ -178,6 +178,7 @@ class Plan:
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         bounds: the steps that bound the header or its payload.
         least: bytes of the fixed fields that are always there. trailing: bytes of the fixed fields of the trailer.
+        bare: whether there is never a payload.
         sums: the checksums in the order in which they are filled in. lengths: the fields whose rules ask for the payload's size.
     """
 
@@ -201,6 +202,7 @@ class Plan:
         self._look_behind(before)
         if payload_size is not None:
             self.payload = SolvedSize(payload_size, None)
+        self.bare = isinstance(payload_size, Const) and payload_size.number == 0
         self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
         self.trailing = sum(f.kind.fixed_bits for f in after) // 8
         self.head: list[Step] = []

@@ -357,8 +357,8 @@ def _check_solved(header: Declaration) -> None:
 
 def check_above(under: Declaration, where: str) -> None:
     """Refuse anything above a header that leaves no room for it."""
-    if isinstance(under.payload_size, Const) and under.payload_size.number == 0:
-        raise DeclareError(where, "a header that something follows", "payload_size=0")
+    if under.plan.bare:
+        raise DeclareError(where, "a header that something follows", "payload_size=0, or messages without payload")
     for f in under.endless:
         if f.condition is None:
             hint = f"where {f.name} has a size (or a count of items), there is room above it"

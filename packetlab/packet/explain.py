@@ -21,6 +21,7 @@ from packetlab.declare.kinds import Raw
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
+from packetlab.hooks import hook
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, expected, value_text
@@ -421,6 +422,8 @@ def show(packet: Packet) -> Text:
             lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
+    if packet._trailing_bytes:
+        lines += hook("further_lines")(packet)
     if packet.trailer:
         lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     if packet.truncated:

@@ -20,7 +20,7 @@ from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
-from packetlab.declare.declaration import OPTIONS, Declaration
+from packetlab.declare.declaration import OPTIONS, Declaration, check_stream
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -254,6 +254,7 @@ class HeaderType(type):
         quotes: object = None,
         pseudo: tuple[str, str] | None = None,
         answers: object = None,
+        stream: bool | None = None,
         **wrong: object,
     ) -> None:
         for word in wrong:
@@ -274,7 +275,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:
@@ -286,6 +287,7 @@ class HeaderType(type):
             return
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
+        check_stream(declaration)
         compiler.reset(declaration)
         if under is None and when is not None:
             raise DeclareError(name, "under= with when=", "when= alone")

@@ -63,6 +63,31 @@ class Held(Shown):
         """Layer number -> the bytes after that layer, inside the one below."""
         return self._anomalies.gaps if self._anomalies is not None else {}
 
+    @property
+    def truncated(self) -> bool:
+        """Whether there was more on the wire than is here: cut by the capture, a fragment, a quoted packet, a message that goes on."""
+        return self._anomalies is not None and (self._anomalies.cut or self._anomalies.missing > 0)
+
+    @property
+    def linktype(self) -> int | None:
+        """The link type of a captured frame whose first header is not declared; None for all other packets."""
+        return self._anomalies.linktype if self._anomalies is not None else None
+
+    @property
+    def trailer(self) -> bytes:
+        """The bytes that belong to no layer: what fills a short frame, from the innermost gap out.
+
+        What stands after a message of a stream (``stream=True``) belongs to further ones: see `Packet.messages`.
+        """
+        gaps = self._trailing_bytes
+        return b"".join(gaps[i] for i in sorted(gaps, reverse=True) if not self._classes[i]._declaration.stream)
+
+    @property
+    def _stream_rest(self) -> bytes:
+        """The bytes after the first message of a stream."""
+        gaps = self._trailing_bytes
+        return b"".join(gaps[i] for i in sorted(gaps, reverse=True) if self._classes[i]._declaration.stream)
+
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # What is compiled does not travel.
         _, kept = self._headers, super().__getstate__()[1]  # type: ignore[index]

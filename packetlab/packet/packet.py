@@ -49,6 +49,8 @@ class Header(HeaderBase):
         quotes: a condition that the payload is the beginning of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover; a property
             `final_destination` (bytes, none for the field's own) goes before the destination.
+        stream: True where it begins a message of a stream of bytes: several may stand in one packet (`Packet.messages`), one may go on
+            in others (`Capture.messages`), and a packet may begin inside one, which is payload then. It tells where it ends.
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.
@@ -114,17 +116,6 @@ class Packet(Held):
         return self._resolved
 
     @property
-    def trailer(self) -> bytes:
-        """The bytes that belong to no layer: what fills a short frame, from the innermost gap out."""
-        gaps = self._trailing_bytes
-        return b"".join(gaps[i] for i in sorted(gaps, reverse=True))
-
-    @property
-    def truncated(self) -> bool:
-        """Whether there was more on the wire than is here: cut by the capture, a fragment, a quoted packet."""
-        return self._anomalies is not None and (self._anomalies.cut or self._anomalies.missing > 0)
-
-    @property
     def faults(self) -> tuple[Fault, ...]:
         """What does not fit the declarations, in the order found. Empty for a packet that was built."""
         found = list(self._anomalies.faults) if self._anomalies is not None else []
@@ -132,17 +123,12 @@ class Packet(Held):
             all_item_faults(self._headers, found)
         return tuple(dict.fromkeys(found))
 
-    @property
-    def linktype(self) -> int | None:
-        """The link type of a captured frame whose first header is not declared; None for all other packets."""
-        return self._anomalies.linktype if self._anomalies is not None else None
-
     @overload
     def __getitem__(self, wanted: type[H]) -> H: ...
     @overload
     def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
     def __getitem__(self, wanted: Any) -> Any:
-        """Return the first header of a class, or with ``packet[IPv4, 1]`` the second. KeyError if there is none."""
+        """Return the first header of a class, or with ``packet[IPv4, 1]`` the second, of further `messages` too. KeyError if none."""
         path = self._path
         if path is not None:
             try:
@@ -159,7 +145,19 @@ class Packet(Held):
                 if not number:
                     return header
                 number -= 1
+        for message in hook("further_messages")(self) if self._trailing_bytes and cls is not wanted else ():
+            theirs = [header for header in message.layers if isinstance(header, cls)]
+            if number < len(theirs):
+                return theirs[number]
+            number -= len(theirs)
         raise KeyError(f"no {cls.__name__} in {self.summary()}")
+
+    def messages(self, wanted: type[Header]) -> tuple[Packet, ...]:
+        """Return the whole messages in this packet that begin with a header of a class with ``stream=True``, each by itself.
+
+        The first is what the layers show. For one that goes on in the next packet see `Capture.messages`.
+        """
+        return hook("messages_of")(self, wanted)  # type: ignore[no-any-return]
 
     def get(self, wanted: type[H]) -> H | None:
         """Return the first header of a class, or None."""
@@ -351,7 +349,10 @@ class Packet(Held):
         if layer in classes:
             return classes.index(layer)
         target = self[layer]
-        return [header is target for header in self.layers].index(True)
+        places = [i for i, header in enumerate(self.layers) if header is target]
+        if not places:
+            raise BuildError(type(target).__name__, "a layer", "one of a further message", "see packet.messages(...)")
+        return places[0]
 
     def diff(self, other: object) -> Difference:
         """Return the fields in which two packets differ; it is false where there are none, and prints one a line.
@@ -398,9 +399,10 @@ class Packet(Held):
         return hook("dump")(self)  # type: ignore[no-any-return]
 
     def summary(self) -> str:
-        """Return the names of the layers and the size of the payload, in one line."""
+        """Return the names of the layers and the size of the payload, in one line, and further messages after a "+"."""
         size = [f"{len(self.payload)} bytes"] if self.payload else []
-        return " / ".join([*(cls.__name__ for cls in self._classes), *size])
+        line = " / ".join([*(cls.__name__ for cls in self._classes), *size])
+        return line + hook("further_summary")(self) if self._trailing_bytes else line
 
     # Other libraries ----------------------------------------------------------------------------------------
 

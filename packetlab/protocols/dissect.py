@@ -18,11 +18,12 @@ from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  bytes may hold any of them
 from packetlab.protocols.link import PPP, Ether, ShortPPP
+from packetlab.protocols.messages import begin
 
 _new = Packet.__new__
 
 
-def dissect(
+def dissect(  # noqa: C901
     data: Any,
     first: type[Header] | None = Ether,
     wire_length: int | None = None,
@@ -58,7 +59,13 @@ def dissect(
     gaps: dict[int, bytes] = {}
     start = idle = 0
     while first is not None:
-        header, after, stop, following = first._decode(data, start, end, ctx)
+        if headers and first._declaration.stream:
+            begun = begin(first, data, start, end, ctx)
+            if begun is None:
+                break  # the middle of a message
+            header, after, stop, following = begun
+        else:
+            header, after, stop, following = first._decode(data, start, end, ctx)
         if after == start and following is not None:
             # Headers of no bytes that lead to each other would go on for ever.
             idle += 1

@@ -32,6 +32,8 @@ def describe(cls: object) -> dict[str, object]:
         rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
+    if header.stream:
+        found["stream"] = 1
     if header.pseudo is not None:
         for part in header.pseudo:
             if part and part not in header.by_name:

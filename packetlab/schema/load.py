@@ -187,7 +187,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream under answers"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const by"
 
 
@@ -257,6 +257,8 @@ class _Maker:
             for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
             if word in data
         }
+        if "stream" in data:
+            options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
         if "pseudo" in data:
             parts = expect_list(data["pseudo"], f"{called}, pseudo", 2, 2)
             for part in parts[parts[0] == "" :]:

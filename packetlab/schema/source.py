@@ -31,6 +31,8 @@ def class_body(description: dict[str, object]) -> str:
     for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         if word in description:
             options.append(f"{word}={spelled(description[word], called)}")
+    if description.get("stream"):
+        options.append("stream=True")
     if "pseudo" in description:
         parts = expect_list(description["pseudo"], called, 2, 2)
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")

@@ -65,7 +65,8 @@ def packet_html(packet: Packet) -> str:
         body = _fields(packet, i, spans, checks, numbers, caption)
         title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(_ends(packet, i))} {marks}"
         parts.append(details(title, body, shown=wrong or i == len(packet.layers) - 1))
-    for words, (start, end) in (("payload", where.payload), *(("trailer", t) for t in where.trailers.values())):
+    rests = [(rest_name(packet, i), place) for i, place in where.trailers.items()]
+    for words, (start, end) in (("payload", where.payload), *rests):
         if end > start:
             parts.append(f"<div>{words}: {end - start} bytes at {start}</div>")
     if packet.truncated:
@@ -165,8 +166,13 @@ def bit_text(data: bytes, span: Span) -> str:
 # Bytes --------------------------------------------------------------------------------------------------------
 
 
+def rest_name(packet: Packet, i: int) -> str:
+    """Return what the bytes after layer `i`, inside the one below, are called."""
+    return "further messages" if packet.layers[i]._declaration.stream else "trailer"
+
+
 def owners(packet: Packet, where: FieldOffsets) -> list[tuple[int, tuple[int, ...]]]:
-    """Return for each byte its layer (-1 payload, -2 trailer) and the numbers of the spans that touch it."""
+    """Return for each byte its layer (-1 payload, -2 what stands after a layer) and the numbers of the spans that touch it."""
     size = len(packet)
     layers, touching = [-1] * size, [()] * size
     for start, end in where.trailers.values():
@@ -200,7 +206,8 @@ def hex_lines(packet: Packet, where: FieldOffsets) -> list[str]:
 
 def _run(packet: Packet, where: FieldOffsets, layer: int, touching: tuple[int, ...], text: str) -> str:
     if layer < 0:
-        return f'<span title="{"payload" if layer == -1 else "trailer"}">{text}</span>'
+        rests = dict.fromkeys(rest_name(packet, i) for i in where.trailers)
+        return f'<span title="{"payload" if layer == -1 else ", ".join(rests)}">{text}</span>'
     header = packet.layers[layer]
     fields = (where.spans[number].field for number in touching)
     names = ", ".join(f"{type(header).__name__}.{f.name} = {' '.join(lines_of(header, f))}" for f in fields)

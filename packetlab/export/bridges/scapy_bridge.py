@@ -121,6 +121,6 @@ def on_scapy(below: Foreign, packet: Packet) -> Foreign:
     for header in packet._headers:
         if header._fields:
             below = below / scapy_layer(header)
-    if packet.payload:
-        below = below / packet.payload
+    if carried := packet.payload + packet._stream_rest:
+        below = below / carried
     return below / Padding(packet.trailer) if packet.trailer else below

@@ -422,10 +422,7 @@ def show(packet: Packet) -> Text:
             lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
-    if packet._trailing_bytes:
-        lines += hook("further_lines")(packet)
-    if packet.trailer:
-        lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
+    lines += hook("rest_lines")(packet)
     if packet.truncated:
         lines.append("the capture holds less than there was on the wire")
     lines += [f"fault: {fault}" for fault in packet.faults]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import ItemValues
+from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ def further_summary(packet: Packet) -> str:
     return "".join(f" + {word}" for word in words)
 
 
-def further_lines(packet: Packet) -> list[str]:
-    """Return further messages as `Packet.show` has them, a headline before each."""
+def rest_lines(packet: Packet) -> list[str]:
+    """Return further messages as `Packet.show` has them, a headline before each, and what fills the frame."""
     lines: list[str] = []
     for cls, data in _rests(packet):
         found = [*whole_messages(cls, data)]
@@ -136,4 +137,6 @@ def further_lines(packet: Packet) -> list[str]:
         end = found[-1][1] if found else 0
         if end < len(data):
             lines.append(f"{len(data) - end} bytes of a message that does not end here")
+    if packet.trailer:
+        lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     return lines

@@ -55,7 +55,7 @@ _HOOKS.update(
     edited="packetlab.pattern.edits",
     edits="packetlab.pattern.edits",
     first_header="packetlab.protocols.linktypes",
-    further_messages="packetlab.protocols.messages",
+    further_headers="packetlab.protocols.messages",
     further_summary="packetlab.protocols.messages",
     headers="packetlab.export.strategies",
     in_full="packetlab.export.diagram",

@@ -145,11 +145,8 @@ class Packet(Held):
                 if not number:
                     return header
                 number -= 1
-        for message in hook("further_messages")(self) if self._trailing_bytes and cls is not wanted else ():
-            theirs = [header for header in message.layers if isinstance(header, cls)]
-            if number < len(theirs):
-                return theirs[number]
-            number -= len(theirs)
+        if self._trailing_bytes and cls is not wanted and (found := hook("further_headers")(self, cls)[number:]):
+            return found[0]
         raise KeyError(f"no {cls.__name__} in {self.summary()}")
 
     def messages(self, wanted: type[Header]) -> tuple[Packet, ...]:

@@ -96,9 +96,10 @@ def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     return ()
 
 
-def further_messages(packet: Packet) -> list[Packet]:
-    """Return the whole messages after the first one, each as a packet."""
-    return [message for cls, data in _rests(packet) for message in _packets(cls, data)]
+def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
+    """Return the headers of a class in the whole messages after the first one."""
+    messages = (message for cls, data in _rests(packet) for message in _packets(cls, data))
+    return [header for message in messages for header in message.layers if isinstance(header, wanted)]
 
 
 def _packets(cls: type[AnyHeader], data: bytes) -> Iterator[Packet]:

@@ -12,11 +12,12 @@ from packetlab.codec.bodies import width
 from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
-from packetlab.codec.faults import Fault
-from packetlab.codec.lenient import Values, read_items
+from packetlab.codec.faults import Fault, Values
+from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
+from packetlab.codec.refinement.views import checked_view, put, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
@@ -131,7 +132,9 @@ def compile_init(cls: Declaration) -> None:
         lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
     lines += ["    _self._state = _s"]
-    header.__init__ = function(lines, names, f"{cls.name}.__init__")
+    made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
+    if cls.view is not None:
+        header.__init__ = with_view(header, made)
 
 
 def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:
@@ -165,6 +168,11 @@ def compile_copy(cls: Declaration) -> Compiled:
 def replaced(header: H, changes: dict[str, object]) -> H:
     """Return a copy of `header` with `changes` given."""
     cls = type(header)
+    inside = None
+    if cls._declaration.view is not None:
+        changes = {**changes}
+        own = split(cls, changes)
+        inside = replaced(viewed(header), own) if own else None
     state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
@@ -201,6 +209,10 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     if state & prototype and not patterns:
         patterns = any(_has_pattern(getattr(made, f.slot)) for f in cls._fields)
     made._state = state | prototype if patterns else state & ~prototype
+    if inside is not None:
+        put(made, inside)
+    elif cls._declaration.view is not None and cls._declaration.view[0] in changes:
+        checked_view(made)
     return made
 
 

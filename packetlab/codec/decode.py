@@ -12,12 +12,13 @@ from copy import copy
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
-from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import ItemValues, Values, read_items, walk
+from packetlab.codec.faults import Dissection, Values
+from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
-from packetlab.codec.source import Compiled, ReadSoFar, function
+from packetlab.codec.refinement.reading import Refining
+from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Expr, If, Ref
+from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.fields import Filled
 from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
 
@@ -30,7 +31,7 @@ SURE = 1 << 62
 """As many bytes as no header needs."""
 
 
-class Decoding(ReadSoFar):
+class Decoding(Refining):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -67,6 +68,7 @@ class Decoding(ReadSoFar):
         self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
         self.holds: dict[str, bool] = {}
         self.caught = False  # whether reading beyond the end is caught
+        self.became: list[str] = []
         self.stop = self.total = ""  # the variables that hold where this header and its payload end, once known
 
     def compile(self) -> Compiled:
@@ -91,6 +93,7 @@ class Decoding(ReadSoFar):
             least, self.sure = self.sure, SURE if self.caught and self.reaches(after) else self.sure
             self.step(step)
             self.sure = least
+            self.chosen()
         self.finish_header()
         self.payload = end = self.payload_end()
         self.trailer(end)
@@ -102,7 +105,7 @@ class Decoding(ReadSoFar):
     def made(self) -> None:
         """Make the header of what was read."""
         tag = self.tag
-        self.lines.append(f"h{tag} = new{tag}(*of{tag})")
+        self.new_header()
         for f in self.cls.fields:
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
@@ -277,62 +280,6 @@ class Decoding(ReadSoFar):
         size = f"z_{f.name}{self.tag}"
         self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
 
-    def bound(self, step: Bound) -> None:
-        """Work out where the header or its payload ends; it may not lie before what was read."""
-        which = {"self": "stop", "total": "total"}[step.part]
-        var, size, after = which + self.tag, step.size.code(self), self.plan.head[self.plan.head.index(step) + 1 :]
-        fields = [self.cls.by_name[name] for name in step.names]
-        absent = {str(f.condition): self.v(f.name) for f in fields if f.condition is not None}
-        rules = {rule: value for rule, value in absent.items() if not self.holds.get(rule)}
-        alike = len(rules) == 1 and all(isinstance(more, When) and str(more.condition) in rules for more in after)
-        if step.part == "self" and alike and [*rules][0] in self.holds:
-            return
-        if step.part == "self" and alike:  # without the field that tells its size the header ends here
-            size = f"({size} if {next(iter(rules.values()))} is not None else {self.pos} - {self.start})"
-        else:
-            for value in rules.values():
-                self.check(f"{value} is None")
-        self.lines.append(f"{var} = {self.start} + {size}")
-        self.check(f"not {self.pos} <= {var} <= {self.end}")
-        setattr(self, which, var)
-
-    def finish_header(self) -> None:
-        if self.stop and self.at_limit != "self":
-            self.check(f"{self.pos} != {self.stop}")
-        if self.total and (self.offset is None or self.stop) and self.at_limit != "total":
-            self.check(f"{self.total} < {self.pos}")
-
-    def payload_end(self) -> str:
-        end, tail = f"e{self.tag}", self.plan.trailing
-        room = f"{self.end} - {tail}" if tail else self.end
-        self.bounded = bool(self.total or self.plan.payload is not None or tail)
-        if self.total:
-            return self.total
-        if self.plan.payload is not None:
-            rule = self.plan.payload.size
-            if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
-                # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
-                condition = rule.condition.code(self)
-                if self.decided(rule.condition) == 0 and not tail:
-                    self.bounded = False
-                    return room
-                self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
-                self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
-                self.lines += [f"else: {end} = {room}"]
-            else:
-                self.lines.append(f"w = {rule.code(self)}")
-                if self.plan.payload.field is not None:
-                    self.check("w < 0")  # a length field cannot say so
-                self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
-                self.check(f"{end} > {self.end}")
-        elif tail:
-            self.lines.append(f"{end} = {room}")
-        else:
-            return self.end
-        if tail:
-            self.check(f"{end} < {self.pos}")
-        return end
-
     def trailer(self, end: str) -> None:
         """Read what stands after the payload; `outer` is where that ends."""
         self.outer = end
@@ -376,9 +323,10 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     head = item.plan.head
     sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
+    part.became = _became(part, until)
     conditions = {str(step.condition): step.condition for step in head if isinstance(step, When)}
     ways: list[list[str]] = []
-    if len(conditions) == 1 and all(map(item.always_tells, conditions.values())):
+    if len(conditions) == 1 and all(map(item.always_tells, conditions.values())) and not part.choices:
         # One way through what is there where the condition holds, one where it does not.
         first = next(i for i, step in enumerate(head) if isinstance(step, When))
         for step in head[:first]:
@@ -406,8 +354,21 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         part.names["filled"] = Filled.of
         lines += [f"end = pos + {fill}", "if end > pos:", "    if end > limit or any(data[pos:end]): return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
+    lines = lines if not part.choices else ["C = Dissection()", *lines]
     lines = ["def read(data, pos, limit, count):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
     return function(lines, part.names, f"{item.name} items")
+
+
+def _became(part: Decoding, until: Expr | None) -> list[str]:
+    """Return the lines that add an item which another class than the item's reads, `y`."""
+    if not part.choices:
+        return []
+    part.names.update(Dissection=Dissection)
+    lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "add(h_i)", "pos = p"]
+    if until is not None:
+        part.names.update(until=until, ItemValues=ItemValues)
+        lines.append("if until.evaluate(ItemValues(h_i, data, limit)): break")
+    return [*lines, "continue"]
 
 
 def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
@@ -417,7 +378,7 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
     if False in part.holds.values() and part.offset == 1 and not part.bounded:
         # An item of one byte is the same object wherever it stands.
         part.names["alone"] = _OneByteItems(item)
-        part.lines.append("h_i = alone[data[pos]]")
+        part.lines += ["h_i = alone[data[pos]]", *(["if h_i is None: return None"] if part.views else [])]
     else:
         part.made()
     if not any(isinstance(step, Fixed) for step in item.plan.head):
@@ -432,13 +393,14 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
     return part.lines
 
 
-class _OneByteItems(dict[int, "AnyHeader"]):
+class _OneByteItems(dict[int, "AnyHeader | None"]):
     """Items that are one byte, made when there is first such a byte."""
 
     def __init__(self, item: Declaration) -> None:
         self.item = item
 
-    def __missing__(self, byte: int) -> AnyHeader:
-        one: AnyHeader = classes[self.item]._decode(bytes((byte,)), 0, 1, Dissection())[0]
-        self[byte] = one
-        return one
+    def __missing__(self, byte: int) -> AnyHeader | None:
+        ctx = Dissection()
+        one: AnyHeader = classes[self.item]._decode(bytes((byte,)), 0, 1, ctx)[0]
+        self[byte] = None if ctx.faults else one
+        return self[byte]

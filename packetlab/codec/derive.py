@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.codec.lenient import Values
+from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry

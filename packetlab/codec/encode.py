@@ -10,7 +10,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
-from packetlab.codec.objects import refuse_pattern
+from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, added, function
@@ -388,7 +388,11 @@ def _writer(field: Field) -> Compiled:
     part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
     part.source()
     ended = "ends(F, h)" if until is None or not item.always_tells(until) else until.code(part)
-    lines = ["s = h._state", f"if s > {item.captured_state:#x}: add(cut_encode(h, b'')); continue"]
+    part.names["item_class"] = classes[item]
+    lines = ["s = h._state"]
+    other = ["if type(h) is not item_class:", "    add(type(h)._encode(h, b'', (h,), 0, None))"]
+    lines += [*other, *(["    if ends(F, h): ended = True; break"] if until is not None else []), "    continue"]
+    lines += [f"if s > {item.captured_state:#x}: add(cut_encode(h, b'')); continue"]
     lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),")]
     # Bytes that are no whole item come last.
     head = ["def pack(items, header):", "    ended, more = False, []"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.escaping import printable
+
+if TYPE_CHECKING:
+    from packetlab.declare.expressions import Checksum, Next
+    from packetlab.declare.kinds import Raw
 
 
 class Fault(NamedTuple):
@@ -53,3 +57,44 @@ class Dissection:
     def clean(self) -> bool:
         """Whether nothing was noted."""
         return not (self.faults or self.partial or self.cut or self.missing)
+
+
+class Values:
+    """A scope of what has been read so far (see `expressions.Scope`)."""
+
+    def __init__(self, values: dict[str, Raw], data: bytes, end: int) -> None:
+        self.values, self.data, self.end = values, data, end
+        self.pos = 0
+        self.payload_end = end
+        self.sizes: dict[str, int] = {}  # of values that tell their own
+
+    def value(self, name: str) -> int:
+        raw = self.values.get(name)
+        return raw if isinstance(raw, int) else 0
+
+    def size(self, part: str) -> int:
+        raw = self.values.get(part)
+        if part == "payload":
+            return self.payload_end - self.pos
+        return len(raw) if isinstance(raw, bytes) else self.sizes.get(part, 0)
+
+    def count(self, name: str) -> int:
+        return len(self.values.get(name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.values.get(name) is not None)
+
+    def number(self, rule: Next) -> int:
+        return 0
+
+    def ahead(self, bits: int) -> int:
+        size = -(-bits // 8)
+        if self.pos + size > self.end:
+            return -1
+        return int.from_bytes(self.data[self.pos : self.pos + size], "big") >> (size * 8 - bits)
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def sum(self, rule: Checksum) -> int:
+        return 0

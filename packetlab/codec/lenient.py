@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
+from packetlab.codec.refinement.careful import Unrefined, broken, chosen, refine
+from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Checksum, Expr, Next
+from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Sized, Step, When, needs
@@ -26,47 +28,6 @@ USUAL = 1500
 
 class _Stop(Exception):
     """The bytes ended inside the header."""
-
-
-class Values:
-    """A scope of what has been read so far (see `expressions.Scope`)."""
-
-    def __init__(self, values: dict[str, Raw], data: bytes, end: int) -> None:
-        self.values, self.data, self.end = values, data, end
-        self.pos = 0
-        self.payload_end = end
-        self.sizes: dict[str, int] = {}  # of values that tell their own
-
-    def value(self, name: str) -> int:
-        raw = self.values.get(name)
-        return raw if isinstance(raw, int) else 0
-
-    def size(self, part: str) -> int:
-        raw = self.values.get(part)
-        if part == "payload":
-            return self.payload_end - self.pos
-        return len(raw) if isinstance(raw, bytes) else self.sizes.get(part, 0)
-
-    def count(self, name: str) -> int:
-        return len(self.values.get(name) or ())
-
-    def has(self, name: str) -> int:
-        return int(self.values.get(name) is not None)
-
-    def number(self, rule: Next) -> int:
-        return 0
-
-    def ahead(self, bits: int) -> int:
-        size = -(-bits // 8)
-        if self.pos + size > self.end:
-            return -1
-        return int.from_bytes(self.data[self.pos : self.pos + size], "big") >> (size * 8 - bits)
-
-    def last(self, name: str) -> bytes:
-        return b""
-
-    def sum(self, rule: Checksum) -> int:
-        return 0
 
 
 def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Decoded:
@@ -85,6 +46,8 @@ class _LenientParser:
         self.total: int | None = None  # where the payload ends by its own word
         self.trusted = True  # whether what follows the header can be trusted
         self.known: set[str] = set()
+        self.places: dict[str, int] = {}  # where fields begin
+        self.choices = choices_of(cls)
 
     # Noting ------------------------------------------------------------------------------------------------
 
@@ -106,11 +69,13 @@ class _LenientParser:
     # Reading -----------------------------------------------------------------------------------------------
 
     def read(self) -> Decoded:
-        cut = False
-        last = ""
+        cut, last, faults = False, "", len(self.ctx.faults)
         try:
             for step in self.plan.head:
                 self.step(step)
+                if self.choices and (other := chosen(self.choices, self.known, self.scope)):
+                    del self.ctx.faults[faults:]  # which the other one finds again
+                    return walk(other, self.data, self.start, self.end, self.ctx)
                 last = step.fields[-1].name if step.fields else last
         except _Stop:
             cut = True
@@ -124,7 +89,7 @@ class _LenientParser:
         payload_end = self.payload_end(pos)
         self.scope.pos, self.scope.payload_end = pos, payload_end
         tail_missing = self.trailer(payload_end)
-        header = self.header(tail_missing)
+        header = self.header(tail_missing, True)
         following = self.following(pos, payload_end) if self.trusted else None
         for rule in self.cls.shortened:
             if rule.evaluate(self.scope):
@@ -133,9 +98,12 @@ class _LenientParser:
             self.ctx.unsized = pos
         return header, pos, payload_end, following
 
-    def header(self, cut: bool) -> AnyHeader:
+    def header(self, cut: bool, refined: bool = False) -> AnyHeader:
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
-        made: AnyHeader = restored(classes[self.cls], state, tuple(self.values[f.name] for f in self.cls.fields))
+        cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk) if refined else (self.cls, None)
+        made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
+        if inner is not None:
+            made.__viewed__ = inner  # type: ignore[attr-defined]
         return made
 
     def limit(self) -> int:
@@ -148,6 +116,7 @@ class _LenientParser:
         if not isinstance(step, When):
             for f in step.fields:
                 at, faults = self.bit // 8, len(self.ctx.faults)
+                self.places[f.name] = at
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
                 self.known.add(f.name)
                 if f.fixed and (raw := self.values[f.name]) != f.default:
@@ -399,7 +368,7 @@ def read_items(
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
             break
         header, stop, _, _ = item._decode(data, pos, limit, ctx)
-        if ctx.faults or stop <= pos:
+        if broken(ctx.faults) or stop <= pos:
             break
         items.append(header)
         pos = stop
@@ -408,23 +377,25 @@ def read_items(
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
         fill, pos = data[pos:limit], limit
-        ctx.faults.clear()
-    elif wanted and not whole and not ctx.faults and (count is None or len(items) == count):
+        ctx.faults[:] = [fault for fault in ctx.faults if isinstance(fault, Unrefined)]
+    elif wanted and not whole and not broken(ctx.faults) and (count is None or len(items) == count):
         fill = data[pos : min(pos + wanted, limit)]
         pos += len(fill)
         if len(fill) < wanted or any(fill):
             expected = f"{wanted} zeros that fill the items up to a multiple of {field.align} bytes"
             got = f"{len(fill)} bytes" if len(fill) < wanted else repr(fill)
             ctx.faults.append(Fault(owner, field.name, pos - len(fill), expected, got))
-    if ctx.faults or (count is not None and len(items) < count):
+    short = count is not None and len(items) < count
+    if ctx.faults or short:
         if faults is None:
             return None, pos
         inner = [
             f._replace(offset=f.offset + origin) if (f.layer, f.field) == (owner, field.name) else
-            Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
+            type(f)(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
             for f in ctx.faults
         ]  # fmt: skip
-        faults += inner or [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
+        fewer = [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
+        faults += inner if broken(inner) or not short else [*inner, *fewer]
     if whole and pos < limit:
         items.append(data[pos:limit])
         pos = limit

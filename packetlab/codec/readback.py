@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
+from packetlab.codec.refinement.careful import broken
 from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
@@ -177,6 +178,8 @@ def prove(cls: Declaration) -> None:
 
     The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
     """
+    if cls.view is not None:
+        return  # its base and the header inside prove themselves
     for f in cls.fields:
         for raw in (f.kind.zero, f.default) if _is_own(f) else ():
             if raw is not None and raw is not REQUIRED:
@@ -231,6 +234,10 @@ def _samples(
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
+    if cls.when is not None:
+        if any(cls.by_name[name].default is REQUIRED for name in needs(cls.when)):
+            return []
+        free = [f for f in free if f.name not in needs(cls.when)]
     usual = {
         f.name: f.kind.zero
         for f in free
@@ -297,6 +304,8 @@ def _come_back(said: Declaration, values: dict[str, object], body: bytes) -> Bui
         return error  # values that do not go together are refused, here as ever
     seen = Dissection()
     read, start, end, _ = cls._decode(data, 0, len(data), seen)
+    if type(read) is not cls:
+        return None  # one that it refines into, which proves itself
     for f in said.fields if whole._state < said.prototype_bit else ():
         built, got = (getattr(h, f.slot) for h in (whole, read))
         if built is not None and got is not None and f.kind.wire == "items":
@@ -307,7 +316,7 @@ def _come_back(said: Declaration, values: dict[str, object], body: bytes) -> Bui
         return None  # nothing of what is built says how much there is
     if data[start:end] != body:
         _refuse(said, "", body, data[start:end], data)
-    if seen.faults:
+    if broken(seen.faults):
         _refuse(said, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
     return None
 

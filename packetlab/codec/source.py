@@ -9,13 +9,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from packetlab.declare import registry
-from packetlab.declare.expressions import DEEP, Next
+from packetlab.declare.expressions import DEEP, Const, If, Next
+from packetlab.declare.plan import When
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
-    from packetlab.declare.plan import Plan
+    from packetlab.declare.plan import Bound, Plan
 
 Compiled: TypeAlias = Callable[..., Any]
 """A function made of generated source."""
@@ -183,3 +185,76 @@ class ReadSoFar(OneByOne):
         test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
         opaque = self.cls.opaque
         return None if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"
+
+
+class Extents(ReadSoFar):
+    """Writes where a header that is read ends, and its payload."""
+
+    lines: list[str]
+    stop: str
+    away: str
+    at_limit: str
+    bounded: bool
+
+    def check(self, condition: str) -> None:
+        self.lines.append(f"if {condition}: {self.away}")
+
+    def decided(self, rule: Expr) -> int | None:
+        """What a rule comes to by the values that are known; None where these do not tell."""
+        raise NotImplementedError
+
+    def bound(self, step: Bound) -> None:
+        """Work out where the header or its payload ends; it may not lie before what was read."""
+        which = {"self": "stop", "total": "total"}[step.part]
+        var, size, after = which + self.tag, step.size.code(self), self.plan.head[self.plan.head.index(step) + 1 :]
+        fields = [self.cls.by_name[name] for name in step.names]
+        absent = {str(f.condition): self.v(f.name) for f in fields if f.condition is not None}
+        rules = {rule: value for rule, value in absent.items() if not self.holds.get(rule)}
+        alike = len(rules) == 1 and all(isinstance(more, When) and str(more.condition) in rules for more in after)
+        if step.part == "self" and alike and [*rules][0] in self.holds:
+            return
+        if step.part == "self" and alike:  # without the field that tells its size the header ends here
+            size = f"({size} if {next(iter(rules.values()))} is not None else {self.pos} - {self.start})"
+        else:
+            for value in rules.values():
+                self.check(f"{value} is None")
+        self.lines.append(f"{var} = {self.start} + {size}")
+        self.check(f"not {self.pos} <= {var} <= {self.end}")
+        setattr(self, which, var)
+
+    def finish_header(self) -> None:
+        if self.stop and self.at_limit != "self":
+            self.check(f"{self.pos} != {self.stop}")
+        if self.total and (self.offset is None or self.stop) and self.at_limit != "total":
+            self.check(f"{self.total} < {self.pos}")
+
+    def payload_end(self) -> str:
+        end, tail = f"e{self.tag}", self.plan.trailing
+        room = f"{self.end} - {tail}" if tail else self.end
+        self.bounded = bool(self.total or self.plan.payload is not None or tail)
+        if self.total:
+            return self.total
+        if self.plan.payload is not None:
+            rule = self.plan.payload.size
+            if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
+                # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
+                condition = rule.condition.code(self)
+                if self.decided(rule.condition) == 0 and not tail:
+                    self.bounded = False
+                    return room
+                self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
+                self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
+                self.lines += [f"else: {end} = {room}"]
+            else:
+                self.lines.append(f"w = {rule.code(self)}")
+                if self.plan.payload.field is not None:
+                    self.check("w < 0")  # a length field cannot say so
+                self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
+                self.check(f"{end} > {self.end}")
+        elif tail:
+            self.lines.append(f"{end} = {room}")
+        else:
+            return self.end
+        if tail:
+            self.check(f"{end} < {self.pos}")
+        return end

@@ -16,6 +16,7 @@ from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes
+from packetlab.codec.refinement.reading import is_refined
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
@@ -207,7 +208,7 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN:
+    if times == OFTEN and not any(is_refined(header._declaration) for header in headers):
         loose = _stack(headers, exact=False)
         _variants[loose] = _variants.get(loose, 0) + 1
         node = tree = _trees.setdefault(first, {})

@@ -6,6 +6,7 @@
     checksums             the algorithms of checksums
     fields, declaration   a field and a header as plain data
     plan                  how a header is read and written, step by step: everything that walks a header goes by it
+    refinement            headers that others become where a condition holds
     registry              which header follows which
     validate, intervals   what a declaration may not be, reported when the class is made
     wildcards             values of prototypes that several values fit

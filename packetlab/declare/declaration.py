@@ -58,6 +58,10 @@ class Declaration:
     answers: dict[Declaration | None, Expr] = field(init=False, default_factory=dict)
     answered: tuple[Declaration, ...] = field(init=False, default=())
     derived: WeakSet[Declaration] = field(init=False, default_factory=WeakSet)
+    # What it refines, and where: whoever reads that gets this one. view: the field that it takes apart, and the header inside.
+    refines: Declaration | None = field(init=False, default=None)
+    when: Expr | None = field(init=False, default=None)
+    view: tuple[str, Declaration] | None = field(init=False, default=None)
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,13 @@ class Declaration:
     def is_a(self, base: Declaration) -> bool:
         """Whether it is `base`, or derived from it."""
         return self is base or base in self.bases
+
+    def stands_for(self, base: Declaration) -> bool:
+        """Whether its headers may stand where those of `base` do: it is `base`, or refines it."""
+        one: Declaration | None = self
+        while one is not None and one is not base:
+            one = one.refines
+        return one is base
 
     @property
     def plan(self) -> Plan:
@@ -162,6 +173,19 @@ def check_stream(header: Declaration) -> None:
     if not told and all(f.kind.bits is not None for f in header.fields):
         hint = f"{way}; payload_size=0 says that these fields are all of it"
         raise DeclareError(where, "a message that tells where it ends", "fields of fixed sizes alone", hint)
+
+
+class Space:
+    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.headers: dict[int, Declaration] = {}
+        self.numbers: dict[Declaration | None, int] = {}
+
+    def owns(self, header: Declaration) -> bool:
+        """Whether the number of a header is its own, not that of a base."""
+        return header in self.numbers and self.headers.get(self.numbers[header]) is header
 
 
 # What follows from what ----------------------------------------------------------------------------------------

@@ -15,6 +15,12 @@ from packetlab.escaping import bytes_text
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 
 
+def _stands_for(cls: type, item: Declared) -> bool:
+    """Whether headers of a class may be items."""
+    said = getattr(cls, "_declaration", None)
+    return said is item or (said is not None and said.stands_for(item))
+
+
 class Items(Kind):
     """A tuple of headers of one class, one after the other; with `one` a single header. Raw: the tuple, or the bytes not yet looked at."""
 
@@ -41,7 +47,7 @@ class Items(Kind):
     def raw(self, value: Raw, where: str) -> bytes | tuple[object, ...]:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
-        if getattr(type(value), "_declaration", None) is self.item:
+        if _stands_for(type(value), self.item):
             return (value,)
         if self.one:
             raise BuildError(where, f"a header ({self.item.name})", repr(value))
@@ -49,7 +55,7 @@ class Items(Kind):
             items = tuple(value)
         except TypeError:
             raise BuildError(where, f"headers ({self.item.name})", repr(value)) from None
-        wrong = {cls for cls in {*map(type, items)} if getattr(cls, "_declaration", None) is not self.item}
+        wrong = {cls for cls in {*map(type, items)} if not _stands_for(cls, self.item)}
         for place, item in enumerate(items, 1) if wrong else ():
             # Bytes that are no whole item come last, as they were captured.
             if type(item) in wrong and not (type(item) is bytes and place == len(items)):

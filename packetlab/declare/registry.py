@@ -13,8 +13,9 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.declaration import Declaration, declaration_of, write_order
+from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
+from packetlab.declare.refinement import registered
 from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 
 # The lower header, the numbers of its fields or a condition, and what is filled in.
 Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
-
-
-class Space:
-    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.headers: dict[int, Declaration] = {}
-        self.numbers: dict[Declaration | None, int] = {}
-
-    def owns(self, header: Declaration) -> bool:
-        """Whether the number of a header is its own, not that of a base."""
-        return header in self.numbers and self.headers.get(self.numbers[header]) is header
 
 
 _lock = RLock()  # nothing that declares headers is imported while it is held, and a fork waits for it
@@ -78,10 +66,7 @@ def declared() -> list[Declaration]:
 
 def header_named(name: str) -> Declaration | None:
     """Return the header of that name, in any case of letters, the one declared last; None if there is none."""
-    for header in reversed(declared()):
-        if header.name.lower() == name.lower():
-            return header
-    return None
+    return next((header for header in reversed(declared()) if header.name.lower() == name.lower()), None)
 
 
 @_changing()
@@ -97,6 +82,9 @@ def declare(header: Declaration, cls: object) -> None:
         unregister(old)
         _take_place(header)
     _take_after_bases(header)
+    if header.refines is not None:
+        registered.enter(header)
+        _read_anew()
     for tell in listeners:
         tell(header)
 
@@ -177,6 +165,8 @@ def unregister(upper: Declaration) -> None:
     for request in upper.answers:
         if request is not None:
             request.answered = tuple(one for one in request.answered if one is not upper)
+    if registered.leave(upper):
+        _read_anew()
     for one in [*_spaces.values()]:
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
@@ -375,6 +365,13 @@ def _reset(header: Declaration, *more: Declaration) -> None:
             reset(one)
 
 
+def _read_anew() -> None:
+    """Have the compiled code dropped that reads what is refined, or headers in fields."""
+    for one in declared():
+        if one.derived or one.repeated or one.refines:
+            _reset(one, *([one.view[1]] if one.view else []))
+
+
 def _recompile(lower: str) -> None:
     if lower in _declared:
         _reset(_declared[lower], *_declared[lower].derived)
@@ -425,6 +422,7 @@ class _State:
         self.numbered = len(_numbered)
         self.answered = [(header, header.answered) for header in _declared.values()]
         self.classes = dict(_classes)
+        self.refined = registered.entered()
 
     def restore(self) -> None:
         changed()
@@ -448,3 +446,5 @@ class _State:
         _classes.update(self.classes)
         for header, answered in self.answered:
             header.answered = answered
+        if registered.restore(self.refined):
+            _read_anew()

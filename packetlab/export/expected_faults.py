@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from packetlab.codec.faults import Fault
-from packetlab.codec.lenient import USUAL, Values
+from packetlab.codec.faults import Fault, Values
+from packetlab.codec.lenient import USUAL
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
-from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.lenient import ItemValues, Values
+from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry

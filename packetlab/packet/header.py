@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum, IntFlag
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -17,6 +16,7 @@ from typing import Any, ClassVar, TypeVar, cast, get_origin
 from packetlab.codec import compiler
 from packetlab.codec.decode import items_reader
 from packetlab.codec.objects import AnyHeader, classes, restored
+from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
@@ -24,6 +24,7 @@ from packetlab.declare.declaration import OPTIONS, Declaration, check_stream
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
+from packetlab.declare.refinement.checks import check_refinement
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance, same_items
@@ -68,8 +69,8 @@ class FieldProperty(property, Field):
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
         if wire == "items" and not (self.align and self.name in self.owner.plan.counts):
             # What `_items_of` does first, without the way there.
-            names["read"] = items_reader(self, False)
-            lines[2:2] = ["    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None",
+            names.update(reader=items_reader, field=self)  # looked up each time, for what items become may change
+            lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
                           f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
         if type(kind).value is Address.value and kind.convert in (mac_value, ip_value):
             made, parts = value_source(kind.size)
@@ -188,14 +189,23 @@ class HeaderType(type):
             raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))
         inherited = {f.name: f for base in families for f in base._fields if isinstance(f, FieldProperty)}
         fields: list[Field] = list(inherited.values())
-        for field_name, annotation in annotations.items():
+        for field_name, annotation in [*annotations.items()]:
             where = f"{name}.{field_name}"
-            annotation = resolved(annotation, frame.f_globals, frame.f_locals, where)
+            annotation = annotations[field_name] = resolved(annotation, frame.f_globals, frame.f_locals, where)
             if get_origin(annotation) is ClassVar:
+                del annotations[field_name]
                 continue
             check_name(field_name, where)
+        base, inside, said = next(iter(families), None), options.get("inside"), options.get("when")
+        if inside is not None:
+            taken_apart(mcls, name, base, body, annotations, inside, said)
+            annotations = {}
+        if base is not None and said is not None and options.get("under") is None:
+            restate(base._declaration, said, body)
+        for field_name, annotation in annotations.items():
+            where = f"{name}.{field_name}"
             kind = kind_of(annotation, where)
-            owner = _owner(field_name, kind, inherited, bases)
+            owner = owner_of(field_name, kind, inherited, bases)
             if owner:
                 hint = f"{field_name} = value is another default for it" * (field_name in inherited)
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}", hint)
@@ -214,7 +224,7 @@ class HeaderType(type):
                 raise DeclareError(
                     where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value)
                 )
-        body["__slots__"] = tuple("_" + n for n in new_names)
+        body["__slots__"] = (*("_" + n for n in new_names), *(["__viewed__"] if inside is not None else []))
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
         for f in fields:
@@ -255,6 +265,7 @@ class HeaderType(type):
         pseudo: tuple[str, str] | None = None,
         answers: object = None,
         stream: bool | None = None,
+        inside: str | None = None,
         **wrong: object,
     ) -> None:
         for word in wrong:
@@ -285,12 +296,21 @@ class HeaderType(type):
         if "_root" in body:
             compiler.reset(declaration)
             return
+        if under is None and when is not None:
+            base = next((one for one in above if one.fields), None)
+            if base is None:
+                raise DeclareError(name, "under= with when=, or a base with fields, which it refines", "when= alone")
+            declaration.refines, declaration.when = base, expression(when)
+            declaration.view = None if inside is None else (inside, body["__inside__"]._declaration)
+            check_refinement(declaration)
+        elif inside is not None:
+            raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_stream(declaration)
         compiler.reset(declaration)
-        if under is None and when is not None:
-            raise DeclareError(name, "under= with when=", "when= alone")
+        if "__hidden__" in body:
+            return
         with _bindings.all_or_none():
             _bindings.declare(declaration, header)
             _bindings.answer(declaration)
@@ -407,7 +427,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         shown = []
         for f in self._fields:
             if self._state & f.bit and getattr(self, f.slot) is not None:
-                shown.append(f"{f.name}={_literal(getattr(self, f.name))}")
+                shown.append(f"{f.name}={literal(getattr(self, f.name))}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
     # By hand: a base class would have to be made by HeaderType too.
@@ -424,26 +444,3 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def __reduce__(self) -> tuple[object, ...]:
         return restored, (type(self), self._state, tuple(getattr(self, f.slot) for f in self._fields))
-
-
-def _owner(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[type, ...]) -> str:
-    """Say who has the name of a field already, "" for nobody."""
-    roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
-    reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}
-    if name in inherited:
-        return f"{inherited[name].owner.name} has, a base of this class"
-    if name in reserved:
-        return "every header has"
-    if "_" + name in reserved:
-        return f"every header has as _{name}, for itself"
-    # In rules these words are parts of the packet.
-    if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
-        return "is a part of the packet in rules"
-    return "starts with _" if name.startswith("_") else ""
-
-
-def _literal(value: object) -> str:
-    name = type(value).__name__
-    if name in ("EUI", "IPAddress", "Instant", "Elapsed"):
-        return repr(str(value))
-    return str(int(value)) if isinstance(value, IntEnum | IntFlag) else repr(value)

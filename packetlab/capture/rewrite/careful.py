@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from packetlab.bulk.scan_places import Part, Visit
 from packetlab.capture.rewrite.roles import holds, roles, wants
-from packetlab.codec.lenient import Values, values_of
+from packetlab.codec.faults import Values
+from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import NamedExpr

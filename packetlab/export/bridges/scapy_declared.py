@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
-from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import Values
+from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration

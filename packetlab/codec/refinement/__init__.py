@@ -1,0 +1,19 @@
+"""Headers that others become (see `declare.refinement`): their classes, and what reads and writes them.
+
+    class_bodies  what a class body says becomes a header inside a field of the base, and attributes that look into it
+    views         the bytes of that field as the header inside, and values for it put into the bytes
+    reading       what compiled readers do; `careful` is what the careful one does, and the oracle
+
+Begin with `class_bodies`.
+
+>>> from packetlab import U8, U16, Bytes, Header, auto, bindings, dissect, size_of
+>>> with bindings():
+...     class Option(Header):
+...         kind: U8
+...         size: U8 = auto(size_of("data"))
+...         data: Bytes = b""
+...     class MSS(Option, inside="data", when={"kind": 2}):
+...         value: U16
+...     dissect(bytes.fromhex("020205b4"), Option)[Option]
+MSS(size=2, value=1460)
+"""

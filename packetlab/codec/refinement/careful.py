@@ -1,0 +1,72 @@
+"""What the careful reader does about headers that others become; the oracle for `reading`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.refinement.reading import views_of
+from packetlab.declare.plan import needs
+
+if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader, Decoded
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Scope
+
+
+class Unrefined(Fault):
+    """A fault in what a header might have become: it stays what it is, and all its fields are sound."""
+
+    __slots__ = ()
+
+
+def broken(faults: Iterable[Fault]) -> bool:
+    """Whether a header has faults of its own."""
+    return any(type(fault) is not Unrefined for fault in faults)
+
+
+def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declaration | None:
+    """Return the header to read instead, once all is known that decides it."""
+    if not set().union(*(needs(one.when) for one in choices if one.when is not None)) <= known:
+        return None
+    return next((one for one in choices if one.when is not None and one.when.evaluate(scope)), None)
+
+
+def refine(
+    header: Declaration, scope: Scope, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded]
+) -> tuple[Declaration, AnyHeader | None]:
+    """Return what a header that was read is, and the header inside it; a fault where it should be more and is not."""
+    if header.when is not None and not header.when.evaluate(scope):
+        name = next((name for name in sorted(needs(header.when)) if name in places), "")
+        got = ", ".join(f"{one} = {scope.value(one)}" for one in sorted(needs(header.when)))
+        ctx.faults.append(Fault(header.name, name, places.get(name, 0), str(header.when), got))
+    views = [header] if header.view is not None else views_of(header)
+    for one in views:
+        if one.view is None or one.when is None or not (one is header or one.when.evaluate(scope)):
+            continue
+        name, inner = one.view
+        raw: object = scope.values.get(name)  # type: ignore[attr-defined]
+        if not isinstance(raw, bytes):
+            ctx.faults.append(_unfit(header, one, name, max(places.values(), default=0), f"{name} for {one.name}", "none"))
+            return header, None
+        seen = Dissection()
+        found, end, _, _ = walk(inner, raw, 0, len(raw), seen)
+        at = places[name]
+        if not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut):
+            ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
+            return one, found
+        fault = next((f for f in seen.faults if type(f) is not Unrefined), None)
+        if fault is None:
+            fault = Fault(inner.name, "", end, f"{end} bytes", f"{len(raw)} bytes")
+        what = f"{fault.expected} for {fault.layer}.{fault.field}" if fault.field else f"{fault.expected} for {fault.layer}"
+        ctx.faults.append(_unfit(header, one, name, at + fault.offset, what, fault.got))
+        return header, None
+    return header, None
+
+
+def _unfit(header: Declaration, one: Declaration, name: str, at: int, expected: str, got: str) -> Fault:
+    """Return the fault of a field that is not what a refinement takes it for."""
+    return (Fault if one is header else Unrefined)(header.name, name, at, expected, got)
+
+

@@ -1,0 +1,140 @@
+"""Classes of headers that take a field of their base apart: the class inside, and the attributes that look into the bytes.
+
+``class MSS(TCPOption, inside="data", when={"kind": 2}): value: U16``: its fields are those of its base, so that bytes,
+places, `==` and `hash` are the base's; `value` is a field of a header of its own, which stands in `data`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.objects import AnyHeader
+from packetlab.codec.refinement.views import viewed
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import expression
+from packetlab.declare.fields import Spec
+from packetlab.declare.refinement.checks import check_base, restated
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Kind
+    from packetlab.declare.wildcards import Known
+
+
+class ViewProperty(property):
+    """What ``MSS.value`` is on the class: a field of the header inside. On a header it is that field's value."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        super().__init__(lambda header: getattr(viewed(header), field.name))
+
+    def __repr__(self) -> str:
+        return f"<field {self.field.owner.name}.{self.field.name}>"
+
+
+def taken_apart(
+    meta: Any, name: str, base: type[AnyHeader] | None, body: dict[str, Any], annotations: Mapping[str, object],
+    inside: object, when: object,
+) -> None:  # fmt: skip
+    """Put what a refinement's own fields say into a class inside, and in their place what looks into that.
+
+    `annotations` are those of the body, none as text any more.
+    """
+    check_base(name, None if base is None else base._declaration, inside, when)
+    assert base is not None
+    root = next(one for one in base.__mro__ if "_root" in vars(one))
+    said = base._declaration
+    for word in annotations:
+        if word in said.by_name or hasattr(base, word):
+            whose = f"{word!r}, which {said.name} has, a base of this class"
+            raise DeclareError(f"{name}.{word}", "a name that is free", whose)
+    own = {word: body.pop(word) for word in annotations if word in body}
+    qualname = f"{body.get('__qualname__', name)}.__inside__"
+    own.update(__annotations__=dict(annotations), __module__=body["__module__"], __qualname__=qualname, __hidden__=True)
+    body["__inside__"] = inner = meta(name, (root,), own, payload_size=0)
+    body["__annotations__"] = {}
+    body.update({f.name: ViewProperty(f) for f in inner._fields})
+    body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)
+
+
+def owner_of(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[type, ...]) -> str:
+    """Say who has the name of a field already, "" for nobody."""
+    roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
+    reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}
+    if name in inherited:
+        return f"{inherited[name].owner.name} has, a base of this class"
+    if name in reserved:
+        return "every header has"
+    if "_" + name in reserved:
+        return f"every header has as _{name}, for itself"
+    # In rules these words are parts of the packet.
+    if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
+        return "is a part of the packet in rules"
+    return "starts with _" if name.startswith("_") else ""
+
+
+def restate(base: Declaration, when: object, body: dict[str, Any]) -> None:
+    """Give the fields by whose numbers a class is found these numbers, where the body says nothing else."""
+    for word, number in restated(base, expression(when)).items():
+        if not isinstance(body.get(word), Spec):
+            body.setdefault(word, number)
+
+
+def plain(header: AnyHeader) -> type[AnyHeader]:
+    """Return the class whose headers a refinement's are, as far as bytes go."""
+    cls: Any = type(header)
+    while cls._declaration.view is not None:
+        cls = next(base for base in cls.__mro__ if base.__dict__.get("_declaration") is cls._declaration.refines)
+    return cls  # type: ignore[no-any-return]
+
+
+def _equal(self: Any, other: object) -> Any:
+    if not isinstance(other, AnyHeader) or plain(self) is not plain(other):
+        return NotImplemented
+    theirs: Any = other
+    return bool(self._raw_values() == theirs._raw_values())
+
+
+def _hashed(self: Any) -> int:
+    return hash((plain(self), self._raw_values()))
+
+
+def _is_among(self: Any, headers: tuple[Any, ...], known: Known | None) -> bool:
+    """Whether the given fields fit one of `headers`: of those inside, each by itself."""
+    name = self._declaration.view[0]
+    f = self._by_name[name]
+    inner = getattr(self, "__viewed__", None) if self._state & f.bit else None
+    wanted = [one for one in self._fields if self._state & one.bit and (inner is None or one is not f)]
+    for header in headers:
+        if isinstance(header, type(self)):
+            names = dict(known) if known else {}
+            fits = all(self._same(header, one, names) for one in wanted)
+            if fits and (inner is None or inner._is_among((viewed(header),), names)):
+                if known is not None:
+                    known.update(names)
+                return True
+    return False
+
+
+def literal(value: object) -> str:
+    """Return a field's value as a class's repr has it."""
+    name = type(value).__name__
+    if name in ("EUI", "IPAddress", "Instant", "Elapsed"):
+        return repr(str(value))
+    return str(int(value)) if isinstance(value, IntEnum | IntFlag) else repr(value)
+
+
+def _shown(self: Any) -> str:
+    given = self._by_name[self._declaration.view[0]]
+    parts = []
+    for f in self._fields:
+        raw = getattr(self, f.slot)
+        if self._state & f.bit and raw is not None and f is not given and raw != f.default:
+            parts.append(f"{f.name}={literal(getattr(self, f.name))}")
+    if self._state & given.bit:
+        parts += [repr(viewed(self)).partition("(")[2][:-1]]
+    return f"{type(self).__name__}({', '.join(filter(None, parts))})"

@@ -1,0 +1,111 @@
+"""What compiled readers do about headers that others become: choices as soon as they are known, refinements at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.objects import classes
+from packetlab.codec.refinement.views import read_whole
+from packetlab.codec.source import Extents
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.plan import Fixed, needs
+from packetlab.declare.refinement.registered import numbers, refinements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.expressions import Expr
+
+
+def choices_of(header: Declaration) -> list[Declaration]:
+    """Return the headers that go on after the fields of a header."""
+    return [one for one in refinements(header) if one.view is None]
+
+
+def views_of(header: Declaration) -> list[Declaration]:
+    """Return the headers that take a field of a header apart."""
+    return [one for one in refinements(header) if one.view is not None]
+
+
+def is_refined(header: Declaration) -> bool:
+    """Whether a header may become another, or is one that others become."""
+    return header.refines is not None or bool(refinements(header))
+
+
+def looker(header: Declaration) -> Callable[[object], AnyHeader | bool | None]:
+    """Return what says of raw bytes whether a refinement can take them apart: the header inside, True, or None for no."""
+    assert header.view is not None
+    inner = header.view[1]
+    plan, fields = inner.plan, inner.fields
+    plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
+    if plain and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
+        size = plan.least
+        return lambda raw: True if type(raw) is bytes and len(raw) == size else None
+    return lambda raw: read_whole(inner, raw)
+
+
+class Refining(Extents):
+    """Writes what `decode.Decoding` reads of a header that others become.
+
+    `became` is what a reader of items does with one that is read by another class, `y`.
+    """
+
+    became: list[str]
+    _decided = False
+
+    @property
+    def choices(self) -> list[Declaration]:
+        return choices_of(self.cls)
+
+    @property
+    def views(self) -> list[Declaration]:
+        return views_of(self.cls)
+
+    def chosen(self) -> None:
+        """Let another class read the header as soon as it is known which."""
+        found = self.choices
+        if self._decided or not found or not set().union(*(needs(one.when) for one in found if one.when is not None)) <= self.read:
+            return
+        self._decided = True
+        self.find("y", found, lambda one: classes[one])
+        became = self.became or [f"return y._decode(data, {self.start}, {self.end}, ctx)"]
+        self.lines += ["if y is not None:", *("    " + line for line in became)]
+
+    def new_header(self) -> None:
+        """Make the header: one of a refinement's class where its condition holds and the bytes are what it says they are."""
+        tag, own = self.tag, self.cls
+        plain = f"h{tag} = new{tag}(*of{tag})"
+        if own.when is not None and own.refines is not None:
+            self.lines.append(f"if not {own.when.code(self)}: {self.away}")
+        if own.view is not None:
+            self.names[f"L{tag}"] = looker(own)
+            self.lines += [f"w = L{tag}({self.v(own.view[0])})", f"if w is None: {self.away}", plain]
+            self.lines.append(f"if w is not True: h{tag}.__viewed__ = w")
+            return
+        views = self.views
+        if not views:
+            self.lines.append(plain)
+            return
+        self.find("x", views, lambda one: (looker(one), one.view and one.view[0], (classes[one],), classes[one].__new__))
+        names = {one.view[0] for one in views if one.view is not None}
+        raw = self.v(names.pop()) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
+        self.lines += [
+            f"if x is None: {plain}", "else:", f"    w = x[0]({raw})", f"    if w is None: {self.away}",
+            f"    h{tag} = x[3](*x[2])", f"    if w is not True: h{tag}.__viewed__ = w",
+        ]  # fmt: skip
+
+    def find(self, var: str, among: list[Declaration], entry: Callable[[Declaration], Any]) -> None:
+        """Write the lines that find the first of some headers whose condition holds, or what stands for it."""
+        rules: list[Expr] = [one.when for one in among if one.when is not None]
+        said = [numbers(rule) for rule in rules]
+        fields = {one[0] for one in said if one is not None}
+        if None not in said and len(fields) == 1:
+            table = {number: entry(one) for one, known in zip(among, said, strict=True) if known for number in known[1]}
+            self.names[f"T{var}{self.tag}"] = table
+            self.lines.append(f"{var} = T{var}{self.tag}.get({self.v(fields.pop())})")
+            return
+        self.lines.append(f"{var} = None")
+        for number, (one, rule) in enumerate(zip(among, rules, strict=True)):
+            self.names[f"T{var}{number}{self.tag}"] = entry(one)
+            self.lines.append(f"if {var} is None and {rule.code(self)}: {var} = T{var}{number}{self.tag}")

@@ -1,0 +1,120 @@
+"""The view of a field that a refinement takes apart: its bytes as the header inside, and values for that put into the bytes.
+
+The bytes are what counts: `==`, `hash`, places and what is sent go by them. The header inside is kept beside them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.faults import Dissection
+from packetlab.codec.objects import AnyHeader, classes, is_pattern
+from packetlab.declare.wildcards import Known, Tolerance
+from packetlab.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.kinds import Kind
+
+
+class Containing(Tolerance):
+    """Bytes that a prototype of the header inside fits: what stands for them where they cannot be made of it."""
+
+    __slots__ = ()
+
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
+        (inner,) = self.written
+        if not isinstance(raw, bytes):
+            return False
+        return bool(inner._is_among((type(inner)._decode(raw, 0, len(raw), Dissection())[0],), known))
+
+    def __repr__(self) -> str:
+        (inner,) = self.written
+        return repr(inner)
+
+
+def read_whole(inner: Declaration, raw: object) -> AnyHeader | None:
+    """Return the header that some bytes are from end to end, without a fault; None where they are none."""
+    if type(raw) is not bytes:
+        return None
+    ctx = Dissection()
+    header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
+    return header if end == len(raw) and ctx.clean else None
+
+
+def viewed(header: AnyHeader) -> AnyHeader:
+    """Return the header inside the field that a refinement takes apart; of bytes that are none, what can be read."""
+    try:
+        return header.__viewed__  # type: ignore[attr-defined,no-any-return]
+    except AttributeError:
+        pass
+    name, inner = header._declaration.view  # type: ignore[misc]
+    raw = getattr(header, header._by_name[name].slot)
+    if isinstance(raw, Containing):
+        made: AnyHeader = raw.written[0]
+    else:
+        raw = raw if isinstance(raw, bytes) else b""
+        made = classes[inner]._decode(raw, 0, len(raw), Dissection())[0]
+    header.__viewed__ = made  # type: ignore[attr-defined]
+    return made
+
+
+def bytes_of(inner: AnyHeader) -> bytes | Containing:
+    """Return the bytes of a header inside, or what stands for them in a prototype."""
+    if not is_pattern(inner):
+        try:
+            return type(inner)._encode(inner, b"", (inner,), 0, None)
+        except BuildError:
+            if inner._state & (1 << 2 * len(inner._fields)) - 1 == (1 << len(inner._fields)) - 1:
+                raise  # nothing is left to give
+    return Containing(inner)
+
+
+def split(header: type[AnyHeader], given: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of the header inside out of those given, and return them. BuildError where its bytes are given too."""
+    name, inner = header._declaration.view  # type: ignore[misc]
+    own = {word: given.pop(word) for word in [*given] if word in inner.by_name and given[word] is not None}
+    if own and given.get(name) is not None:
+        where, words = f"{header.__name__}.{name}", ", ".join(own)
+        raise BuildError(where, f"the bytes, or values for {words} that are in them", "both")
+    return own
+
+
+def put(header: AnyHeader, inner: AnyHeader) -> None:
+    """Have the bytes of a header inside stand in its field, given."""
+    said = header._declaration
+    f = said.by_name[said.view[0]]  # type: ignore[index]
+    raw = bytes_of(inner)
+    setattr(header, f.slot, raw)
+    header._state = header._state & ~(f.bit << len(said.fields)) | f.bit
+    if isinstance(raw, Containing):
+        header._state |= said.prototype_bit
+    header.__viewed__ = inner  # type: ignore[attr-defined]
+
+
+def checked_view(header: AnyHeader) -> None:
+    """Refuse bytes given for a field that are not what the refinement takes them for."""
+    name, inner = header._declaration.view  # type: ignore[misc]
+    raw = getattr(header, header._by_name[name].slot)
+    if type(raw) is bytes and read_whole(inner, raw) is None:
+        base = header._declaration.refines
+        assert base is not None
+        hint = f"{base.name}({name}=...) takes any bytes"
+        raise BuildError(f"{type(header).__name__}.{name}", f"bytes that {inner.name} takes apart", repr(raw), hint)
+
+
+def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that takes the fields of the header inside too; `make` is that of the fields of the base."""
+    name, inner = header._declaration.view  # type: ignore[misc]
+
+    def init(self: AnyHeader, *args: object, **given: object) -> None:
+        own = split(header, given)
+        make(self, *args, **given)
+        if own:
+            put(self, classes[inner](**own))
+        elif name in given:
+            checked_view(self)
+
+    return init

@@ -1,0 +1,87 @@
+"""What a class that refines another may not be: see `registered`."""
+
+from __future__ import annotations
+
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Const, Expr, Ref
+from packetlab.declare.fields import Field
+from packetlab.declare.intervals import Range, bounds, words
+from packetlab.declare.refinement.registered import numbers, refinements
+from packetlab.declare.rules import apart
+from packetlab.declare.validate import READ, Leaves, described, field_of
+from packetlab.errors import DeclareError
+
+
+def check_base(name: str, base: Declaration | None, inside: object, when: object) -> None:
+    """Refuse `inside=` that names no bytes of a base, or says nothing of when they are such."""
+    where = f"{name}, inside="
+    if base is None:
+        raise DeclareError(where, "a base that has the field", "none", f"class {name}(TheBase, inside=...)")
+    if not isinstance(inside, str):
+        raise DeclareError(where, f"the name of a field of {base.name}", repr(inside))
+    if base.view is not None:
+        raise DeclareError(where, f"a base that is taken apart no more than once ({base.view[0]})", base.name)
+    f = field_of(base, inside, where)
+    bare = f.kind.verbatim and not f.kind.counted and f.kind.wire in ("open", "bytes") and f.kind.element is None
+    if not bare or f.pad or f.fixed:
+        hint = "sized(...), Rest and a size_of rule end such bytes"
+        raise DeclareError(where, "a field of delimited bytes", f"{inside}, {described(f.kind)}", hint)
+    if when is None:
+        raise DeclareError(where, f"when= too, which says where {inside} is such", "none")
+
+
+def check_refinement(header: Declaration) -> None:
+    """Refuse a condition that the base cannot tell, and one that may hold together with another's."""
+    base, rule = header.refines, header.when
+    assert base is not None and rule is not None
+    where = f"{header.name}, when="
+    if bounds(rule, Leaves(base, where, READ), where)[1] == 0:
+        raise DeclareError(where, "a condition that can hold", words(rule))
+    later = {f.name for f in base.after}
+    for leaf in rule.leaves():
+        if getattr(leaf, "name", "") in later:
+            raise DeclareError(where, f"fields of {base.name} before its payload", str(leaf))
+    for other in refinements(base):
+        if other.key != header.key and other.when is not None and not _apart(base, rule, other.when):
+            hint = "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block"
+            raise DeclareError(where, f"a condition apart from that of {other.key} ({words(other.when)})", words(rule), hint)
+
+
+def _apart(base: Declaration, one: Expr, other: Expr) -> bool:
+    """Whether two conditions can be seen never to hold together."""
+    return apart(one, other) or _excludes(base, one, other) or _excludes(base, other, one)
+
+
+def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
+    """Whether a condition never holds where a field has one of the numbers that another one wants."""
+    wanted = numbers(exact)
+    if wanted is None or len(wanted[1]) > 256:
+        return False
+    leaves, (name, among) = Leaves(base, base.name, READ), wanted
+
+    def holds(number: int) -> bool:
+        def leaf(of: Expr) -> Range:
+            return (number, number) if isinstance(of, Ref) and of.name == name else leaves(of)
+
+        return bounds(other, leaf, base.name)[1] != 0
+
+    return not any(map(holds, among))
+
+
+def restated(base: Declaration, rule: Expr) -> dict[str, int]:
+    """Return other defaults for the fields of a base: the numbers for which a condition alone holds."""
+    found: dict[str, int] = {}
+    todo = [rule]
+    while todo:
+        one = todo.pop()
+        said = numbers(one)
+        if said is not None and len(said[1]) == 1:
+            found[said[0]] = said[1][0]
+        elif getattr(one, "sign", "") == "&" and one.is_truth:
+            todo += one.operands()
+    return {name: number for name, number in found.items() if _can_default(base.by_name.get(name))}
+
+
+def _can_default(f: Field | None) -> bool:
+    from_rule = f is not None and f.rule is not None and f.default is None
+    return f is not None and not from_rule and not f.fixed and f.none is None and not isinstance(f.condition, Const)

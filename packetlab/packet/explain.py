@@ -24,7 +24,7 @@ from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, expected, value_text
+from packetlab.packet.text import Text, cut, expected, item_lines, items_text, value_text
 
 
 class Derivation:
@@ -415,11 +415,10 @@ def show(packet: Packet) -> Text:
             if isinstance(f.rule, Checksum) and f.kind.wire == "number":
                 text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
-            elif f.kind.wire == "items":
-                text = value_text(f, raw, header) if header._items_of(f) else "-"
             else:
-                text = f.kind.text(raw)
-            lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
+                text = items_text(header, f) if f.kind.wire == "items" else f.kind.text(raw)
+            lines.append(f"  {f.name:<18} {cut(text):<36} {original.state(f.name)}".rstrip())
+            lines += [f"    {line}" for line in item_lines(header, f)]
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
     lines += hook("rest_lines")(packet)

@@ -9,6 +9,8 @@ from packetlab.declare.kinds import Raw
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
 from packetlab.escaping import bytes_text
 
+ITEMS, LONGEST = 32, 200  # items of a field that are shown, letters of one
+
 
 class Text(str):
     """A string whose repr is itself, so that a prompt or a notebook prints it as it is meant to be read."""
@@ -40,3 +42,27 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
         return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
     except (TypeError, ValueError):  # a value met under a name in a field of another kind
         return bytes_text(raw) if isinstance(raw, bytes) else repr(raw)
+
+
+def item_lines(header: AnyHeader, f: Field) -> list[str]:
+    """Return the items of a field, one a line, as they are numbered in paths; long ones, and what is far down, are cut."""
+    if f.kind.wire != "items" or f.kind.one or getattr(header, f.slot) is None:
+        return []
+    items = header._items_of(f)
+    lines = [
+        "no whole item: " + bytes_text(item) if isinstance(item, bytes) else f"[{place}] {item!r}"
+        for place, item in enumerate(items[:ITEMS])
+    ]
+    return [cut(line) for line in lines] + [f"... {len(items) - ITEMS} more"] * (len(items) > ITEMS)
+
+
+def items_text(header: AnyHeader, f: Field) -> str:
+    """Return how many items a field has, which `item_lines` shows; the header itself where it is one."""
+    items = header._items_of(f)
+    count = sum(not isinstance(item, bytes) for item in items)
+    return value_text(f, items, header) if f.kind.one else f"{count} item{'s' * (count != 1)}" if items else "-"
+
+
+def cut(text: str) -> str:
+    """Return a text, or the beginning of a long one."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -14,19 +14,19 @@ from typing import Any
 
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.escaping import bytes_text, safe
+from packetlab.escaping import safe
 from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, value_text
+from packetlab.packet.text import Text, cut, item_lines, value_text
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
 
 MOST = 4096  # bytes shown of one packet
 LAYERS = 100  # layers shown of one packet, half of them from the outermost in, half from the innermost out
-ITEMS, LONGEST, TITLE = 32, 200, 300  # items of a field, letters of one, letters in a title
+TITLE = 300  # letters in a title
 LIT = "background:#ffd54a!important;color:#000!important"
 WORDS = {Verdict.GOOD: GOOD, Verdict.BAD: BAD, Verdict.ILLEGAL: BAD}
 
@@ -134,12 +134,7 @@ def _fields(
 
 def lines_of(header: Header, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
-    items = header._items_of(f) if f.kind.wire == "items" else ()
-    if not items:
-        return [value_text(f, getattr(header, f.slot), header)]
-    texts = [bytes_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]
-    more = [f"... {len(items) - ITEMS} more"] if len(items) > ITEMS else []
-    return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in texts] + more
+    return item_lines(header, f) or [cut(value_text(f, getattr(header, f.slot), header))]
 
 
 def offsets(span: Span) -> str:

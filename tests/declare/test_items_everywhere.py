@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from packetlab import (
     IPv4,
     IPv4Address,
     Verdict,
+    Writer,
     auto,
     between,
     bindings,
@@ -38,6 +40,7 @@ from packetlab import (
     same_as,
     size_of,
     sized,
+    wireshark,
 )
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
@@ -327,3 +330,41 @@ def test_replacing_an_item_is_building_with_it(place: int, data: bytes, kind: in
     built = Ether() / Line(options=options)
     captured = dissect(bytes(Ether() / Line()))
     assert bytes(captured.replace({f"line.options[{place}].data": data, f"line.options[{place}].kind": kind})) == bytes(built)
+
+
+# Showing ------------------------------------------------------------------------------------------------------
+
+
+def test_each_item_has_a_line_and_long_ones_are_cut() -> None:
+    packet = Ether() / Opts(options=[Option(kind=1), Option(kind=2, data=bytes(250))])
+    lines = packet.show().splitlines()
+    assert [line for line in lines if "options" in line] == ["  options            2 items                              given"]
+    assert lines[-2] == "    [0] Option(kind=1)" and lines[-1].startswith(r"    [1] Option(kind=2, data=b'\x00\x00")
+    assert len(lines[-1]) < 220 and lines[-1].endswith("...")
+    html = packet._repr_mimebundle_()["text/html"]
+    assert "[0] Option(kind=1)<br>[1] Option(kind=2, data=b" in html and r"\x00" * 100 not in html
+    many_of_them = (Ether() / Opts(options=[Option(kind=1)] * 40)).show()
+    assert "[31] Option" in many_of_them and "[32]" not in many_of_them and many_of_them.endswith("... 8 more")
+    assert "options            -" in (Ether() / Opts()).show()
+    assert "sender             Option(kind=9)" in (Ether() / Line()).show()
+    long = (Ether() / Ports(ports=range(120))).show()
+    assert max(map(len, long.splitlines())) < 280
+
+
+def test_bytes_that_are_no_whole_item_are_shown_as_such() -> None:
+    packet = dissect(bytes(Ether() / Opts(options=[Option(kind=1)])) + b"\x05\x09ab")
+    assert packet.show().splitlines()[-3:-1] == ["    [0] Option(kind=1, size=0, data=b'')", r"    no whole item: b'\x05\tab'"]
+
+
+def test_wireshark_says_in_an_items_line_what_is_in_it(tmp_path: Path) -> None:
+    need("tshark")
+    script, file = tmp_path / "opts.lua", tmp_path / "opts.pcap"
+    script.write_text(str(wireshark(Opts, Line)), encoding="ascii")
+    with Writer(file) as writer:
+        writer.write(bytes(Ether() / Opts(options=[Option(kind=1), Option(kind=2, data=bytes(250))])))
+        writer.write(bytes(Ether() / Line()))
+    command = ["tshark", "-n", "-V", "-X", f"lua_script:{script}", "-r", str(file)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "    options: 2\n        Option [option]: kind: 1, size: 0, data: empty\n            kind: 1\n" in said
+    assert "Option [option]: kind: 2, size: 250, data: 0000" in said and max(map(len, said.splitlines())) < 160
+    assert "    sender\n        Option [option]: kind: 9" in said

@@ -122,13 +122,27 @@ local function show_number(tree, n, e)
   return item
 end
 
+local LONGEST = 120  -- letters of an item's line
+
+-- Say in an item's own line what is in its fields, as their lines say it.
+local function in_a_line(layer, items)
+  local said = {}
+  for _, item in ipairs(items) do
+    local text = item.text
+    if text and text ~= "" then said[#said + 1] = text end
+  end
+  local line = table.concat(said, ", ")
+  if #line > LONGEST then line = line:sub(1, LONGEST):gsub("[\192-\255]?[\128-\191]*$", "") .. "..." end
+  if line ~= "" then layer:append_text(": " .. line) end
+end
+
 local function show_items(tree, n, e, ctx)
   local item = tree:add(e.f.shown, n.tvb(e.first, e.len))
   local items, pos, faults = e.items, e.first + e.len, {}
   if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true, ctx) end
-  for _, one in ipairs(items) do show({one}, 1, item, ctx, {}) end
+  for _, one in ipairs(items) do in_a_line(show({one}, 1, item, ctx, {})) end
   if pos < e.first + e.len then item:add(n.tvb(pos, e.first + e.len - pos), "No whole item") end
-  item:append_text(": " .. #items)
+  if not e.f.one then item:append_text(": " .. #items) end
   return item, faults
 end
 
@@ -146,10 +160,11 @@ show = function(layers, i, tree, ctx, below)
     said[text] = true
   end
   for _, fault in ipairs(n.faults or {}) do note(fault) end
+  local lines = {}
   for _, e in ipairs(n.entries) do
-    local f = e.f
+    local f, item = e.f, nil
     if f.kind == "int" then
-      local item = show_number(layer, n, e)
+      item = show_number(layer, n, e)
       if f.sum and below.source then
         local what, right, high = verdict(layers, i, e, ctx, below)
         local should = what == BAD and ", should be 0x" .. (high and high > 0 and string.format("%x%08x", high, right)
@@ -159,21 +174,24 @@ show = function(layers, i, tree, ctx, below)
         if what == BAD then item:add_proto_expert_info(h.bad_sum, h.name .. "." .. f.name .. ": bad checksum") end
       end
     elseif f.kind == "items" then
-      local _, faults = show_items(layer, n, e, ctx)
+      local faults
+      item, faults = show_items(layer, n, e, ctx)
       for _, fault in ipairs((ctx.cut or ctx.missing > 0) and {} or faults) do note(fault) end
     elseif f.kind == "xns" then
-      local item = layer:add(f.shown, n.tvb(e.first, 12), xns_text(e.raw))
+      item = layer:add(f.shown, n.tvb(e.first, 12), xns_text(e.raw))
       item:add(f.parts[1], n.tvb(e.first, 4))
       item:add(f.parts[2], n.tvb(e.first + 4, 6))
       item:add(f.parts[3], n.tvb(e.first + 10, 2))
     else
-      local range, item = n.tvb(e.first, e.len), nil
+      local range = n.tvb(e.first, e.len)
       if f.form == "string" then item = layer:add(f.shown, range, e.len > 0 and range:string(f.encoding) or "")
       elseif f.swapped then item = layer:add_le(f.shown, range)
       else item = layer:add(f.shown, range) end
       if e.len == 0 then item:set_text(f.name .. ": empty") end
     end
+    lines[#lines + 1] = item
   end
+  return layer, lines
 end
 
 -- Dissecting -------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class _Script:
         if kind.wire == "number":
             parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":
-            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
+            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
             parts.append(f"when = {condition(step.condition, header)}")
             step = step.step

@@ -240,7 +240,7 @@ class RandomColumn(BytesColumn):
 class ChoiceColumn(ValueColumn):
     """Values from a list, as users write them; for fields that only objects can pack."""
 
-    def __init__(self, order: Order, values: list[Raw]) -> None:
+    def __init__(self, order: Order, values: Sequence[Raw]) -> None:
         self.order, self.values = order, values
 
     def places(self, rows: Rows) -> Rows:
@@ -253,6 +253,21 @@ class ChoiceColumn(ValueColumn):
         import numpy as np
 
         return self.values[int(self.order.low(np.array([row]))[0])]
+
+
+class WideColumn(ChoiceColumn):
+    """Numbers of more than 64 bits, which objects pack too."""
+
+    def places(self, rows: Rows) -> Rows:
+        return super().places(rows) if self.order.length <= WORD else rows
+
+    def raw(self, row: int) -> int:
+        import numpy as np
+
+        rows = np.array([row])
+        high = self.order.high(rows)
+        at = int(self.order.low(rows)[0]) + (0 if high is None else int(high[0]) * WORD)
+        return int(self.values[at])
 
 
 # From what a user wrote ---------------------------------------------------------------------------------------------
@@ -313,6 +328,8 @@ def _of_view(kind: Kind, wanted: Raw) -> tuple[Kind, Raw]:
 def _of_list(listed: list[Raw], kind: Kind, order: Order, width: int) -> ValueColumn:
     import numpy as np
 
+    if _is_wide(kind):
+        return WideColumn(order, listed)
     if kind.wire == "number":
         return NumberColumn(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
     if kind.counted and width <= 8:
@@ -327,6 +344,8 @@ def _of_range(wanted: range, kind: Kind, where: str, order: Callable[[int], Orde
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
         kind.raw(end, where)
+    if _is_wide(kind):
+        return WideColumn(one, wanted)
     if kind.wire == "number" or (kind.counted and width <= 8):
         return NumberColumn(one, first, wanted.step, None, kind)
     if kind.counted and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
@@ -334,6 +353,10 @@ def _of_range(wanted: range, kind: Kind, where: str, order: Callable[[int], Orde
     if _length(wanted) <= SMALL:
         return _of_list([kind.raw(value, where) for value in wanted], kind, one, width)
     raise BuildError(where, "a range of step 1, or of fewer values", wanted)
+
+
+def _is_wide(kind: Kind) -> bool:
+    return kind.wire == "number" and kind.fixed_bits > 64
 
 
 def _length(wanted: range) -> int:
@@ -351,7 +374,7 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Callable[[int], Order]
         return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
     if wanted.ndim != 1:
         raise BuildError(where, "an array of one dimension, or rows of bytes", f"shape {wanted.shape}")
-    if wanted.dtype.kind not in "iu" or not (kind.wire == "number" or (kind.counted and width <= 8)):
+    if wanted.dtype.kind not in "iu" or _is_wide(kind) or not (kind.wire == "number" or (kind.counted and width <= 8)):
         return None
     one = order(len(wanted))
     for end in (int(wanted.min()), int(wanted.max())):
@@ -372,6 +395,8 @@ def _network(text: str, kind: Kind, where: str) -> range:
 def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> object:
     import numpy as np
 
+    if _is_wide(kind):
+        return [kind.low + int.from_bytes(rng.bytes(-(-kind.fixed_bits // 8))) % (kind.high - kind.low + 1) for _ in range(count)]
     if kind.wire == "number":
         return rng.integers(kind.low, kind.high, count, np.int64 if kind.signed else np.uint64, endpoint=True)
     if kind.verbatim:

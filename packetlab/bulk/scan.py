@@ -102,7 +102,7 @@ class Scanner(CodedScanner):
             return "a constant of bytes"
         wide = any(unit.bits > 64 for unit in self.plan.units if unit.number)
         if wide or any(column.form == "objects" or column.path.deep for _, column in self.columns):
-            return "numbers that share more than 64 bits"
+            return "numbers of more than 64 bits"
         return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 
     def source(self) -> list[str]:

@@ -27,6 +27,7 @@ Raw: TypeAlias = Any
 """A field's raw value: an int, bytes, a tuple of headers, or whatever a kind of a user's own makes it; its `Kind` knows."""
 Declared: TypeAlias = Any
 """A `Declaration`, which is made of kinds."""
+WIDEST = 4096  # bits of a number, as in the keys of RSA; scans and arrays hold 64
 
 Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
 """A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one after the
@@ -233,10 +234,11 @@ class Int(WholeNumber):
 
     wire: Wire = "number"
     bits: int
+    most = WIDEST  # bits
 
     def __init__(self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None) -> None:
-        if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
-            raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
+        if type(bits) is not int or not 1 <= bits <= self.most or (little and bits % 8):
+            raise DeclareError("an integer field", f"1 to {self.most} bits, whole bytes if little-endian", bits)
         super().__init__(names)
         self.bits = bits
         self.signed, self.little = signed, little
@@ -414,9 +416,9 @@ explained(
 
 
 def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
-    """The kind of a whole number of `width` bits, for ``Annotated[SomeIntFlag, bits(8)]``.
+    """The kind of a whole number of `width` bits, 1 to 4096, for ``Annotated[SomeIntFlag, bits(8)]``.
 
-    `signed` is two's complement; `little` puts the low byte first, and wants whole bytes.
+    `signed` is two's complement; `little` puts the low byte first, and wants whole bytes. DeclareError for other widths.
     """
     return Int(width, signed=signed, little=little)
 

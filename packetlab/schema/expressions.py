@@ -37,12 +37,12 @@ from packetlab.declare.expressions import (
     Side,
     Size,
 )
+from packetlab.declare.kinds import WIDEST
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
-WIDEST = 1 << 64  # numbers lie below
 _NAMED: dict[str, type[Ref] | type[Size] | type[Count] | type[Has]] = {
     "field": Ref, "size_of": Size, "count_of": Count, "has": Has,
 }  # fmt: skip
@@ -57,10 +57,11 @@ def name(value: object, where: str) -> str:
     return value
 
 
-def number(value: object, where: str, low: int = -WIDEST, high: int = WIDEST - 1) -> int:
+def number(value: object, where: str, low: int = -(1 << WIDEST), high: int = (1 << WIDEST) - 1) -> int:
     """Return a whole number in a range. DeclareError for any other value, a truth value too."""
     if type(value) is not int or not low <= value <= high:
-        raise DeclareError(where, f"a number from {low} to {high}", safe_repr(value))
+        bits = high.bit_length()
+        raise DeclareError(where, f"a number from {low} to {high}" if bits <= 64 else f"a number of up to {bits} bits", safe_repr(value))
     return value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare import kinds
 from packetlab.declare.items import Items, Repeated
-from packetlab.declare.kinds import Address, ByteString, Int, Kind, PayloadMark
+from packetlab.declare.kinds import WIDEST, Address, ByteString, Int, Kind, PayloadMark
 from packetlab.declare.values import integers
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Varint
@@ -102,11 +102,11 @@ def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, object]:
 def _number(row: dict[str, object], where: str, maker: Maker) -> Kind:
     flags = {one: bool(number(row.get(one, 0), where, 0, 1)) for one in ("signed", "little")}
     names = maker.enum(row["names"], where) if "names" in row else None
-    return Int(number(row.get("bits"), where, 1, 64), names=names, **flags)
+    return Int(number(row.get("bits"), where, 1, WIDEST), names=names, **flags)
 
 
 def _number_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
-    width = number(row.get("bits"), where, 1, 64)
+    width = number(row.get("bits"), where, 1, WIDEST)
     signed, little = row.get("signed") == 1, row.get("little") == 1
     written = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
     short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"

@@ -591,8 +591,8 @@ for _ in range(40):
 @pytest.mark.parametrize(
     ("some", "complaint"),
     [
-        (field_of(kind="int", bits=65), "a number from 1 to 64, got 65"),
-        (field_of(kind="int", bits=True), "a number from 1 to 64, got True"),
+        (field_of(kind="int", bits=4097), "a number from 1 to 4096, got 4097"),
+        (field_of(kind="int", bits=True), "a number from 1 to 4096, got True"),
         (field_of(kind="bytes", bytes=1 << 40), "a number from 0 to 65536"),
         (field_of(kind="bytes", pad=1 << 40), "a number from 1 to 4096"),
         (field_of(kind="int", bits=8, when=["<<", 1, ["*", 2, ["field", "a"]]]), "a number from 0 to 256 after <<"),

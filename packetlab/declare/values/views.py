@@ -83,6 +83,8 @@ class View(Kind):
 class NumberView(View, Int):
     """A number of some bits whose user's form is another. Rules see the raw number."""
 
+    most = 64
+
     allows = "rule condition fixed"
     dtype = "O"  # of numpy, for columns of the user's form
 

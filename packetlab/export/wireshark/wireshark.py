@@ -55,6 +55,7 @@ REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
 )
 """Names that Wireshark takes for no protocol: single letters and words of display filters, in one version or another."""
+WIDE = 64  # bits of the widest numbers that Wireshark has; wider ones are shown as bytes
 MASKED = 32  # bits of a unit up to which Wireshark draws its bits
 
 
@@ -183,7 +184,7 @@ class _Script:
         parts += view(kind)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
-        if kind.wire == "number":
+        if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else []), *(["one = true"] if kind.one else [])]
@@ -357,6 +358,10 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
+    if kind.wire == "number" and kind.fixed_bits > WIDE:
+        if kind.bits not in (unit.bits for unit in f.owner.plan.units if f in unit.fields):
+            raise BuildError(f"{f.owner.name}.{f.name}", f"a number of up to {WIDE} bits where bytes are shared", f"{kind.bits} bits")
+        return "bytes"
     if kind.form or base_of(kind):
         return "int"
     if isinstance(inner, Coded) and written(kind):
@@ -385,6 +390,9 @@ def _coding(f: Field, kind: Any) -> list[str]:
 
 
 def _fixed(f: Field) -> str:
+    if f.kind.fixed_bits > WIDE and f.kind.wire == "number":
+        size, order = f.kind.fixed_bits // 8, "little" if f.kind.little else "big"
+        return '"' + "".join(f"\\{b:03d}" for b in f.default.to_bytes(size, order, signed=f.kind.signed)) + '"'
     if f.kind.is_number:
         value = int(f.default)
         if not is_wide(digits(f.kind)):

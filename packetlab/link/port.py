@@ -23,10 +23,10 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are taken at most where more come at the very moment than can be counted
+MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing tells how many lie there
 
 
-SMALLEST = 512  # bytes of a socket's buffer that a frame is charged with at the least: what the kernel notes of it is more
+SMALLEST = 512  # bytes of a socket's buffer that a datagram is charged with at the least: what the kernel notes of it is more
 SO_MEMINFO = 55  # of what a socket holds, by bytes; what lies there to be read comes first (Linux 4.12)
 
 
@@ -139,7 +139,7 @@ class Port(ABC):
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
-    _passed = 0  # what `_charge` says of frames that were taken from it and are not for it
+    _taken = 0  # frames that were taken from it, those that are not for it too; or bytes, where these are what can be counted
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -156,18 +156,16 @@ class Port(ABC):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         taken: list[bytes] = []
-        last = self._passed + self._lying()  # of frames that are not for it there may be no end
-        while len(taken) < BATCH and self._passed <= last and (frame := self._receive(0.0)) is not None:
+        mark = self._mark()  # of frames that are not for it there may be no end
+        while len(taken) < BATCH and (frame := self._receive(0.0)) is not None:
             taken.append(frame.data)
+            if mark is not None and self._taken >= mark:
+                break
         return taken
 
-    def _lying(self) -> int:
-        """How much may lie in the port now at the most, in the unit of `_charge`."""
-        return MOST * SMALLEST
-
-    def _charge(self, data: bytes) -> int:
-        """How much of what lies in the port a frame is at the least."""
-        return max(SMALLEST, len(data))
+    def _mark(self) -> int | None:
+        """What `_taken` has come to when all is taken that lies in the port now; None where nothing tells."""
+        return None
 
     def _arriving(
         self,
@@ -182,17 +180,17 @@ class Port(ABC):
         """
         receive = receive or self._receive
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        taken, last = 0, None  # `last` is what was taken when all is that lay there
+        mark, late = None, 0
         while stop is None or not stop.is_set():
             left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
-            if left == 0.0 and last is None:
-                last = taken + self._passed + self._lying()
+            if left == 0.0 and not late:
+                mark, late = self._mark(), 1
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             frame = receive(turn)
             if frame is not None:
-                taken += self._charge(frame.data)
+                late += late > 0
                 yield frame
-                if last is not None and taken + self._passed >= last:
+                if late > MOST if mark is None else self._taken >= mark:
                     return
             elif turn == left:
                 return

@@ -1,0 +1,203 @@
+"""A class with `when=` of its base's fields, and no `under=`, goes on after them: whoever reads the base gets it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+import packetlab as pl
+from packetlab import (
+    U8,
+    U16,
+    U32,
+    Bytes,
+    DeclareError,
+    Ether,
+    Header,
+    MQTTInt,
+    auto,
+    bindings,
+    const,
+    count_of,
+    dissect,
+    field,
+    many,
+    size_of,
+    sized,
+)
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import walk
+
+
+class Property(Header):
+    id: U8
+
+
+class Expiry(Property, when={"id": 2}):
+    seconds: U32
+
+
+class Topic(Property, when={"id": 3}):
+    length: U16 = auto(size_of("name"))
+    name: Bytes = b""
+
+
+class Subscription(Property, when={"id": 11}):
+    number: MQTTInt
+
+
+class Wide(Property, when=field("id") >= 128):
+    low: U8
+    high: U8 = 1
+
+
+class Widest(Wide, when={"low": 7}):
+    more: U16
+
+
+class Bag(Header, under=Ether, when={"type": 0x7A44}):
+    size: U8 = auto(size_of("properties"))
+    properties: tuple[Property, ...] = many()
+
+
+class Few(Header, under=Ether, when={"type": 0x7A45}):
+    count: U8 = auto(count_of("properties"))
+    properties: tuple[Property, ...] = many()
+
+
+class Until(Header, under=Ether, when={"type": 0x7A46}):
+    properties: tuple[Property, ...] = many(until=field("id") == 0)
+
+
+class One(Header, under=Ether, when={"type": 0x7A47}):
+    property: Property
+    after: U8 = 0
+
+
+class Message(Header, under=Ether, when={"type": 0x7A48}):
+    type: U8
+    length: U8 = auto(size_of("self") + size_of("payload"))
+
+
+class Hello(Message, when={"type": 1}):
+    greeting: U16
+
+
+class Data(Message, when={"type": 2}):
+    size: U8 = auto(size_of("data"))
+    data: Bytes = sized(field("size"), b"")
+    mark: U8 = const(9)
+
+
+class Above(Header, under=Hello, when={"greeting": 5}):
+    seen: U8
+
+
+@pytest.fixture(autouse=True)
+def scoped() -> Iterator[None]:
+    with bindings():
+        yield
+
+
+def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
+    ctx = Dissection()
+    return walk(header._declaration, data, 0, len(data), ctx)[0], ctx.faults
+
+
+properties = st.one_of(
+    st.builds(Expiry, seconds=st.integers(0, 2**32 - 1)),
+    st.builds(Topic, name=st.binary(max_size=5)),
+    st.builds(Subscription, number=st.integers(0, 268435455)),
+    st.builds(Wide, id=st.integers(128, 255), low=st.integers(8, 255)),
+    st.builds(Widest, id=st.integers(128, 255), more=st.integers(0, 65535)),
+    st.builds(Property, id=st.integers(20, 100)),
+)
+
+
+@given(st.sampled_from([Bag, Few, Until]), st.lists(properties, max_size=4))
+def test_what_is_built_reads_back(header: Any, some: list[Property]) -> None:
+    some = [*some, Property(id=0)] if header is Until else some
+    packet = Ether() / header(properties=some)
+    read = dissect(bytes(packet))
+    assert read == packet
+    assert not read.faults
+    assert [*map(type, read[header].properties)] == [*map(type, some)]
+    assert careful(header, bytes(packet)[14:])[0] == read[header]
+
+
+@given(properties)
+def test_one_in_a_field(one: Property) -> None:
+    read = dissect(bytes(Ether() / One(property=one)))
+    assert read[One].property == one
+    assert type(read[One].property) is type(one)
+
+
+@given(st.sampled_from([Bag, Few, Until, One, Property, Message]), st.binary(max_size=30))
+def test_any_bytes_come_back_and_both_readers_agree(header: Any, data: bytes) -> None:
+    packet = dissect(data, header)
+    assert bytes(packet) == data
+    read, faults = careful(header, data)
+    assert read == packet.layers[0]
+    assert type(read) is type(packet.layers[0])
+    assert {*faults} <= {*packet.faults}
+    repr(packet), packet.show()
+
+
+def test_layers() -> None:
+    packet = Ether() / Hello(greeting=5) / Above(seen=3)
+    for _ in range(40):  # more often than a function of their own is worth
+        read = dissect(bytes(packet))
+        assert type(read[Message]) is Hello
+        assert read[Hello].greeting == 5
+        assert read[Above].seen == 3
+        other = dissect(bytes(Ether() / Message(type=77) / b"xyz"))
+        assert type(other[Message]) is Message
+        assert other.payload == b"xyz"
+        assert Hello not in other
+        assert type(dissect(bytes(Ether() / Data(data=b"abc")))[Message]) is Data
+    assert bytes(packet)[12:] == bytes.fromhex("7a48 01 05 0005 03")
+    assert [Message in packet, Message in read] == [True, True]
+
+
+def test_its_own_condition_and_fields_are_looked_at() -> None:
+    packet = dissect(bytes((5, 0, 0, 0, 1)), Expiry)
+    assert [(f.layer, f.field, f.expected, f.got) for f in packet.faults] == [("Expiry", "id", "id == 2", "id = 5")]
+    short = dissect(bytes((2, 0, 0)), Property)
+    assert [(f.layer, f.field, f.offset) for f in short.faults] == [("Expiry", "seconds", 1)]
+    inside = dissect(bytes((5, 2, 0, 0)), Bag)
+    assert [(f.layer, f.field) for f in inside.faults][-1] == ("Bag", "properties")
+
+
+def test_the_number_need_not_be_given() -> None:
+    assert Expiry(seconds=1).id == 2
+    assert bytes(Expiry(seconds=1)) == bytes((2, 0, 0, 0, 1))
+    assert Expiry(seconds=1).replace(seconds=5) == Expiry(seconds=5)
+    assert repr(Expiry(seconds=1)) == "Expiry(seconds=1)"
+    assert Expiry(seconds=1) != Property(id=2)
+    assert Expiry(seconds=1).matches(Expiry(seconds=1))
+
+
+def test_scopes_and_what_is_refused() -> None:
+    data = bytes((1, 40, 7))
+    with bindings():
+
+        class Forty(Property, when={"id": 40}):
+            pass
+
+        assert type(dissect(data, Few)[Few].properties[0]) is Forty
+    assert type(dissect(data, Few)[Few].properties[0]) is Property
+    with pytest.raises(DeclareError, match=r"Again, when=: expected a condition apart from that of .*Expiry"):
+
+        class Again(Property, when={"id": (1, 2)}):
+            pass
+
+    with pytest.raises(DeclareError, match=r"Alone: expected under= with when=, or a base with fields"):
+
+        class Alone(Header, when={"id": 2}):
+            pass
+
+    with pytest.raises(DeclareError, match=r"Later, when=: expected a field of Property, got own"):
+
+        class Later(Property, when={"own": 2}):
+            own: U8

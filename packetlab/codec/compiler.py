@@ -17,6 +17,7 @@ from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
+from packetlab.codec.refinement.depth import is_recursive
 from packetlab.codec.refinement.views import checked_view, put, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -110,7 +111,7 @@ def compile_init(cls: Declaration) -> None:
         names[f"_F_{name}"], where = kind, f"'{cls.name}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits, fitting = "", name
-        if kind.wire == "items":
+        if kind.wire == "items" and not (kind.item.repeated and is_recursive(kind.item)):
             names[f"_I_{name}"] = classes[kind.item]
             fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
             fitting = f"_tuple({name})"
@@ -243,7 +244,8 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
     raw, owner = getattr(header, field.slot), header._declaration.name
     bits = origin * 8
     raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
-    for item in parse_items(field, encode_items(raw, 0), faults, origin, owner=owner):
+    noted = type(raw) is tuple and is_recursive(field.kind.item)  # for all of it at once
+    for item in raw if noted else parse_items(field, encode_items(raw, 0), faults, origin, owner=owner):
         if isinstance(item, bytes):
             return
         for f in item._fields:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
+from packetlab.codec.refinement.depth import is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -230,6 +231,8 @@ class Decoding(Refining):
             limit, self.at_limit = "w", ""
             self.check(f"w < {here}")
         self.offset = None
+        if self.at_once(step.field, here, limit):
+            return
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
 
     def sized(self, step: Sized | Padded) -> None:
@@ -241,7 +244,8 @@ class Decoding(Refining):
             self.coded(step.field, "w", told=True)
         else:
             self.offset = None
-            self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{self.pos} = w"]
+            if not self.at_once(step.field, pos, "w"):
+                self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{self.pos} = w"]
 
     def reaches(self, step: Step | None) -> bool:
         """Whether a step ends, as it finds out, where it begins or later, and before what surrounds it does."""
@@ -250,12 +254,24 @@ class Decoding(Refining):
             return isinstance(step.size, Ref) and self.cls.by_name[step.size.name].kind.low >= 0
         return isinstance(step, Padded) or (isinstance(step, Bound) and step.part == "self")
 
+    def at_once(self, f: Field, here: str, limit: str) -> bool:
+        """Read headers up to a limit that hold others of their sort; others are looked into when somebody asks."""
+        if f.kind.wire != "items" or not is_recursive(f.kind.item):
+            return False
+        self.names[f"R_{f.name}{self.tag}"] = items_reader(f, False)
+        self.lines.append(f"r = R_{f.name}{self.tag}(data, {here}, {limit}, None) if {here} < {limit} else ((), {limit})")
+        self.check(f"r is None or r[1] != {limit}")
+        self.lines.append(f"{self.v(f.name)}, {self.pos} = r")
+        return True
+
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
         count = step.count.code(self) if step.count is not None else "None"
         name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
-        self.lines.append(f"{var}, {pos} = R_{name}({given}) or read_items(F_{name}, {given}, None)")
+        # What holds others of its sort is read by one reader at all levels, or else by the careful one at all.
+        other = "(None, 0)" if is_recursive(step.field.kind.item) else f"read_items(F_{name}, {given}, None)"
+        self.lines.append(f"{var}, {pos} = R_{name}({given}) or {other}")
         self.check(f"{var} is None")
 
     def counted(self, step: Counted) -> None:
@@ -314,7 +330,8 @@ def items_reader(field: Field, counted: bool) -> Compiled:
     key = field, counted
     if key not in _readers:
         _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
-        _readers[key] = _items_reader(field, counted)
+        read = _items_reader(field, counted)
+        _readers[key] = quick(read) if is_recursive(field.kind.item) else read
     return _readers[key]
 
 

@@ -6,11 +6,13 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
-from packetlab.codec.refinement.careful import Unrefined, broken, chosen, refine
+from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
+from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
@@ -193,7 +195,16 @@ class _LenientParser:
                     raise _Stop
                 return self.coded(f, pos, pos + size, True)
         self.bit = (pos + size) * 8
+        if f.kind.wire == "items" and is_recursive(f.kind.item):
+            return self.at_once(f, pos, pos + size)
         return self.data[pos : pos + size]
+
+    def at_once(self, f: Field, pos: int, end: int) -> object:
+        """Read all that is there of headers that hold others of their sort; what is none of them stays bytes."""
+        faults: list[Fault] = []
+        items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name)
+        self.ctx.faults += [InnerFault(*fault) for fault in faults]
+        return items
 
     def items(self, f: Field, pos: int, count: int | None) -> object:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
@@ -352,9 +363,13 @@ def read_items(
     are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
     fault, as long as it is zeros (see `Filled`).
     """
-    kind = field.kind
-    assert kind.wire == "items"
-    item = classes[kind.item]
+    kind, deep = field.kind, too_deep(field, pos + origin, owner) if pos < limit and count != 0 else None
+    if deep is not None:
+        if faults is not None:
+            faults.append(deep)
+        return (None if faults is None else (data[pos:limit],) if whole else ()), limit if whole else pos
+    nested = is_recursive(kind.item)
+    read = counted(partial(walk, kind.item)) if nested else classes[kind.item]._decode
     items: list[AnyHeader | bytes] = []
     ctx = Dissection()
     start, fill = pos, b""
@@ -367,7 +382,7 @@ def read_items(
     while pos < limit:
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
             break
-        header, stop, _, _ = item._decode(data, pos, limit, ctx)
+        header, stop, _, _ = read(data, pos, limit, ctx)
         if broken(ctx.faults) or stop <= pos:
             break
         items.append(header)
@@ -377,7 +392,7 @@ def read_items(
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
         fill, pos = data[pos:limit], limit
-        ctx.faults[:] = [fault for fault in ctx.faults if isinstance(fault, Unrefined)]
+        ctx.faults[:] = [fault for fault in ctx.faults if isinstance(fault, InnerFault)]
     elif wanted and not whole and not broken(ctx.faults) and (count is None or len(items) == count):
         fill = data[pos : min(pos + wanted, limit)]
         pos += len(fill)
@@ -391,7 +406,7 @@ def read_items(
             return None, pos
         inner = [
             f._replace(offset=f.offset + origin) if (f.layer, f.field) == (owner, field.name) else
-            type(f)(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
+            type(f)(owner, field.name, f.offset + origin, _within(f), f.got)
             for f in ctx.faults
         ]  # fmt: skip
         fewer = [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
@@ -400,6 +415,12 @@ def read_items(
         items.append(data[pos:limit])
         pos = limit
     return Filled.of(items, fill) if fill else tuple(items), pos
+
+
+def _within(fault: Fault) -> str:
+    """What was expected, and of what field: once, however many headers of that sort it is in."""
+    where = f" for {fault.layer}.{fault.field}"
+    return fault.expected if where in fault.expected else fault.expected + where
 
 
 def values_of(header: AnyHeader) -> dict[str, Raw]:

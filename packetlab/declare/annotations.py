@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Union, get_args, get_origin
+from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
 from packetlab.declare.declaration import declaration_of
@@ -45,7 +45,11 @@ def is_header(one: object) -> bool:
 
 def kind_of(annotation: object, where: str) -> Kind:
     """Return the kind of field that an annotation stands for. DeclareError for what is none."""
+    if annotation is Self:
+        raise DeclareError(where, "Self | None = when(...), or tuple[Self, ...] = many(...), which have an end", "Self")
     if get_origin(annotation) in (Union, UnionType) and is_optional(annotation):
+        if Self in get_args(annotation):
+            return Items(None, one=True)
         (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if annotation is XNSAddress:
         annotation = XNSAddressField
@@ -64,6 +68,8 @@ def kind_of(annotation: object, where: str) -> Kind:
         return Items(declaration_of(annotation, where), one=True)
     if get_origin(annotation) is tuple:
         item = get_args(annotation)
+        if item == (Self, ...):
+            return Items(None)
         if len(item) == 2 and item[1] is Ellipsis and is_header(item[0]):
             return Items(item[0]._declaration)
         for one in item:

@@ -12,13 +12,30 @@ from packetlab.declare.kinds import Declared, Kind, Raw, Wire
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 
+DEEPEST = 64
+"""Levels of headers in headers: more are a fault in what is read, and refused in what is built."""
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 
 
 def _stands_for(cls: type, item: Declared) -> bool:
     """Whether headers of a class may be items."""
     said = getattr(cls, "_declaration", None)
-    return said is item or (said is not None and said.stands_for(item))
+    return said is not None and (said is item or (item is not None and said.stands_for(item)))
+
+
+def _bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
+    """Refuse items that hold items of their own in too many levels."""
+    level = {id(one): one for one in items}
+    for _ in range(DEEPEST):
+        held = [(one, f) for one in level.values() if type(one) is not bytes for f in one._declaration.repeated]
+        level = {id(inner): inner for one, f in held for inner in _held(getattr(one, f.slot))}
+        if not level:
+            return items
+    raise BuildError(where, f"{DEEPEST} levels of headers in headers at most", "more")
+
+
+def _held(raw: Raw) -> tuple[Raw, ...]:
+    return raw if isinstance(raw, tuple) else ()
 
 
 class Items(Kind):
@@ -48,7 +65,7 @@ class Items(Kind):
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
         if _stands_for(type(value), self.item):
-            return (value,)
+            return _bounded((value,), where)
         if self.one:
             raise BuildError(where, f"a header ({self.item.name})", repr(value))
         try:
@@ -62,7 +79,7 @@ class Items(Kind):
                 again = type(item).__qualname__ == self.item.qualname
                 hint = "the class was declared again after the one that has the field" if again else ""
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
-        return items
+        return _bounded(items, where)
 
 
 class Repeated(Kind):

@@ -291,6 +291,8 @@ class HeaderType(type):
             one.bit = 1 << number
             if one not in theirs:
                 one.owner = declaration
+                if one.kind.wire == "items" and one.kind.item is None:  # typing.Self
+                    one.kind.item = declaration
         classes.known[declaration] = header
         cls.__item_classes__ = [classes[f.kind.item] for f in cls._fields if f.kind.wire == "items"]
         if "_root" in body:

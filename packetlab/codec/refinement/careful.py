@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from packetlab.declare.expressions import Scope
 
 
-class Unrefined(Fault):
-    """A fault in what a header might have become: it stays what it is, and all its fields are sound."""
+class InnerFault(Fault):
+    """A fault in what a header holds, or might have become: its own fields are sound, and it stays what it is."""
 
     __slots__ = ()
 
 
 def broken(faults: Iterable[Fault]) -> bool:
     """Whether a header has faults of its own."""
-    return any(type(fault) is not Unrefined for fault in faults)
+    return any(type(fault) is not InnerFault for fault in faults)
 
 
 def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declaration | None:
@@ -56,7 +56,7 @@ def refine(
         if not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut):
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
             return one, found
-        fault = next((f for f in seen.faults if type(f) is not Unrefined), None)
+        fault = next((f for f in seen.faults if type(f) is not InnerFault), None)
         if fault is None:
             fault = Fault(inner.name, "", end, f"{end} bytes", f"{len(raw)} bytes")
         what = f"{fault.expected} for {fault.layer}.{fault.field}" if fault.field else f"{fault.expected} for {fault.layer}"
@@ -67,6 +67,6 @@ def refine(
 
 def _unfit(header: Declaration, one: Declaration, name: str, at: int, expected: str, got: str) -> Fault:
     """Return the fault of a field that is not what a refinement takes it for."""
-    return (Fault if one is header else Unrefined)(header.name, name, at, expected, got)
+    return (Fault if one is header else InnerFault)(header.name, name, at, expected, got)
 
 

@@ -56,6 +56,8 @@ def taken_apart(
     qualname = f"{body.get('__qualname__', name)}.__inside__"
     own.update(__annotations__=dict(annotations), __module__=body["__module__"], __qualname__=qualname, __hidden__=True)
     body["__inside__"] = inner = meta(name, (root,), own, payload_size=0)
+    if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
+        raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
     body["__annotations__"] = {}
     body.update({f.name: ViewProperty(f) for f in inner._fields})
     body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)

@@ -47,6 +47,8 @@ _HOOKS.update(
     as_packet="packetlab.packet.coerce",
     check="packetlab.bulk.verify",
     class_pretty="packetlab.view.display",
+    encode_items="packetlab.codec.encode",
+    parse_inside="packetlab.codec.compiler",
     counterpart="packetlab.export.bridges.counterparts",
     declare_all="packetlab.protocols.linktypes",
     diff="packetlab.packet.diff",

@@ -51,6 +51,15 @@ from packetlab.declare.values.times import (
     UnixTimeNs as UnixTimeNs, UnixTimeUs as UnixTimeUs, duration as duration, timestamp as timestamp,
 )
 from packetlab.declare.values.views import raw as raw
+from packetlab.declare.transforms.carried import through as through
+from packetlab.declare.transforms.ciphers import aead as aead, cipher as cipher
+from packetlab.declare.transforms.letters import base16 as base16, base64 as base64
+from packetlab.declare.transforms.masks import ble_whitened as ble_whitened, whitened as whitened, xor as xor
+from packetlab.declare.transforms.packed import deflate as deflate, gzip as gzip, zlib as zlib, zstd as zstd
+from packetlab.declare.transforms.stuffing import cobs as cobs, hdlc as hdlc, slip as slip
+from packetlab.declare.transforms.transform import (
+    Transform as Transform, UnfitError as UnfitError, named as named, secret as secret, secrets as secrets,
+)
 from packetlab.declare.kinds import (
     MAC as MAC, Bytes as Bytes, IPv4Address as IPv4Address, IPv6Address as IPv6Address, Kind as Kind,
     Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, bits as bits, fixed_bytes as fixed_bytes,

@@ -276,6 +276,17 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
     )
 
 
+def parse_inside(field: Field, data: bytes) -> tuple[Any, str, str]:
+    """Read headers inside bytes that stand for others, all of them; returns these, and what was expected and got, "" for nothing."""
+    faults: list[Fault] = []
+    items, end = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults)
+    if faults:
+        return None, faults[0].expected, f"{faults[0].got} at byte {faults[0].offset} inside"
+    if end < len(data):
+        return None, f"{field.kind.in_words()} of all bytes inside", f"{len(data) - end} bytes after it"
+    return items, "", ""
+
+
 def parse_items(
     field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = ""
 ) -> tuple[AnyHeader | bytes, ...]:

@@ -98,6 +98,8 @@ class Decoding(Refining):
         self.finish_header()
         self.payload = end = self.payload_end()
         self.trailer(end)
+        for f in self.cls.transformed:
+            self.opened(f)
         for f in (f for f in self.cls.fields if f.kind.judges):
             self.names[f"J_{f.name}{self.tag}"] = f.kind.wrong
             self.check(f"{self.v(f.name)} is not None and J_{f.name}{self.tag}({self.v(f.name)})")
@@ -143,6 +145,8 @@ class Decoding(Refining):
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
             Counted: self.counted,
         }  # fmt: skip
+        if getattr(step.fields[0].kind if step.fields else None, "uses_header", False):
+            self.lines.append(f"o_{step.fields[0].name}{self.tag} = {self.pos}")
         how[type(step)](step)
         self.constants([] if isinstance(step, Fixed | When) else step.fields)
         self.read.update(f.name for f in step.fields)

@@ -229,6 +229,8 @@ class Deriving(OneByOne):
 
     def coded(self, f: Field, value: str) -> str:
         """The bytes of a value: as they are, or as a kind of its own width writes it."""
+        if f.kind.transforms:
+            return self.closed(f, value)
         if f.kind.wire == "open":
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
@@ -237,6 +239,15 @@ class Deriving(OneByOne):
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte
         return f"(BYTES[{value}] if type({value}) is int and {value} < {f.kind.single} else {code})"
+
+    def closed(self, f: Field, value: str) -> str:
+        """The bytes of a value that stand for others: as they are."""
+        return value
+
+    def raw_of(self, name: str) -> str:
+        value, f = self.value(name), self.fields[name]
+        raw = self.direct.get(name, f"v_{name}{self.tag}")
+        return value if f.condition is None else f"({raw} if {self.present(f)} else None)"
 
     def packed_items(self, f: Field, value: str) -> str:
         # What was captured is as long as it was; only what is built is filled up.
@@ -275,11 +286,21 @@ class Deriving(OneByOne):
             elif f.kind.bits is None and f.name in self.doing and f.kind.is_number:
                 self.circular.setdefault(f.name, "")
                 terms.append(f"w_{f.name}{self.tag}")
+            elif f.kind.bits is None and getattr(f.kind, "uses_header", False):
+                terms.append(self.size_of_closed(f))  # its bytes follow from those before it
             elif f.kind.bits is None:
                 terms.append(f"len({self.bytes_source(f)})")
             else:
                 terms.append(f"({f.kind.bits // 8} if {self.present(f)} else 0)")
         return bits // 8, terms
+
+    def size_of_closed(self, f: Field) -> str:
+        """How many bytes a field has whose transforms know before they give them."""
+        self.value(f.name)
+        key = f"N_{f.name}{self.tag}"
+        self.names[key] = f.kind.size_of  # type: ignore[attr-defined]
+        code = f"{key}({self.direct.get(f.name, f'v_{f.name}{self.tag}')})"
+        return code if f.condition is None else f"({code} if {self.present(f)} else 0)"
 
     def size_before(self, f: Field) -> str:
         """How many bytes there are from the start of the header to `f`."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, takewhile
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,9 @@ class Packing(Deriving):
         value = self.value(f.name)
         if f.align:
             value = self.bytes_source(f)  # filled up, as it will be read back
+        if f.kind.transforms:
+            value = self.bytes_source(f)
+            return value if f.condition is None else f"{value} if {self.present(f)} else None"
         return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
 
     def loosened(self) -> list[str]:
@@ -199,6 +202,17 @@ class Packing(Deriving):
                 there = self.present(step.fields[0]) if isinstance(step, When) else ""
                 pieces.append(PackedPiece((code,), f"len({code})", there=there))
         return tuple(pieces)
+
+    def closed(self, f: Field, value: str) -> str:
+        key = f"C_{f.name}{self.tag}"
+        self.names[key] = f.kind.closed  # type: ignore[attr-defined]
+        return f"{key}({value}, {self.arguments(f)})"
+
+    def bytes_before(self, f: Field) -> str:
+        steps = [*takewhile(lambda step: f not in step.fields, self.plan.head)]
+        var = f"o_{f.name}{self.tag}"
+        self.lines += self.tried(f"{var} = {self.joined(self.packed(steps))}", f"(h{self.tag}, '{self.tag}'),")
+        return var
 
     def joined(self, pieces: tuple[PackedPiece, ...]) -> str:
         """Source for the bytes of some pieces; runs side by side are packed at once."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Dissection, Fault, Values
-from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
+from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
@@ -101,6 +101,7 @@ class _LenientParser:
         return header, pos, payload_end, following
 
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
+        open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
         cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk) if refined else (self.cls, None)
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))

@@ -6,12 +6,14 @@ Compilers take a `Declaration`. Where what they write makes a header, its class 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from packetlab.codec.faults import Dissection, Fault
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
+from packetlab.declare.transforms.carried import Through, parameters
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError
 
@@ -98,6 +100,23 @@ def restored(cls: type[H], state: int, values: tuple[object, ...]) -> H:
         _set(header, f.slot, value)
     _set(header, "_state", state)
     return header
+
+
+def open_carried(cls: Declaration, scope: Any, start: int, known: dict[str, int], ctx: Dissection) -> None:
+    """Look into the fields whose bytes stand for others, as far as they were read; `known` says where each field is."""
+    for f in cls.transformed:
+        raw, kind, given = scope.values.get(f.name), cast("Through", f.kind), []
+        if raw is None:
+            continue
+        for rule, of in parameters(f, cls.by_name):
+            if isinstance(rule, str):
+                given.append(scope.data[start : known[f.name]])
+            else:
+                given.append(rule.evaluate(scope) if of is None else kind.argument(scope.values.get(rule.name), of))
+        scope.values[f.name] = found = kind.opened(raw, tuple(given))
+        noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
+        if found.expected and not noted:
+            ctx.faults.append(Fault(cls.name, f.name, known[f.name], found.expected, found.got))
 
 
 def declared_classes() -> list[type[AnyHeader]]:

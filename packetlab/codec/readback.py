@@ -17,6 +17,7 @@ from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
 from packetlab.declare.plan import Listed, Open, Sized, When, needs
+from packetlab.declare.transforms.carried import InnerValue
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def prove(cls: Declaration) -> None:
     if errors and None not in errors and len(varying) == 1:  # of several, each may want a size of its own
         errors += [_come_back(cls, values, b"") for values in _samples(cls, tuple((size,) for size in range(65)))]
         said = {**cls.plan.sizes, **cls.plan.counts}
-        ruled = {name for name, rule in said.items() if _measures(cls, rule, name)}
+        ruled = {name for name, rule in said.items() if _measures(cls, rule, name) and not cls.by_name[name].kind.transforms}
         wheres = {f"{cls.name}.{name}" for name in ruled}
         if errors[-1] is not None and all(error is not None and error.where in wheres for error in errors):
             raise DeclareError(errors[-1].where, f"{errors[-1].expected}, for some size", f"{errors[-1].got}")
@@ -264,6 +265,10 @@ def _samples(
 
 def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
+    if f.kind.transforms:
+        return InnerValue(_of_size(f.kind.field, size))  # type: ignore[attr-defined]
+    if f.kind.one:
+        return (classes[f.kind.item](),)
     if f.kind.wire != "items":
         return f.kind.sound(bytes(range(1, size + 1)))
     return tuple(classes[f.kind.item]() for _ in range(-(-size // 8)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, If, Next
 from packetlab.declare.plan import When
+from packetlab.declare.transforms.carried import parameters
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def added(terms: list[str], none: str = "0", many: str = "sum") -> str:
 class OneByOne:
     """How an emitter of functions that take one packet at a time says what is no operator of Python's."""
 
+    cls: Declaration
+    names: dict[str, object]
     lines: list[str]
     tag: str
     kept = 0
@@ -67,6 +70,31 @@ class OneByOne:
         return f"({value} in {among!r})"
 
 
+    # Of fields whose bytes stand for others (see `declare.transforms`) -------------------------------------------------
+
+    def arguments(self, f: Field) -> str:
+        """Return source for the parameters of a field's transforms that follow from the header."""
+        codes = []
+        for number, (rule, kind) in enumerate(parameters(f, self.cls.by_name)):
+            if isinstance(rule, str):
+                codes.append(self.bytes_before(f))
+            elif kind is None:
+                codes.append(rule.code(self))
+            else:
+                key = f"{f.name}_{number}{self.tag}"
+                self.names[f"A_{key}"], self.names[f"Q_{key}"] = f.kind.argument, kind  # type: ignore[attr-defined]
+                codes.append(f"A_{key}({self.raw_of(rule.name)}, Q_{key})")
+        return f"({''.join(f'{code}, ' for code in codes)})"
+
+    def bytes_before(self, f: Field) -> str:
+        """Source for the bytes of the header that stand before a field."""
+        raise NotImplementedError
+
+    def raw_of(self, name: str) -> str:
+        """Source for the raw value of a field, None where it is absent."""
+        raise NotImplementedError
+
+
 class ReadSoFar(OneByOne):
     """What rules and bindings need of a header while it is read (see `decode.Decoding`).
 
@@ -77,9 +105,7 @@ class ReadSoFar(OneByOne):
         offset: how far from the start, None once that is a variable; origin: the start where it is a number.
     """
 
-    cls: Declaration
     plan: Plan
-    names: dict[str, object]
     read: set[str]
     holds: dict[str, bool]
     start: str
@@ -106,6 +132,18 @@ class ReadSoFar(OneByOne):
     def pos(self) -> str:
         """Source for the place reading has come to."""
         return str(self.place())
+
+    def opened(self, f: Field) -> None:
+        """Look into a field whose bytes stand for others."""
+        var, key = self.v(f.name), f"T_{f.name}{self.tag}"
+        self.names[key] = f.kind.opened  # type: ignore[attr-defined]
+        self.lines.append(f"if {var} is not None: {var} = {key}({var}, {self.arguments(f)})")
+
+    def bytes_before(self, f: Field) -> str:
+        return f"data[{self.start}:o_{f.name}{self.tag}]"
+
+    def raw_of(self, name: str) -> str:
+        return self.v(name)
 
     # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
     expressions, rules    what a class body writes (`field`, `size_of`, `next_protocol`, ...), and solving it backwards
     kinds, values         kinds of fields and the annotations for them; a class of your own derived from `Kind` is one too
     items                 kinds of fields that hold several values: headers, or values of any kind
+    transforms            what lies between the bytes of a packet and a field: compression, masks, stuffing, encryption
     checksums             the algorithms of checksums
     fields, declaration   a field and a header as plain data
     plan                  how a header is read and written, step by step: everything that walks a header goes by it

@@ -14,6 +14,7 @@ from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import Kind, XNSAddressField
+from packetlab.declare.transforms.carried import carried
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.declare.values.delimited import Delimited
@@ -179,7 +180,9 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
     check_spec(spec, kind, where)
-    if spec.ended is not None:
+    if spec.through:
+        spec.kind = kind = carried(spec, kind, where)
+    elif spec.ended is not None:
         spec.kind = kind = Delimited(kind, spec.ended, where)
     for number in (spec.size, spec.count):
         if isinstance(number, Const) and number.number < 0:

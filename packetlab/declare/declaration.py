@@ -13,6 +13,7 @@ from weakref import WeakSet
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
+from packetlab.declare.transforms.carried import check_carried
 from packetlab.errors import DeclareError
 
 OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream")
@@ -47,6 +48,7 @@ class Declaration:
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
+    transformed: list[Field] = field(init=False)  # those whose bytes stand for others
     coded: list[Field] = field(init=False)  # numbers whose size follows from their value
     has_trailer: bool = field(init=False)
     order: list[str] = field(
@@ -75,6 +77,9 @@ class Declaration:
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
+        self.transformed = [f for f in self.fields if f.kind.transforms]
+        for f in self.transformed:
+            check_carried(self.name, f, self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
 
     def take_after(self, base: Declaration) -> None:
@@ -253,6 +258,7 @@ def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], part
     """Names of the fields, and parts, whose values or sizes a field needs when it is built."""
     rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
     rules += [one[f.name] for one in sets if f.name in one]
+    rules += [rule for _, _, rule in getattr(f.kind, "late", ()) if isinstance(rule, Expr)]
     found: set[str] = set()
     for rule in rules:
         for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():

@@ -16,7 +16,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "until",
+        "align", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -32,6 +32,7 @@ class Spec:
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
         self.ended: bytes | None = rules.get("ended")
+        self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
 
     @property
@@ -40,6 +41,7 @@ class Spec:
         rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
         words = [word for rule, word in rules if rule is not None]
         words += ["ended"] if self.ended is not None else []
+        words += ["through"] if self.through else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
         return f"{[*words, 'default'][0]}(...)"
 

@@ -73,6 +73,7 @@ class Kind:
     item: Declared
     as_raw: Kind | None = None
     judges = False
+    transforms: tuple[Any, ...] = ()  # between a packet and the value (see `transforms.carried`)
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
@@ -149,6 +150,11 @@ class Kind:
     def wire(self) -> Wire:
         """How it lies in a packet, see `Wire`. Code that walks a declaration goes by it, and by no class of kinds."""
         return "coded" if self.bits is None else "bytes"
+
+    @property
+    def has_headers(self) -> bool:
+        """Whether its values are headers, of class `item`."""
+        return self.wire == "items"
 
     @property
     def fixed_bits(self) -> int:

@@ -111,7 +111,7 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
-        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "kind", "many")}
+        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "kind", "many", "through")}
         spec = Spec(value, many=self.kind.wire == "items", **rules)
         made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
         made.owner = self.owner
@@ -294,7 +294,7 @@ class HeaderType(type):
                 if one.kind.wire == "items" and one.kind.item is None:  # typing.Self
                     one.kind.item = declaration
         classes.known[declaration] = header
-        cls.__item_classes__ = [classes[f.kind.item] for f in cls._fields if f.kind.wire == "items"]
+        cls.__item_classes__ = [classes[f.kind.item] for f in cls._fields if f.kind.has_headers]
         if "_root" in body:
             compiler.reset(declaration)
             return

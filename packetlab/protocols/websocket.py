@@ -8,6 +8,7 @@ from typing import Annotated
 from packetlab.declare.fields import auto, default, when
 from packetlab.declare.kinds import Named, bits, fixed_bytes
 from packetlab.declare.rules import choose, field, has, size_of
+from packetlab.declare.transforms.masks import xored
 from packetlab.declare.values.integers import U1, U7, U16, U64
 from packetlab.packet.packet import Header
 
@@ -52,8 +53,4 @@ def mask(key: bytes, data: bytes) -> bytes:
     >>> mask(bytes.fromhex("37fa213d"), bytes.fromhex("7f9f4d5158"))
     b'Hello'
     """
-    if not any(key):
-        return data
-    whole = key * (len(data) // 4 + 1)
-    number = int.from_bytes(data, "big") ^ int.from_bytes(whole[: len(data)], "big")
-    return number.to_bytes(len(data), "big")
+    return xored(data, key)

@@ -72,7 +72,7 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
         if header in order or header in path:
             return
         # Its body names items and whom it answers; what it is bound to may come after.
-        items = [f.kind.item for f in header.fields if f.kind.wire == "items"]
+        items = [f.kind.item for f in header.fields if f.kind.has_headers]
         for needed in (*items, *(request for request in header.answers if request is not None)):
             if not needed.is_own or needed in wanted:
                 visit(needed, (*path, header))

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 from packetlab.declare import kinds
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import WIDEST, Address, ByteString, Int, Kind, PayloadMark
+from packetlab.declare.transforms.carried import Through
 from packetlab.declare.values import integers
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Varint
 from packetlab.errors import DeclareError
 from packetlab.schema import views
 from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
+from packetlab.schema.transforms import data_of_transforms, transforms_of
 from packetlab.schema.values import LONGEST, hexadecimal
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
 
 
 def _nesting(header: Declaration) -> int:
-    return 1 + max((_nesting(f.kind.item) for f in header.fields if f.kind.wire == "items"), default=0)
+    return 1 + max((_nesting(f.kind.item) for f in header.fields if f.kind.has_headers), default=0)
 
 
 def _element(row: dict[str, object], where: str) -> dict[str, object]:
@@ -316,8 +318,8 @@ def _view(word: str) -> Form:
 
 def _inner(row: dict[str, object], where: str) -> tuple[dict[str, object], Form]:
     inner = row.get("of")
-    if type(inner) is not dict or inner.get("kind") == "ended":
-        raise DeclareError(where, "the kind of what ends", safe_repr(inner))
+    if type(inner) is not dict or inner.get("kind") in ("ended", "through"):
+        raise DeclareError(where, "the kind of what is inside", safe_repr(inner))
     form = form_of(inner, where)
     table({key: value for key, value in inner.items() if key != "kind"}, where, form.says)
     return inner, form
@@ -329,6 +331,11 @@ def _ended(row: dict[str, object], where: str, maker: Maker) -> Kind:
     if "ended" not in kind.allows.split() or kind.rest:
         raise DeclareError(where, "bytes, text or digits of no size of their own", safe_repr(inner))
     return Delimited(kind, hexadecimal(row.get("by"), where), where)
+
+
+def _through(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    inner, form = _inner(row, where)
+    return Through(form.kind(inner, where, maker), transforms_of(row.get("by"), where), where)
 
 
 FORMS: dict[str, Form] = {
@@ -364,6 +371,11 @@ FORMS: dict[str, Form] = {
     ),
     **{word: _coded(word) for word in _CODED},
     **{word: _view(word) for word in views.SAYS},
+    "through": Form(
+        "of by size when default", lambda kind: bool(kind.transforms),
+        lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": data_of_transforms(kind, where)}, _through,
+        lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
+    ),
     "ended": Form(
         "of by rule const when default", lambda kind: type(kind) is Delimited,
         lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": kind.delimiter.hex()}, _ended,

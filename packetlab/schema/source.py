@@ -6,13 +6,14 @@ is spelled with anything that a terminal would act on.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of
+from packetlab.schema.transforms import spelled_transforms
 from packetlab.schema.values import written_of_data
 from packetlab.schema.views import view_of_data, written_view
 
@@ -95,6 +96,10 @@ def _field(row: object, where: str, enums: dict[str, None]) -> str:
 
 def _right(row: dict[str, object], where: str) -> str:
     """What stands after the equals sign, or nothing."""
+    if row.get("kind") == "through" and type(row.get("of")) is dict:
+        said: Any = {word: row[word] for word in ("size", "default") if word in row}
+        right = spelled_transforms(row.get("by"), _right({**cast("Any", row["of"]), **said}, where), where, spelled)
+        return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
     value = _value(row["default"], row, where) if "default" in row else ""
     if "rule" in row:
         right = f"auto({spelled(row['rule'], where)})"

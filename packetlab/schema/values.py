@@ -22,6 +22,8 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
 
     Of kinds of somebody's own it is what users write, if that is a number, a text or bytes; else its bytes in a packet.
     """
+    if kind.transforms:
+        return data_of_value(kind.inner, raw.inner, where) if raw.opened else {"raw": raw.hex()}  # type: ignore[attr-defined]
     if kind.wire == "items":
         if isinstance(raw, bytes):
             return raw.hex()
@@ -80,6 +82,8 @@ def value_of_data(kind: Kind, data: object, where: str) -> Any:
     given = views.view_of_data(data, where)
     if given is not None:
         return given
+    if kind.transforms:
+        return value_of_data(kind.inner, data, where)  # type: ignore[attr-defined]
     if kind.wire == "number":
         return number(data, where, kind.low, kind.high)
     if kind.wire == "items":

@@ -1,0 +1,267 @@
+"""A field that is another one, transformed: `through(...)`, its kind, and its values.
+
+The raw value of such a field is what was captured, with what is inside (`Carried`), or what is inside alone, as a user gave it
+(`InnerValue`). Captured bytes are written again as they were, until what is inside changes or a parameter does. Two values are equal
+where what is inside is: another level of compression, or another masking key, is none of another value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.declare.expressions import Checksum, Const, Expr, Ref
+from packetlab.declare.fields import REQUIRED, Field, Spec
+from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
+from packetlab.declare.transforms.transform import Transform, UnfitError
+from packetlab.declare.values.text import TextKind, Undecoded
+from packetlab.declare.values.views import RawValue
+from packetlab.errors import BuildError, DeclareError, suggestion
+from packetlab.escaping import bytes_text
+from packetlab.hooks import hook
+
+
+class _Equal:
+    """What is equal by what is inside."""
+
+    inner: Raw
+    opened = True
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Equal) and self.opened and other.opened:
+            return bool(self.inner == other.inner)
+        return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash(self.inner) if self.opened or not isinstance(self, bytes) else hash(bytes(self))
+
+
+class InnerValue(_Equal):
+    """What is inside, whose bytes are not worked out yet."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Raw) -> None:
+        self.inner = inner
+
+    def __repr__(self) -> str:
+        return f"InnerValue({self.inner!r})"
+
+
+class Carried(_Equal, bytes):
+    """Bytes of a packet, and what they stand for.
+
+    Attributes:
+        inner: the raw value inside; opened: whether there is one. given: the parameters that it was found with, None for none.
+        expected, got: what is wrong with the bytes, "" for nothing.
+    """
+
+    inner: Raw = None
+    opened = False
+    given: tuple[object, ...] | None = None
+    expected = got = ""
+
+    def __repr__(self) -> str:
+        return f"raw({bytes(self)!r})"
+
+    __hash__ = _Equal.__hash__
+
+
+class Through(Kind):
+    """What another kind has, as transforms give it: the kind of a field that is ``through(...)``.
+
+    Attributes:
+        inner: the kind of the value inside. transforms: those between the packet and it, the outermost first.
+        late: their parameters that follow from fields, as (place of the transform, word, rule).
+    """
+
+    wire: Wire = "open"
+    allows = "size condition"
+    judges = True
+
+    def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "through(...)") -> None:
+        if inner.wire not in ("open", "items", "bytes") or inner.is_number or isinstance(inner, Through):
+            hint = "a header with that one field: inner: Inner = through(...)"
+            raise DeclareError(where, "Bytes, Text, a header or a list through(...)", inner.in_words(), hint)
+        self.inner, self.transforms, self.where, self.words = inner, transforms, where, inner.words
+        self.rest = inner.rest
+        if inner.wire == "items":
+            self.item = inner.item
+        self.late = [(i, word, rule) for i, one in enumerate(transforms) for word, rule in one.late.items()]
+        self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
+        self.zero = b"" if inner.zero is None else InnerValue(inner.zero)
+        self.as_raw = ByteString()
+        spec = Spec(REQUIRED, many=inner.wire == "items")
+        self.field = Field(where.rpartition(".")[2], inner, spec)
+
+    def in_words(self) -> str:
+        return f"{self.inner.in_words()} through {' and '.join(one.name for one in self.transforms)}"
+
+    def annotation(self) -> str:
+        return self.inner.annotation()
+
+    @property
+    def has_headers(self) -> bool:
+        return self.inner.wire == "items"
+
+    @property
+    def names(self) -> None:  # type: ignore[override]
+        return None
+
+    # Between bytes and values ----------------------------------------------------------------------------------------
+
+    def raw(self, value: Any, where: str) -> Raw:
+        if isinstance(value, RawValue):
+            return Carried(ByteString().raw(value.form, where))
+        if isinstance(value, Carried | InnerValue):
+            return value
+        if isinstance(value, Undecoded) and isinstance(value.raw, Carried):
+            return value.raw
+        return InnerValue(self.inner.raw(value, where))
+
+    def value(self, raw: Raw) -> Any:
+        """Return what is inside; where that cannot be found, the bytes as they are (of text: `Undecoded`), or no header."""
+        if isinstance(raw, _Equal) and raw.opened:
+            return self.inner.value(raw.inner)
+        raw = raw if isinstance(raw, Carried) else Carried(raw)
+        if isinstance(self.inner, TextKind):
+            return Undecoded.of(raw.decode("ascii", "backslashreplace"), raw)
+        return None if self.inner.one else () if self.inner.wire == "items" or self.inner.element is not None else raw
+
+    def text(self, raw: Raw) -> str:
+        if not (isinstance(raw, _Equal) and raw.opened):
+            return bytes_text(bytes(raw))
+        if self.inner.wire == "items":
+            shown = repr(raw.inner[0]) if self.inner.one and raw.inner else ", ".join(map(repr, raw.inner or ())) or "none"
+        else:
+            shown = self.inner.text(raw.inner)
+        return shown
+
+    def wrong(self, raw: Raw) -> str:
+        return raw.expected if isinstance(raw, Carried) else ""
+
+    def respelled(self, raw: Raw, like: Raw) -> Raw:
+        return like if isinstance(like, Carried) and like.opened and raw == like else raw
+
+    def argument(self, value: object, kind: Kind | None) -> object:
+        """Return the value of a parameter: numbers of a field of a fixed width as its bytes."""
+        if kind is None or kind.wire != "number" or not isinstance(value, int):
+            return value
+        return (value & (1 << kind.fixed_bits) - 1).to_bytes(-(-kind.fixed_bits // 8), "little" if kind.little else "big")
+
+    def _worded(self, given: tuple[object, ...], place: int) -> dict[str, object]:
+        return {word: value for (i, word, _), value in zip(self.late, given, strict=True) if i == place}
+
+    def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
+        """Return bytes of a packet with what is inside, or with what is wrong with them."""
+        found = Carried(data)
+        found.given = given
+        try:
+            for place, one in enumerate(self.transforms):
+                data = one.decode(data, **self._worded(given, place))
+        except UnfitError as error:
+            found.expected, found.got = error.expected, error.got
+            return found
+        if self.inner.wire == "items":
+            inner, found.expected, found.got = hook("parse_inside")(self.field, data)
+            found.inner, found.opened = inner, not found.expected
+            return found
+        if self.inner.bits is not None and len(data) * 8 != self.inner.bits:
+            found.expected, found.got = f"{self.inner.bits // 8} bytes inside", f"{len(data)} bytes"
+            return found
+        found.inner, found.opened = data, True
+        found.expected = self.inner.wrong(data) if self.inner.judges else ""
+        found.got = self.inner.text(data) if found.expected else ""
+        return found
+
+    def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
+        """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""
+        if isinstance(raw, Carried) and (not raw.opened or raw.given == given):
+            return raw
+        if not isinstance(raw, _Equal):
+            return Carried(raw)
+        inner = data = raw.inner
+        if self.inner.wire == "items":
+            data = hook("encode_items")(data, 0)
+        try:
+            for place in range(len(self.transforms) - 1, -1, -1):
+                data = self.transforms[place].encode(data, **self._worded(given, place))
+        except UnfitError as error:
+            raise BuildError(self.where, error.expected, error.got) from None
+        found = Carried(data)
+        found.inner, found.opened, found.given = inner, True, given
+        return found
+
+    def size_of(self, raw: Raw) -> int:
+        """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""
+        if isinstance(raw, bytes):
+            return len(raw)
+        size = len(hook("encode_items")(raw.inner, 0) if self.inner.wire == "items" else raw.inner)
+        for one in reversed(self.transforms):
+            size = one.size(size) or 0
+        return size
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether transforms know how many bytes there are before they give them."""
+        return all(one.size(0) is not None for one in self.transforms)
+
+
+def through(transform: Transform, value: Any = REQUIRED) -> Any:
+    """A field that is something else in the packet: compressed, masked, stuffed, encrypted.
+
+    The annotation is that of what is inside: `Bytes`, `Text`, a header, a list. `value` is ``sized(...)`` (of the bytes in the
+    packet, which `size_of` counts too), ``many(...)``, ``when(...)``, another ``through(...)`` inside, or a default.
+
+    Captured bytes are written again as they were until what is inside changes, or a field that the transform goes by. Fields are equal
+    where what is inside is. Bytes that the transform cannot take are a fault at the field, and stay; the field is then these bytes,
+    or no header. ``raw(...)`` gives the bytes of the packet themselves.
+    """
+    if not isinstance(transform, Transform):
+        raise DeclareError("through(...)", "a transform: zlib(), xor(...), named(...)", f"{transform!r:.60}")
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.through = (transform, *spec.through)
+    return spec
+
+
+def carried(spec: Spec, kind: Kind, where: str) -> Through:
+    """Return the kind of a field that is through transforms. DeclareError for right-hand sides that go with none."""
+    for word, said in (("count=", spec.count), ("until=", spec.until), ("align=", spec.align or None), ("ended", spec.ended),
+                       ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None), ("none=", spec.none)):  # fmt: skip
+        if said is not None:
+            raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word)
+    return Through(kind, spec.through, where)
+
+
+def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[Field]) -> None:
+    """Refuse parameters of a field's transforms that cannot be found where it is read or built. DeclareError."""
+    kind = f.kind
+    assert isinstance(kind, Through)
+    where = f"{header}.{f.name}"
+    if f not in before:
+        raise DeclareError(where, "a field before the payload for through(...)", "one after it")
+    for _, word, rule in kind.late:
+        for leaf in rule.leaves() if isinstance(rule, Expr) else ():
+            if isinstance(leaf, Const):
+                continue
+            if not isinstance(leaf, Ref):
+                raise DeclareError(where, f"fields and numbers as {word}", str(leaf))
+            of = fields.get(leaf.name)
+            if of is None or of is f:
+                hint = "" if of is f else suggestion(leaf.name, fields)
+                raise DeclareError(where, f"another field of the header as {word}", repr(leaf.name), hint)
+            if isinstance(of.rule, Checksum) or of.kind.wire in ("items", "payload") or of.kind.transforms:
+                raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}, which comes later")
+            if leaf is not rule and not of.kind.is_number:
+                raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}")
+    sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
+    if kind.uses_header and (sums or not kind.is_sized):
+        got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
+        raise DeclareError(where, 'aad="self" of a header that is known before', got)
+
+
+def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Any, Kind | None]]:
+    """Return the parameters of a field's transforms that follow from fields: each rule, and the kind of the field that it is."""
+    kind: Any = f.kind
+    return [(rule, fields[rule.name].kind if isinstance(rule, Ref) else None) for _, _, rule in kind.late]
+
+

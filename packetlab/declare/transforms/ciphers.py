@@ -1,0 +1,139 @@
+"""Encryption, by way of the package cryptography, which is imported when a key is first used. Keys are named (see `secret`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.declare.expressions import Expr
+from packetlab.declare.transforms.transform import SELF, Transform, UnfitError, as_bytes, key_parameter
+from packetlab.errors import DeclareError
+
+AEADS = {
+    "AES-GCM": ("AESGCM", (16, 24, 32), 16), "AES-CCM": ("AESCCM", (16, 24, 32), 16), "AES-CCM-8": ("AESCCM", (16, 24, 32), 8),
+    "AES-GCM-SIV": ("AESGCMSIV", (16, 32), 16), "AES-OCB": ("AESOCB3", (16, 24, 32), 16),
+    "CHACHA20-POLY1305": ("ChaCha20Poly1305", (32,), 16),
+}  # fmt: skip
+"""Name -> class of that package, sizes of keys and of the tag."""
+CIPHERS = {"AES-CTR": ("CTR", 16), "AES-CBC": ("CBC", 16), "AES-ECB": ("ECB", 0), "CHACHA20": ("", 16)}
+"""Name -> mode of that package, and bytes of the nonce."""
+
+
+def _library(module: str) -> Any:
+    try:
+        import cryptography.hazmat.primitives.ciphers as ciphers
+        import cryptography.hazmat.primitives.ciphers.aead as aead
+    except ImportError as error:
+        raise UnfitError("the package cryptography: pip install 'packetlab[crypto]'", str(error)) from None
+    return aead if module == "aead" else ciphers
+
+
+class _Keyed(Transform):
+    def key(self, key: Any, sizes: tuple[int, ...]) -> bytes:
+        found = as_bytes(key)
+        if len(found) not in sizes:
+            raise UnfitError(f"a key of {' or '.join(map(str, sizes))} bytes for {self.given['algorithm']}", f"{len(found)} bytes")
+        return found
+
+    def nonce(self, nonce: Any, iv: Any, size: int) -> bytes:
+        """Return a nonce of so many bytes: one that is shorter has zeros before it, and `iv` is xored over all of it."""
+        if nonce is None:
+            raise UnfitError("a nonce", "none: the field is absent")
+        nonce, iv = as_bytes(nonce), as_bytes(iv)
+        if len(iv) > size or len(nonce) > size or (not iv and 0 < len(nonce) != size and not isinstance(self.given["nonce"], Expr)):
+            raise UnfitError(f"a nonce of {size} bytes", f"{len(nonce)} bytes")
+        return (int.from_bytes(nonce, "big") ^ int.from_bytes(iv, "big")).to_bytes(size, "big")
+
+
+class AEAD(_Keyed):
+    name, usual = "aead", {"algorithm": "", "key": None, "nonce": None, "iv": b"", "aad": b""}
+
+    def check(self, where: str) -> None:
+        if self.given["algorithm"] not in AEADS:
+            raise DeclareError(where, f"one of {', '.join(AEADS)}", f"{self.given['algorithm']!r:.60}")
+        for word in ("key", "nonce", "iv"):
+            key_parameter(self.given[word], where, word)
+        if isinstance(self.given["aad"], Expr) or self.given["aad"] != SELF:
+            key_parameter(self.given["aad"], where, "aad")
+
+    def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Any, nonce: Any, iv: Any, aad: Any) -> bytes:
+        called, sizes, tag = AEADS[algorithm]
+        if opening and len(data) < tag:
+            raise UnfitError(f"{tag} bytes of a tag", f"{len(data)} bytes")
+        key, size = self.key(key, sizes), 13 if called == "AESCCM" and len(as_bytes(nonce)) == 13 else 12
+        nonce = self.nonce(nonce, iv, size)
+        of = getattr(_library("aead"), called)
+        made, aad = of(key, tag) if called == "AESCCM" else of(key), as_bytes(aad)
+        try:
+            found: bytes = (made.decrypt if opening else made.encrypt)(nonce, data, aad)
+        except Exception as error:  # InvalidTag, or what the system's library lacks
+            got = "another one" if type(error).__name__ == "InvalidTag" else f"{type(error).__name__} {error}".strip()
+            raise UnfitError(f"the tag of {algorithm} for this key, nonce and data", got) from None
+        return found
+
+    def decoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"", aad: Any = b"") -> bytes:
+        return self._sealed(data, True, algorithm, key, nonce, iv, aad)
+
+    def encoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"", aad: Any = b"") -> bytes:
+        return self._sealed(data, False, algorithm, key, nonce, iv, aad)
+
+    def size(self, size: int) -> int:
+        return size + AEADS[self.given["algorithm"]][2]
+
+
+class Cipher(_Keyed):
+    name, usual = "cipher", {"algorithm": "", "key": None, "nonce": b"", "iv": b""}
+
+    def check(self, where: str) -> None:
+        if self.given["algorithm"] not in CIPHERS:
+            raise DeclareError(where, f"one of {', '.join(CIPHERS)}", f"{self.given['algorithm']!r:.60}")
+        for word in ("key", "nonce", "iv"):
+            key_parameter(self.given[word], where, word)
+
+    def _made(self, algorithm: str, key: Any, nonce: Any, iv: Any) -> Any:
+        library, (mode, size) = _library("ciphers"), CIPHERS[algorithm]
+        stream = algorithm == "CHACHA20"
+        key = self.key(key, (32,) if stream else (16, 24, 32))
+        nonce = self.nonce(nonce, iv, size) if size else b""
+        if stream:
+            return library.Cipher(library.algorithms.ChaCha20(key, nonce), mode=None)
+        modes: Any = library.modes
+        return library.Cipher(library.algorithms.AES(key), getattr(modes, mode)(*([nonce] if size else [])))
+
+    def decoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"") -> bytes:
+        blocks = algorithm in ("AES-CBC", "AES-ECB")
+        if blocks and (len(data) % 16 or not data):
+            raise UnfitError("whole blocks of 16 bytes", f"{len(data)} bytes")
+        work = self._made(algorithm, key, nonce, iv).decryptor()
+        found: bytes = work.update(data) + work.finalize()
+        if blocks:  # RFC 5652 section 6.3
+            fill = found[-1]
+            if not 1 <= fill <= 16 or found[-fill:] != bytes((fill,)) * fill:
+                raise UnfitError("a last block that is filled up as in PKCS #7", "another: a wrong key?")
+            found = found[:-fill]
+        return found
+
+    def encoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"") -> bytes:
+        if algorithm in ("AES-CBC", "AES-ECB"):
+            data += bytes((16 - len(data) % 16,)) * (16 - len(data) % 16)
+        work = self._made(algorithm, key, nonce, iv).encryptor()
+        found: bytes = work.update(data) + work.finalize()
+        return found
+
+    def size(self, size: int) -> int:
+        return size // 16 * 16 + 16 if self.given["algorithm"] in ("AES-CBC", "AES-ECB") else size
+
+
+def aead(algorithm: str, *, key: Any, nonce: Any, iv: Any = b"", aad: Any = b"") -> Transform:
+    """Encrypted and authenticated bytes, with the tag after them: "AES-GCM", "AES-CCM", "AES-CCM-8", "AES-GCM-SIV", "AES-OCB" or
+    "CHACHA20-POLY1305" (RFC 5116, 5297, 6655, 7253, 8439, 8452).
+
+    `key` is ``secret("name")``, or bytes where it is no secret. `nonce` is ``field("nonce")`` or bytes; a field that is shorter has
+    zeros before it. `iv` is xored over it, as TLS 1.3 and QUIC do. `aad` is what is authenticated too: "self" is all of the header
+    that stands before the field. Needs the extra `crypto`.
+    """
+    return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad)
+
+
+def cipher(algorithm: str, *, key: Any, nonce: Any = b"", iv: Any = b"") -> Transform:
+    """Encrypted bytes: "AES-CTR", "CHACHA20", or blocks filled up as in PKCS #7: "AES-CBC", "AES-ECB". See `aead` for the rest."""
+    return Cipher(algorithm=algorithm, key=key, nonce=nonce, iv=iv)

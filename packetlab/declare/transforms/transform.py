@@ -1,0 +1,262 @@
+"""A transform: a name, parameters, and both directions. KnownKeys, which transforms name, and functions of somebody's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeAlias
+
+from packetlab.declare.expressions import Const, Expr
+from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import printable
+
+LIMIT = 1 << 24
+"""The most bytes that a transform gives for one field, unless it is told of fewer."""
+SELF = "self"
+
+Parameter: TypeAlias = "int | str | bytes | Expr | Secret | None"
+
+
+class UnfitError(ValueError):
+    """Bytes that a transform cannot take: what it expects in their place, and what there is."""
+
+    def __init__(self, expected: str, got: str = "other bytes") -> None:
+        super().__init__(f"expected {expected}, got {got}")
+        self.expected, self.got = expected, got
+
+
+class Secret:
+    """A key by its name: see `secret`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.:/ -]{1,100}", name, re.ASCII):
+            raise DeclareError("secret(...)", "a name of letters, digits and . : / - _", f"{name!r:.60}")
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"secret({self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Secret and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.name))
+
+
+def secret(name: str) -> Secret:
+    """A key by its name, for ``aead("AES-GCM", key=secret("lab"), ...)``. Declarations and files have the name alone.
+
+    `secrets` says what it stands for. As long as nothing does, what is read with it stays bytes, with a fault that says so.
+    """
+    return Secret(name)
+
+
+class KnownKeys(dict[str, bytes]):
+    """Names of keys and what they stand for; no repr shows a key."""
+
+    def __repr__(self) -> str:
+        return f"<secrets: {', '.join(map(repr, self)) or 'none'}>"
+
+
+_always = KnownKeys()
+_here: ContextVar[KnownKeys | None] = ContextVar("secrets", default=None)
+
+
+class KeysSaid:
+    """What `secrets` gives: in a ``with`` its keys are there inside alone."""
+
+    def __init__(self, keys: Mapping[str, bytes | str | None]) -> None:
+        self._keys: dict[str, bytes | None] = {}
+        for name, key in keys.items():
+            key = bytes.fromhex(key) if isinstance(key, str) else key
+            if key is not None and not isinstance(key, bytes | bytearray):
+                raise TypeError(f"a key is bytes or hexadecimal text, not {type(key).__name__}")
+            self._keys[Secret(name).name] = None if key is None else bytes(key)
+        self._before = {name: _always.get(name) for name in self._keys}
+        _put(_always, self._keys)
+        self._token: Any = None
+
+    def __enter__(self) -> KnownKeys:
+        _put(_always, self._before)
+        inner = KnownKeys(_here.get() or {})
+        _put(inner, self._keys)
+        self._token = _here.set(inner)
+        return inner
+
+    def __exit__(self, *error: object) -> None:
+        _here.reset(self._token)
+
+    def __repr__(self) -> str:
+        return f"<secrets: {', '.join(map(repr, self._keys)) or 'none'}>"
+
+
+def secrets(keys: Mapping[str, bytes | str | None]) -> KeysSaid:
+    """Say what the names of keys stand for: ``pl.secrets({"lab": key})``, from now on, or inside a ``with``.
+
+    Keys are bytes, or hexadecimal text; None forgets one. They are kept in this process, and written nowhere. TypeError for others.
+    """
+    return KeysSaid(keys)
+
+
+def _put(there: KnownKeys, keys: Mapping[str, bytes | None]) -> None:
+    for name, key in keys.items():
+        if key is None:
+            there.pop(name, None)
+        else:
+            there[name] = key
+
+
+def key_of(one: Secret) -> bytes:
+    """Return what a name stands for. UnfitError where nothing does."""
+    for known in (_here.get(), _always):
+        if known is not None and one.name in known:
+            return known[one.name]
+    raise UnfitError(f"a key named {one.name!r}: pl.secrets({{{one.name!r}: ...}})", "none of that name")
+
+
+class Transform:
+    """One transform: the base of all of them.
+
+    Attributes:
+        name: as files have it. parameters: by name, those that are not the usual ones: numbers, texts and bytes; rules of fields; secrets;
+            "self" for the bytes of the header before the field. usual: what there is for the others.
+    """
+
+    name: ClassVar[str] = ""
+    usual: ClassVar[dict[str, Any]] = {}
+    travels = True
+    parameters: dict[str, Any]
+
+    def __init__(self, **given: Any) -> None:
+        where = f"{self.name}(...)"
+        for word in given:
+            if word not in self.usual:
+                raise DeclareError(where, f"parameters among {', '.join(self.usual) or 'none'}", word)
+        given = {word: value.number if isinstance(value, Const) else value for word, value in given.items()}
+        self.given = {**self.usual, **given}
+        self.parameters = {word: value for word, value in self.given.items() if isinstance(value, Expr) or value != self.usual[word]}
+        self.late = {
+            word: value for word, value in self.parameters.items()
+            if isinstance(value, Expr) or (value == SELF and word == "aad")
+        }  # fmt: skip
+        self.check(where)
+
+    def check(self, where: str) -> None:
+        """Refuse parameters that make no sense. DeclareError."""
+
+    def __repr__(self) -> str:
+        shown = (f"{word}={value if isinstance(value, Expr) else repr(value)}" for word, value in self.parameters.items())
+        return f"{self.name}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and str(other) == str(self)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        for word in self.late.keys() - given.keys():
+            raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
+        found = {**self.given, **given}
+        return {word: key_of(value) if isinstance(value, Secret) else value for word, value in found.items()}
+
+    def decode(self, data: bytes, **given: Any) -> bytes:
+        """Return what bytes of a packet stand for. UnfitError for bytes that stand for nothing, or for too much (see `LIMIT`).
+
+        `given` are values of the parameters that follow from fields: bytes, numbers, or None where the field is absent.
+        """
+        try:
+            found = self.decoded(data, **self._arguments(given))
+        except (ArithmeticError, LookupError, TypeError) as error:  # parameters of a packet may be anything
+            raise UnfitError(f"what {self.name} takes", f"{error}") from None
+        if len(found) > LIMIT:
+            raise UnfitError(f"{LIMIT} bytes at most", f"{len(found)} bytes")
+        return found
+
+    def encode(self, data: bytes, **given: Any) -> bytes:
+        """Return the bytes of a packet for others; `decode` gives these again. UnfitError where there are none."""
+        return self.encoded(data, **self._arguments(given))
+
+    def decoded(self, data: bytes) -> bytes:
+        raise NotImplementedError
+
+    def encoded(self, data: bytes) -> bytes:
+        raise NotImplementedError
+
+    def size(self, size: int) -> int | None:
+        """Return how many bytes of a packet so many others make, None where that depends on them."""
+        return None
+
+
+class OwnTransform(Transform):
+    """Functions of somebody's own (see `named`): these are code, and go into no file."""
+
+    name, usual, travels = "named", {"called": ""}, False
+
+    def __init__(self, called: str, decode: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]) -> None:
+        self.functions = decode, encode
+        super().__init__(called=called)
+
+    def check(self, where: str) -> None:
+        if not isinstance(self.given["called"], str) or not all(map(callable, self.functions)):
+            raise DeclareError(where, "a name and two functions: named('mine', decode, encode)", repr(self.given["called"]))
+
+    def __repr__(self) -> str:
+        return f"named({self.given['called']!r}, ...)"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is OwnTransform and (other.given, other.functions) == (self.given, self.functions)
+
+    __hash__ = Transform.__hash__
+
+    def decoded(self, data: bytes, called: str = "") -> bytes:
+        return self._called(0, data)
+
+    def encoded(self, data: bytes, called: str = "") -> bytes:
+        return self._called(1, data)
+
+    def _called(self, which: int, data: bytes) -> bytes:
+        try:
+            found = self.functions[which](data)
+        except UnfitError:
+            raise
+        except Exception as error:  # whatever it is, of bytes that may be anything
+            got = printable(f"{type(error).__name__}: {error}")
+            raise UnfitError(f"what {self.given['called']} takes", f"{got:.200}") from error
+        if not isinstance(found, bytes | bytearray):
+            raise UnfitError(f"bytes from {self.given['called']}", type(found).__name__)
+        return bytes(found)
+
+
+def named(name: str, decode: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]) -> Transform:
+    """A transform by functions of your own: bytes to bytes, `decode` of what is in a packet, `encode` of what is inside.
+
+    An exception of `decode` is a fault at the field, one of `encode` a BuildError. Code goes into no file: what is declared with
+    it cannot be dumped.
+    """
+    return OwnTransform(name, decode, encode)
+
+
+def as_bytes(value: object) -> bytes:
+    """Return the value of a parameter as bytes: a number as few as it takes, highest first."""
+    if isinstance(value, int):
+        return value.to_bytes(max(1, -(-value.bit_length() // 8)), "big") if value >= 0 else b""
+    return bytes(value) if isinstance(value, bytes | bytearray) else b""
+
+
+def flag(value: Any) -> Any:
+    """Return 0 and 1, as files have them, as truth values."""
+    return bool(value) if value in (0, 1) else value
+
+
+def key_parameter(value: object, where: str, word: str, optional: bool = False) -> None:
+    """Refuse what is no key or the like: bytes, a rule of fields, a secret. DeclareError."""
+    if not isinstance(value, bytes | Expr | Secret) and not (optional and value is None):
+        raise DeclareError(where, f"bytes, field(...) or secret(...) as {word}", f"{value!r:.60}")
+
+
+
+

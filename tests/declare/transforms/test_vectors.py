@@ -1,0 +1,169 @@
+"""Transforms held to what others say of them: RFCs, the standard library, packages, published sequences."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import random
+import zlib
+from contextlib import suppress
+
+import pytest
+from cobs import cobs as other_cobs
+
+import packetlab as pl
+from packetlab import BuildError, DeclareError, UnfitError, field, secret
+
+STREAMS = {"zlib": pl.zlib(), "deflate": pl.deflate(), "gzip": pl.gzip(), "zstd": pl.zstd()}
+STUFFED = {"hdlc": pl.hdlc(), "hdlc accm": pl.hdlc(accm=0xFFFFFFFF), "slip": pl.slip(), "cobs": pl.cobs(), "bare": pl.cobs(ends=False)}
+OTHERS = {
+    "base64": pl.base64(), "url": pl.base64(url=True, pad=False), "base16": pl.base16(), "xor": pl.xor(b"key"),
+    "pn9": pl.whitened(), "ble": pl.ble_whitened(12),
+    "gcm": pl.aead("AES-GCM", key=bytes(16), nonce=bytes(12)), "ccm": pl.aead("AES-CCM-8", key=bytes(16), nonce=bytes(13)),
+    "ctr": pl.cipher("AES-CTR", key=bytes(16), nonce=bytes(16)), "cbc": pl.cipher("AES-CBC", key=bytes(16), nonce=bytes(16)),
+    "ecb": pl.cipher("AES-ECB", key=bytes(16)), "chacha": pl.cipher("CHACHA20", key=bytes(32), nonce=bytes(16)),
+}  # fmt: skip
+ALL = STREAMS | STUFFED | OTHERS
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_encoded_is_decoded_and_as_long_as_said(name: str) -> None:
+    transform, dice = ALL[name], random.Random(name)
+    for size in (0, 1, 2, 3, 15, 16, 17, 253, 254, 255, 508, 509, 2000):
+        for letters in (range(256), b"\0\0\1\x7d\x7e\xc0\xdb", range(1, 256)):
+            data = bytes(dice.choices([*letters], k=size))
+            sent = transform.encode(data)
+            assert transform.decode(sent) == data
+            assert transform.size(size) in (None, len(sent))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_bytes_are_decoded_or_unfit(name: str) -> None:
+    dice = random.Random(name)
+    for size in range(60):
+        data = dice.randbytes(size)
+        with suppress(UnfitError):
+            assert isinstance(ALL[name].decode(data), bytes)
+
+
+def test_compression_is_that_of_the_standard_library() -> None:
+    data = b"packet " * 100
+    assert pl.zlib().decode(zlib.compress(data, 1)) == zlib.decompress(pl.zlib().encode(data)) == data
+    assert pl.gzip().decode(gzip.compress(data)) == gzip.decompress(pl.gzip().encode(data)) == data
+    assert zlib.decompress(pl.deflate().encode(data), -15) == data
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_bomb_ends_in_an_error_and_not_in_memory(name: str) -> None:
+    bomb = STREAMS[name].encode(bytes(1 << 24))
+    assert len(bomb) < 40_000 and len(STREAMS[name].decode(bomb)) == 1 << 24
+    least = getattr(pl, name)(most=1000)
+    with pytest.raises(UnfitError, match="1000 bytes at most"):
+        least.decode(bomb)
+    for part, expected in ((bomb[:-1], "whole"), (bomb + b"x", "alone")):
+        with pytest.raises(UnfitError, match=expected):
+            STREAMS[name].decode(part)
+
+
+def test_letters_are_those_of_rfc_4648() -> None:
+    for data in (b"", b"f", b"fo", b"foo", b"foob", b"\xfb\xff"):
+        assert pl.base64().encode(data) == base64.b64encode(data)
+        assert pl.base64(url=True).encode(data) == base64.urlsafe_b64encode(data)
+        assert pl.base16(upper=True).encode(data) == base64.b16encode(data)
+    assert pl.base16().decode(b"aB0f") == b"\xab\x0f"
+
+
+def test_websocket_s_masked_example() -> None:
+    """RFC 6455 section 5.7."""
+    assert pl.xor(bytes.fromhex("37fa213d")).decode(bytes.fromhex("7f9f4d5158")) == b"Hello"
+
+
+def test_whitening_gives_the_published_sequences() -> None:
+    """TI design note DN509, and channel 37 of Bluetooth Low Energy."""
+    assert pl.whitened().encode(bytes(16)).hex() == "ffe11d9aed853324ea7ad2397097570a"
+    assert pl.ble_whitened(37).encode(bytes(16)).hex() == "8dd257a13da766b0753111489677f8e3"
+
+
+def test_stuffing_is_that_of_the_documents() -> None:
+    assert pl.hdlc().encode(bytes.fromhex("ff7d7e03")).hex() == "7eff7d5d7d5e037e"  # RFC 1662, section 4.2
+    assert pl.hdlc(accm=1 << 3).encode(b"\x03\x04").hex() == "7e7d23047e"
+    assert pl.hdlc(accm=1 << 3).decode(bytes.fromhex("7e7d2303047e")) == b"\x03\x04"  # the bare 03 is a modem's
+    assert pl.hdlc().decode(bytes.fromhex("7e7e01027e7e")) == b"\x01\x02"
+    assert pl.slip().encode(bytes.fromhex("01c0dbdc")).hex() == "c001dbdcdbdddcc0"  # RFC 1055
+    for size in range(1030):
+        data = random.Random(size).choices(b"\0\1\2", [1, size, size], k=size)
+        assert pl.cobs(ends=False).encode(bytes(data)) == other_cobs.encode(bytes(data))
+
+
+@pytest.mark.parametrize("bad", ["7e017e027e", "7e017d7e", "7e7d7d017e"])
+def test_frames_that_are_broken_are_unfit(bad: str) -> None:
+    with pytest.raises(UnfitError):
+        pl.hdlc().decode(bytes.fromhex(bad))
+
+
+def test_chacha20_poly1305_is_that_of_rfc_8439() -> None:
+    """Section 2.8.2."""
+    key, aad = bytes(range(0x80, 0xA0)), bytes.fromhex("50515253c0c1c2c3c4c5c6c7")
+    nonce = bytes.fromhex("070000004041424344454647")
+    text = (
+        b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
+    )
+    sealed = pl.aead("CHACHA20-POLY1305", key=key, nonce=nonce, aad=aad).encode(text)
+    assert sealed[:16].hex() == "d31a8d34648e60db7b86afbc53ef7ec2" and sealed[-16:].hex() == "1ae10b594f09e26a7e902ecbd0600691"
+
+
+def test_blocks_are_those_of_nist() -> None:
+    """SP 800-38A, F.1.1, F.2.1 and F.5.1."""
+    key, block = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"), bytes.fromhex("6bc1bee22e409f96e93d7e117393172a")
+    assert pl.cipher("AES-ECB", key=key).encode(block)[:16].hex() == "3ad77bb40d7a3660a89ecaf32466ef97"
+    assert pl.cipher("AES-CBC", key=key, nonce=bytes(range(16))).encode(block)[:16].hex() == "7649abac8119b246cee98e9b12e9197d"
+    nonce = bytes(range(0xF0, 0x100))
+    assert pl.cipher("AES-CTR", key=key, nonce=nonce).encode(block).hex() == "874d6191b620e3261bef6864990db6ce"
+
+
+def test_a_nonce_is_xored_over_the_iv_as_in_tls() -> None:
+    iv, key = bytes(range(12)), bytes(16)
+    one = pl.aead("AES-GCM", key=key, nonce=field("seq"), iv=iv)
+    other = pl.aead("AES-GCM", key=key, nonce=iv[:-1] + bytes([iv[-1] ^ 5]))
+    assert one.encode(b"x", nonce=b"\5") == other.encode(b"x")
+
+
+def test_secrets_are_names() -> None:
+    transform = pl.aead("AES-GCM", key=secret("of the test"), nonce=bytes(12))
+    assert "of the test" in repr(transform)
+    with pytest.raises(UnfitError, match="of the test"):
+        transform.encode(b"")
+    with pl.secrets({"of the test": "00" * 16}) as known:
+        assert transform.decode(transform.encode(b"x")) == b"x" and "00" not in repr(known)
+    with pytest.raises(UnfitError):
+        transform.encode(b"")
+    with pytest.raises(TypeError):
+        pl.secrets({"k": 5})  # type: ignore[dict-item]
+
+
+def test_transforms_are_values() -> None:
+    assert pl.zlib(level=3) == pl.zlib(level=3) != pl.zlib() and hash(pl.hdlc()) == hash(pl.hdlc())
+    assert repr(pl.xor(field("key"))) == "xor(key=field('key'))" or "key" in repr(pl.xor(field("key")))
+    mine = pl.named("mine", bytes.lower, bytes.upper)
+    assert mine.decode(b"AB") == b"ab" and mine == pl.named("mine", bytes.lower, bytes.upper)
+    with pytest.raises(UnfitError, match="ZeroDivisionError"):
+        pl.named("mine", lambda data: bytes(1 // len(data)), bytes).decode(b"")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pl.zlib(level=10), lambda: pl.zlib(most=0), lambda: pl.xor(b""), lambda: pl.xor(256), lambda: pl.whitened(2),
+        lambda: pl.whitened(seed=0), lambda: pl.ble_whitened(40), lambda: pl.aead("AES-XTS", key=b"", nonce=b""),
+        lambda: pl.cipher("DES", key=b""), lambda: pl.hdlc(accm=-1), lambda: pl.cobs(ends=2), lambda: pl.secret(""),
+        lambda: pl.through(5), lambda: pl.named("x", 1, 2), lambda: pl.base64(pad=3),
+    ],
+)  # fmt: skip
+def test_parameters_that_make_no_sense_are_refused(make: object) -> None:
+    with pytest.raises(DeclareError):
+        make()  # type: ignore[operator]
+
+
+def test_a_parameter_of_fields_has_to_be_given() -> None:
+    with pytest.raises(BuildError, match="key"):
+        pl.xor(field("key")).encode(b"x")

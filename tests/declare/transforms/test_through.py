@@ -53,21 +53,21 @@ from packetlab.codec.lenient import walk
 from packetlab.schema.source import class_body
 
 
-class Endpoint(Header):
+class ThroughEnd(Header):
     port: U16
     host: U8
 
 
-class Everything(Header):
+class ThroughAll(Header):
     """Each way in which a field can be through something."""
 
     n: U16 = auto(size_of("body"))
     key: U32 = 7
     body: Bytes = through(zlib(level=3), through(xor(field("key")), sized(field("n"), b"ab")))
     m: U8 = auto(size_of("inner"))
-    inner: Endpoint = through(base64(url=True), sized(field("m"), Endpoint(port=1, host=2)))
+    inner: ThroughEnd = through(base64(url=True), sized(field("m"), ThroughEnd(port=1, host=2)))
     k: U8 = auto(size_of("ends"))
-    ends: tuple[Endpoint, ...] = through(aead("AES-GCM", key=secret("k"), nonce=field("key"), aad="self"), many(size=field("k")))
+    ends: tuple[ThroughEnd, ...] = through(aead("AES-GCM", key=secret("k"), nonce=field("key"), aad="self"), many(size=field("k")))
     j: U8 = auto(size_of("hosts"))
     hosts: tuple[IPv4Address, ...] = through(slip(), many(size=field("j")))
     marked: U8 = 0
@@ -91,9 +91,9 @@ def read(cls: type[Header], data: bytes) -> Any:
 
 
 headers = st.builds(
-    Everything, key=st.integers(0, 2**32 - 1), body=st.binary(max_size=300),
-    inner=st.builds(Endpoint, port=st.integers(0, 65535), host=st.integers(0, 255)),
-    ends=st.lists(st.builds(Endpoint, port=st.integers(0, 65535), host=st.just(1)), max_size=20).map(tuple),
+    ThroughAll, key=st.integers(0, 2**32 - 1), body=st.binary(max_size=300),
+    inner=st.builds(ThroughEnd, port=st.integers(0, 65535), host=st.integers(0, 255)),
+    ends=st.lists(st.builds(ThroughEnd, port=st.integers(0, 65535), host=st.just(1)), max_size=20).map(tuple),
     hosts=st.lists(st.sampled_from(["192.0.2.1", "192.219.192.219"]), max_size=5).map(tuple),
     marked=st.just(1), words=st.text(max_size=20),
 )  # fmt: skip
@@ -101,23 +101,23 @@ headers = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(headers, st.integers(0, 400), st.integers(0, 255))
-def test_what_is_built_reads_back_and_any_bytes_stay(header: Everything, at: int, byte: int) -> None:
+def test_what_is_built_reads_back_and_any_bytes_stay(header: ThroughAll, at: int, byte: int) -> None:
     with secrets({"k": bytes(16)}):
         data = bytes(header)
-        packet = read(Everything, data)
-        assert packet[Everything] == header and not packet.faults and hash(packet[Everything]) == hash(header)
-        read(Everything, data[: at % len(data)])
+        packet = read(ThroughAll, data)
+        assert packet[ThroughAll] == header and not packet.faults and hash(packet[ThroughAll]) == hash(header)
+        read(ThroughAll, data[: at % len(data)])
         at %= len(data)
-        read(Everything, data[:at] + bytes([byte]) + data[at + 1 :])
+        read(ThroughAll, data[:at] + bytes([byte]) + data[at + 1 :])
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=80))
 def test_random_bytes_come_back(data: bytes) -> None:
-    read(Everything, data)
+    read(ThroughAll, data)
 
 
-class Packed(Header):
+class ThroughPacked(Header):
     n: U16 = auto(size_of("body"))
     body: Bytes = through(zlib(), sized(field("n")))
     tail: U8 = 7
@@ -125,12 +125,12 @@ class Packed(Header):
 
 def test_captured_bytes_stay_until_what_is_inside_changes() -> None:
     sent = reference.compress(b"hello" * 9, 0)
-    packet = read(Packed, len(sent).to_bytes(2, "big") + sent + b"\7")
-    header = packet[Packed]
-    assert header.body == b"hello" * 9 and bytes(packet.replace(Packed, tail=9))[2:-1] == sent
+    packet = read(ThroughPacked, len(sent).to_bytes(2, "big") + sent + b"\7")
+    header = packet[ThroughPacked]
+    assert header.body == b"hello" * 9 and bytes(packet.replace(ThroughPacked, tail=9))[2:-1] == sent
     assert bytes(header.replace(n=auto)) == bytes(packet)
-    other = bytes(packet.replace(Packed, body=b"hello" * 8, n=auto))
-    assert other == bytes(Packed(body=b"hello" * 8)) and len(other) < len(sent)
+    other = bytes(packet.replace(ThroughPacked, body=b"hello" * 8, n=auto))
+    assert other == bytes(ThroughPacked(body=b"hello" * 8)) and len(other) < len(sent)
 
 
 def test_values_are_equal_by_what_is_inside() -> None:
@@ -143,11 +143,11 @@ def test_values_are_equal_by_what_is_inside() -> None:
 
 
 def test_bytes_that_are_none_are_a_fault_and_stay() -> None:
-    packet = read(Packed, b"\0\3abc\7")
+    packet = read(ThroughPacked, b"\0\3abc\7")
     (fault,) = packet.faults
-    assert (fault.layer, fault.field, fault.offset, fault.expected) == ("Packed", "body", 2, "a zlib stream")
-    assert packet[Packed].body == b"abc" and bytes(Packed(body=packet[Packed].body)) == bytes(packet)
-    assert bytes(Packed(body=raw(b"abc"))) == bytes(packet)  # and so they are built
+    assert (fault.layer, fault.field, fault.offset, fault.expected) == ("ThroughPacked", "body", 2, "a zlib stream")
+    assert packet[ThroughPacked].body == b"abc" and bytes(ThroughPacked(body=packet[ThroughPacked].body)) == bytes(packet)
+    assert bytes(ThroughPacked(body=raw(b"abc"))) == bytes(packet)  # and so they are built
 
 
 def test_a_mask_goes_by_its_field() -> None:
@@ -170,30 +170,30 @@ def test_without_the_key_field_nothing_is_masked() -> None:
     assert read(Maybe, bytes(Maybe(has_key=1, key=b"abcd", body=b"Hello")))[Maybe].body == b"Hello"
 
 
-class Sealed(Header):
+class ThroughSealed(Header):
     seq: U64
     n: U16 = auto(size_of("body"))
     body: Text = through(aead("AES-GCM", key=secret("k"), nonce=field("seq"), aad="self"), sized(field("n")))
 
 
 def test_what_is_sealed_goes_by_key_header_and_nonce() -> None:
-    data = bytes(Sealed(seq=3, body="hello"))
-    packet = read(Sealed, data)
-    assert packet[Sealed].body == "hello" and packet[Sealed].n == 21
-    spoilt = read(Sealed, b"\1" + data[1:])
+    data = bytes(ThroughSealed(seq=3, body="hello"))
+    packet = read(ThroughSealed, data)
+    assert packet[ThroughSealed].body == "hello" and packet[ThroughSealed].n == 21
+    spoilt = read(ThroughSealed, b"\1" + data[1:])
     assert spoilt.faults[0].field == "body" and "tag" in spoilt.faults[0].expected
-    anew = read(Sealed, bytes(packet.replace(Sealed, seq=4)))
-    assert anew[Sealed].body == "hello" and not anew.faults
+    anew = read(ThroughSealed, bytes(packet.replace(ThroughSealed, seq=4)))
+    assert anew[ThroughSealed].body == "hello" and not anew.faults
 
 
 def test_without_the_key_bytes_stay_and_a_fault_says_so() -> None:
-    data = bytes(Sealed(seq=3, body="hello"))
+    data = bytes(ThroughSealed(seq=3, body="hello"))
     with secrets({"k": None}):
-        packet = read(Sealed, data)
+        packet = read(ThroughSealed, data)
         assert "a key named 'k'" in packet.faults[0].expected and bytes(packet) == data
         with pytest.raises(BuildError, match="a key named 'k'"):
-            bytes(Sealed(seq=3, body="hello"))
-    assert pickle.loads(pickle.dumps(packet))[Sealed] == packet[Sealed]
+            bytes(ThroughSealed(seq=3, body="hello"))
+    assert pickle.loads(pickle.dumps(packet))[ThroughSealed] == packet[ThroughSealed]
 
 
 def test_a_checksum_under_compression() -> None:
@@ -226,7 +226,7 @@ def test_own_functions() -> None:
 
 
 def test_declarations_travel_by_name_and_parameters() -> None:
-    found = [describe(Endpoint), describe(Everything)]
+    found = [describe(ThroughEnd), describe(ThroughAll)]
     assert "secret" in str(found) and "0000" not in str(found)
     with bindings():
         assert [describe(one) for one in declare_from(found)] == found
@@ -234,7 +234,7 @@ def test_declarations_travel_by_name_and_parameters() -> None:
         names: dict[str, Any] = {}
         exec("from typing import Annotated\nfrom packetlab import *\nfrom packetlab import text", names)
         exec("\n\n".join(map(class_body, found)), names)
-        assert describe(names["Everything"]) == found[1]
+        assert describe(names["ThroughAll"]) == found[1]
 
     class Open(Header):
         body: Rest = through(aead("AES-GCM", key=bytes(16), nonce=bytes(12)))
@@ -264,7 +264,7 @@ def refused(body: str) -> str:
         ("c: U16 = auto(internet_checksum('self')); b: Rest = through(aead('AES-GCM', key=secret('k'), nonce=bytes(12), aad='self'))", "known before"),
         ("b: Bytes = through(base64(), ended(b'x'))", "through"),
         ("b: Bytes = through(base64(), const(b'x'))", "through"),
-        ("b: tuple[Endpoint, ...] = through(base64(), many(count=3))", "count"),
+        ("b: tuple[ThroughEnd, ...] = through(base64(), many(count=3))", "count"),
         ("p: Payload; b: Rest = through(base64())", ""),
         ("b: Bytes = sized(3, through(base64()))", ""),
     ],

@@ -14,7 +14,8 @@ from packetlab.capture.fleet.fleet import Fleet as Fleet, scan as scan
 from packetlab.capture.flows.exchanges import Exchanges as Exchanges, exchanges as exchanges
 from packetlab.capture.reassembly import (
     Conversation as Conversation, Conversations as Conversations, Datagram as Datagram, Fragments as Fragments,
-    Stream as Stream, Streams as Streams, WebSocketMessage as WebSocketMessage, WebSockets as WebSockets,
+    Stream as Stream, StreamMessage as StreamMessage, StreamMessages as StreamMessages,
+    Streams as Streams, WebSocketMessage as WebSocketMessage, WebSockets as WebSockets,
 )
 from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from packetlab.capture.filters.bpf import PcapFilter
     from packetlab.capture.flows.sides import Sides
     from packetlab.capture.index import Index
-    from packetlab.capture.reassembly import Conversation, Datagram, Stream, WebSocketMessage
+    from packetlab.capture.reassembly import Conversation, Datagram, Stream, StreamMessage, WebSocketMessage
     from packetlab.capture.tables.engines import FieldFilter
     from packetlab.capture.tables.table import Table
     from packetlab.packet.packet import Header, Packet
     from packetlab.schema.load import Declarations
 
+    H = TypeVar("H", bound=Header)
     Pattern = Header | type[Header] | str | Callable[[Packet], bool]
 
 
@@ -258,31 +259,32 @@ class Capture(Shown):
 
     def datagrams(self, **limits: Any) -> Iterator[Datagram]:
         """Yield each frame, those with IP fragments put together; see `Fragments` for the limits."""
-        from packetlab.capture.reassembly import Fragments, drive
-
-        machine = Fragments(**limits)
-        return drive(self, machine.receive, machine.end)
+        return self._through("Fragments", "receive", limits)
 
     def streams(self, **limits: Any) -> Iterator[Stream]:
         """Yield the TCP connections, each as soon as it is over; see `Streams` for the limits."""
-        from packetlab.capture.reassembly import Streams, drive
+        return self._through("Streams", "take", limits)
 
-        machine = Streams(**limits)
-        return drive(self, machine.take, machine.end)
+    def messages(self, cls: type[H], **limits: Any) -> Iterator[StreamMessage[H]]:
+        """Yield the messages of TCP streams that begin with a header of a class with ``stream=True``, as they are complete.
+
+        See `StreamMessage`, and `StreamMessages` for the limits. BuildError for a class that is no such, or not bound under TCP.
+        """
+        return self._through("StreamMessages", "receive", {"cls": cls, **limits})
 
     def conversations(self, **limits: Any) -> Iterator[Conversation]:
         """Yield the SPP connections with their messages, each as soon as it is over; see `Conversations` for the limits."""
-        from packetlab.capture.reassembly import Conversations, drive
-
-        machine = Conversations(**limits)
-        return drive(self, machine.take, machine.end)
+        return self._through("Conversations", "take", limits)
 
     def websocket_messages(self, **limits: Any) -> Iterator[WebSocketMessage]:
         """Yield the messages and control frames of WebSockets, as they are complete; see `WebSockets` for the limits."""
-        from packetlab.capture.reassembly import WebSockets, drive
+        return self._through("WebSockets", "receive", limits)
 
-        machine = WebSockets(**limits)
-        return drive(self, machine.receive, machine.end)
+    def _through(self, machine: str, verb: str, limits: dict[str, Any]) -> Iterator[Any]:
+        from packetlab.capture import reassembly
+
+        made = getattr(reassembly, machine)(**limits)
+        return reassembly.drive(self, getattr(made, verb), made.end)
 
     def count(self) -> int:
         """Return how many frames there are, by reading through them."""

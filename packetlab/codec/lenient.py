@@ -234,7 +234,7 @@ class _LenientParser:
         """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""
         found = f.kind.read(self.data, pos, limit)
         if found is None or (told and found[1] != limit):
-            if not told and self.is_part(self.end):
+            if not told and self.is_part(self.end) and f.kind.unfinished(self.data, pos, limit):
                 self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
             else:
                 expected = f.kind.in_words() if f.kind.words else f"a whole {type(f.kind).__name__}"

@@ -92,6 +92,10 @@ class Kind:
         """Return the bytes of a raw value; `read` gives the same value from them."""
         raise NotImplementedError
 
+    def unfinished(self, data: bytes, pos: int, limit: int) -> bool:
+        """Whether what `read` refuses could be a value if more bytes came."""
+        return True
+
     def refused(self, data: bytes, pos: int, limit: int) -> str:
         """Return in words what is at ``data[pos:limit]``, where `read` finds no value."""
         return f"{limit - pos} bytes that are none"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import ItemValues
+from packetlab.declare.plan import needs
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.packet.packet import Header, Packet
 
+SMALL = 4096  # bytes of a message that may be looked at after every piece
 SHOWN = 16  # further messages of one packet that are shown
 
 
@@ -59,6 +61,8 @@ def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
     header, _, stop, _ = cls._decode(data, start, len(data), ctx)
     declaration = header._declaration
     stop += measured(header, declaration.after) if declaration.has_trailer else 0
+    if not ctx.faults and stop == len(data) and _may_go_on(header):
+        return Beginning(header, stop, stop + 1, ())
     if not ctx.faults:
         payload = declaration.plan.payload
         if payload is None or payload.field is not None or declaration.plan.bare or declaration.plan.total is not None:
@@ -69,9 +73,22 @@ def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
         return Beginning(header, stop, 0, (fault,))
     part = Dissection(partial=True)
     cut = cls._decode(data, start, len(data), part)[0]
-    if not part.faults and part.wanted > len(data):
-        return Beginning(cut, len(data), part.wanted, ())
+    if part.wanted > len(data):
+        return Beginning(cut, len(data), part.wanted, tuple(part.faults))
     return Beginning(header, stop, 0, tuple(ctx.faults))
+
+
+def _may_go_on(header: AnyHeader) -> bool:
+    """Whether a list of a header ended with the bytes, and not by what its last item says."""
+    plan = header._declaration.plan
+    if plan.own is not None or plan.total is not None:
+        return False
+    for f in header._declaration.repeated:
+        items = getattr(header, f.slot)
+        if f.until is not None and f.count is None and isinstance(items, tuple):
+            if not items or not f.until.evaluate(ItemValues(items[-1], b"", 0)):
+                return True
+    return False
 
 
 def whole_messages(cls: type[AnyHeader], data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
@@ -141,3 +158,99 @@ def rest_lines(packet: Packet) -> list[str]:
     if packet.trailer:
         lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     return lines
+
+
+# In a stream ---------------------------------------------------------------------------------------------------
+
+
+class MessageReader:
+    """Cuts a stream of bytes into messages, whatever the pieces it comes in.
+
+    Args:
+        cls: what a message begins with. largest: bytes of a message at the most. eager: look for the end of a message whose size is
+            not told after every piece; otherwise each time when so much came that all looking takes time in proportion to the bytes.
+
+    Attributes:
+        at: how many bytes the messages so far had. lost: why it is not known where the next message begins, once that is so.
+    """
+
+    def __init__(self, cls: type[AnyHeader], largest: int, eager: bool = False) -> None:
+        self.cls, self.largest, self.eager = cls, largest, eager
+        self.at = 0
+        self.lost: tuple[Fault, ...] = ()
+        self._data, self._start = b"", 0  # what was put together, and where the next message begins in it
+        self._parts: list[bytes] = []  # what came after it
+        self._held = 0  # bytes that belong to no message so far
+        self._wanted = 1  # bytes after the start that there have to be before it pays to look again
+        self._delimiter = self._tail = b""  # what has to come before it does, and the last bytes that may be part of it
+        plan = cls._declaration.plan
+        rules = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
+        self._sizing = {name for rule in (*rules, *plan.sizes.values(), *plan.counts.values()) for name in needs(rule)}
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait for the rest of their message."""
+        return self._held
+
+    def give(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        if self._delimiter:
+            seen = self._tail + data
+            if self._delimiter in seen:
+                self._wanted, self._delimiter = 1, b""
+            self._tail = seen[max(0, len(seen) - len(self._delimiter) + 1) :]
+        self._parts.append(data)
+        self._held += len(data)
+
+    def rest(self) -> bytes:
+        """Return the bytes that belong to no message so far."""
+        if self._parts:
+            self._data, self._start = b"".join([self._data[self._start :], *self._parts]), 0
+            self._parts = []
+        return self._data[self._start :]
+
+    def hurry(self) -> None:
+        """Have the next `read` look at what there is, since no more will come."""
+        self._wanted, self._delimiter = 1, b""
+
+    def read(self) -> bytes | None:
+        """Return the next message; None where there is no whole one yet, or `lost` says that none can be found any more."""
+        if self.lost or self._held < self._wanted:
+            return None
+        if self._parts:
+            self.rest()
+        start = self._start
+        found = look(self.cls, self._data, start)
+        broken = any(
+            fault.layer != self.cls._declaration.name or fault.field in (*self._sizing, "") for fault in found.faults
+        )
+        if broken or (not found.wanted and found.end <= start):
+            faults = tuple(fault._replace(offset=fault.offset - start) for fault in found.faults)
+            self.lost = faults or (Fault(self.cls.__name__, "", start, "a message", "one of no bytes"),)
+        elif found.wanted:
+            self._wait(found)
+        elif found.end - start > self.largest:
+            self._too_large(found.end - start)
+        else:
+            data = self._data[start : found.end]
+            self._start, self._held, self.at = found.end, self._held - len(data), self.at + len(data)
+            self._wanted, self._delimiter = 1, b""
+            return data
+        return None
+
+    def _wait(self, found: Beginning) -> None:
+        self._wanted = found.wanted - self._start
+        if self._wanted > self.largest:
+            self._too_large(self._wanted)
+        elif self._wanted == self._held + 1:  # its size is not known
+            f = next((f for f in found.header._declaration.before if getattr(found.header, f.slot) is None), None)
+            self._delimiter = getattr(f.kind, "delimiter", b"") if f is not None and f.condition is None else b""
+            if self._delimiter:
+                self._tail = self._data[max(self._start, len(self._data) - len(self._delimiter) + 1) :]
+                self._wanted = self.largest + 1 if self._held < self.largest else self._wanted
+            elif not self.eager and self._held > SMALL:
+                self._wanted += self._held // 2
+
+    def _too_large(self, size: int) -> None:
+        got = f"one of {size}" if size < 1 << 64 else "one of more than 2**64"
+        self.lost = (Fault(self.cls.__name__, "", 0, f"a message of {self.largest} bytes at most", got),)

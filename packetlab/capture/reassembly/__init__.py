@@ -7,6 +7,7 @@
     spp.py         Conversations: SPP packets in, messages out
     frames.py      the frames of one direction of a WebSocket
     websocket.py   WebSockets: streams in, messages out
+    messages.py    StreamMessages: the messages of a declared protocol in TCP streams
     drive.py       a whole capture through one of them
     table.py       what Streams and Conversations share: who is over, and how much memory they may take
 
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from packetlab.capture.reassembly.drive import drive
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import Datagram, Fragments
+from packetlab.capture.reassembly.messages import StreamMessage, StreamMessages
 from packetlab.capture.reassembly.ordering import End, Hole, Piece
 from packetlab.capture.reassembly.spp import Conversation, Conversations, Message, Record, Speaker
 from packetlab.capture.reassembly.tcp import Stream, Streams
@@ -43,6 +45,8 @@ __all__ = [
     "Record",
     "Speaker",
     "Stream",
+    "StreamMessage",
+    "StreamMessages",
     "Streams",
     "WebSocketConnection",
     "WebSocketMessage",

@@ -66,6 +66,9 @@ class Delimited(Kind):
         end = self._end(data, pos, limit)
         return self.inner.refused(data, pos, end) if end >= 0 else f"{limit - pos} bytes without it"
 
+    def unfinished(self, data: bytes, pos: int, limit: int) -> bool:
+        return self._end(data, pos, limit) < 0
+
     def wrong(self, raw: Raw) -> str:
         return self.inner.wrong(raw)
 

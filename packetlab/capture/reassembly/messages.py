@@ -80,7 +80,7 @@ class StreamMessage(Generic[H]):
         return f"<{type(self).__name__} of the {self.by}: {said}{'' if self.whole else ', not whole'}>"
 
 
-class _Direction(Generic[H]):
+class _OneWay(Generic[H]):
     """What one end sends."""
 
     def __init__(self, cls: type[H], end: End, largest: int) -> None:
@@ -208,7 +208,7 @@ class StreamMessages(Generic[H]):
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         self._cls, self._largest, self._waiting = cls, largest, waiting
         self._streams = Streams(keep=False, **limits)
-        self._directions: dict[tuple[int, str], _Direction[H] | None] = {}
+        self._directions: dict[tuple[int, str], _OneWay[H] | None] = {}
         self._costly: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._held = 0
 
@@ -246,13 +246,13 @@ class StreamMessages(Generic[H]):
                 found += given_up.cut(given_up.end.stream or stream, why, piece.number, (fault,))
         return found
 
-    def _direction(self, stream: Stream, end: End) -> _Direction[H] | None:
+    def _direction(self, stream: Stream, end: End) -> _OneWay[H] | None:
         to = stream.server if end is stream.client else stream.client
         data = bytes(TCP(sport=end.port, dport=to.port)) + b"\0"
         following = TCP._decode(data, 0, len(data), Dissection())[3]
         if following is None or not following.is_a(self._cls._declaration):
             return None
-        return _Direction(classes[following], end, self._largest)
+        return _OneWay(classes[following], end, self._largest)
 
     def _count(self, key: tuple[int, str], cost: int) -> None:
         self._held += cost - self._costly.pop(key, 0)

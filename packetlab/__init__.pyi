@@ -67,7 +67,7 @@ from packetlab.declare.kinds import (
 )
 from packetlab.declare.registry import bindings as bindings
 from packetlab.declare.rules import (
-    ahead as ahead, choose as choose, count_of as count_of, crc32 as crc32, crc32c as crc32c, field as field,
+    ahead as ahead, before as before, choose as choose, count_of as count_of, crc32 as crc32, crc32c as crc32c, field as field,
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,
     request as request, sctp_checksum as sctp_checksum, size_of as size_of, xns_checksum as xns_checksum,
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, compared, wanted
-from packetlab.bulk.scannable import CANNOT, CodedScanner, scannable
+from packetlab.bulk.scannable import CANNOT, CodedScanner, beyond
 from packetlab.codec.compiler import prove_once
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
@@ -103,7 +103,7 @@ class Scanner(CodedScanner):
         wide = any(unit.bits > 64 for unit in self.plan.units if unit.number)
         if wide or any(column.form == "objects" or column.path.deep for _, column in self.columns):
             return "numbers of more than 64 bits"
-        return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
+        return beyond(self.rules, self.cls)
 
     def source(self) -> list[str]:
         why = self.refusal()

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.kinds import Int
 from packetlab.declare.plan import Coded, Counted, Listed
+from packetlab.declare.rules import Ahead
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -35,6 +36,13 @@ FURTHEST = 1 << 40  # bytes that a payload may have at the most
 def scannable(rule: Expr, header: Declaration) -> bool:
     """Whether a scan of such headers works the rule out as objects do."""
     return _range(rule, header) is not None
+
+
+def beyond(rules: list[Expr], header: Declaration) -> str:
+    """Return in words why a scan does not work out some rules, "" where it does."""
+    if any(isinstance(leaf, Elsewhere) for rule in rules for leaf in rule.leaves()):
+        return "a value from elsewhere, of a header that a scan does not make"
+    return "" if all(scannable(rule, header) for rule in rules) else "a rule whose value may leave 64 bits"
 
 
 def _range(rule: Expr, header: Declaration) -> Range | None:
@@ -99,6 +107,9 @@ class CodedScanner:
 
     def let(self, name: str, code: str, same: bool = False) -> None:
         raise NotImplementedError
+
+    def elsewhere(self, leaf: Elsewhere) -> str:
+        raise NotImplementedError  # see `beyond`
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         raise NotImplementedError

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from packetlab.codec.around.lists import read_all
+from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
 from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
-from packetlab.codec.faults import Fault, Values
+from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.readback import prove
@@ -22,6 +24,7 @@ from packetlab.codec.refinement.views import checked_view, put, split, viewed, w
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
+from packetlab.declare.elsewhere import check_asked
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError, suggestion
@@ -81,6 +84,7 @@ def prove_once(cls: Declaration) -> None:
     if not cls.proved and not cls.is_own:
         cls.proved = True  # the proof itself builds and reads
         try:
+            check_asked(cls)
             prove(cls)
         except BaseException:
             cls.proved = False
@@ -132,7 +136,7 @@ def compile_init(cls: Declaration) -> None:
             lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
         lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
-    lines += ["    _self._state = _s"]
+    lines += ["    _self._state = _s", *(["    _self.__told__ = None"] if cls.asks else [])]
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
@@ -163,6 +167,7 @@ def compile_copy(cls: Declaration) -> Compiled:
     header = classes[cls]
     lines = ["def copy(h):", "    r = new(*of)"]
     lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls.fields))]
+    lines += ["    r.__told__ = getattr(h, '__told__', None)"] if cls.asks else []
     return function([*lines, "    return r"], {"new": header.__new__, "of": (header,)}, f"{cls.name}.copy")
 
 
@@ -239,18 +244,22 @@ def _same_items(one: object, other: object) -> bool:
     return one is not None and other is not None and encode_items(one, 0) == encode_items(other, 0)
 
 
-def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: int) -> None:
-    """Add the faults of a repeated field whose bytes begin at `origin` of the packet, and of items inside its items."""
+def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: int, below: tuple[AnyHeader, ...] = ()) -> None:
+    """Add the faults of a repeated field whose bytes begin at `origin` of the packet, and of items inside its items.
+
+    `below` are the headers that stand around the one that has the field.
+    """
+    around = (*below, header)
     raw, owner = getattr(header, field.slot), header._declaration.name
     bits = origin * 8
     raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
-    noted = type(raw) is tuple and is_recursive(field.kind.item)  # for all of it at once
-    for item in raw if noted else parse_items(field, encode_items(raw, 0), faults, origin, owner=owner):
+    noted = type(raw) is tuple and is_read_now(field)  # for all of it at once
+    for item in raw if noted else parse_items(field, encode_items(raw, 0), faults, origin, owner=owner, around=around):
         if isinstance(item, bytes):
             return
         for f in item._fields:
             if f.kind.wire == "items" and getattr(item, f.slot):
-                item_faults(item, f, faults, bits // 8)
+                item_faults(item, f, faults, bits // 8, around)
             bits += width(item, f)
 
 
@@ -259,10 +268,10 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
     if not any(getattr(header, f.slot) for header in headers for f in header._declaration.repeated):
         return
     bits = 0
-    for header in headers:
+    for i, header in enumerate(headers):
         for f in header._declaration.before:
             if f.kind.wire == "items" and getattr(header, f.slot):
-                item_faults(header, f, faults, bits // 8)
+                item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)
 
 
@@ -288,12 +297,19 @@ def parse_inside(field: Field, data: bytes) -> tuple[Any, str, str]:
 
 
 def parse_items(
-    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = ""
-) -> tuple[AnyHeader | bytes, ...]:
+    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = "",
+    around: tuple[AnyHeader, ...] = (),
+) -> tuple[AnyHeader | bytes, ...]:  # fmt: skip
     """Read the items of a repeated field; bytes that are no whole item come last, as they are.
 
-    `count` tells items of zeros from what fills up; faults are in the name of the header `owner`.
+    `count` tells items of zeros from what fills up; faults are in the name of the header `owner`. `around` are the headers
+    that stand around them, the one that holds them last.
     """
+    if is_around(field):
+        ctx = Dissection()
+        ctx.layers = around
+        alone: tuple[AnyHeader | bytes, ...] = read_all(field, items_reader(field, False), raw, ctx, faults, origin, count)
+        return alone
     found = None if count is not None else items_reader(field, False)(raw, 0, len(raw), None)
     if found is None or found[1] != len(raw):
         found = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True, owner=owner)

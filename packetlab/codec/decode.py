@@ -12,6 +12,8 @@ from copy import copy
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.reading import Hearing
+from packetlab.codec.around.told import is_around, is_read_now, told_to
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
@@ -32,7 +34,7 @@ SURE = 1 << 62
 """As many bytes as no header needs."""
 
 
-class Decoding(Refining):
+class Decoding(Refining, Hearing):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -51,6 +53,7 @@ class Decoding(Refining):
     ) -> None:
         self.cls, self.tag, self.start, self.end, self.away, self.sure = cls, tag, str(start), end, away, sure
         self.origin = start if isinstance(start, int) else None
+        self.told: dict[str, str] = {}
         self.known: dict[str, int] = {}  # fields whose values are the same in all headers that are read
         self.plan = cls.plan
         self.lines: list[str] = []
@@ -84,6 +87,7 @@ class Decoding(Refining):
 
     def source(self) -> str:
         """Write the lines; return the source for the end of the payload."""
+        self.hear()
         end = self.steps(self.plan.head)
         self.made()
         return end
@@ -112,7 +116,7 @@ class Decoding(Refining):
         for f in self.cls.fields:
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
-        self.lines.append(f"h{tag}._state = {self.cls.captured_state:#x}")
+        self.lines += [f"h{tag}._state = {self.cls.captured_state:#x}", *self.remembered(f"h{tag}")]
 
     # Reading -------------------------------------------------------------------------------------------------
 
@@ -259,11 +263,11 @@ class Decoding(Refining):
         return isinstance(step, Padded) or (isinstance(step, Bound) and step.part == "self")
 
     def at_once(self, f: Field, here: str, limit: str) -> bool:
-        """Read headers up to a limit that hold others of their sort; others are looked into when somebody asks."""
-        if f.kind.wire != "items" or not is_recursive(f.kind.item):
+        """Read headers up to a limit that cannot wait until somebody looks into them; say whether they cannot."""
+        if not is_read_now(f):
             return False
         self.names[f"R_{f.name}{self.tag}"] = items_reader(f, False)
-        self.lines.append(f"r = R_{f.name}{self.tag}(data, {here}, {limit}, None) if {here} < {limit} else ((), {limit})")
+        self.lines.append(f"r = R_{f.name}{self.tag}(data, {here}, {limit}, None{self.held(f)}) if {here} < {limit} else ((), {limit})")
         self.check(f"r is None or r[1] != {limit}")
         self.lines.append(f"{self.v(f.name)}, {self.pos} = r")
         return True
@@ -274,8 +278,10 @@ class Decoding(Refining):
         name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
         # What holds others of its sort is read by one reader at all levels, or else by the careful one at all.
-        other = "(None, 0)" if is_recursive(step.field.kind.item) else f"read_items(F_{name}, {given}, None)"
-        self.lines.append(f"{var}, {pos} = R_{name}({given}) or {other}")
+        more = self.held(step.field)
+        again = f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
+        other = "(None, 0)" if is_recursive(step.field.kind.item) else again
+        self.lines.append(f"{var}, {pos} = R_{name}({given}{more}) or {other}")
         self.check(f"{var} is None")
 
     def counted(self, step: Counted) -> None:
@@ -291,11 +297,7 @@ class Decoding(Refining):
         self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
         lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
         if f.kind.single:  # most of them are one byte
-            quick = (
-                f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:",
-                f"    {var} = data[{pos}]",
-                f"    {pos} += 1",
-            )
+            quick = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
             lines = [*quick, "else:", *("    " + line for line in lines)]
         size = f"z_{f.name}{self.tag}"
         self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
@@ -345,25 +347,25 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.became = _became(part, until)
+    first, each = part.hear_in_list(until)
     conditions = {str(step.condition): step.condition for step in head if isinstance(step, When)}
     ways: list[list[str]] = []
     if len(conditions) == 1 and all(map(item.always_tells, conditions.values())) and not part.choices:
         # One way through what is there where the condition holds, one where it does not.
-        first = next(i for i, step in enumerate(head) if isinstance(step, When))
-        for step in head[:first]:
+        begin = next(i for i, step in enumerate(head) if isinstance(step, When))
+        for step in head[:begin]:
             part.step(step)
         ((rule, condition),) = conditions.items()
         part.lines.append(f"if {condition.code(part)}:")
         for holds in (True, False):
             way = copy(part)
             way.lines, way.read, way.holds, way.caught = [], {*part.read}, {rule: holds}, True
-            ways.append(_item(way, head[first:], until))
+            ways.append(_item(way, head[begin:], until, each))
         part.lines += [*("    " + line for line in ways[0]), "else:", *("    " + line for line in ways[1])]
     else:
-        part.lines = _item(part, head, until)
-    lines = [f"start, last, found = pos, limit - {sure or 1}, []", "add = found.append"]
-    each = "for _ in range(count)" if counted else "while pos <= last"
-    lines += [f"{each}:", *("    " + line for line in part.lines)]
+        part.lines = _item(part, head, until, each)
+    lines = [f"start, last, found = pos, limit - {sure or 1}, []", "add = found.append", *first]
+    lines += [f"{'for _ in range(count)' if counted else 'while pos <= last'}:", *("    " + line for line in part.lines)]
     lines += ["if len(found) < count: return None"] if counted and until is not None else []
     fill = f"-(pos - start) % {field.align}"
     filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item
@@ -375,8 +377,8 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         part.names["filled"] = Filled.of
         lines += [f"end = pos + {fill}", "if end > pos:", "    if end > limit or any(data[pos:end]): return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
-    lines = lines if not part.choices else ["C = Dissection()", *lines]
-    lines = ["def read(data, pos, limit, count):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
+    lines = lines if not part.choices else ["C = Dissection()", *(["C.layers = ctx.layers"] if is_around(field) else []), *lines]
+    lines = [f"def read(data, pos, limit, count{', ctx' * is_around(field)}):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
     return function(lines, part.names, f"{item.name} items")
 
 
@@ -385,18 +387,18 @@ def _became(part: Decoding, until: Expr | None) -> list[str]:
     if not part.choices:
         return []
     part.names.update(Dissection=Dissection)
-    lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "add(h_i)", "pos = p"]
+    lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "add(h_i)", "pos, C.before = p, h_i"]
     if until is not None:
         part.names.update(until=until, ItemValues=ItemValues)
         lines.append("if until.evaluate(ItemValues(h_i, data, limit)): break")
     return [*lines, "continue"]
 
 
-def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
-    """Return the lines that read the rest of an item and add it."""
+def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]) -> list[str]:
+    """Return the lines that read the rest of an item and add it; `each` are those before the next one."""
     item = part.cls
     part.steps(steps)
-    if False in part.holds.values() and part.offset == 1 and not part.bounded:
+    if False in part.holds.values() and part.offset == 1 and not part.bounded and not item.asks:
         # An item of one byte is the same object wherever it stands.
         part.names["alone"] = _OneByteItems(item)
         part.lines += ["h_i = alone[data[pos]]", *(["if h_i is None: return None"] if part.views else [])]
@@ -404,13 +406,14 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
         part.made()
     if not any(isinstance(step, Fixed) for step in item.plan.head):
         part.lines.append(f"if {part.pos} <= pos: return None")  # items of no bytes have no end
-    part.lines += ["add(h_i)", f"pos = {part.pos}"]
+    part.lines += ["add(h_i)", f"pos = {part.pos}", *each]
     part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
     if until is not None and item.always_tells(until):
         part.lines.append(f"if {until.code(part)}: break")
     elif until is not None:
         part.names.update(until=until, ItemValues=ItemValues)
-        part.lines.append("if until.evaluate(ItemValues(h_i, data, limit)): break")
+        more = ", ".join(f"{str(leaf)!r}: {part.elsewhere(leaf)}" for leaf in told_to([until], item.asks))
+        part.lines.append(f"if until.evaluate(ItemValues(h_i, data, limit, {{{more}}})): break")
     return part.lines
 
 

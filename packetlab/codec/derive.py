@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.codec.around.told import is_around
+from packetlab.codec.around.writing import Telling
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
@@ -59,7 +61,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(OneByOne):
+class Deriving(OneByOne, Telling):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
@@ -254,14 +256,17 @@ class Deriving(OneByOne):
         align, captured = str(f.align), f"s{self.tag} & {f.bit << len(self.cls.fields):#x}"
         if f.align:
             align = f"0 if {captured} else {f.align}"
-        if self.fill:
-            return f"(encode_items({value}, {align}) if {value} else b'')"
         key = f"F_{f.name}{self.tag}"
         self.names[key] = f
+        if self.fill and is_around(f):
+            return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
+        if self.fill:
+            return f"(encode_items({value}, {align}) if {value} else b'')"
+        write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
         if f.name not in self.ended:
-            return f"(encode_items({value}, {align}, {key}) if {value} else b'')"
+            return f"({write}) if {value} else b'')"
         follows = "" if f is not self.before[-1] or self.after else f" and {self.size('payload')}"
-        return f"encode_items({value}, {align}, {key}, h{self.tag} if not {captured}{follows} else None)"
+        return f"{write}, h{self.tag} if not {captured}{follows} else None)"
 
     def size(self, part: str) -> str:
         if part == "payload":

@@ -9,6 +9,7 @@ from itertools import groupby, takewhile
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.told import is_around, told
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
@@ -104,7 +105,7 @@ class Packing(Deriving):
         self.asks = False  # whether it needs the headers below themselves
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
-            from_bytes=int.from_bytes, cut_encode=cut_encode, **NAMES,
+            from_bytes=int.from_bytes, cut_encode=cut_encode, told_by=told, **NAMES,
         )  # fmt: skip
 
     def compile(self) -> Compiled:
@@ -130,6 +131,7 @@ class Packing(Deriving):
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
+            first += ["told = told_by(h, cls.asks, stack, i)"] if self.cls.asks else []
         return first
 
     def source(self) -> None:
@@ -155,12 +157,15 @@ class Packing(Deriving):
         lines = ["r = new(*of)"]
         for f in self.cls.fields:
             lines += [f"r.{f.slot} = {'None' if f.kind.wire == 'payload' else self.stored(f)}"]
-        return [*lines, "r._state = s", "return r"]
+        return [*lines, "r._state = s", *(["r.__told__ = told"] if self.cls.asks else []), "return r"]
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
         if f.align:
             value = self.bytes_source(f)  # filled up, as it will be read back
+        if is_around(f):
+            self.names[f"F_{f.name}"], value = f, f"filled_in(F_{f.name}, {value}, {self.outside(f)})"
+            return value if f.condition is None else f"{value} if {self.present(f)} else None"
         if f.kind.transforms:
             value = self.bytes_source(f)
             return value if f.condition is None else f"{value} if {self.present(f)} else None"

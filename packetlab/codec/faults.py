@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.escaping import printable
 
 if TYPE_CHECKING:
-    from packetlab.declare.expressions import Checksum, Next
+    from packetlab.declare.expressions import Checksum, Elsewhere, Next
     from packetlab.declare.kinds import Raw
 
 
@@ -41,10 +42,13 @@ class Dissection:
         partial: whether the bytes at hand are rightly fewer than the lengths say (a fragment, a quoted packet).
         cut: whether a header or payload was found shorter for one of these reasons.
         wanted: with `partial` or `missing`, the offset up to which there would have to be bytes at the least.
+        layers: the headers that stand around what is read now, the nearest last. before: the item before it in its list.
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 
-    __slots__ = ("cut", "faults", "missing", "partial", "unsized", "wanted")
+    __slots__ = ("before", "cut", "faults", "layers", "missing", "partial", "unsized", "wanted")
+    layers: Sequence[Any]
+    before: Any
     faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
@@ -52,6 +56,7 @@ class Dissection:
         self.cut, self.wanted = False, 0
         self.faults = []
         self.unsized = -1
+        self.layers, self.before = (), None
 
     @property
     def clean(self) -> bool:
@@ -93,8 +98,8 @@ class Values:
             return -1
         return int.from_bytes(self.data[self.pos : self.pos + size], "big") >> (size * 8 - bits)
 
-    def last(self, name: str) -> bytes:
-        return b""
-
     def sum(self, rule: Checksum) -> int:
         return 0
+
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        return self.value(str(leaf))

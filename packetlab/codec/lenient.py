@@ -6,9 +6,12 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
@@ -43,6 +46,9 @@ class _LenientParser:
         self.plan = cls.plan
         self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
         self.scope = Values(self.values, data, end)
+        leaves = (*cls.asks, *told_to([rule for rule, _, _ in registry.conditions(cls)], cls.asks))
+        self.told = heard(leaves, ctx)
+        self.values.update(zip(map(str, leaves), self.told, strict=True))
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
         self.total: int | None = None  # where the payload ends by its own word
@@ -107,6 +113,8 @@ class _LenientParser:
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
         if inner is not None:
             made.__viewed__ = inner  # type: ignore[attr-defined]
+        if self.cls.asks:
+            remember(made, self.told[: len(self.cls.asks)])
         return made
 
     def limit(self) -> int:
@@ -196,21 +204,23 @@ class _LenientParser:
                     raise _Stop
                 return self.coded(f, pos, pos + size, True)
         self.bit = (pos + size) * 8
-        if f.kind.wire == "items" and is_recursive(f.kind.item):
-            return self.at_once(f, pos, pos + size)
-        return self.data[pos : pos + size]
+        return self.at_once(f, pos, pos + size) if is_read_now(f) else self.data[pos : pos + size]
+
+    def held(self, f: Field) -> Dissection | None:
+        """What is known while the items of a field are read that ask what stands around them."""
+        return within(self.ctx, self.header(False)) if is_around(f) else None
 
     def at_once(self, f: Field, pos: int, end: int) -> object:
-        """Read all that is there of headers that hold others of their sort; what is none of them stays bytes."""
+        """Read all that is there of headers that cannot wait until somebody looks into them; what is none of them stays bytes."""
         faults: list[Fault] = []
-        items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name)
+        items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name, around=self.held(f))
         self.ctx.faults += [InnerFault(*fault) for fault in faults]
         return items
 
     def items(self, f: Field, pos: int, count: int | None) -> object:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
-        items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
+        items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name, around=self.held(f))
         if faults and self.is_part(limit):
             self.ctx.cut, self.ctx.wanted = True, max(self.ctx.wanted, limit + 1)
             faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
@@ -248,17 +258,14 @@ class _LenientParser:
         end = self.start + step.size.evaluate(self.scope)
         # What must come at the least: all fixed fields of the header that have no condition.
         least = max(pos, self.start + self.plan.least)
-        unsized = self.cls.unsized
-        there = self.end - self.start + self.ctx.missing
-        unsized = unsized if there > USUAL else None
+        unsized = self.cls.unsized if self.end - self.start + self.ctx.missing > USUAL else None
         if step.part == "total" and unsized is not None and needs(unsized) <= self.known and self.holds(unsized):
             end = self.end
         elif end < least:
             wrong = self.values[field.name]
             # Who leaves out the length of a packet leaves out that of the datagram in it too (BIG TCP in VXLAN).
             if wrong or self.start != self.ctx.unsized:
-                least_size = f"a size of {least - self.start} bytes or more"
-                self.fault(field.name, self.start, least_size, f"{wrong} ({end - self.start} bytes)")
+                self.fault(field.name, self.start, f"a size of {least - self.start} bytes or more", f"{wrong} ({end - self.start} bytes)")
             # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
             self.trusted = self.trusted and wrong == 0
             end = self.end if step.part == "total" else max(pos, min(least, self.end))
@@ -267,23 +274,15 @@ class _LenientParser:
             if step.part == "total":
                 self.ctx.partial = True
             end = self.end
-        if step.part == "total":
-            self.total = end
-        else:
-            self.stop = end
+        setattr(self, "total" if step.part == "total" else "stop", end)
 
     def payload_end(self, pos: int) -> int:
         tail = self.plan.trailing
         if self.total is not None:
             if self.total >= pos:
                 return self.total
-            field = self.plan.total.field if self.plan.total else None
-            self.fault(
-                field.name if field else "",
-                self.start,
-                f"a size of {pos - self.start} bytes or more",
-                self.total - self.start,
-            )
+            field, expected = self.plan.total.field if self.plan.total else None, f"a size of {pos - self.start} bytes or more"
+            self.fault(field.name if field else "", self.start, expected, self.total - self.start)
             self.trusted = False
             return self.end
         if self.plan.payload is not None:
@@ -347,22 +346,15 @@ def _text(value: object) -> str:
 
 
 def read_items(
-    field: Field,
-    data: bytes,
-    pos: int,
-    limit: int,
-    count: int | None,
-    faults: list[Fault] | None,
-    origin: int = 0,
-    whole: bool = False,
-    owner: str = "",
-) -> tuple[Raw, int]:
+    field: Field, data: bytes, pos: int, limit: int, count: int | None, faults: list[Fault] | None, origin: int = 0,
+    whole: bool = False, owner: str = "", around: Dissection | None = None,
+) -> tuple[Raw, int]:  # fmt: skip
     """Read headers one after the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
     `origin` being added to their offsets. With `whole` the bytes up to `limit` are all this field's, however many items
     are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
-    fault, as long as it is zeros (see `Filled`).
+    fault, as long as it is zeros (see `Filled`). `around` is what is known of what holds the items, where they ask that.
     """
     kind, deep = field.kind, too_deep(field, pos + origin, owner) if pos < limit and count != 0 else None
     if deep is not None:
@@ -372,7 +364,8 @@ def read_items(
     nested = is_recursive(kind.item)
     read = counted(partial(walk, kind.item)) if nested else classes[kind.item]._decode
     items: list[AnyHeader | bytes] = []
-    ctx = Dissection()
+    ctx = Dissection() if around is None else around
+    told = told_to([] if field.until is None else [field.until], kind.item.asks)
     start, fill = pos, b""
 
     def fills(pos: int) -> bool:
@@ -386,9 +379,10 @@ def read_items(
         header, stop, _, _ = read(data, pos, limit, ctx)
         if broken(ctx.faults) or stop <= pos:
             break
+        more = dict(zip(map(str, told), heard(told, ctx), strict=True))
         items.append(header)
-        pos = stop
-        if field.until is not None and field.until.evaluate(ItemValues(header, data, limit)):
+        pos, ctx.before = stop, header
+        if field.until is not None and field.until.evaluate(ItemValues(header, data, limit, more)):
             break
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
@@ -426,14 +420,16 @@ def _within(fault: Fault) -> str:
 
 def values_of(header: AnyHeader) -> dict[str, Raw]:
     """Return the raw values of a header by name."""
-    return {f.name: getattr(header, f.slot) for f in header._fields}
+    asks = header._declaration.asks
+    values = {f.name: getattr(header, f.slot) for f in header._fields}
+    return values | dict(zip(map(str, asks), remembered(header, asks), strict=True)) if asks else values
 
 
 class ItemValues(Values):
     """A scope of an item that was read: sizes are those of its fields in the packet."""
 
-    def __init__(self, header: AnyHeader, data: bytes, end: int) -> None:
-        super().__init__(values_of(header), data, end)
+    def __init__(self, header: AnyHeader, data: bytes, end: int, more: Mapping[str, int] = MappingProxyType({})) -> None:
+        super().__init__({**values_of(header), **more}, data, end)
         self.fields = header._by_name
 
     def size(self, part: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from packetlab.codec.around.told import is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
@@ -115,7 +116,8 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a value of a field that is not there."""
     f = header._by_name[name]
     assert f.condition is not None
-    hint = f"{', '.join(sorted(needs(f.condition)))} can be given too, or follow by auto(has({name!r}))"
+    names = ", ".join(sorted(needs(f.condition)))
+    hint = f"{names} can be given too, or follow by auto(has({name!r}))" if names else ""
     got = f.kind.text(getattr(header, f.slot)) if f.kind.wire != "items" else "items"
     return BuildError(
         f"{type(header).__name__}.{name}", f"a field that is there, as it is where {words(f.condition)}", got, hint
@@ -249,6 +251,7 @@ def _samples(
     if usual.keys() & measures:
         return []  # sizes that only who builds it knows
     open_ended = [f for f in free if f.kind.bits is None and not _is_own(f) and not f.align and f.until is None]
+    open_ended = [f for f in open_ended if not is_read_at_once(f)]  # these cannot be built without what stands around
     found = [usual, usual | full, usual | least]
     if plan.payload is not None:
         rule = plan.payload.size

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.encode import encode_items
@@ -34,8 +35,9 @@ class Rederiving(Deriving):
 
     def __init__(self, cls: Declaration) -> None:
         super().__init__(cls, (PackedPiece(("body",), "stop - at"),))
+        self.lines += ["told = remembered(h, cls.asks)"] if cls.asks else []
         self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
-        self.names.update(internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
+        self.names.update(remembered=remembered, internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
 
     def compile(self) -> Compiled:
         """Return the function."""

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from packetlab.declare import registry
-from packetlab.declare.expressions import DEEP, Const, If, Next
+from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next
 from packetlab.declare.plan import When
 from packetlab.declare.transforms.carried import parameters
 from packetlab.errors import DeclareError
@@ -163,6 +163,9 @@ class ReadSoFar(OneByOne):
         if part != "payload":
             raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
         return f"({self.total or self.end} - ({self.pos}))"
+
+    def elsewhere(self, leaf: Elsewhere) -> str:
+        raise NotImplementedError  # see `around.reading`
 
     def count(self, name: str) -> str:
         raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")

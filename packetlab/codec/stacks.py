@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from packetlab.codec.around.told import asks_around
 from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
@@ -77,7 +78,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
-    if times == OFTEN and 1 < len(stack) <= DEPTH:
+    if times == OFTEN and 1 < len(stack) <= DEPTH and not any(map(asks_around, declared_as(stack))):
         stack_encoders[stack] = _builder(declared_as(stack), read=False)
     elif len(_built) > 1000:
         _built.clear()
@@ -208,7 +209,7 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and not any(is_refined(header._declaration) for header in headers):
+    if times == OFTEN and not any(is_refined(one) or asks_around(one) for one in (header._declaration for header in headers)):
         loose = _stack(headers, exact=False)
         _variants[loose] = _variants.get(loose, 0) + 1
         node = tree = _trees.setdefault(first, {})

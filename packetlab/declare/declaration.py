@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
-from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
+from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.declare.transforms.carried import check_carried
@@ -57,6 +57,7 @@ class Declaration:
     proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
     captured_state: int = field(init=False)  # of a header that was read whole
     prototype_bit: int = field(init=False)  # of a header that holds a value that several fit (see `wildcards`)
+    asks: tuple[Elsewhere, ...] = field(init=False)  # the values from elsewhere that its rules name
     answers: dict[Declaration | None, Expr] = field(init=False, default_factory=dict)
     answered: tuple[Declaration, ...] = field(init=False, default=())
     derived: WeakSet[Declaration] = field(init=False, default_factory=WeakSet)
@@ -80,6 +81,7 @@ class Declaration:
         self.transformed = [f for f in self.fields if f.kind.transforms]
         for f in self.transformed:
             check_carried(self.name, f, self.by_name, self.before)
+        self.asks = asked([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
 
     def take_after(self, base: Declaration) -> None:
@@ -144,6 +146,22 @@ class Declaration:
         ends = [i for i, step in enumerate(self.plan.head) if isinstance(step, Bound) and step.part == "self"]
         steps = [step.step if isinstance(step, When) else step for step in self.plan.head[: ends[0] if ends else None]]
         return [step.field for step in steps if isinstance(step, Open)]
+
+
+def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
+    """Return what fields say of their values, presence, sizes and counts."""
+    return [rule for f in fields for rule in (f.rule, f.condition, f.size, f.count)]
+
+
+def asked(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:
+    """Return the values from elsewhere that some rules name, each once."""
+    found: dict[str, Elsewhere] = {}
+    for rule in rules:
+        rule = rule.otherwise if isinstance(rule, Next) else rule
+        for leaf in rule.leaves() if rule is not None else ():
+            if isinstance(leaf, Elsewhere):
+                found[str(leaf)] = leaf
+    return tuple(found.values())
 
 
 def declaration_of(header: object, where: str) -> Declaration:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol, SupportsIndex
+from typing import Protocol, SupportsIndex
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.parts import SumPart
@@ -24,8 +24,8 @@ class Scope(Protocol):
     def has(self, name: str) -> int: ...
     def number(self, rule: Next) -> int: ...
     def ahead(self, bits: int) -> int: ...
-    def last(self, name: str) -> bytes: ...
     def sum(self, rule: Checksum) -> int: ...
+    def elsewhere(self, leaf: Elsewhere) -> int: ...
 
 
 class Emitter(Protocol):
@@ -42,6 +42,7 @@ class Emitter(Protocol):
     def number(self, rule: Next) -> str: ...
     def ahead(self, bits: int) -> str: ...
     def keep(self, code: str) -> str: ...
+    def elsewhere(self, leaf: Elsewhere) -> str: ...
 
 
 DEEP, LONG = 40, 200  # levels and operands that one expression of Python's may have; what has more becomes statements
@@ -333,40 +334,32 @@ class Has(NamedExpr):
     is_truth = True
 
 
-class Side(Expr):
-    """The value of a field of a request or of its reply; in the rule that says which packet answers which only."""
+class Elsewhere(Expr):
+    """The value of a field of what stands around: `path` is "^" (one level out, "^.^" two), the name of a class, or "" for the item before."""
 
-    __slots__ = ("name", "side")
+    __slots__ = ("name", "path")
 
-    def __init__(self, side: str, name: str) -> None:
-        self.side, self.name = side, name
-
-    def written(self, to: Emitter, *operands: str) -> str:
-        raise NotImplementedError("the rule of a reply is evaluated, never compiled")
-
-    def evaluate(self, scope: Any) -> int:
-        return int(scope.side(self.side, self.name))
-
-    def __str__(self) -> str:
-        return f"{self.side}.{self.name}"
-
-
-class Ahead(Expr):
-    """The first bits of the payload; in the condition of a binding only."""
-
-    __slots__ = ("bits",)
-
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
+    def __init__(self, path: str, name: str) -> None:
+        self.path, self.name = path, name
 
     def written(self, to: Emitter, *operands: str) -> str:
-        return to.ahead(self.bits)
+        return to.elsewhere(self)
 
     def evaluate(self, scope: Scope) -> int:
-        return scope.ahead(self.bits)
+        return scope.elsewhere(self)
 
     def __str__(self) -> str:
-        return f"ahead({self.bits})"
+        return f"{self.path}.{self.name}" if self.path else f"before({self.name})"
+
+
+def named(name: str) -> Expr:
+    """Return the expression for the field that a name, or a path with dots, stands for."""
+    if not isinstance(name, str) or "." not in name:
+        return Ref(name)
+    path, _, last = name.rpartition(".")
+    if not last.isidentifier() or not (path.isidentifier() or {*path.split(".")} == {"^"}):
+        raise DeclareError("field(...)", "a field's name, ^.name, ^.^.name or SomeHeader.name", repr(name))
+    return Elsewhere(path, last)
 
 
 class Next(Expr):
@@ -436,8 +429,8 @@ def expression(value: object) -> Expr:
         return Const(whole(value))
     if isinstance(value, dict) and value:
         parts = [
-            OneOf(Ref(name), tuple(map(whole, numbers))) if isinstance(numbers, (tuple, list, set, frozenset, range))
-            else Ref(name) == whole(numbers)
+            OneOf(named(name), tuple(map(whole, numbers))) if isinstance(numbers, (tuple, list, set, frozenset, range))
+            else named(name) == whole(numbers)
             for name, numbers in value.items()
         ]  # fmt: skip
         result = parts[0]

@@ -6,16 +6,17 @@ which solves a rule backwards, so that one rule serves for building and for diss
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packetlab.declare.checksums.algorithms import INTERNET, XNS
 from packetlab.declare.checksums.catalogue import CRC32, CRC32C, SCTP
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import (
-    Ahead,
     Checksum,
     Const,
     Count,
+    Elsewhere,
+    Emitter,
     Expr,
     Has,
     If,
@@ -23,9 +24,10 @@ from packetlab.declare.expressions import (
     OneOf,
     Op,
     Ref,
-    Side,
+    Scope,
     Size,
     expression,
+    named,
     whole,
 )
 from packetlab.errors import DeclareError
@@ -150,12 +152,57 @@ def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
     return found
 
 
+class Side(Expr):
+    """The value of a field of a request or of its reply; in the rule that says which packet answers which only."""
+
+    __slots__ = ("name", "side")
+
+    def __init__(self, side: str, name: str) -> None:
+        self.side, self.name = side, name
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        raise NotImplementedError("the rule of a reply is evaluated, never compiled")
+
+    def evaluate(self, scope: Any) -> int:
+        return int(scope.side(self.side, self.name))
+
+    def __str__(self) -> str:
+        return f"{self.side}.{self.name}"
+
+
+class Ahead(Expr):
+    """The first bits of the payload; in the condition of a binding only."""
+
+    __slots__ = ("bits",)
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return to.ahead(self.bits)
+
+    def evaluate(self, scope: Scope) -> int:
+        return scope.ahead(self.bits)
+
+    def __str__(self) -> str:
+        return f"ahead({self.bits})"
+
+
 # What a declaration writes -------------------------------------------------------------------------------------
 
 
 def field(name: str) -> Expr:
-    """The value of the field `name` of the same header, as a number (0 where it is absent)."""
-    return Ref(name)
+    """The value of the field `name` of the same header, as a number (0 where it is absent).
+
+    A path names a field of what stands around: "^.flags" of the header that holds this one in a field ("^.^.x" one further
+    out; of a layer, the header below), "MQTT.qos" of the nearest header of class MQTT around or below. Where there is none, 0.
+    """
+    return named(name)
+
+
+def before(name: str) -> Expr:
+    """The value of the field `name` of the item before this one in the same list, 0 of the first one."""
+    return Elsewhere("", Ref(name).name)
 
 
 def size_of(part: str) -> Expr:

@@ -12,14 +12,16 @@ from unicodedata import normalize
 
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.declaration import Declaration, declaration_of, write_order
-from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size, expression
+from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
+from packetlab.declare.rules import Ahead, Side
 from packetlab.errors import DeclareError, suggestion
 
 LONGEST = 1 << 40  # more bytes than anything has
+ANYWHERE = -1 << 63, (1 << 64) - 1  # a number of a header that is not known where it is looked at
 UNBOUNDED = 1 << 4096  # the number that bytes of any length are, where they are only compared
 
 # Places of rules: the leaves they may have, and how to say so.
@@ -34,12 +36,8 @@ ANSWERED = (Side,), "numbers, request.FIELD and reply.FIELD"
 
 def check_name(name: object, where: str) -> None:
     """Refuse what could not be written as a name in a class body, and what Python would read as another name."""
-    if (
-        not isinstance(name, str)
-        or not name.isidentifier()
-        or keyword.iskeyword(name)
-        or normalize("NFKC", name) != name
-    ):
+    good = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+    if not good or normalize("NFKC", str(name)) != name:
         raise DeclareError(where, "a name that is an identifier of Python, and no keyword", repr(name))
 
 
@@ -72,6 +70,8 @@ class Leaves:
     def __call__(self, leaf: Expr) -> Range:
         if isinstance(leaf, Const):
             return leaf.number, leaf.number
+        if isinstance(leaf, Elsewhere):
+            return ANYWHERE if leaf.path else self.value(leaf.name)
         if not isinstance(leaf, self.allowed):
             raise DeclareError(self.where, self.words, str(leaf))
         if isinstance(leaf, Ref):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from packetlab.codec.around.told import look
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
@@ -15,7 +16,7 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.checksums.ranges import has_payload, names_between
-from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
+from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
 from packetlab.declare.values.varints import Spelled
@@ -80,8 +81,8 @@ class Derivation:
     def ahead(self, bits: int) -> int:
         raise NotImplementedError("only a binding's condition looks ahead")
 
-    def last(self, name: str) -> bytes:
-        return b""
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        return look(leaf, self.layers[: self.i], None) or 0
 
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
@@ -363,8 +364,9 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, Next):
         above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
         return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
-    if isinstance(leaf, (Ref, Size, Count, Has)):
-        return f"{leaf} = {leaf.evaluate(scope)}"
+    if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
+        unknown = isinstance(leaf, Elsewhere) and look(leaf, scope.layers[: scope.i], None) is None
+        return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)
 
 
@@ -403,8 +405,7 @@ def show(packet: Packet) -> Text:
     reason = unbuildable(packet)
     if reason is not None:
         return _given(packet, reason)
-    lines = []
-    checks = {(i, name): check for (i, _, name), check in checked(packet).items()}
+    lines, checks = [], {(i, name): check for (i, _, name), check in checked(packet).items()}
     for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
         name = type(header).__name__
         lines.append(name)

@@ -14,13 +14,15 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
+from packetlab.codec.around.told import is_around, is_whole
 from packetlab.codec.decode import items_reader
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
-from packetlab.declare.declaration import OPTIONS, Declaration, check_stream
+from packetlab.declare.declaration import OPTIONS, Declaration, asked, check_stream, rules_of
+from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -60,6 +62,7 @@ class FieldProperty(property, Field):
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
+            code = "raw if False" if is_around(self) else code
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
@@ -67,7 +70,7 @@ class FieldProperty(property, Field):
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
-        if wire == "items" and not (self.align and self.name in self.owner.plan.counts):
+        if wire == "items" and not is_around(self) and not (self.align and self.name in self.owner.plan.counts):
             # What `_items_of` does first, without the way there.
             names.update(reader=items_reader, field=self)  # looked up each time, for what items become may change
             lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
@@ -82,12 +85,9 @@ class FieldProperty(property, Field):
 
     def _shown(self, header: HeaderBase, raw: object) -> object:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
-        if raw is None:
-            header = header._resolved_alone()
-            raw = getattr(header, self.slot)
-            if raw is None:
-                return None
-        if type(raw) is bytes and self.kind.wire == "items":
+        if raw is None and (raw := getattr(header := header._resolved_alone(), self.slot)) is None:
+            return None
+        if (self.kind.wire == "items" and type(raw) is bytes) or is_around(self):
             raw = header._items_of(self)
         try:
             return self.kind.value(raw)
@@ -185,7 +185,7 @@ class HeaderType(type):
         body["__annotations__"] = annotations = dict[str, object](body.get("__annotations__", {}))
         frame = sys._getframe(1)
         families = [cast("type[AnyHeader]", base) for base in bases if getattr(base, "_fields", ())]
-        if len(families) > 1:
+        if families[1:]:
             raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))
         inherited = {f.name: f for base in families for f in base._fields if isinstance(f, FieldProperty)}
         fields: list[Field] = list(inherited.values())
@@ -221,19 +221,17 @@ class HeaderType(type):
             elif isinstance(value, Spec):
                 raise DeclareError(where, f"the kind of the field too ({word}: U8 = ...)", words_for(value))
             elif word[1:] in inherited or word[1:] in new_names:
-                raise DeclareError(
-                    where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value)
-                )
-        body["__slots__"] = (*("_" + n for n in new_names), *(["__viewed__"] if inside is not None else []))
+                raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
+        told = asked([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
+        more = ["__viewed__"] * (inside is not None) + ["__told__"] * (told != () and not any(hasattr(b, "__told__") for b in bases))
+        body["__slots__"] = (*("_" + n for n in new_names), *more)
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
         for f in fields:
             for word, kept in ((f.name, Field), (f.slot, MemberDescriptorType)):
                 one = next(one for one in cls.__mro__ if word in vars(one))
                 if not isinstance(vars(one)[word], kept):
-                    raise DeclareError(
-                        f"{name}.{word}", f"the field {f.name} under that name", f"what {one.__name__} has"
-                    )
+                    raise DeclareError(f"{name}.{word}", f"the field {f.name} under that name", f"what {one.__name__} has")
         return cls
 
     def __setattr__(cls, word: str, value: object) -> None:
@@ -244,8 +242,7 @@ class HeaderType(type):
             check_class_name(word, value, f"{cls.__name__}.{word}")
         super().__setattr__(word, value)
         if renamed:
-            said = cls._declaration
-            said.name, said.qualname, said.module = cls.__name__, cls.__qualname__, cls.__module__
+            (said := cls._declaration).name, said.qualname, said.module = cls.__name__, cls.__qualname__, cls.__module__
             compiler.reset(said)  # the compiled code names the class in its errors
 
     def __init__(
@@ -310,6 +307,7 @@ class HeaderType(type):
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_stream(declaration)
+        check_held(declaration)
         compiler.reset(declaration)
         if "__hidden__" in body:
             return
@@ -374,8 +372,11 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         """Return the items of a repeated field, kept for the next time."""
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
-            raw = compiler.parse_items(field, raw, [], count=compiler.said_count(self, field)) if raw else ()
+            count = compiler.said_count(self, field)
+            raw = compiler.parse_items(field, raw, [], count=count, around=(self,)) if raw else ()
             object.__setattr__(self, field.slot, raw)
+        elif isinstance(raw, tuple) and is_around(field) and not (self._is_partial or all(map(is_whole, raw))):
+            raw = getattr(self._resolved_alone(), field.slot)
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:
@@ -445,4 +446,5 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        return restored, (type(self), self._state, tuple(getattr(self, f.slot) for f in self._fields))
+        values = tuple(getattr(self, f.slot) for f in self._fields)
+        return restored, (type(self), self._state, values, *([self.__told__] if hasattr(self, "__told__") else []))

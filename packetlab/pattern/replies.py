@@ -14,7 +14,8 @@ from typing import NamedTuple
 from packetlab.codec.encode import field_bytes
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Expr, If, OneOf, Op, Side
+from packetlab.declare.expressions import Expr, If, OneOf, Op
+from packetlab.declare.rules import Side
 from packetlab.packet.packet import Header, Packet
 
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}

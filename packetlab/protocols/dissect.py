@@ -56,6 +56,7 @@ def dissect(  # noqa: C901
     root, end = first, len(data)
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
     headers: list[Header] = []
+    ctx.layers = headers
     gaps: dict[int, bytes] = {}
     start = idle = 0
     while first is not None:

@@ -1,7 +1,8 @@
 """Expressions as plain data, and back: lists of a word and its operands, of a closed vocabulary.
 
     3                              a number
-    ["field", "length"]            and "size_of", "count_of", "has" with a name, "ahead" with bits
+    ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits
+    ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
     ["next_protocol", "ethertype", 0]
@@ -23,10 +24,10 @@ from typing import Any
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import (
     SIGNS,
-    Ahead,
     Checksum,
     Const,
     Count,
+    Elsewhere,
     Expr,
     Has,
     If,
@@ -34,10 +35,10 @@ from packetlab.declare.expressions import (
     OneOf,
     Op,
     Ref,
-    Side,
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.rules import Ahead, Side
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 
@@ -114,6 +115,8 @@ def dump_expression(rule: Expr) -> object:
         return int(rule.number)
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
+    if isinstance(rule, Elsewhere):
+        return ["field", str(rule)] if rule.path else ["before", rule.name]
     if isinstance(rule, Side):
         return [rule.side, rule.name]
     if isinstance(rule, Op):
@@ -134,7 +137,7 @@ def dump_expression(rule: Expr) -> object:
 
 def load_expression(data: object, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
-    return _Terms(where, (*_NAMED, "ahead")).read(data, 0)
+    return _Terms(where, (*_NAMED, "ahead", "before")).read(data, 0)
 
 
 def answer(data: object, where: str) -> Expr:
@@ -192,7 +195,15 @@ class _Terms:
         if len(operands) == 1 and word in self.words:
             if word == "ahead":
                 return Ahead(number(operands[0], self.where, 1, 64))
+            if word == "field" and type(operands[0]) is str and "." in operands[0]:
+                *path, last = operands[0].split(".")
+                if path[:7] == ["^"] * len(path):
+                    return Elsewhere(".".join(path), name(last, self.where))
+                if len(path) == 1:
+                    return Elsewhere(name(path[0], self.where), name(last, self.where))
             part = name(operands[0], self.where)
+            if word == "before":
+                return Elsewhere("", part)
             return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)
         if word == "one_of" and len(operands) == 2:
             among = expect_list(operands[1], self.where, NUMBERS)

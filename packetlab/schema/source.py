@@ -186,7 +186,7 @@ def spelled(data: object, where: str, depth: int = 0) -> str:
         if type(parts[0]) is int and (word not in _REFLECTED or type(parts[1]) is int):
             left = f"expression({left})"
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
-    if word in ("field", "size_of", "count_of", "has") and len(parts) == 1:
+    if word in ("field", "size_of", "count_of", "has", "before") and len(parts) == 1:
         return f"{word}({_quoted(parts[0])})"
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"

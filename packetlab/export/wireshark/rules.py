@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.expressions import Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
+from packetlab.declare.rules import Ahead
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 

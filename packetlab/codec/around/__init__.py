@@ -1,0 +1,20 @@
+"""Headers whose rules name values from elsewhere, as in `field("^.flags")`: what stands around them while they are read and written.
+
+    told      the values that such a header is told by what stands around it; which fields hold such headers
+    lists     lists of such headers, read from bytes that are all theirs
+    reading   what the source that reads a header says of it
+    writing   what the source that writes one does; lists written, each item with the one before it
+
+Begin with `told`.
+
+>>> from packetlab import U8, U16, Header, bindings, dissect, field, many, when
+>>> with bindings():
+...     class Row(Header):
+...         number: U8 = 1
+...         more: U16 | None = when(field("^.long") == 1, 0)
+...     class Sheet(Header):
+...         long: U8 = 0
+...         rows: tuple[Row, ...] = many()
+...     dissect(bytes(Sheet(long=1, rows=[Row(more=7)])), Sheet)[Sheet].rows
+(Row(number=1, more=7),)
+"""

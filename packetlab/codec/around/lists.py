@@ -1,0 +1,26 @@
+"""Lists of headers that ask what stands around them, read from bytes that are all theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.lenient import read_items
+from packetlab.codec.source import Compiled
+from packetlab.declare.fields import Field
+
+
+def read_all(
+    field: Field, read: Compiled, raw: bytes, ctx: Dissection, faults: list[Fault] | None = None, origin: int = 0,
+    count: int | None = None,
+) -> Any:  # fmt: skip
+    """Read the items in some bytes, with what is known around them; what is no whole item comes last, as it is.
+
+    `read` is the compiled reader of the field (see `decode.items_reader`); for `faults`, `origin` and `count` see `lenient.read_items`.
+    """
+    found = read(raw, 0, len(raw), None, ctx) if count is None else None
+    if found is not None and found[1] == len(raw):
+        return found[0]
+    anew, noted = Dissection(), [] if faults is None else faults
+    anew.layers = ctx.layers
+    return read_items(field, raw, 0, len(raw), count, noted, origin, whole=True, owner=field.owner.name, around=anew)[0]

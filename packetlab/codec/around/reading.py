@@ -1,0 +1,66 @@
+"""What the source that reads a header says where its rules name values from elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.codec.around.told import heard, is_around, look, within
+from packetlab.codec.objects import restored
+from packetlab.codec.source import ReadSoFar
+from packetlab.declare.expressions import Elsewhere, Expr
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+
+class Hearing(ReadSoFar):
+    """The part of `decode.Decoding` that is about what stands around a header.
+
+    `told` has source for each value that the header is told, once that is looked up.
+    """
+
+    told: dict[str, str]
+
+    def elsewhere(self, leaf: Elsewhere) -> str:
+        """Source for a value from elsewhere."""
+        if str(leaf) in self.told:
+            return self.told[str(leaf)]
+        key = f"L{len(self.names)}{self.tag}"
+        self.names.update({key: leaf, "look": look})
+        return f"(look({key}, ctx.layers, ctx.before) or 0)"
+
+    def hear(self) -> None:
+        """Look up what the header is told."""
+        if self.cls.asks and not self.told:
+            self.names.update({"heard": heard, f"A{self.tag}": self.cls.asks})
+            self.lines.append(f"told{self.tag} = heard(A{self.tag}, ctx)")
+            self.told = {str(leaf): f"told{self.tag}[{k}]" for k, leaf in enumerate(self.cls.asks)}
+
+    def hear_in_list(self, until: Expr | None) -> tuple[list[str], list[str]]:
+        """The same for the items of a list: return lines that stand before all of them, and lines at the end of each."""
+        first, each = [], []
+        more = [leaf for leaf in until.leaves() if isinstance(leaf, Elsewhere)] if until is not None else []
+        leaves = {str(leaf): leaf for leaf in (*self.cls.asks, *more)}
+        for k, (text, leaf) in enumerate(leaves.items()):
+            self.told[text] = f"x_{k}{self.tag}"
+            if leaf.path:
+                self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
+                first.append(f"{self.told[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
+            else:
+                first.append(f"{self.told[text]} = 0")
+                each.append(f"{self.told[text]} = {self.v(leaf.name)} or 0")
+        return first, each
+
+    def remembered(self, header: str) -> list[str]:
+        """Return lines that have a header remember what it was told."""
+        told = "".join(f"{self.told[str(leaf)]}, " for leaf in self.cls.asks)
+        return [f"{header}.__told__ = ({told})"] if told else []
+
+    def held(self, f: Field) -> str:
+        """Source for one more operand of what reads a list: the header as far as it was read, where its items ask for that."""
+        if not is_around(f):
+            return ""
+        self.names.update(within=within, restored=restored)
+        self.names.setdefault("ctx", None)
+        values = "".join(f"{self.v(g.name) if g.name in self.read else None}, " for g in self.cls.fields)
+        return f", within(ctx, restored(of{self.tag}[0], {self.cls.captured_state:#x}, ({values})))"

@@ -1,0 +1,175 @@
+"""What a header is told by what stands around it: the values that `field("^.flags")`, `field("MQTT.qos")` and `before("number")` name.
+
+They are looked up when it is read or written, in the headers around it from the nearest out. A header that was read, or whose
+derived fields were filled in, remembers them (`__told__`), so that by itself it is what it was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from packetlab.codec.faults import Dissection
+from packetlab.codec.objects import AnyHeader
+from packetlab.codec.refinement.depth import is_recursive
+from packetlab.declare import registry
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Elsewhere, Expr
+from packetlab.declare.fields import Field
+
+
+class Within(tuple[AnyHeader, ...]):
+    """The stack of an item that is written: the headers below, what holds it from the outermost in, itself.
+
+    `holders` is the place of the first of those that hold it: their values are as they are sent. `before` is the item before
+    it in its list.
+    """
+
+    holders = 0
+    before: AnyHeader | None = None
+
+
+def look(leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None, holders: int = 0) -> int | None:
+    """Return a value from elsewhere, None where there is no such header; `around` ends with the nearest.
+
+    Of those that stand before `holders` what follows from others may not be filled in yet.
+    """
+    if not leaf.path:
+        return None if before is None else _number(getattr(before, "_" + leaf.name, None))
+    if leaf.path[0] == "^":
+        place = len(around) - len(leaf.path.split("."))
+        found = place if place >= 0 and leaf.name in around[place]._by_name else -1
+    else:
+        found = next((i for i in range(len(around) - 1, -1, -1) if is_called(around[i]._declaration, leaf)), -1)
+    if found < 0:
+        return None
+    header: Any = around[found]
+    raw = getattr(header, "_" + leaf.name)
+    if raw is None and found < holders and not header._is_partial:
+        raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, None), "_" + leaf.name)
+    return _number(raw)
+
+
+def _number(raw: object) -> int:
+    return raw if isinstance(raw, int) else 0
+
+
+def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
+    """Whether a header is of the class that a value from elsewhere names, and has it."""
+    named = any(one.name == leaf.path for one in (declaration, *declaration.bases))
+    return named and leaf.name in declaration.by_name
+
+
+def told(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
+    """Return what header `i` of a stack is told when it is written."""
+    before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
+    found = [look(leaf, stack[:i], before, holders) for leaf in leaves]
+    if None in found and (known := remembered(header, leaves)):
+        return tuple(one if value is None else value for value, one in zip(found, known, strict=True))
+    return tuple(value or 0 for value in found)
+
+
+def remembered(header: Any, leaves: tuple[Elsewhere, ...]) -> tuple[int, ...]:
+    """Return what a header was told where it was read or filled in; zeros where it was not."""
+    known: tuple[int, ...] | None = getattr(header, "__told__", None)
+    return known if known is not None and len(known) == len(leaves) else (0,) * len(leaves)
+
+
+def remember(header: Any, told: tuple[int, ...]) -> None:
+    """Have a header remember what it was told."""
+    header.__told__ = told
+
+
+def heard(leaves: tuple[Elsewhere, ...], ctx: Dissection) -> tuple[int, ...]:
+    """Return what a header is told that is read."""
+    return tuple(look(leaf, ctx.layers, ctx.before) or 0 for leaf in leaves)
+
+
+def within(ctx: Dissection | None, holder: AnyHeader) -> Dissection:
+    """Return what is known while the items are read that a header holds."""
+    inner = Dissection()
+    inner.layers = (*(() if ctx is None else ctx.layers), holder)
+    return inner
+
+
+def told_to(conditions: Sequence[Expr], asks: Sequence[Elsewhere]) -> tuple[Elsewhere, ...]:
+    """Return what a header is told that some conditions name beside what it asks itself."""
+    known = {str(leaf) for leaf in asks}
+    leaves = (leaf for rule in conditions for leaf in rule.leaves() if isinstance(leaf, Elsewhere))
+    return tuple({str(leaf): leaf for leaf in leaves if str(leaf) not in known}.values())
+
+
+# Which fields hold such headers --------------------------------------------------------------------------------
+
+
+def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) -> int:
+    """Return how many levels around it a header, or what is in its fields, asks: 0 for none, `FAR` for any header below."""
+    if declaration in seen:
+        return 0
+    found = 0
+    for leaf in declaration.asks:
+        found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
+    for f in declaration.fields:
+        if f.kind.wire == "items":
+            inner = reach(f.kind.item, seen | {declaration})
+            found = max(found, inner if inner == FAR else inner - 1)
+    return found
+
+
+FAR = 1 << 30
+
+
+_reaches: dict[Field, int] = {}
+registry.caches.append(_reaches)
+
+
+def _reach(field: Field) -> int:
+    if field.kind.wire != "items":
+        return 0
+    if field not in _reaches:
+        _reaches[field] = reach(field.kind.item)
+    return _reaches[field]
+
+
+def is_around(field: Field) -> bool:
+    """Whether what a field holds asks what stands around it."""
+    return _reach(field) > 0
+
+
+def is_read_at_once(field: Field) -> bool:
+    """Whether it asks more than the header that holds it, so that it cannot wait until somebody looks into it."""
+    return _reach(field) > 1
+
+
+def is_read_now(field: Field) -> bool:
+    """Whether what a field holds is read with the header that holds it, for either of these reasons."""
+    return field.kind.wire == "items" and (is_recursive(field.kind.item) or is_read_at_once(field))
+
+
+def asks_around(declaration: Declaration) -> bool:
+    """Whether a header is read and written with what stands around it, or has items that are."""
+    conditions = [rule for rule, _, _ in registry.conditions(declaration)]
+    return bool(declaration.asks) or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
+
+
+def names_asked(field: Field, level: int = 1) -> set[str]:
+    """Return the names of the fields that what a field holds asks of the header that holds it."""
+    return _names(field.kind.item, field.owner, 1, frozenset()) if field.kind.wire == "items" else set()
+
+
+def _names(item: Declaration, holder: Declaration, level: int, seen: frozenset[tuple[Declaration, int]]) -> set[str]:
+    if (item, level) in seen or level > 8:
+        return set()
+    found = {
+        leaf.name for leaf in item.asks
+        if leaf.path and (len(leaf.path.split(".")) == level if leaf.path[0] == "^" else is_called(holder, leaf))
+    }  # fmt: skip
+    for f in item.fields:
+        if f.kind.wire == "items":
+            found |= _names(f.kind.item, holder, level + 1, seen | {(item, level)})
+    return found & holder.by_name.keys()
+
+
+def is_whole(item: AnyHeader | bytes) -> bool:
+    """Whether an item of a list has all its values, since it was read."""
+    return isinstance(item, bytes) or item._state >= item._declaration.captured_state

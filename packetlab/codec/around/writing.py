@@ -1,0 +1,105 @@
+"""Lists of headers that ask what stands around them, written: each item with what holds it and the item before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.around.told import Within, look, names_asked, told_to
+from packetlab.codec.lenient import ItemValues
+from packetlab.codec.readback import after_end, unended
+from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.fields import Field, Filled
+from packetlab.declare.plan import Listed
+
+if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
+
+FIRST = object()
+"""What stands before the first item of a list."""
+
+
+def around(stack: tuple[AnyHeader, ...], i: int, holder: AnyHeader, values: dict[str, object]) -> Within:
+    """Return what stands around the items that header `i` of a stack holds, in which it has `values` for what they ask of it."""
+    made: Any = type(holder).__new__(type(holder))
+    for f in holder._fields:
+        setattr(made, f.slot, values.get(f.name, getattr(holder, f.slot)))
+    made._state = holder._state
+    found = Within((*stack[:i], made))
+    found.holders = stack.holders if isinstance(stack, Within) else i
+    return found
+
+
+def filled_in(field: Field, value: Any, outside: Within) -> Any:
+    """Return the items of a field with what follows for each filled in; bytes as they are."""
+    if type(value) is not tuple and type(value) is not Filled:
+        return value
+    items = [item if type(item) is bytes else one._resolve(item, b"", stack, len(outside), None)
+             for item, one, stack in _each(value, outside)]  # fmt: skip
+    return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
+
+
+def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None) -> bytes:
+    """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last."""
+    if type(value) is bytes:
+        return value + bytes(-len(value) % align) if align else value
+    data, ended, until = b"", False, field.until
+    alone = any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
+    for item, one, stack in _each(value, outside):
+        if ended and (alone or type(item) is not bytes):
+            raise after_end(field, item)
+        data += item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
+        if until is not None and type(item) is not bytes:
+            more = {str(leaf): look(leaf, stack[:-1], stack.before) or 0 for leaf in told_to([until], one._declaration.asks)}
+            whole = one._resolve(item, b"", stack, len(outside), None)
+            ended = ended or bool(until.evaluate(ItemValues(whole, b"", 0, more)))
+    if until is not None and header is not None and not ended and not (value and type(value[-1]) is bytes):
+        raise unended(header, field.name)
+    if type(value) is Filled and not align:
+        return data + value.fill
+    return data + bytes(-len(data) % align) if align else data
+
+
+def _each(items: Any, outside: Within) -> Any:
+    """Give each item, its class and its stack."""
+    before: Any = FIRST
+    for item in items:
+        if type(item) is bytes:
+            yield item, bytes, outside
+            continue
+        stack = Within((*outside, item))
+        stack.holders, stack.before = outside.holders, before
+        yield item, type(item), stack
+        before = type(item)._resolve(item, b"", stack, len(outside), None)
+
+
+class Telling:
+    """The part of `derive.Deriving` that is about what stands around a header."""
+
+    cls: Declaration
+    tag: str
+    lines: list[str]
+    names: dict[str, object]
+    done: set[str]
+
+    def value(self, name: str) -> str:
+        raise NotImplementedError
+
+    def elsewhere(self, leaf: Elsewhere) -> str:
+        """Source for a value from elsewhere; `told` has those of the header."""
+        asks = [str(one) for one in self.cls.asks]
+        if str(leaf) in asks:
+            return f"told[{asks.index(str(leaf))}]"
+        key = f"L{len(self.names)}{self.tag}"
+        self.names.update({key: leaf, "look": look})
+        return f"(look({key}, stack[:i], None, i) or 0)"
+
+    def outside(self, f: Field) -> str:
+        """Source for what stands around the items of a field."""
+        var = f"o_{f.name}"
+        if var not in self.done:
+            values = ", ".join(f"{name!r}: {self.value(name)}" for name in sorted(names_asked(f)))
+            self.names.update(around=around, encode_around=encode_around, filled_in=filled_in)
+            self.lines.append(f"{var} = around(stack, i, h, {{{values}}})")
+            self.done.add(var)
+        return var

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from packetlab.bulk.columns import Column
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import About, Condition, Every, Match, Some, Test
 
@@ -26,10 +27,18 @@ def array_names(columns: Sequence[Query]) -> list[str]:
     return names
 
 
+def counters(columns: Sequence[Query]) -> dict[Declaration, int]:
+    """Return the declarations whose headers in a packet are counted, with a number for each from 0."""
+    counted = dict.fromkeys(column.declaration for column in columns if column.occurrence)
+    return {header: number for number, header in enumerate(counted)}
+
+
 def can_scan(query: Match | About) -> bool:
     """Whether a question can be answered without making packets to objects."""
     if isinstance(query, About):
         return query.name != "faults"
+    if query.declaration.refines is not None:
+        return False  # only who makes objects knows which headers take a field apart
     for path, condition in zip(query.paths, query.conditions, strict=True):
         kind = path.kind
         if not path.fields or path.deep or kind.wire == "items":
@@ -54,6 +63,8 @@ def can_scan(query: Match | About) -> bool:
 def prefilter(test: Test) -> Test | None:
     """Return a test that everything passes that passes `test`, and that can be decided from a buffer; None where it is none."""
     if isinstance(test, Match):
+        if test.declaration.refines is not None:
+            return None
         kept = tuple(one for one in test.conditions if can_scan(Match(test.header, (one,))))
         return Match(test.header, kept, test.occurrence)
     if isinstance(test, Every):

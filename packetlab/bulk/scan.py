@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Query, any_of, compared, wanted
+from packetlab.bulk.queries import Query, any_of, compared, counters, wanted
 from packetlab.bulk.scannable import CANNOT, CodedScanner, beyond
 from packetlab.codec.compiler import prove_once
 from packetlab.declare import registry
@@ -43,17 +43,16 @@ def on_the_way(first: Declaration, columns: Sequence[Query]) -> dict[Declaration
     reached = [first]
     for cls in reached:
         reached += [upper for upper in following(cls) if upper not in reached]
-    wanted = {cls for cls in reached if any(cls.is_a(column.declaration) for column in columns)}
+    wanted = {cls for cls in reached if any(_may_be(cls, column.declaration) for column in columns)}
     leading = set(wanted)
     while more := {cls for cls in reached if cls not in leading and any(one in leading for one in following(cls))}:
         leading |= more
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
 
-def counters(columns: Sequence[Query]) -> dict[Declaration, int]:
-    """Return the declarations whose headers in a packet are counted, with a number for each from 0."""
-    counted = dict.fromkeys(column.declaration for column in columns if column.occurrence)
-    return {header: number for number, header in enumerate(counted)}
+def _may_be(cls: Declaration, wanted: Declaration) -> bool:
+    """Whether headers of a class are, or may turn out to be, of the one wanted."""
+    return cls.is_a(wanted) or wanted.stands_for(cls)
 
 
 class Scanner(CodedScanner):
@@ -67,7 +66,7 @@ class Scanner(CodedScanner):
     def __init__(self, cls: Declaration, numbers: dict[Declaration, int], columns: Sequence[Query]) -> None:
         prove_once(cls)
         self.cls, self.numbers = cls, numbers
-        mine = [(place, column) for place, column in enumerate(columns) if cls.is_a(column.declaration)]
+        mine = [(place, column) for place, column in enumerate(columns) if _may_be(cls, column.declaration)]
         self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]
         self.matches = [(place, match) for place, match in mine if isinstance(match, Match)]
         self.counters = {header: n for header, n in counters(columns).items() if cls.is_a(header)}

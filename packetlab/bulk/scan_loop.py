@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Query, any_of, array_names
-from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
+from packetlab.bulk.queries import Query, any_of, array_names, counters
+from packetlab.bulk.scan import Place, Scanner, on_the_way
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Query, any_of, array_names
-from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
+from packetlab.bulk.queries import Query, any_of, array_names, counters
+from packetlab.bulk.scan import Place, Scanner, on_the_way
 from packetlab.bulk.scan_loop import bits_of
 from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import Declaration

@@ -172,7 +172,7 @@ class Contains(Tolerance):
     def _wanted(self, kind: Kind, one: Any, where: str) -> Raw:
         if kind.wire == "items" and not kind.one:
             said = getattr(one if isinstance(one, type) else type(one), "_declaration", None)
-            if said is None or not said.is_a(kind.item):
+            if said is None or not said.stands_for(kind.item):
                 raise BuildError(where, f"a header to look for ({kind.item.name})", repr(one))
             return one
         if kind.element is not None:

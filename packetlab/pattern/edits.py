@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from packetlab.codec.compiler import replaced
-from packetlab.declare.fields import Field
+from packetlab.codec.refinement.views import viewed
+from packetlab.declare.fields import Field, auto
 from packetlab.declare.kinds import ByteString, Raw
 from packetlab.declare.values.views import given, raw as in_raw_form
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
-from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath
+from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath, holder
 
 
 def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
@@ -56,21 +57,27 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
 
     With `derived`, what is captured of the items on the way and follows from a rule is derived again.
     """
-    f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:])
-    if not rest.fields and not path.pick and (not path.part or (f.kind.wire != "items" and f.kind.element is None)):
-        return _with_part(f, path, getattr(header, f.slot), value, where)
+    f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:], refined=path.refined[1:])
+    cls = path.steps[0][1]
+    if not rest.fields and not path.pick and cls is None and (not path.part or (f.kind.wire != "items" and f.kind.element is None)):
+        return _with_part(f, path, getattr(holder(header, f), f.slot), value, where)
     if path.part == COUNT and not rest.fields:
         raise BuildError(where, f"a value of {f.owner.name}.{f.name}, one of it or all", "how many there are")
     shown = getattr(header, f.name)
     values = [shown] if f.kind.one else [*(shown or ())]
-    places = _places([not isinstance(one, bytes) or f.kind.wire != "items" for one in values], path.picks[0])
-    if not places or shown is None:
-        which = "one" if not path.picks[0] else f"a value [{path.picks[0]}]"
-        raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{len(values) if shown is not None else 0} of them")
+    if f.kind.wire == "items":
+        whole = [isinstance(one, Header) and (cls is None or isinstance(one, cls)) for one in values]
+    else:
+        whole = [True] * len(values)
+    places = _places(whole, path.picks[0])
+    if not places:
+        which = f"{'a value' if cls is None else cls.__name__}" + f" [{path.picks[0]}]" * bool(path.picks[0])
+        raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{sum(whole)} of them")
     for place in places:
         if rest.fields:
             item = _free(values[place]) if derived else values[place]
-            values[place] = replaced(item, {rest.fields[0].name: _anew(item, rest, value, where, derived)})
+            again = _inner_derived(item) if derived and rest.fields[0].name not in item._by_name else {}
+            values[place] = replaced(item, {**again, rest.fields[0].name: _anew(item, rest, value, where, derived)})
         elif f.kind.element is not None and path.part:
             raw = f.kind.element.raw(values[place], where)
             values[place] = f.kind.element.value(_part(f, path, raw, value, where))
@@ -91,6 +98,13 @@ def _places(whole: list[bool], pick: str) -> list[int]:
 def _free(item: Header) -> Header:
     """Return an item with what is captured and consistent made derived again, as an edited packet has its headers."""
     return Packet((item,))._rederived()[0]
+
+
+def _inner_derived(item: Header) -> dict[str, object]:
+    """Return what is to be derived again of the header inside an item that takes one of its fields apart."""
+    inner: Any = viewed(item)
+    free, count = _free(inner), len(inner._fields)
+    return {f.name: auto for f in inner._fields if (inner._state & ~free._state) >> count & f.bit}
 
 
 def _with_part(f: Field, path: FieldPath, raw: Raw, value: Any, where: str) -> object:

@@ -8,6 +8,7 @@
     list.field           of the items of a list: the first where one value is wanted, any of them where something is asked (tcp.options.kind)
     list[2], list[-1]    one item, from 0 and from the end; or one value of a list of values (l.ports[0])
     list[all], list[any] every item: in a column a tuple, in a filter all have to fit; any of them
+    list.class           items that a class declared for them takes apart, and fields of it: tcp.options.mss.value, tcp.options.mss[1]
     list.count           how many there are (of items that have a field `count`, that field)
 
 A name that nothing declares is a BuildError with the name that was meant.
@@ -18,12 +19,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntFlag
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, class_named, classes, declared_classes
+from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
@@ -60,6 +63,7 @@ class FieldPath(NamedTuple):
         fields: the field, after it those of its items; empty for the header as a whole and for its payload.
         part: of the last field: a part of an address, a flag, "count"; or "payload" for the bytes above the header; or "".
         picks: for each field which of the values that it lists: a number in digits, "all", "any", or "".
+        refined: for each field the class that its items have to be of, None for any.
     """
 
     header: type[AnyHeader]
@@ -67,6 +71,7 @@ class FieldPath(NamedTuple):
     fields: tuple[Field, ...] = ()
     part: str = ""
     picks: tuple[str, ...] = ()
+    refined: tuple[type[AnyHeader] | None, ...] = ()
 
     @classmethod
     def parse(cls, text: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> FieldPath:
@@ -85,34 +90,44 @@ class FieldPath(NamedTuple):
         """Return what names of a field and of its parts mean in a header. BuildError, about `where`, for others."""
         fields: list[Field] = []
         picks: list[str] = []
+        refined: list[type[AnyHeader] | None] = []
         inside, called = header, header.__name__
         for place, step in enumerate(names):
             found = _STEP.fullmatch(step)
             if found is None:
                 raise BuildError(where, "a number, all or any in [...]", repr(step))
             name, pick = found[1], found[2] or ""
-            own = inside._by_name.get(name) or inside._by_name.get(FIELDS.get(f"{inside.__name__.lower()}.{name}", ""))
+            own = field_in(inside, name) or inside._by_name.get(FIELDS.get(f"{inside.__name__.lower()}.{name}", ""))
             if not place and not pick and name == PAYLOAD and (own is None or own.kind.wire == "payload"):
                 if len(names) > 1:
                     raise BuildError(where, "no part of a payload", ".".join(names[1:]))
                 return cls(header, occurrence, (), PAYLOAD)
             if name == COUNT and own is None and fields and not pick and place + 1 == len(names):
-                return cls(header, occurrence, tuple(fields), COUNT, tuple(picks))
+                return cls(header, occurrence, tuple(fields), COUNT, tuple(picks), tuple(refined))
+            among = {one.__name__.lower(): one for one in _refinements(inside)} if fields and own is None else {}
+            if name.lower() in among:
+                inside = refined[-1] = among[name.lower()]
+                if pick and (picks[-1] or fields[-1].kind.one):
+                    raise BuildError(where, f"one of {name} by a number after its name alone", f"{called}.{step}")
+                picks[-1] = picks[-1] or pick
+                called += f".{step}"
+                continue
             if own is None or own.kind.wire == "payload":
-                known = [*inside._by_name, *_others(inside.__name__), *([] if place else [PAYLOAD])]
+                known = [*inside._by_name, *_own_names(inside), *among, *_others(inside.__name__), *([] if place else [PAYLOAD])]
                 hint = _either(inside, name) or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             if pick and not _lists(own.kind):
                 raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}")
             fields.append(own)
             picks.append(pick)
+            refined.append(None)
             called += f".{name}" + f"[{pick}]" * bool(pick)
             if own.kind.wire == "items":
                 inside = classes[own.kind.item]
             elif place + 1 < len(names):
                 part = _part(own, ".".join(names[place + 1 :]), called, where)
-                return cls(header, occurrence, tuple(fields), part, tuple(picks))
-        return cls(header, occurrence, tuple(fields), "", tuple(picks))
+                return cls(header, occurrence, tuple(fields), part, tuple(picks), tuple(refined))
+        return cls(header, occurrence, tuple(fields), "", tuple(picks), tuple(refined))
 
     @property
     def field(self) -> Field | None:
@@ -126,8 +141,9 @@ class FieldPath(NamedTuple):
 
     @property
     def deep(self) -> bool:
-        """Whether it means something inside a field: of items, of a header in it, of a list."""
-        return len(self.fields) > 1 or any(self.picks) or self.part == COUNT
+        """Whether it means something inside a field: of items, of a header in it, of a list, of what a class takes apart."""
+        refines = self.header._declaration.refines is not None
+        return refines or len(self.fields) > 1 or any((*self.picks, *self.refined)) or self.part == COUNT
 
     @property
     def every(self) -> bool:
@@ -191,9 +207,17 @@ class FieldPath(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        picks = self.picks or ("",) * len(self.fields)
-        steps = [f.name + f"[{pick}]" * bool(pick) for f, pick in zip(self.fields, picks, strict=True)]
+        steps: list[str] = []
+        for f, cls, pick in self.steps:
+            steps += [f.name] if cls is None else [f.name, cls.__name__.lower()]
+            steps[-1] += f"[{pick}]" * bool(pick)
         return (*steps, *([self.part] if self.part else []))
+
+    @property
+    def steps(self) -> list[tuple[Field, type[AnyHeader] | None, str]]:
+        """The fields, each with the class of items that is meant and with which of them."""
+        count = len(self.fields)
+        return [*zip(self.fields, self.refined or (None,) * count, self.picks or ("",) * count, strict=True)]
 
     def found(self, packet: Packet) -> list[int]:
         """Return the places among the layers of a packet where such headers are."""
@@ -209,21 +233,23 @@ class FieldPath(NamedTuple):
     def raws_of(self, header: Header) -> list[object]:
         """Return the raw values of a field in a header whose derived fields are filled in."""
         headers = [header]
-        for f, pick in zip(self.fields[:-1], self.picks, strict=False):
-            headers = [item._resolved_alone() for one in headers for item in _picked(_items(one, f), pick)]
+        for f, cls, pick in self.steps[:-1]:
+            headers = [item._resolved_alone() for one in headers for item in _picked(_items(one, f, cls), pick)]
         return [raw for one in headers for raw in self._raws_in(one)]
 
     def _raws_in(self, header: Header) -> list[object]:
         """Return the raw values of the last field in the header that has it."""
-        f, pick = self.fields[-1], self.pick
+        f, cls, pick = self.steps[-1]
+        header = holder(header, f)
         raw = getattr(header, f.slot)
         if raw is None:
             return []
         items, listed = f.kind.wire == "items", f.kind.element is not None
         if self.part == COUNT:
-            return [len(_items(header, f)) if items else f.kind.count(raw)]
+            return [len(_items(header, f, cls)) if items else f.kind.count(raw)]
         if items:
-            return [encode_items((one,), 0) for one in _picked(_items(header, f), pick)] if pick else [encode_items(raw, 0)]
+            single: list[object] = [encode_items((one,), 0) for one in _picked(_items(header, f, cls), pick)]
+            return single if pick or cls is not None else [encode_items(raw, 0)]
         return [self._taken(one) for one in (_picked(f.kind.raws(raw), pick) if listed and (pick or self.part) else [raw])]
 
     def _taken(self, raw: Raw) -> object:
@@ -235,9 +261,36 @@ class FieldPath(NamedTuple):
         return raw
 
 
-def _items(header: Header, f: Field) -> list[Header]:
-    """Return the whole items of a field, none where it is absent."""
-    return [] if getattr(header, f.slot) is None else [one for one in header._items_of(f) if isinstance(one, Header)]
+def holder(header: Header, f: Field) -> Header:
+    """Return the header that keeps a field of `header`: itself, or the one inside that it looks into."""
+    inner: Any = header if f.name in header._by_name else viewed(header)
+    return inner  # type: ignore[no-any-return]
+
+
+def field_in(header: type[AnyHeader], name: str) -> Field | None:
+    """Return the field of that name, of a header or of what stands inside it."""
+    return header._by_name.get(name) or _own_names(header).get(name)
+
+
+def _own_names(header: type[AnyHeader]) -> Mapping[str, Field]:
+    """Return the fields of what stands inside a header that takes one of its fields apart."""
+    view = header._declaration.view
+    return {} if view is None else view[1].by_name
+
+
+def _refinements(header: type[AnyHeader]) -> list[type[AnyHeader]]:
+    """Return the classes that a header may turn out to be of."""
+    found = [header]
+    for one in found:
+        found += [classes[refined] for refined in refinements(one._declaration)]
+    return found[1:]
+
+
+def _items(header: Header, f: Field, cls: type[AnyHeader] | None) -> list[Header]:
+    """Return the whole items of a field that are of a class, none where it is absent."""
+    header = holder(header, f)
+    items = [] if getattr(header, f.slot) is None else [one for one in header._items_of(f) if isinstance(one, Header)]
+    return items if cls is None else [one for one in items if isinstance(one, cls)]
 
 
 def _picked(values: list[T], pick: str) -> list[T]:

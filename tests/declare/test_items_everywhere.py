@@ -23,6 +23,7 @@ from packetlab import (
     Header,
     IPv4,
     IPv4Address,
+    Rest,
     Verdict,
     Writer,
     auto,
@@ -40,6 +41,7 @@ from packetlab import (
     same_as,
     size_of,
     sized,
+    when,
     wireshark,
 )
 from packetlab.errors import PacketlabError
@@ -48,22 +50,22 @@ from packetlab.testing.volatile import Volatile
 from tests.conftest import CORPUS, need
 
 
-class Ports(Header, under=Ether, when={"type": 0x7A61}):
+class PortTable(Header, under=Ether, when={"type": 0x7A61}):
     hosts: U8 = auto(count_of("sources"))
     size: U8 = auto(size_of("ports"))
     sources: tuple[IPv4Address, ...] = many()
     ports: tuple[U16, ...] = many()
 
 
-class Option(Header):
+class TableOption(Header):
     kind: U8
     size: U8 = auto(size_of("data"))
     data: Bytes = b""
 
 
-class Opts(Header, under=Ether, when={"type": 0x7A62}):
+class OptionTable(Header, under=Ether, when={"type": 0x7A62}):
     mark: U8 = 1
-    options: tuple[Option, ...] = many()
+    options: tuple[TableOption, ...] = many()
 
 
 @pytest.fixture(autouse=True)
@@ -73,11 +75,11 @@ def scoped() -> Iterator[None]:
 
 
 def opts(*kinds: int) -> Any:
-    return Ether() / Opts(options=[Option(kind=kind, data=bytes(kind - 1)) for kind in kinds])
+    return Ether() / OptionTable(options=[TableOption(kind=kind, data=bytes(kind - 1)) for kind in kinds])
 
 
 def ports(*numbers: int) -> Any:
-    return Ether() / Ports(ports=numbers, sources=["10.0.0.1", "10.0.0.2"][: len(numbers)])
+    return Ether() / PortTable(ports=numbers, sources=["10.0.0.1", "10.0.0.2"][: len(numbers)])
 
 
 def capture(*packets: Any) -> Capture:
@@ -103,47 +105,47 @@ def test_columns_of_items_are_what_tshark_reads(name: str) -> None:
 
 
 def test_a_column_of_all_is_a_tuple_and_says_so_in_words() -> None:
-    found = capture(opts(2, 1, 1), opts(), Ether() / IPv4()).table("opts.options[all].kind", "opts.options[all].data").read()
-    assert found["opts.options[all].kind"].tolist() == [(2, 1, 1), (), None]
-    assert found.text("opts.options[all].kind") == ["2, 1, 1", "none", ""]
-    assert found["opts.options[all].data"].tolist()[0] == (b"\0", b"", b"")
+    found = capture(opts(2, 1, 1), opts(), Ether() / IPv4()).table("optiontable.options[all].kind", "optiontable.options[all].data").read()
+    assert found["optiontable.options[all].kind"].tolist() == [(2, 1, 1), (), None]
+    assert found.text("optiontable.options[all].kind") == ["2, 1, 1", "none", ""]
+    assert found["optiontable.options[all].data"].tolist()[0] == (b"\0", b"", b"")
 
 
 def test_a_list_of_values_is_a_column_of_tuples_and_each_of_them_one_too() -> None:
     rows = capture(ports(80, 443), ports(22), ports())
-    found = rows.table("ports.ports", "ports.ports[1]", "ports.sources[0]", "ports.ports.count").read()
-    assert found["ports.ports"].tolist() == [(80, 443), (22,), ()]
-    assert found.masked("ports.ports[1]").tolist() == [443, None, None]
-    assert found.text("ports.sources[0]") == ["10.0.0.1", "10.0.0.1", ""]
-    assert found["ports.ports.count"].tolist() == [2, 1, 0]
+    found = rows.table("porttable.ports", "porttable.ports[1]", "porttable.sources[0]", "porttable.ports.count").read()
+    assert found["porttable.ports"].tolist() == [(80, 443), (22,), ()]
+    assert found.masked("porttable.ports[1]").tolist() == [443, None, None]
+    assert found.text("porttable.sources[0]") == ["10.0.0.1", "10.0.0.1", ""]
+    assert found["porttable.ports.count"].tolist() == [2, 1, 0]
 
 
 def test_what_is_no_list_has_no_places() -> None:
     nothing = Capture.of([])
     for name, complaint in {
         "tcp.seq[0]": r"a list before \[0\], got TCP.seq",
-        "opts.options[x].kind": r"a number, all or any in \[...\], got 'options\[x\]'",
-        "opts.options[].kind": r"a number, all or any",
-        "opts.options[0": "header.field",
-        "opts.options[any].kind": r"one value, or all, got any of them \(\[0\] is the first",
-        "opts.options.count.x": "a field of Option, got 'count'",
-        "opts.options.nosuch": "a field of Option",
-        "ports.ports.nosuch": "no part of Ports.ports",
+        "optiontable.options[x].kind": r"a number, all or any in \[...\], got 'options\[x\]'",
+        "optiontable.options[].kind": r"a number, all or any",
+        "optiontable.options[0": "header.field",
+        "optiontable.options[any].kind": r"one value, or all, got any of them \(\[0\] is the first",
+        "optiontable.options.count.x": "a field of TableOption, got 'count'",
+        "optiontable.options.nosuch": "a field of TableOption",
+        "porttable.ports.nosuch": "no part of PortTable.ports",
         "tcp.payload[0]": "a field of TCP",
     }.items():
         with pytest.raises(BuildError, match=complaint):
             nothing.table(name)
     with pytest.raises(PacketlabError, match="a whole field"):
-        Volatile({"opts.options[0]"})
-    with pytest.raises(BuildError, match="a field of Opts"):
-        opts(1).vary(2, {"opts.options[0].kind": [1, 2]})
+        Volatile({"optiontable.options[0]"})
+    with pytest.raises(BuildError, match="a field of OptionTable"):
+        opts(1).vary(2, {"optiontable.options[0].kind": [1, 2]})
 
 
 def test_a_path_into_a_list_has_a_name_that_means_it() -> None:
-    for name in ("opts.options[all].kind", "opts.options[-1].data", "opts.options[3]", "opts.options.count", "ports.ports[any]"):
+    for name in ("optiontable.options[all].kind", "optiontable.options[-1].data", "optiontable.options[3]", "optiontable.options.count", "porttable.ports[any]"):
         path = FieldPath.parse(name, "here")
         assert path.name == name and FieldPath.parse(path.name, "there") == path and path.deep
-    assert "options[all].kind=2,1" in str(ladder([Frame(bytes(opts(2, 1)))], fields=["opts.options[all].kind"]))
+    assert "options[all].kind=2,1" in str(ladder([Frame(bytes(opts(2, 1)))], fields=["optiontable.options[all].kind"]))
 
 
 # Filters ------------------------------------------------------------------------------------------------------
@@ -152,10 +154,10 @@ def test_a_path_into_a_list_has_a_name_that_means_it() -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     {
-        "opts.options.kind == 1": [0, 1], "opts.options[any].kind == 1": [0, 1], "opts.options[0].kind == 1": [1], "opts.options[all].kind == 1": [1],
-        "not opts.options[all].kind == 1": [0, 2, 3], "opts.options.count == 0": [2], "opts.options.count > 2": [0], "opts.options[-1].kind == 8": [0],
-        "opts.options[all].kind in {1, 2}": [1, 3], "opts.options[1].data contains 00": [], "opts.options[2]": [0],
-        "opts.options.kind == 2 and opts.options.kind == 8": [0],
+        "optiontable.options.kind == 1": [0, 1], "optiontable.options[any].kind == 1": [0, 1], "optiontable.options[0].kind == 1": [1], "optiontable.options[all].kind == 1": [1],
+        "not optiontable.options[all].kind == 1": [0, 2, 3], "optiontable.options.count == 0": [2], "optiontable.options.count > 2": [0], "optiontable.options[-1].kind == 8": [0],
+        "optiontable.options[all].kind in {1, 2}": [1, 3], "optiontable.options[1].data contains 00": [], "optiontable.options[2]": [0],
+        "optiontable.options.kind == 2 and optiontable.options.kind == 8": [0],
     }.items(),
 )  # fmt: skip
 def test_filters_ask_for_one_any_or_all(words: str, found: list[int]) -> None:
@@ -168,13 +170,13 @@ def test_filters_ask_for_one_any_or_all(words: str, found: list[int]) -> None:
 def test_filters_compare_values_of_a_list_one_by_one() -> None:
     packets = [ports(80, 8080), ports(22), ports()]
     for words, found in {
-        "ports.ports == 80": [0], "ports.ports < 100": [0, 1], "ports.ports[all] < 100": [1], "ports.ports[1] == 8080": [0], "ports.ports": [0, 1],
-        "ports.ports in {22, 23}": [1], "ports.sources == 10.0.0.2": [0], "ports.sources == 10.0.0.0/8": [0, 1], "ports.ports.count == 1": [1],
-        "ports.sources[0] == 10.0.0.1": [0, 1],
+        "porttable.ports == 80": [0], "porttable.ports < 100": [0, 1], "porttable.ports[all] < 100": [1], "porttable.ports[1] == 8080": [0], "porttable.ports": [0, 1],
+        "porttable.ports in {22, 23}": [1], "porttable.sources == 10.0.0.2": [0], "porttable.sources == 10.0.0.0/8": [0, 1], "porttable.ports.count == 1": [1],
+        "porttable.sources[0] == 10.0.0.1": [0, 1],
     }.items():  # fmt: skip
         assert [frame.number - 1 for frame in capture(*packets).where(words)] == found, words
-    with pytest.raises(BuildError, match="a value for Ports.ports"):
-        compile_filter("ports.ports == 70000")
+    with pytest.raises(BuildError, match="a value for PortTable.ports"):
+        compile_filter("porttable.ports == 70000")
 
 
 # Patterns -----------------------------------------------------------------------------------------------------
@@ -183,56 +185,56 @@ def test_filters_compare_values_of_a_list_one_by_one() -> None:
 def test_a_pattern_for_a_list_asks_for_some_of_it() -> None:
     packets = [opts(2, 1, 8), opts(1, 1), opts(), opts(2)]
     for pattern, found in (
-        (contains(Option(kind=2)), [0, 3]),
-        (contains(Option(kind=8), Option(kind=2)), [0]),
-        (contains(Option(kind=1), Option(kind=1)), [1]),
-        (contains(Option(kind=between(1, 2)), Option(kind=1)), [0, 1]),
-        (contains(Option), [0, 1, 3]),
-        ([Option(kind=between(1, 3))], [3]),
+        (contains(TableOption(kind=2)), [0, 3]),
+        (contains(TableOption(kind=8), TableOption(kind=2)), [0]),
+        (contains(TableOption(kind=1), TableOption(kind=1)), [1]),
+        (contains(TableOption(kind=between(1, 2)), TableOption(kind=1)), [0, 1]),
+        (contains(TableOption), [0, 1, 3]),
+        ([TableOption(kind=between(1, 3))], [3]),
     ):
-        assert [frame.number - 1 for frame in capture(*packets).where(Opts(options=pattern))] == found
-        assert [n for n, packet in enumerate(packets) if Opts(options=pattern).matches(packet)] == found
+        assert [frame.number - 1 for frame in capture(*packets).where(OptionTable(options=pattern))] == found
+        assert [n for n, packet in enumerate(packets) if OptionTable(options=pattern).matches(packet)] == found
 
 
 def test_it_says_which_item_is_missing_and_what_is_nearest() -> None:
-    found = Opts(options=contains(Option(kind=2, data=b"x"), Option(kind=8))).why_not(opts(1, 2))
+    found = OptionTable(options=contains(TableOption(kind=2, data=b"x"), TableOption(kind=8))).why_not(opts(1, 2))
     assert found.splitlines() == [
-        r"Opts.options: expected Option(kind=2, data=b'x') among 2 items; the nearest is [1]: "
-        r"Option.data: expected b'x', got b'\x00'",
-        "Opts.options: expected Option(kind=8) among 2 items; the nearest is [0]: Option.kind: expected 8, got 1",
+        r"OptionTable.options: expected TableOption(kind=2, data=b'x') among 2 items; the nearest is [1]: "
+        r"TableOption.data: expected b'x', got b'\x00'",
+        "OptionTable.options: expected TableOption(kind=8) among 2 items; the nearest is [0]: TableOption.kind: expected 8, got 1",
     ]
-    assert Opts(options=contains(Option)).why_not(opts()) == "Opts.options: expected Option among 0 items"
-    assert "expected contains(80, 81)" in Ports(ports=contains(80, 81)).why_not(ports(80))
+    assert OptionTable(options=contains(TableOption)).why_not(opts()) == "OptionTable.options: expected TableOption among 0 items"
+    assert "expected contains(80, 81)" in PortTable(ports=contains(80, 81)).why_not(ports(80))
     # Each is there, but not for two.
-    twice = contains(Option(kind=1), Option(kind=1))
-    assert "expected contains(Option(kind=1), Option(kind=1)), got" in Opts(options=twice).why_not(opts(1))
+    twice = contains(TableOption(kind=1), TableOption(kind=1))
+    assert "expected contains(TableOption(kind=1), TableOption(kind=1)), got" in OptionTable(options=twice).why_not(opts(1))
 
 
 def test_names_in_items_have_one_meaning() -> None:
-    pair = contains(Option(kind=1, data=same_as("x")), Option(kind=2, data=same_as("x")))
-    options = [Option(kind=kind, data=data) for kind, data in ((1, b"a"), (1, b"b"), (2, b"b"))]
+    pair = contains(TableOption(kind=1, data=same_as("x")), TableOption(kind=2, data=same_as("x")))
+    options = [TableOption(kind=kind, data=data) for kind, data in ((1, b"a"), (1, b"b"), (2, b"b"))]
     known: dict[str, Any] = {}
-    assert Opts(options=pair).matches(Opts(options=options), known) and known == {"x": b"b"}
-    assert not Opts(options=pair).matches(Opts(options=options[::2]))
+    assert OptionTable(options=pair).matches(OptionTable(options=options), known) and known == {"x": b"b"}
+    assert not OptionTable(options=pair).matches(OptionTable(options=options[::2]))
 
 
 def test_pieces_of_values_bytes_and_text() -> None:
-    assert Ports(ports=contains(443, between(1, 99))).matches(ports(80, 443))
-    assert not Ports(ports=contains(443, between(1, 99))).matches(ports(443))
-    assert Ports(sources=contains("10.0.0.2")).matches(ports(1, 2))
-    assert Option(data=contains(b"\0\0")).matches(Option(kind=9, data=bytes(3)))
+    assert PortTable(ports=contains(443, between(1, 99))).matches(ports(80, 443))
+    assert not PortTable(ports=contains(443, between(1, 99))).matches(ports(443))
+    assert PortTable(sources=contains("10.0.0.2")).matches(ports(1, 2))
+    assert TableOption(data=contains(b"\0\0")).matches(TableOption(kind=9, data=bytes(3)))
 
 
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda: Opts(options=contains()), r"contains\(value, ...\), got no value"),
-        (lambda: Opts(options=contains(IPv4())), r"Opts.options: expected a header to look for \(Option\), got IPv4\(\)"),
-        (lambda: Opts(options=contains(5)), "a header to look for"),
-        (lambda: Option(kind=contains(5)), r"contains\(...\) of a list, or of bytes or text a piece"),
+        (lambda: OptionTable(options=contains()), r"contains\(value, ...\), got no value"),
+        (lambda: OptionTable(options=contains(IPv4())), r"OptionTable.options: expected a header to look for \(TableOption\), got IPv4\(\)"),
+        (lambda: OptionTable(options=contains(5)), "a header to look for"),
+        (lambda: TableOption(kind=contains(5)), r"contains\(...\) of a list, or of bytes or text a piece"),
         (lambda: IPv4(src=contains("10.")), r"contains\(...\) of a list"),
-        (lambda: Ports(ports=contains(70000)), r"0..65535, got 70000"),
-        (lambda: bytes(Opts(options=contains(Option))), "Opts.options: expected one value to build from, got contains"),
+        (lambda: PortTable(ports=contains(70000)), r"0..65535, got 70000"),
+        (lambda: bytes(OptionTable(options=contains(TableOption))), "OptionTable.options: expected one value to build from, got contains"),
     ],
 )
 def test_what_nothing_can_contain_is_refused(make: Any, complaint: str) -> None:
@@ -244,47 +246,47 @@ def test_what_nothing_can_contain_is_refused(make: Any, complaint: str) -> None:
 def test_each_wanted_value_is_met_by_one_of_its_own(wanted: list[int], there: list[int]) -> None:
     enough = all(there.count(number) >= wanted.count(number) for number in wanted)
     packet = dissect(bytes(ports(*there)))
-    assert bool(Ports(ports=contains(*wanted)).matches(packet)) == enough
-    loose = Ports(ports=contains(*(one_of(number, 9) for number in wanted)))
+    assert bool(PortTable(ports=contains(*wanted)).matches(packet)) == enough
+    loose = PortTable(ports=contains(*(one_of(number, 9) for number in wanted)))
     assert bool(loose.matches(packet)) == enough
 
 
 def test_a_long_list_is_asked_in_no_more_than_all_pairs() -> None:
     # 12 that are wanted and 11 that all of them fit: 11! ways to fail, none of which is tried.
     packet = opts(*[1] * 11)
-    assert not Opts(options=contains(*[Option(kind=1)] * 12)).matches(packet)
+    assert not OptionTable(options=contains(*[TableOption(kind=1)] * 12)).matches(packet)
 
 
 # Replacing ----------------------------------------------------------------------------------------------------
 
 
-class Line(Header, under=Ether, when={"type": 0x7A63}):
+class OptionLine(Header, under=Ether, when={"type": 0x7A63}):
     size: U8 = auto(size_of("options"))
-    sender: Option = Option(kind=9)
-    options: tuple[Option, ...] = sized(field("size"), (Option(kind=1), Option(kind=2, data=b"ab"), Option(kind=2)))
+    sender: TableOption = TableOption(kind=9)
+    options: tuple[TableOption, ...] = sized(field("size"), (TableOption(kind=1), TableOption(kind=2, data=b"ab"), TableOption(kind=2)))
     check: U16 = auto(internet_checksum("self"))
 
 
 def test_one_item_is_replaced_and_what_follows_is_derived() -> None:
-    for packet in (Ether() / Line(), dissect(bytes(Ether() / Line()))):
-        other = packet.replace({"line.options[1].data": b"longer", "line.sender.kind": 7, "ether.dst": "02:00:00:00:00:01"})
-        line = other[Line]
+    for packet in (Ether() / OptionLine(), dissect(bytes(Ether() / OptionLine()))):
+        other = packet.replace({"optionline.options[1].data": b"longer", "optionline.sender.kind": 7, "ether.dst": "02:00:00:00:00:01"})
+        line = other[OptionLine]
         assert (line.options[1].size, line.size, line.sender.kind, str(other[Ether].dst)) == (6, 12, 7, "02:00:00:00:00:01")
         again = dissect(bytes(other))
-        assert not again.faults and set(again.verdicts().values()) == {Verdict.GOOD} and again[Line] == line
-        assert packet.replace({"line.options.kind": 5})[Line].options[0].kind == 5
-        assert [one.kind for one in packet.replace({"line.options[all].kind": 5})[Line].options] == [5, 5, 5]
-        assert packet.replace({"line.options[-1]": Option(kind=8)})[Line].options[2] == Option(kind=8)
-        both = packet.replace({"line.options[0].kind": 4, "line.options[2].kind": 6})
-        assert [one.kind for one in both[Line].options] == [4, 2, 6]
-        assert packet.replace({"line.options[0].kind": 1}) == packet
+        assert not again.faults and set(again.verdicts().values()) == {Verdict.GOOD} and again[OptionLine] == line
+        assert packet.replace({"optionline.options.kind": 5})[OptionLine].options[0].kind == 5
+        assert [one.kind for one in packet.replace({"optionline.options[all].kind": 5})[OptionLine].options] == [5, 5, 5]
+        assert packet.replace({"optionline.options[-1]": TableOption(kind=8)})[OptionLine].options[2] == TableOption(kind=8)
+        both = packet.replace({"optionline.options[0].kind": 4, "optionline.options[2].kind": 6})
+        assert [one.kind for one in both[OptionLine].options] == [4, 2, 6]
+        assert packet.replace({"optionline.options[0].kind": 1}) == packet
 
 
 def test_what_was_captured_wrong_stays() -> None:
-    packet = dissect(bytes(Ether() / Line(options=[Option(kind=3, data=b"b")], check=1)))
-    other = packet.replace({"line.options[0].data": b"bcd"})
-    assert (other[Line].check, other[Line].size, other[Line].options[0].size) == (1, 5, 3)
-    assert other.verdict(Line, "check") is Verdict.BAD
+    packet = dissect(bytes(Ether() / OptionLine(options=[TableOption(kind=3, data=b"b")], check=1)))
+    other = packet.replace({"optionline.options[0].data": b"bcd"})
+    assert (other[OptionLine].check, other[OptionLine].size, other[OptionLine].options[0].size) == (1, 5, 3)
+    assert other.verdict(OptionLine, "check") is Verdict.BAD
 
 
 def test_flags_parts_values_and_payloads_are_replaced_by_path() -> None:
@@ -295,76 +297,182 @@ def test_flags_parts_values_and_payloads_are_replaced_by_path() -> None:
     assert other.replace({"tcp.flags.ack": 0})[TCP].flags == 2
     assert (Ether() / IDP()).replace({"idp.dst.socket": 5})[IDP].dst.socket == 5
     lists = ports(80, 443)
-    assert lists.replace({"ports.ports[1]": 8443})[Ports].ports == (80, 8443)
-    assert lists.replace({"ports.ports[all]": 1, "ports.sources[0]": "9.9.9.9"})[Ports].ports == (1, 1)
-    assert lists.replace({"ports.ports": [1, 2, 3]})[Ports].ports == (1, 2, 3)
+    assert lists.replace({"porttable.ports[1]": 8443})[PortTable].ports == (80, 8443)
+    assert lists.replace({"porttable.ports[all]": 1, "porttable.sources[0]": "9.9.9.9"})[PortTable].ports == (1, 1)
+    assert lists.replace({"porttable.ports": [1, 2, 3]})[PortTable].ports == (1, 2, 3)
     twice = Ether() / IPv4(ttl=1) / IPv4(ttl=2)
     assert [one.ttl for one in twice.replace({"ip#2.ttl": 9}).layers[1:]] == [1, 9]
-    assert Line().replace({"options[0].kind": 5}).options[0].kind == 5
-    assert Line().replace({"sender.data": b"x"}, size=3) == Line(sender=Option(kind=9, data=b"x"), size=3)
+    assert OptionLine().replace({"options[0].kind": 5}).options[0].kind == 5
+    assert OptionLine().replace({"sender.data": b"x"}, size=3) == OptionLine(sender=TableOption(kind=9, data=b"x"), size=3)
 
 
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"line.options[3].kind": 1}, r"replace 'line.options\[3\].kind': expected a value \[3\] in Line.options, got 3 of them"),
-        ({"line.options.nosuch": 1}, "a field of Option, got 'nosuch'"),
-        ({"line.options.count": 1}, "one of it or all, got how many there are"),
-        ({"line.options[0].kind": 300}, "Option.kind: expected 0..255, got 300"),
-        ({"line.options[0]": 5}, r"Line.options: expected headers \(Option\), got 5"),
-        ({"line": 5}, "a field, or the payload of the last header, got line"),
+        ({"optionline.options[3].kind": 1}, r"replace 'optionline.options\[3\].kind': expected a value \[3\] in OptionLine.options, got 3 of them"),
+        ({"optionline.options.nosuch": 1}, "a field of TableOption, got 'nosuch'"),
+        ({"optionline.options.count": 1}, "one of it or all, got how many there are"),
+        ({"optionline.options[0].kind": 300}, "TableOption.kind: expected 0..255, got 300"),
+        ({"optionline.options[0]": 5}, r"OptionLine.options: expected headers \(TableOption\), got 5"),
+        ({"optionline": 5}, "a field, or the payload of the last header, got optionline"),
         ({"ether.payload": b""}, "a field, or the payload of the last header"),
     ],
 )
 def test_what_cannot_be_replaced_is_refused(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BuildError, match=complaint):
-        (Ether() / Line()).replace(values)
-    with pytest.raises(KeyError, match="no UDP in Ether / Line"):
-        (Ether() / Line()).replace({"udp.sport": 1})
+        (Ether() / OptionLine()).replace(values)
+    with pytest.raises(KeyError, match="no UDP in Ether / OptionLine"):
+        (Ether() / OptionLine()).replace({"udp.sport": 1})
 
 
 @given(place=st.integers(0, 2), data=st.binary(max_size=9), kind=st.integers(0, 255))
 def test_replacing_an_item_is_building_with_it(place: int, data: bytes, kind: int) -> None:
-    options = list(Line().options)
-    options[place] = Option(kind=kind, data=data)
-    built = Ether() / Line(options=options)
-    captured = dissect(bytes(Ether() / Line()))
-    assert bytes(captured.replace({f"line.options[{place}].data": data, f"line.options[{place}].kind": kind})) == bytes(built)
+    options = list(OptionLine().options)
+    options[place] = TableOption(kind=kind, data=data)
+    built = Ether() / OptionLine(options=options)
+    captured = dissect(bytes(Ether() / OptionLine()))
+    assert bytes(captured.replace({f"optionline.options[{place}].data": data, f"optionline.options[{place}].kind": kind})) == bytes(built)
 
 
 # Showing ------------------------------------------------------------------------------------------------------
 
 
 def test_each_item_has_a_line_and_long_ones_are_cut() -> None:
-    packet = Ether() / Opts(options=[Option(kind=1), Option(kind=2, data=bytes(250))])
+    packet = Ether() / OptionTable(options=[TableOption(kind=1), TableOption(kind=2, data=bytes(250))])
     lines = packet.show().splitlines()
     assert [line for line in lines if "options" in line] == ["  options            2 items                              given"]
-    assert lines[-2] == "    [0] Option(kind=1)" and lines[-1].startswith(r"    [1] Option(kind=2, data=b'\x00\x00")
+    assert lines[-2] == "    [0] TableOption(kind=1)" and lines[-1].startswith(r"    [1] TableOption(kind=2, data=b'\x00\x00")
     assert len(lines[-1]) < 220 and lines[-1].endswith("...")
     html = packet._repr_mimebundle_()["text/html"]
-    assert "[0] Option(kind=1)<br>[1] Option(kind=2, data=b" in html and r"\x00" * 100 not in html
-    many_of_them = (Ether() / Opts(options=[Option(kind=1)] * 40)).show()
-    assert "[31] Option" in many_of_them and "[32]" not in many_of_them and many_of_them.endswith("... 8 more")
-    assert "options            -" in (Ether() / Opts()).show()
-    assert "sender             Option(kind=9)" in (Ether() / Line()).show()
-    long = (Ether() / Ports(ports=range(120))).show()
+    assert "[0] TableOption(kind=1)<br>[1] TableOption(kind=2, data=b" in html and r"\x00" * 100 not in html
+    many_of_them = (Ether() / OptionTable(options=[TableOption(kind=1)] * 40)).show()
+    assert "[31] TableOption" in many_of_them and "[32]" not in many_of_them and many_of_them.endswith("... 8 more")
+    assert "options            -" in (Ether() / OptionTable()).show()
+    assert "sender             TableOption(kind=9)" in (Ether() / OptionLine()).show()
+    long = (Ether() / PortTable(ports=range(120))).show()
     assert max(map(len, long.splitlines())) < 280
 
 
 def test_bytes_that_are_no_whole_item_are_shown_as_such() -> None:
-    packet = dissect(bytes(Ether() / Opts(options=[Option(kind=1)])) + b"\x05\x09ab")
-    assert packet.show().splitlines()[-3:-1] == ["    [0] Option(kind=1, size=0, data=b'')", r"    no whole item: b'\x05\tab'"]
+    packet = dissect(bytes(Ether() / OptionTable(options=[TableOption(kind=1)])) + b"\x05\x09ab")
+    assert packet.show().splitlines()[-3:-1] == ["    [0] TableOption(kind=1, size=0, data=b'')", r"    no whole item: b'\x05\tab'"]
 
 
 def test_wireshark_says_in_an_items_line_what_is_in_it(tmp_path: Path) -> None:
     need("tshark")
-    script, file = tmp_path / "opts.lua", tmp_path / "opts.pcap"
-    script.write_text(str(wireshark(Opts, Line)), encoding="ascii")
+    script, file = tmp_path / "optiontable.lua", tmp_path / "optiontable.pcap"
+    script.write_text(str(wireshark(OptionTable, OptionLine)), encoding="ascii")
     with Writer(file) as writer:
-        writer.write(bytes(Ether() / Opts(options=[Option(kind=1), Option(kind=2, data=bytes(250))])))
-        writer.write(bytes(Ether() / Line()))
+        writer.write(bytes(Ether() / OptionTable(options=[TableOption(kind=1), TableOption(kind=2, data=bytes(250))])))
+        writer.write(bytes(Ether() / OptionLine()))
     command = ["tshark", "-n", "-V", "-X", f"lua_script:{script}", "-r", str(file)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "    options: 2\n        Option [option]: kind: 1, size: 0, data: empty\n            kind: 1\n" in said
-    assert "Option [option]: kind: 2, size: 250, data: 0000" in said and max(map(len, said.splitlines())) < 160
-    assert "    sender\n        Option [option]: kind: 9" in said
+    assert "    options: 2\n        TableOption [tableoption]: kind: 1, size: 0, data: empty\n            kind: 1\n" in said
+    assert "TableOption [tableoption]: kind: 2, size: 250, data: 0000" in said and max(map(len, said.splitlines())) < 160
+    assert "    sender\n        TableOption [tableoption]: kind: 9" in said
+
+
+# Items that a class takes apart -------------------------------------------------------------------------------
+
+
+class LeaseOption(Header):
+    kind: U8 = 1
+    length: U8 = when(field("kind") > 1, auto(size_of("self")))
+    data: Bytes = when(field("kind") > 1, sized(field("length") - 2, b""))
+
+
+class LeaseLimit(LeaseOption, inside="data", when={"kind": 2}):
+    value: U16
+
+
+class LeaseServers(LeaseOption, inside="data", when={"kind": (5, 6)}):
+    told: U8 = auto(count_of("hosts"))
+    hosts: tuple[IPv4Address, ...] = many()
+
+
+class LeaseTable(Header, under=Ether, when={"type": 0x7A65}):
+    size: U8 = auto(size_of("options"))
+    options: tuple[LeaseOption, ...] = many()
+    last: LeaseOption = LeaseOption()
+
+
+class PingCarrier(Header, under=Ether, when={"type": 0x7A66}):
+    kind: U8 = 1
+    rest: Rest = b""
+
+
+class PingProbe(PingCarrier, inside="rest", when={"kind": 8}):
+    seq: U16 = 3
+
+
+LEASES = (
+    LeaseTable(options=[LeaseOption(kind=1), LeaseLimit(value=1460), LeaseLimit(value=9), LeaseServers(kind=5, hosts=["10.0.0.1", "10.0.0.2"])]),
+    LeaseTable(last=LeaseLimit(value=7)),
+    LeaseTable(options=[LeaseOption(kind=9, data=b"x"), LeaseOption(kind=2, data=b"abc")]),
+)
+
+
+@pytest.fixture
+def leases() -> Capture:
+    return capture(*(Ether() / lease for lease in LEASES))
+
+
+def test_fields_of_a_refined_item_are_columns(leases: Capture) -> None:
+    wanted = {
+        "leasetable.options.leaselimit.value": ["1460", "", ""], "leasetable.options.leaselimit[1].value": ["9", "", ""], "leasetable.last.leaselimit.value": ["", "7", ""],
+        "leasetable.options.leaselimit[all].value": ["1460, 9", "none", "none"], "leasetable.options.leaselimit.count": ["2", "0", "0"],
+        "leasetable.options.leaselimit.kind": ["2", "", ""], "leasetable.options.leaseservers.hosts": ["10.0.0.1, 10.0.0.2", "none", "none"],
+        "leasetable.options.leaseservers.hosts[1]": ["10.0.0.2", "", ""], "leasetable.options.leaseservers.hosts.count": ["2", "", ""],
+        "leasetable.options.leaselimit": [r"b'\x02\x04\x05\xb4'", "", ""],
+    }  # fmt: skip
+    found = leases.table(*wanted).read()
+    assert {name: found.text(name) for name in wanted} == wanted
+    assert found["leasetable.options.leaselimit.value"].dtype == "u2"
+    for name in wanted:
+        path = FieldPath.parse(name, "here")
+        assert path.name == name and FieldPath.parse(path.name, "there") == path
+
+
+def test_fields_of_a_refined_item_are_asked_for(leases: Capture) -> None:
+    for words, found in {
+        "leasetable.options.leaselimit.value > 1000": [1], "leasetable.options.leaselimit": [1], "not leasetable.options.leaselimit": [2, 3], "leasetable.options.leaselimit[all].value > 5": [1],
+        "leasetable.options.leaselimit[1].value > 1000": [], "leasetable.last.leaselimit.value == 7": [2], "leasetable.options.leaseservers.hosts == 10.0.0.2": [1],
+        "leasetable.options.leaselimit.count == 2": [1], "leasetable.options.kind == 2": [1, 3],
+    }.items():  # fmt: skip
+        assert [frame.number for frame in leases.where(words)] == found, words
+    for pattern, found in (
+        (contains(LeaseLimit(value=1460)), [1]), (contains(LeaseLimit), [1]), (contains(LeaseOption(kind=2)), [1, 3]), (contains(LeaseLimit(value=between(1, 10)), LeaseLimit), [1]),
+        (contains(LeaseServers(hosts=contains("10.0.0.2"))), [1]), (contains(LeaseLimit(value=same_as("x")), LeaseLimit(value=same_as("x"))), []),
+    ):  # fmt: skip
+        assert [frame.number for frame in leases.where(LeaseTable(options=pattern))] == found, pattern
+    said = LeaseTable(options=contains(LeaseLimit(value=1461))).why_not(Ether() / LEASES[0])
+    assert said == "LeaseTable.options: expected LeaseLimit(value=1461) among 4 items; the nearest is [1]: LeaseLimit.value: expected 1461, got 1460"
+    for wrong, complaint in {
+        "leasetable.options.leaselimit.nosuch": "a field of LeaseLimit, got 'nosuch'.*value",
+        "leasetable.options.leaselimitt.value": "did you mean 'leaselimit'",
+        "leasetable.options[0].leaselimit[1].value": "one of leaselimit by a number after its name alone",
+    }.items():
+        with pytest.raises(BuildError, match=complaint):
+            compile_filter(wrong)
+
+
+def test_a_field_of_a_refined_item_is_replaced_and_what_follows_is_derived() -> None:
+    for packet in (Ether() / LEASES[0], dissect(bytes(Ether() / LEASES[0]))):
+        other = packet.replace({"leasetable.options.leaselimit[1].value": 5, "leasetable.options.leaseservers.hosts": ["1.1.1.1"], "leasetable.last.kind": 1})
+        assert dissect(bytes(other))[LeaseTable] == other[LeaseTable] and not dissect(bytes(other)).faults
+        first, second, servers = other[LeaseTable].options[1:]
+        assert (first.value, second.value, servers.told, servers.length, other[LeaseTable].size) == (1460, 5, 1, 7, 1 + 4 + 4 + 7)
+        assert packet.replace({"leasetable.options.leaseservers.hosts[0]": "9.9.9.9"})[LeaseTable].options[3].hosts[1].packed == b"\n\0\0\2"
+    with pytest.raises(BuildError, match=r"expected LeaseLimit \[7\] in LeaseTable.options, got 2 of them"):
+        (Ether() / LEASES[0]).replace({"leasetable.options.leaselimit[7].value": 5})
+
+
+def test_a_layer_that_a_class_takes_apart_is_a_column_and_a_filter() -> None:
+    rows = capture(Ether() / PingProbe(seq=7), Ether() / PingCarrier(rest=b"abc"), Ether() / PingProbe(seq=1))
+    assert rows.table("pingprobe.seq").read().masked("pingprobe.seq").tolist() == [7, None, 1]
+    found = rows.table("pingprobe", "pingprobe.kind", "pingcarrier.kind").read()
+    assert found["pingprobe"].tolist() == [True, False, True] and found["pingcarrier.kind"].tolist() == [8, 1, 8]
+    for words, count in {"pingprobe.seq == 7": 1, "pingprobe": 2, "pingprobe.kind == 8": 2, "pingcarrier.kind == 8": 2, "pingcarrier": 3}.items():
+        assert rows.where(words).count() == count, words
+    assert (rows.where(PingProbe).count(), rows.where(PingProbe(seq=7)).count()) == (2, 1)
+    assert (Ether() / PingProbe(seq=7)).replace({"pingprobe.seq": 9})[PingProbe].seq == 9 and PingProbe().replace({"seq": 4}).seq == 4

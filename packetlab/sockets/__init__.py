@@ -11,6 +11,7 @@
     socket, ways            what all have in common; ways out, for the hints of errors
     headers                 prototype headers that `write` takes
     idp, spp                sockets of XNS; `seqpacket`, `stream` the two kinds over SPP
+    messages                whole messages of a declared protocol out of a stream
     inet                    the kernel's own
     websocket               over a stream of either family, by `websocket_stream` and `stream_driver`
     networks                the hosts and networks that sockets are made on

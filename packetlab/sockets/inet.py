@@ -12,8 +12,11 @@ from functools import partial
 from typing import TypeGuard, TypeVar
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
+from packetlab.link.event_loop import Files
 from packetlab.network.host import NetworkHost, Place
+from packetlab.packet.packet import Header, Packet
 from packetlab.sockets.headers import Data, outgoing
+from packetlab.sockets.messages import LARGEST as LARGEST_MESSAGE, MessageStream
 from packetlab.sockets.socket import QueuedCall, Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
 
@@ -188,7 +191,7 @@ class InetSocket(Socket):
             self.sock.close()
 
 
-class InetStream(InetSocket):
+class InetStream(MessageStream, InetSocket):
     """A TCP connection; what is written leaves at once (TCP_NODELAY)."""
 
     kind = "stream"
@@ -302,8 +305,37 @@ class InetStream(InetSocket):
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
         self._need(self._connected, errno.ENOTCONN, "read", *MISUSES[errno.ENOTCONN])
         self._need_size(size)
+        if size and (ahead := self._ahead(size)):
+            return ahead
         data: bytes = self._receive(lambda: self.sock.recv(min(size, MOST_READ)))
         return data
+
+    def read_packet(self, cls: type[Header], *, largest: int = LARGEST_MESSAGE) -> Packet | None:
+        """Wait for the next whole message and return it; None at the end of the connection.
+
+        Where it is no whole message, nothing is lost: what was taken for it is what `read` and `read_packet` go on with. A value
+        that does not fit is a fault of the packet.
+
+        Args:
+            cls: the header that a message begins with, declared with ``stream=True``. largest: bytes of a message at the most.
+
+        Raises:
+            TimeoutError: not all of it came in time. RemoteProtocolError: the stream ends inside a message, or it cannot be told
+                where one ends.
+        """
+        return self._read_message(cls, largest)
+
+    def _open_for_messages(self) -> None:
+        self._need(self._connected, errno.ENOTCONN, "read_packet", *MISUSES[errno.ENOTCONN])
+
+    def _files(self) -> Files:
+        return [(self.sock.fileno(), select.POLLIN)]
+
+    def _next_bytes(self) -> bytes | None:
+        try:
+            return self._call(lambda: self.sock.recv(LARGEST), "read_packet")
+        except BlockingIOError:
+            return None
 
 
 class InetDatagram(InetSocket):

@@ -8,9 +8,10 @@ from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_states import SPPState
 from packetlab.errors import broken, deliberate
 from packetlab.network.host import NetworkHost
-from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Data, Prototype
+from packetlab.sockets.messages import LARGEST, MessageStream
 from packetlab.sockets.socket import QueuedCall
 from packetlab.sockets.spp import QUEUE, SPPSocket
 
@@ -19,7 +20,7 @@ __tracebackhide__ = deliberate
 AT_ONCE = 65536  # bytes that a read gives at most, unless given otherwise
 
 
-class StreamSocket(SPPSocket):
+class StreamSocket(MessageStream, SPPSocket):
     """A stream of bytes over SPP (SOCK_STREAM): packets merge, a long write is split, its last packet ends a message."""
 
     kind = "stream"
@@ -53,10 +54,25 @@ class StreamSocket(SPPSocket):
         self._need_size(size)
         if not size:
             return b""
+        if ahead := self._ahead(size):
+            return ahead
         data = self._wait(lambda: self._some(size), "read")
         if not data:
             self._need_open("read")  # an end that a handler of a signal made within is not the other side's
         return data
+
+    def read_packet(self, cls: type[Header] | None = None, *, largest: int = LARGEST) -> Packet | None:
+        """Wait for the next whole message that begins with a header of a class, as `InetStream.read_packet` does.
+
+        Without a class it is the next packet of SPP, with its headers. None at the end of the connection.
+        """
+        return super().read_packet() if cls is None else self._read_message(cls, largest)
+
+    def _open_for_messages(self) -> None:
+        self._open("read_packet")
+
+    def _next_bytes(self) -> bytes | None:
+        return self._some(AT_ONCE)
 
     def _some(self, size: int) -> bytes | None:
         """Return bytes, `size` at most: None while there are none, empty at the end of the connection."""

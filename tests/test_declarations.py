@@ -120,11 +120,13 @@ def test_a_header_may_hold_items_of_its_own_sort() -> None:
     data, depth = b"", 50
     for _ in range(depth):
         data = bytes([len(data)]) + data
-    for _ in range(depth):
-        ((one,), end) = items_reader(nodes, False)(data, 0, len(data), None)
-        assert type(one) is Made and end == len(data)
-        data = one._nodes  # type: ignore[attr-defined]
-    assert data == b"" and wireshark(node).count("item = 1") == 1 and len(describe(node)["fields"]) == 2  # type: ignore[arg-type]
+    items, end = items_reader(nodes, False)(data, 0, len(data), None)
+    assert end == len(data)
+    for _ in range(depth):  # all levels at once
+        (one,) = items
+        assert type(one) is Made
+        items = one._nodes  # type: ignore[attr-defined]
+    assert items == () and wireshark(node).count("item = 1") == 1 and len(describe(node)["fields"]) == 2  # type: ignore[arg-type]
 
 
 def test_a_class_lives_as_long_as_it_is_declared_or_somebody_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,14 +69,16 @@ def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
 
 
 def restated(base: Declaration, rule: Expr) -> dict[str, int]:
-    """Return other defaults for the fields of a base: the numbers for which a condition alone holds."""
+    """Return other defaults for the fields of a base: the first numbers for which a condition alone holds."""
     found: dict[str, int] = {}
     todo = [rule]
     while todo:
         one = todo.pop()
         said = numbers(one)
-        if said is not None and len(said[1]) == 1:
-            found[said[0]] = said[1][0]
+        if said is not None and said[1]:
+            f = base.by_name.get(said[0])
+            if f is None or f.default not in said[1]:
+                found[said[0]] = said[1][0]
         elif getattr(one, "sign", "") == "&" and one.is_truth:
             todo += one.operands()
     return {name: number for name, number in found.items() if _can_default(base.by_name.get(name))}

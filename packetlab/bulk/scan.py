@@ -18,6 +18,7 @@ from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
 from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.plan import Bound, Coded, Fixed, Open, Padded, Run, Sized, Step, When, needs
+from packetlab.declare.refinement.registered import refinements
 from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
 
@@ -30,22 +31,19 @@ Place: TypeAlias = tuple[str, int]  # where something lies: "begin" or "pos", an
 
 def following(cls: Declaration) -> list[Declaration]:
     """Return the headers that may follow, each once."""
-    found: dict[Declaration, None] = {}
-    for f in cls.fields:
-        if isinstance(f.rule, Next):
-            found.update(dict.fromkeys(registry.space(f.rule.space).headers.values()))
-    found.update(dict.fromkeys(upper for _, _, upper in registry.conditions(cls)))
-    return list(found)
+    by_number = [one for f in cls.fields if isinstance(f.rule, Next) for one in registry.space(f.rule.space).headers.values()]
+    return [*dict.fromkeys([*by_number, *(upper for _, _, upper in registry.conditions(cls))])]
 
 
 def on_the_way(first: Declaration, columns: Sequence[Query]) -> dict[Declaration, int]:
     """Return the declarations, numbered from 1, through which the headers of columns are reached from `first`."""
-    reached = [first]
+    reached, onward = [first], dict[Declaration, list[Declaration]]()
     for cls in reached:
-        reached += [upper for upper in following(cls) if upper not in reached]
+        onward[cls] = [*following(cls), *refinements(cls)]
+        reached += [upper for upper in onward[cls] if upper not in reached]
     wanted = {cls for cls in reached if any(_may_be(cls, column.declaration) for column in columns)}
     leading = set(wanted)
-    while more := {cls for cls in reached if cls not in leading and any(one in leading for one in following(cls))}:
+    while more := {cls for cls in reached if cls not in leading and any(one in leading for one in onward[cls])}:
         leading |= more
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
@@ -94,6 +92,8 @@ class Scanner(CodedScanner):
 
     def refusal(self) -> str:
         """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
+        if refinements(self.cls):
+            return "a header that others become"
         for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]

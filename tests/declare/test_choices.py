@@ -11,10 +11,12 @@ from packetlab import (
     U8,
     U16,
     U32,
+    BuildError,
     Bytes,
     DeclareError,
     Ether,
     Header,
+    IPv4Address,
     MQTTInt,
     auto,
     bindings,
@@ -28,6 +30,8 @@ from packetlab import (
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
+from packetlab.export.bridges.dpkt_declared import dpkt_class
+from packetlab.export.bridges.scapy_declared import scapy_class
 
 
 class Property(Header):
@@ -201,3 +205,37 @@ def test_scopes_and_what_is_refused() -> None:
 
         class Later(Property, when={"own": 2}):
             own: U8
+
+
+def test_columns_and_filters_of_layers() -> None:
+    packets: list[Any] = [Ether() / Hello(greeting=5) / Above(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / Data(data=b"abc")]
+    capture = pl.Capture.of([pl.Frame(bytes(packet)) for packet in packets])
+    head = capture.table("message.type", "hello.greeting", "data.data", "above.seen").head(3)
+    assert head["message.type"].tolist() == [1, 77, 2]
+    assert head["hello.greeting"].tolist() == [5, 0, 0]
+    assert head["data.data"].tolist() == [b"", b"", b"abc"]
+    assert head["above.seen"].tolist() == [3, 0, 0]
+    for question, count in [("message", 3), ("hello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (Hello(greeting=5), 1)]:
+        assert capture.where(question).count() == count
+
+
+def test_what_cannot_tell_them_apart_refuses_by_name() -> None:
+    makers: list[Any] = [pl.wireshark, scapy_class, dpkt_class]
+    for make in makers:
+        with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*Hello, Data"):
+            make(Message)
+    for make in makers[:2]:
+        with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Topic"):
+            make(Bag)
+
+
+def test_addresses_that_rewriting_would_not_reach_are_named() -> None:
+    class Who(Property, when={"id": 9}):
+        address: IPv4Address
+
+    capture = pl.Capture.of([pl.Frame(bytes(Ether() / Bag(properties=[Who(address="1.2.3.4")])))])
+    with pytest.raises(BuildError, match=r"Who\.address: expected no address, port or checksum in what refines Property"):
+        [*capture.rewrite(ip={"1.2.3.4": "5.6.7.8"})]
+    others = pl.Capture.of([pl.Frame(bytes(Ether() / pl.IPv4(src="1.2.3.4") / pl.UDP()))])
+    (frame,) = others.rewrite(ip={"1.2.3.4": "5.6.7.8"})
+    assert str(dissect(bytes(frame))[pl.IPv4].src) == "5.6.7.8"

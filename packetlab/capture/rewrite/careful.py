@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from packetlab.bulk.scan_places import Part, Visit
-from packetlab.capture.rewrite.roles import holds, roles, wants
+from packetlab.capture.rewrite.roles import holds, refuse_refined, roles, wants
 from packetlab.codec.faults import Values
 from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
@@ -193,6 +193,7 @@ class _Reader:
 
     def inside(self, visit: Visit, layers: list[tuple[_Frame, _Layer]]) -> None:
         """Read the parts of headers."""
+        refuse_refined(visit.cls, item=False)
         for part, some, at, end in visit.parts(wants(visit.cls).parts):
             if part.repeated is not None:
                 self.items(part, part.repeated, visit, layers, some, at)
@@ -218,6 +219,7 @@ class _Reader:
                 made = (
                     item if isinstance(item, Header) else dissect(item, classes[f.kind.item]).layers[0]
                 )  # as far as it goes
+                refuse_refined(made._declaration, item=True)
                 spans = field_spans(made, place * 8)
                 inner = min(place + len(bytes(made)), place + size)
                 found.append(

@@ -17,7 +17,9 @@ from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.rules import field
+from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4, Routing
 from packetlab.protocols.link import ETHERTYPE
@@ -189,11 +191,22 @@ def parts(cls: Declaration) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def refuse_refined(one: Declaration, item: bool) -> None:
+    """Raise BuildError for a header with addresses where they are gone over by the fields of what it refines."""
+    base = one.refines
+    if base is None or (one.view is None and not item):
+        return
+    fields = one.fields[len(base.fields) :] if one.view is None else one.view[1].fields
+    for f in fields:
+        if holds(one, f) or isinstance(f.rule, Checksum):
+            raise BuildError(f"{one.name}.{f.name}", f"no address, port or checksum in what refines {base.name}", "one, which rewriting does not reach")
+
+
 def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
     """Whether a header has addresses, ports or checksums itself or in its items."""
     return any(holds(cls, f, inside) or isinstance(f.rule, Checksum) for f in cls.fields) or any(
         part.name == "self" for one in (cls, *cls.bases) for part in INSIDE.get(one, ())
-    )
+    ) or any(_holds(one if one.view is None else one.view[1], (*inside, cls)) for one in refinements(cls))
 
 
 def holds(cls: Declaration, f: Field, inside: tuple[Declaration, ...] = ()) -> bool:
@@ -239,7 +252,7 @@ def concerned() -> dict[Declaration, int]:
         ]
         for one in todo:
             if one not in reached:
-                reached[one] = following(one)
+                reached[one] = [*following(one), *refinements(one)]
                 todo += reached[one]
         found = {one for one in reached if _holds(one) or parts(one)}
         before: dict[Declaration, list[Declaration]] = {}

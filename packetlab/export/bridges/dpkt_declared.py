@@ -14,6 +14,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field
@@ -167,6 +168,7 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
     import dpkt
 
     prove_once(header._declaration)
+    refuse_choices(header._declaration, "dpkt")
     names = names_of(header)
     order, hdr, shared = fixed_part(header)
     described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}

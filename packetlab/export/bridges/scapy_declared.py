@@ -13,6 +13,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Raw
@@ -150,6 +151,7 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
     from scapy.packet import Packet
 
     prove_once(header._declaration)
+    refuse_choices(header._declaration, "scapy")
     shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
     class DeclaredForScapy(Packet):  # type: ignore[misc]

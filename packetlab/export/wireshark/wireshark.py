@@ -16,6 +16,7 @@ from typing import Any
 from packetlab.bulk.scan import following
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
+from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
@@ -79,6 +80,7 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
+        refuse_choices(header, "Wireshark's Lua")
         near = [f.kind.item for f in header.fields if f.kind.wire == "items"]
         near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
         near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]

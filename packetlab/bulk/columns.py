@@ -160,7 +160,7 @@ def _column(path: FieldPath, name: str = "") -> Column:
     dtype = _dtype(kind) if kind.is_number or kind.wire == "number" else "O"
     if dtype != "O":
         return Column(name, path, "number", dtype)
-    if kind.wire in ("coded", "number"):
+    if kind.wire in ("coded", "number") or kind.transforms:
         return Column(name, path, "objects", dtype)
     if kind.is_address and kind.bits == 32:
         return Column(name, path, "number", "u4")

@@ -334,6 +334,8 @@ def _of_list(listed: list[Raw], kind: Kind, order: Order, width: int) -> ValueCo
         return NumberColumn(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
     if kind.counted and width <= 8:
         return NumberColumn(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
+    if kind.transforms:
+        return ChoiceColumn(order, listed)
     if kind.verbatim:
         return ListColumn(order, listed)
     return ChoiceColumn(order, [kind.value(raw) for raw in listed])

@@ -45,7 +45,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
 
     So it is with fields that rules and conditions go by, and with items.
     """
-    if field.kind.wire == "items" or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
+    if field.kind.wire == "items" or cls._declaration.transformed or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
         return True
     rules = [rule for f in cls._fields for rule in (f.rule, f.condition, f.size, f.count)]
     rules += [f.rule.otherwise for f in cls._fields if isinstance(f.rule, Next)]

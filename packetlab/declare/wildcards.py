@@ -177,7 +177,7 @@ class Contains(Tolerance):
             return one
         if kind.element is not None:
             return one.bound_to(kind.element, where) if isinstance(one, Tolerance) else kind.element.raw(one, where)
-        if type(kind.zero) is bytes and isinstance(one, bytes | bytearray):
+        if (type(kind.zero) is bytes or kind.transforms) and isinstance(one, bytes | bytearray):
             return bytes(one)
         if isinstance(one, str) and (hasattr(kind, "piece") or (kind.verbatim and not kind.is_address)):
             return kind.piece(one) if hasattr(kind, "piece") else one.encode()

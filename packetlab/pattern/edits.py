@@ -64,8 +64,9 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
     if path.part == COUNT and not rest.fields:
         raise BuildError(where, f"a value of {f.owner.name}.{f.name}, one of it or all", "how many there are")
     shown = getattr(header, f.name)
-    values = [shown] if f.kind.one else [*(shown or ())]
-    if f.kind.wire == "items":
+    alone = f.kind.one or isinstance(shown, Header)
+    values = [shown] if alone else [*(shown or ())]
+    if f.kind.has_headers:
         whole = [isinstance(one, Header) and (cls is None or isinstance(one, cls)) for one in values]
     else:
         whole = [True] * len(values)
@@ -83,7 +84,7 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
             values[place] = f.kind.element.value(_part(f, path, raw, value, where))
         else:
             values[place] = value
-    return values[0] if f.kind.one else tuple(values)
+    return values[0] if alone else tuple(values)
 
 
 def _places(whole: list[bool], pick: str) -> list[int]:

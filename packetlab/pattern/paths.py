@@ -122,7 +122,7 @@ class FieldPath(NamedTuple):
             picks.append(pick)
             refined.append(None)
             called += f".{name}" + f"[{pick}]" * bool(pick)
-            if own.kind.wire == "items":
+            if own.kind.has_headers:
                 inside = classes[own.kind.item]
             elif place + 1 < len(names):
                 part = _part(own, ".".join(names[place + 1 :]), called, where)
@@ -253,6 +253,8 @@ class FieldPath(NamedTuple):
         return [self._taken(one) for one in (_picked(f.kind.raws(raw), pick) if listed and (pick or self.part) else [raw])]
 
     def _taken(self, raw: Raw) -> object:
+        if self.part == RAW and self._last.transforms:
+            return bytes(raw)  # and not what is inside
         if self.flag:
             return int(raw & self.flag == self.flag)
         if self.part and self.part != RAW:
@@ -289,7 +291,9 @@ def _refinements(header: type[AnyHeader]) -> list[type[AnyHeader]]:
 def _items(header: Header, f: Field, cls: type[AnyHeader] | None) -> list[Header]:
     """Return the whole items of a field that are of a class, none where it is absent."""
     header = holder(header, f)
-    items = [] if getattr(header, f.slot) is None else [one for one in header._items_of(f) if isinstance(one, Header)]
+    raw = getattr(header, f.slot)
+    some = () if raw is None else f.kind.raws(raw) if f.kind.transforms else header._items_of(f)
+    items = [one for one in some if isinstance(one, Header)]
     return items if cls is None else [one for one in items if isinstance(one, cls)]
 
 

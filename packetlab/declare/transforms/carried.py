@@ -31,6 +31,10 @@ class _Equal:
             return bool(self.inner == other.inner)
         return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
 
+    def __contains__(self, piece: Any) -> bool:
+        """Whether a piece is in what is inside; where nothing is known of that, in the bytes."""
+        return piece in (self.inner if self.opened or not isinstance(self, bytes) else bytes(self))
+
     def __hash__(self) -> int:
         return hash(self.inner) if self.opened or not isinstance(self, bytes) else hash(bytes(self))
 
@@ -138,6 +142,15 @@ class Through(Kind):
 
     def wrong(self, raw: Raw) -> str:
         return raw.expected if isinstance(raw, Carried) else ""
+
+    def raws(self, raw: Raw) -> list[Raw]:
+        """Return the headers inside, as far as these are known."""
+        return [*(raw.inner or ())] if isinstance(raw, _Equal) and raw.opened and self.has_headers else []
+
+    def piece(self, text: str) -> bytes:
+        """Return the bytes of a part of a value."""
+        piece: bytes = self.inner.piece(text) if hasattr(self.inner, "piece") else text.encode()
+        return piece
 
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         return like if isinstance(like, Carried) and like.opened and raw == like else raw

@@ -37,7 +37,8 @@ def following(cls: Declaration) -> list[Declaration]:
 
 def on_the_way(first: Declaration, columns: Sequence[Query]) -> dict[Declaration, int]:
     """Return the declarations, numbered from 1, through which the headers of columns are reached from `first`."""
-    reached, onward = [first], dict[Declaration, list[Declaration]]()
+    reached = [first]
+    onward: dict[Declaration, list[Declaration]] = {}
     for cls in reached:
         onward[cls] = [*following(cls), *refinements(cls)]
         reached += [upper for upper in onward[cls] if upper not in reached]

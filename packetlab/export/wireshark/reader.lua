@@ -446,6 +446,7 @@ read = function(h, tvb, start, limit, ctx)
     r:fault(h.before[#h.before].name, r.pos, "a header of " .. int(r.pos - start) .. " bytes", int(r.stop - start))
     r.trusted = false
   end
+  if not ctx.cut then r.head_size = r.pos - start end
   r.payload_end = r:end_of_payload(r.pos)
   s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
   r.cut = r:trailer(r.payload_end)

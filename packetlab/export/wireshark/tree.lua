@@ -317,14 +317,63 @@ local function scope_of(getters, tvb, pinfo)  -- what a condition sees of a head
   return setmetatable({v = values, len = {}, items = {}, tvb = tvb, limit = tvb:len(), pos = 0, payload_end = tvb:len()}, Scope)
 end
 
-local function entrance(places, has_length)
+-- Streams -----------------------------------------------------------------------------------------------------
+
+-- Try to read a message that begins at a byte: how many bytes it has, 0 where that is not known yet, nil where none begins there.
+local function size_of_message(h, tvb, at)
+  local ctx = {missing = 0, partial = true, faults = {}}
+  local n = read(h, tvb, at, tvb:len(), ctx)
+  if #ctx.faults > 0 then return nil end
+  if not ctx.cut then return n.outer - at end
+  local function told(said)
+    for name in pairs(said and said.needs or {}) do
+      if not n.known[name] then return nil end
+    end
+    return said and said.rule(n.s)
+  end
+  local size = told(h.total)
+  if not size and h.bare then
+    size = told(h.stop)
+  elseif not size and h.payload and n.head_size then
+    size = n.head_size + h.payload.rule(n.s) + h.tail
+  end
+  if size and size <= tvb:len() - at then return nil end  -- not the end of the bytes cut it
+  return size or 0
+end
+
+-- Messages of a stream: Wireshark puts their segments together.
+local function streamed(number, tvb, pinfo, tree)
+  local h = declared[number]
+  if size_of_message(h, tvb, 0) == nil then return 0 end  -- the middle of one
+  local known, quoted = pcall(function() return pinfo.in_error_pkt end)
+  local partial = outside.partial or (known and quoted) or false
+  local function size(all, _, at)
+    return size_of_message(h, all, at) or all:reported_len() - at
+  end
+  local function message(one, info, branch)
+    if size_of_message(h, one, 0) == nil then
+      Dissector.get("data"):call(one, info, branch)
+      return one:len()
+    end
+    return dissect(number, one, info, branch, {partial = partial, whole = outside.whole and not partial, said = false})
+  end
+  dissect_tcp_pdus(tvb, tree, math.max(1, h.least), size, message)
+  return tvb:len()
+end
+
+local function enter(number, table, tvb, pinfo, tree, has_length)
+  if declared[number].stream and table:sub(1, 3) == "tcp" then return streamed(number, tvb, pinfo, tree) end
+  return dissect(number, tvb, pinfo, tree, below_of(pinfo, tvb, has_length))
+end
+
+local function entrance(name, places, has_length)
   return function(tvb, pinfo, tree)
     if tvb:len() == 0 then return 0 end
     for _, place in ipairs(places) do
       local here = pinfo.match_uint == place.number
       if place.port then here = here and pinfo[place.port] == place.number end
       if here and place.holds then here = place.holds(scope_of(place.getters, tvb, pinfo)) end
-      if here then return dissect(place.header, tvb, pinfo, tree, below_of(pinfo, tvb, has_length)) end
+      if here then return enter(place.header, name, tvb, pinfo, tree, has_length) end
     end
     return 0
   end
@@ -338,7 +387,7 @@ local function put(name, has_length, own, places)
   if not known or not numbers then return end
   local proto = own and declared[own].proto or new_protocol("packetlab_" .. name:gsub("%W", "_"), "Declared under " .. name)
   kept[#kept + 1] = proto
-  proto.dissector = entrance(places, has_length)
+  proto.dissector = entrance(name, places, has_length)
   for _, place in ipairs(places) do numbers:add(place.number, proto) end
 end
 
@@ -355,8 +404,7 @@ local function guess(name, number, has_length, getters, holds)  -- by what the b
   pcall(function()
     declared[number].proto:register_heuristic(name, function(tvb, pinfo, tree)
       if tvb:len() == 0 or not holds(scope_of(getters, tvb, pinfo)) then return false end
-      dissect(number, tvb, pinfo, tree, below_of(pinfo, tvb, has_length))
-      return true
+      return enter(number, name, tvb, pinfo, tree, has_length) > 0
     end)
   end)
 end

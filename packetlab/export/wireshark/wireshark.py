@@ -154,7 +154,8 @@ class _Script:
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
-        lines.append(f"  least = {plan.least}, tail = {plan.trailing},")
+        bare = ", bare = true" if plan.bare else ""
+        lines.append(f"  least = {plan.least}, tail = {plan.trailing}{', stream = true' if header.stream else ''}{bare},")
         for word, rule_ in (
             ("opaque", header.opaque),
             ("unsized", header.unsized),

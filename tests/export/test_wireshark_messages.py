@@ -1,0 +1,117 @@
+"""Messages of streams in Wireshark: segments are put together, several stand in one, and a middle is not taken for a beginning."""
+
+from __future__ import annotations
+
+import random
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packetlab import (
+    TCP,
+    U8,
+    U16,
+    Bytes,
+    Ether,
+    Header,
+    IPv4,
+    TCPFlags,
+    Text,
+    VarInt,
+    Writer,
+    auto,
+    bindings,
+    const,
+    ended,
+    size_of,
+)
+from tests.export.pdml import Tshark
+
+
+@pytest.fixture(scope="module", autouse=True)
+def declared() -> Iterator[None]:
+    global Rec, Line, Grown, Whole
+    with bindings():
+
+        class Rec(Header, under=TCP, when={"port": 7443}, stream=True):
+            type: U8 = 22
+            version: U16 = const(0x0303)
+            length: U16 = auto(size_of("payload"))
+
+        class Line(Header, under=TCP, when={"dport": 7444}, stream=True):
+            text: Text = ended(b"\r\n")
+
+        class Grown(Header, under=TCP, when={"dport": 7445}, stream=True):
+            type: U8 = 1
+            size: VarInt = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Whole(Header, under=TCP, when={"dport": 7446}, stream=True):
+            size: U16 = auto(size_of("self") + size_of("payload"))
+            type: U8 = 5
+
+        yield
+
+
+def segments(pieces: list[bytes], port: int) -> list[bytes]:
+    ip = IPv4(src="10.0.0.1", dst="10.0.0.2")
+    frames = [bytes(Ether() / ip / TCP(sport=50000, dport=port, seq=999, flags=TCPFlags.SYN))]
+    at = 1000
+    for piece in pieces:
+        frames.append(bytes(Ether() / ip / TCP(sport=50000, dport=port, seq=at, flags=TCPFlags.ACK) / piece))
+        at += len(piece)
+    return frames
+
+
+def read(folder: Path, pieces: list[bytes], port: int, name: str, field: str) -> list[tuple[int, list[str]]]:
+    """Return per frame the values of a field in all messages that tshark found there; fault and malformed must not be."""
+    tshark = Tshark(folder, Rec, Line, Grown, Whole)
+    found = []
+    path = folder / "query.pcapng"
+    with Writer(path) as writer:
+        for frame in segments(pieces, port):
+            writer.write(frame)
+    options = ("-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tcp.analyze_sequence_numbers:TRUE", "-T", "pdml")
+    packets = ET.fromstring(tshark.run(path, *options)).findall("packet")  # noqa: S314  tshark wrote it
+    for number, layers in enumerate((packet.findall("proto") for packet in packets), 1):
+        own = [one for one in layers if one.get("name") == name]
+        values = [f.get("show", "") for one in own for f in one.iter("field") if f.get("name") == f"{name}.{field}"]
+        assert not [f for one in layers for f in one.iter("field") if "fault" in f.get("name", "") or "_ws.malformed" in f.get("name", "")]
+        if values:
+            found.append((number, values))
+    return found
+
+
+def test_several_in_a_segment_and_one_over_three(tmp_path: Path) -> None:
+    long = bytes(Rec(type=9) / (b"x" * 300))
+    pieces = [b"".join(bytes(Rec(type=t) / b"abc") for t in (1, 2, 3)), long[:100], long[100:200], long[200:]]
+    assert read(tmp_path, pieces, 7443, "rec", "type") == [(2, ["1", "2", "3"]), (5, ["9"])]
+
+
+def test_a_middle_is_not_a_beginning(tmp_path: Path) -> None:
+    assert read(tmp_path, [b"in the middle", bytes(Rec(type=4) / b"")], 7443, "rec", "type") == [(3, ["4"])]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_cutting(tmp_path: Path, seed: int) -> None:
+    rand = random.Random(seed)
+    sorts = [
+        (7443, "rec", "type", [bytes(Rec(type=i) / bytes(rand.randrange(40))) for i in range(20)], lambda i: f"{i}"),
+        (7444, "line", "text", [bytes(Line(text=f"line{i}")) for i in range(20)], lambda i: f"line{i}"),
+        (7445, "grown", "type", [bytes(Grown(type=i, data=bytes(rand.randrange(300)))) for i in range(20)], lambda i: f"{i}"),
+        (7446, "whole", "type", [bytes(Whole(type=i) / bytes(rand.randrange(40))) for i in range(20)], lambda i: f"{i}"),
+    ]
+    for port, name, field, messages, value in sorts:
+        data, pieces = b"".join(messages), []
+        ends = [sum(map(len, messages[: i + 1])) for i in range(len(messages))]
+        at, expected = 0, {}
+        while at < len(data):
+            size = rand.choice([1, 3, 20, 90])
+            pieces.append(data[at : at + size])
+            whole = [value(i) for i, end in enumerate(ends) if at < end <= at + size]
+            if whole:
+                expected[len(pieces) + 1] = whole
+            at += size
+        assert read(tmp_path, pieces, port, name, field) == [*expected.items()]

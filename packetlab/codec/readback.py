@@ -238,8 +238,8 @@ def _samples(
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     if cls.when is not None:
-        if any(cls.by_name[name].default is REQUIRED for name in needs(cls.when)):
-            return []
+        if any(f.default is REQUIRED or f.rule is not None for f in map(cls.by_name.__getitem__, needs(cls.when))):
+            return []  # what makes it one is up to who builds it
         free = [f for f in free if f.name not in needs(cls.when)]
     usual = {
         f.name: f.kind.zero

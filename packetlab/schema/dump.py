@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED, Field
+from packetlab.declare.refinement.checks import restated
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression
@@ -25,7 +27,14 @@ def describe(cls: object) -> dict[str, object]:
     DeclareError where something of it is code.
     """
     header = declaration_of(cls, "describe")
-    found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in header.fields]}
+    found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in own_fields(header)]}
+    if header.refines is not None and header.when is not None:
+        found.update(refines=header.refines.name, when=dump_expression(header.when))
+        found.update({} if header.view is None else {"inside": header.view[0]})
+        usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, header.when)
+        given = [header.by_name[name] for name, default in usual.items() if header.by_name[name].default != default]
+        if given:
+            found["defaults"] = {f.name: data_of_value(f.kind, f.default, f"{header.name}.{f.name}") for f in given}
     if header.doc:
         found["doc"] = header.doc
     for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
@@ -73,17 +82,27 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
             return
         # Its body names items and whom it answers; what it is bound to may come after.
         items = [f.kind.item for f in header.fields if f.kind.has_headers]
-        for needed in (*items, *(request for request in header.answers if request is not None)):
+        base = [] if header.refines is None else [header.refines]
+        for needed in (*base, *items, *(request for request in header.answers if request is not None)):
             if not needed.is_own or needed in wanted:
                 visit(needed, (*path, header))
         for lower, _, _ in bindings_of(header):
             if not lower.is_own and lower not in wanted:
                 visit(lower, (*path, header))
         order[header] = None
+        for one in refinements(header):  # who reads it reads them
+            visit(one)
 
     for header in wanted:
         visit(header)
     return [describe(header) for header in order]
+
+
+def own_fields(header: Declaration) -> tuple[Field, ...]:
+    """Return the fields that a class body says of a header: of one that refines another, those of its own."""
+    if header.view is not None:
+        return header.view[1].fields
+    return header.fields if header.refines is None else header.fields[len(header.refines.fields) :]
 
 
 def _field(f: Field, header: Declaration) -> dict[str, object]:

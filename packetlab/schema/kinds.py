@@ -260,14 +260,23 @@ def _own_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> 
 
 
 def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    if row.get("of") == where.partition(".")[0]:
+        return Items(None, row["kind"] == "header")  # of its own class
     item = maker.known(row.get("of"), where)
     if _nesting(item) >= NESTING:
         raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
     return Items(item, row["kind"] == "header")
 
 
-def _nesting(header: Declaration) -> int:
-    return 1 + max((_nesting(f.kind.item) for f in header.fields if f.kind.has_headers), default=0)
+def _nesting(header: Declaration, inside: tuple[Declaration, ...] = ()) -> int:
+    if header in inside:
+        return 0
+    return 1 + max((_nesting(f.kind.item, (*inside, header)) for f in header.fields if f.kind.has_headers), default=0)
+
+
+def _item_name(row: dict[str, object], where: str) -> str:
+    called = name(row.get("of"), where)
+    return "Self" if called == where.partition(".")[0] else called
 
 
 def _element(row: dict[str, object], where: str) -> dict[str, object]:
@@ -359,11 +368,11 @@ FORMS: dict[str, Form] = {
     "items": Form(
         "of size count until none align when default", lambda kind: type(kind) is Items and not kind.one,
         lambda kind, where: {"of": kind.item.name}, _items,
-        lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
+        lambda row, where, enums: f"tuple[{_item_name(row, where)}, ...]",
     ),
     "header": Form(
         "of size when default", lambda kind: type(kind) is Items, lambda kind, where: {"of": kind.item.name}, _items,
-        lambda row, where, enums: name(row.get("of"), where),
+        lambda row, where, enums: _item_name(row, where).replace("Self", "Self | None"),
     ),
     "values": Form(
         "of size count const when default", lambda kind: type(kind) is Repeated,

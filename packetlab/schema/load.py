@@ -187,7 +187,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream under answers"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream under answers refines when inside defaults"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const by"
 
 
@@ -224,6 +224,8 @@ class _Maker:
         else:
             cls = namesake
             with registry.bindings():
+                if cls.refines is not None:
+                    registry.unregister(cls)
                 if _form(self.build(called, data)) != _form(cls):
                     other = f"another one, {cls.key}"
                     raise DeclareError(called, "a free name, or the same declaration", other)
@@ -265,7 +267,15 @@ class _Maker:
                 if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
                     raise DeclareError(f"{called}, pseudo", "fields of addresses", safe_repr(part))
             options["pseudo"] = tuple(parts)
-        return HeaderType(called, (Header,), body, **options)._declaration
+        bases: tuple[type[Any], ...] = (Header,)
+        if "refines" in data:
+            base = self.known(data["refines"], f"{called}, refines")
+            bases, options["when"] = (classes_of[base],), load_expression(data.get("when"), f"{called}, when")
+            if "inside" in data:
+                options["inside"] = name(data["inside"], f"{called}, inside")
+            for one, value in table(data.get("defaults", {}), f"{called}, defaults", tuple(base.by_name)).items():
+                body[one] = Spec(value_of_data(base.by_name[one].kind, value, f"{called}.{one}"))
+        return HeaderType(called, bases, body, **options)._declaration
 
     def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)
@@ -408,6 +418,7 @@ def _needed(descriptions: list[Any], place: int) -> set[int]:
             for row in rows
             if isinstance(row, dict)
         ]
+        named = [*named, descriptions[at].get("refines")]
         todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
     return needed
 

@@ -34,17 +34,26 @@ def class_body(description: dict[str, object]) -> str:
             options.append(f"{word}={spelled(description[word], called)}")
     if description.get("stream"):
         options.append("stream=True")
+    base = "Header"
+    if "refines" in description:
+        base = name(description["refines"], called)
+        options += [f"inside={_quoted(description['inside'])}"] if "inside" in description else []
+        options.append(f"when={spelled(description.get('when'), called)}")
     if "pseudo" in description:
         parts = expect_list(description["pseudo"], called, 2, 2)
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
     if "answers" in description:
         options.append(f"answers={_answers(description['answers'], called)}")
     enums: dict[str, None] = {}
-    lines = [f"class {called}({', '.join(['Header', *options])}):"]
+    lines = [f"class {called}({', '.join([base, *options])}):"]
     if description.get("doc"):
         lines += [f"    {line}".rstrip() for line in docstring(text(description["doc"], called, _MOST))]
         lines.append("")
-    body = [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
+    defaults = description.get("defaults", {})
+    if type(defaults) is not dict:
+        raise DeclareError(called, "other defaults", safe_repr(defaults))
+    given = [f"{name(word, called)} = {_value(value, {}, called)}" for word, value in defaults.items()]
+    body = given + [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
     lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]
     return "\n".join([*("\n".join([one, "", ""]) for one in enums), *lines])

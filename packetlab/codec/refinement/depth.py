@@ -40,7 +40,7 @@ def is_recursive(item: Declaration) -> bool:
 
 def _next(one: Declaration) -> list[Declaration]:
     """Return the declarations of what a header holds, and of what it becomes."""
-    found = [f.kind.item for f in one.fields if f.kind.wire == "items"]
+    found = [f.kind.item for f in one.fields if f.kind.has_headers]
     for refined in refinements(one):
         found.append(refined if refined.view is None else refined.view[1])
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.objects import refuse_pattern
 from packetlab.declare import registry
 from packetlab.declare.expressions import Next
+from packetlab.declare.fields import slot_of
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -29,9 +30,9 @@ def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: Declaration, size: i
         if names is not None and not names[0]:
             destination = destination or getattr(carrier, names[1]) or b""
         elif names is not None:
-            source = getattr(carrier, "_" + names[0]) or b""
+            source = getattr(carrier, slot_of(names[0])) or b""
             destination = (
-                destination or getattr(carrier, "final_destination", b"") or getattr(carrier, "_" + names[1]) or b""
+                destination or getattr(carrier, "final_destination", b"") or getattr(carrier, slot_of(names[1])) or b""
             )
             ends = int.from_bytes(source, "big") + int.from_bytes(destination, "big")
             return ends + protocol(carrier._declaration, upper) + size

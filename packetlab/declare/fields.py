@@ -156,6 +156,17 @@ class Filled(tuple[object, ...]):
         return made
 
 
+PRIVATE = frozenset(
+    ["by_name", "copied", "declaration", "decode", "encode", "extent", "field", "fields", "is_among", "is_partial", "items_of", "raw_values", "rederive", "repr_mimebundle_", "repr_pretty_", "resolve", "resolved_alone", "root", "same", "state"]
+)
+"""What classes of headers have for themselves, with a _ in front of it."""
+
+
+def slot_of(name: str) -> str:
+    """Return the attribute of a header that holds the raw value of a field."""
+    return f"__{name}__" if name in PRIVATE else f"_{name}"
+
+
 class Field:
     """One declared field.
 
@@ -173,7 +184,7 @@ class Field:
     bit: int
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
-        self.name, self.kind, self.slot = name, kind, "_" + name
+        self.name, self.kind, self.slot = name, kind, slot_of(name)
         self.rule, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.none
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed

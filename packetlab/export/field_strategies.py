@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
+from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
@@ -219,7 +220,7 @@ def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
         for f in item._fields:
             raw = getattr(item, f.slot)
             if f.kind.wire == "open" and type(raw) is bytes and _unit(item._declaration, "self") == 1:
-                return (*items[:i], item.replace(**{f.name: raw + bytes(missing)}), *items[i + 1 :])
+                return (*items[:i], replaced(item, {f.name: raw + bytes(missing)}), *items[i + 1 :])
     return items
 
 

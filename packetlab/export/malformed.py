@@ -12,6 +12,7 @@ from enum import IntFlag
 from typing import Any
 
 from packetlab.codec.bodies import measured
+from packetlab.codec.compiler import replaced
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
 from packetlab.declare import registry
@@ -206,7 +207,7 @@ class _Catalogue:
         ):
             if value < 0 or (number == last and value == getattr(items[last]._resolved_alone(), length.slot)):
                 continue
-            changed = (*items[:number], items[number].replace(**{length.name: value}), *items[number + 1 :])
+            changed = (*items[:number], replaced(items[number], {length.name: value}), *items[number + 1 :])
             expected_faults = (
                 NOTHING._replace(exact=False) if word == "overlapping" else self.item(i, f, items, last, length, value)
             )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
+from packetlab.declare.fields import slot_of
 from packetlab.packet.diff import explain_packets
 from packetlab.packet.packet import Header, Packet
 
@@ -86,7 +87,7 @@ def _changed(left: list[Packet], right: list[Packet], a: int, c: int) -> Iterato
 
 def _likeness(packet: Packet) -> tuple[object, ...]:
     ends = (
-        getattr(h, "_" + name) for h in packet.layers for name in ("src", "dst", "sport", "dport") if name in h._by_name
+        getattr(h, slot_of(name)) for h in packet.layers for name in ("src", "dst", "sport", "dport") if name in h._by_name
     )
     return (*(type(h) for h in packet.layers), *ends)
 
@@ -108,7 +109,7 @@ def brief(packet: Packet) -> str:
     for header in reversed(packet.layers):
         names = [name for name in ("src", "dst") if name in header._by_name]
         if len(names) == 2:
-            ends = [header._by_name[n].kind.text(getattr(header, "_" + n)) for n in names if getattr(header, "_" + n)]
+            ends = [header._by_name[n].kind.text(getattr(header, slot_of(n))) for n in names if getattr(header, slot_of(n))]
             return f"{text}, {' > '.join(ends)}"
     return text
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from packetlab.codec.around.told import look
 from packetlab.codec.bodies import Bodies, measured
+from packetlab.codec.compiler import replaced
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.pseudo import pseudo_sum
@@ -17,13 +18,13 @@ from packetlab.declare import registry
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.checksums.ranges import has_payload, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
-from packetlab.declare.fields import Field
+from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.kinds import Raw
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
-from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, cut, expected, item_lines, items_text, value_text
 
@@ -39,7 +40,7 @@ class Derivation:
         self.bodies = bodies or packet._build()[0]
 
     def raw(self, name: str) -> Raw:
-        return getattr(self.header, "_" + name)
+        return getattr(self.header, slot_of(name))
 
     def field_bytes(self, f: Field) -> bytes:
         raw = self.raw(f.name)
@@ -164,7 +165,7 @@ def respelled(before: Packet, packet: Packet) -> Packet:
     for _ in range(len(kept) + 1 if kept else 0):
         headers = [*packet._headers]
         for (i, f), raw in kept.items():
-            headers[i] = header = headers[i].replace(**{f.name: raw})
+            headers[i] = header = replaced(headers[i], {f.name: raw})
             header._state |= f.bit << len(header._fields)  # as if it had been captured: the next edit derives it again
         made = Packet(tuple(headers), packet.payload, packet._anomalies)
         try:
@@ -259,7 +260,7 @@ def _over_ipv6(packet: Packet, i: int) -> bool:
     for below in range(i - 1, -1, -1):
         carrier = packet.layers[below]
         if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
-            return len(getattr(carrier, "_" + carrier._declaration.pseudo[0]) or b"") == 16
+            return len(getattr(carrier, slot_of(carrier._declaration.pseudo[0])) or b"") == 16
     return False
 
 
@@ -300,15 +301,14 @@ def why(packet: Packet, i: int, name: str) -> Text:
     )
     if isinstance(f.rule, Checksum) and raw is not None:
         shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
-    lines = [f"{cls.__name__}.{name} = {shown}  ({header.state(name)})"]
+    state = Header.state(header, name)
+    lines = [f"{cls.__name__}.{name} = {shown}  ({state})"]
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
     if f.rule is None:
-        lines.append(
-            "  no rule: "
-            + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)]
-        )
+        words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
+        lines.append(f"  no rule: {words[state]}")
         return Text("\n".join(lines))
     if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
         return Text("\n".join([*lines, "  there is no checksum"]))
@@ -322,7 +322,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     else:
         lines.append(f"  rule: {f.rule} = {derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
-    if (raw is not None or isinstance(f.rule, Checksum)) and header.state(name) != "auto":
+    if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
         lines.append(f"  {_agreement(scope, f, derived)}")
     return Text("\n".join(lines))
 
@@ -418,7 +418,7 @@ def show(packet: Packet) -> Text:
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             else:
                 text = items_text(header, f) if f.kind.wire == "items" else f.kind.text(raw)
-            lines.append(f"  {f.name:<18} {cut(text):<36} {original.state(f.name)}".rstrip())
+            lines.append(f"  {f.name:<18} {cut(text):<36} {Header.state(original, f.name)}".rstrip())
             lines += [f"    {line}" for line in item_lines(header, f)]
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")

@@ -24,7 +24,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import OPTIONS, Declaration, asked, check_stream, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
-from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
+from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
@@ -224,7 +224,7 @@ class HeaderType(type):
                 raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
         told = asked([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
         more = ["__viewed__"] * (inside is not None) + ["__told__"] * (told != () and not any(hasattr(b, "__told__") for b in bases))
-        body["__slots__"] = (*("_" + n for n in new_names), *more)
+        body["__slots__"] = (*map(slot_of, new_names), *more)
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
         for f in fields:

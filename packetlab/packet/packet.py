@@ -162,7 +162,7 @@ class Packet(Held):
 
     def __contains__(self, wanted: object) -> bool:
         if isinstance(wanted, Header):
-            return bool(wanted.matches(self))
+            return bool(Header.matches(wanted, self))
         return isinstance(wanted, type) and any(issubclass(cls, wanted) for cls in self._classes)
 
     def __len__(self) -> int:
@@ -267,7 +267,7 @@ class Packet(Held):
     # Editing ------------------------------------------------------------------------------------------------
 
     def replace(
-        self, layer: type[Header] | tuple[type[Header], int] | Mapping[str, object] | None = None, **changes: object
+        self, layer: type[Header] | tuple[type[Header], int] | Mapping[str, object] | None = None, /, **changes: object
     ) -> Packet:
         """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer), or values by path.
 
@@ -369,7 +369,7 @@ class Packet(Held):
         names = dict(known) if known else {}
         layers = iter(packet.layers)
         for mine in self._headers:
-            if not any(mine.matches(header, names) for header in layers):
+            if not any(Header.matches(mine, header, names) for header in layers):
                 return NoMatch(self, packet, known)  # type: ignore[return-value]
         if self._payload not in (b"", packet.payload):
             return NoMatch(self, packet, known)  # type: ignore[return-value]

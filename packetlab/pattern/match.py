@@ -22,7 +22,7 @@ def why_not(prototype: Header | Packet, packet: object, known: Known | None = No
         return Text("\n".join(_nearest(prototype, list(packet.layers), dict(known or {}))))
     names, rest = dict(known or {}), list(packet.layers)
     for mine in prototype._headers:
-        place = next((i for i, header in enumerate(rest) if mine.matches(header, names)), None)
+        place = next((i for i, header in enumerate(rest) if Header.matches(mine, header, names)), None)
         if place is None:
             return Text("\n".join(_nearest(mine, rest, names, whole=packet)))
         rest = rest[place + 1 :]
@@ -49,7 +49,8 @@ def explain_match(prototype: object, found: object, known: Known | None = None) 
     best: tuple[float, int, list[str]] | None = None
     count = 0
     for count, item in enumerate(found, 1):
-        packet = item.packet() if hasattr(item, "packet") else as_packet(item) if is_foreign(item) else item
+        ours = isinstance(item, Header | Packet)
+        packet = item if ours else item.packet() if hasattr(item, "packet") else as_packet(item) if is_foreign(item) else item
         if not isinstance(packet, (Header, Packet)):
             return None
         reasons = _reasons(prototype, packet, known)

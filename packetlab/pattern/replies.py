@@ -15,6 +15,7 @@ from packetlab.codec.encode import field_bytes
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr, If, OneOf, Op
+from packetlab.declare.fields import slot_of
 from packetlab.declare.rules import Side
 from packetlab.packet.packet import Header, Packet
 
@@ -48,8 +49,8 @@ class Pair:
 def _raw(header: Header | None, name: str) -> object:
     if header is None:
         return None
-    raw = getattr(header, "_" + name)
-    return getattr(header._resolved_alone(), "_" + name) if raw is None else raw
+    raw = getattr(header, slot_of(name))
+    return getattr(header._resolved_alone(), slot_of(name)) if raw is None else raw
 
 
 class Reason(NamedTuple):

@@ -140,4 +140,4 @@ def _split(packet: Packet) -> tuple[Given, Packet]:
 
 
 def _said(header: Header) -> dict[str, Any]:
-    return {name: getattr(header, name) for name in sorted((header.given | header.captured) - {"payload"})}
+    return {name: getattr(header, name) for name in sorted((Header.given.__get__(header) | Header.captured.__get__(header)) - {"payload"})}

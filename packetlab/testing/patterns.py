@@ -55,7 +55,7 @@ class Pattern:
     @property
     def fields(self) -> list[Field]:
         """The fields that it says something of."""
-        found = [header._field(name) for header in self._headers for name in sorted(header.given)]
+        found = [header._field(name) for header in self._headers for name in sorted(Header.given.__get__(header))]
         if isinstance(self._test, Test):
             matches = [one for one in self._test.matches() if isinstance(one, Match)]
             found += [path.field for match in matches for path in match.paths if path.field is not None]
@@ -66,7 +66,7 @@ class Pattern:
         if isinstance(self.what, Packet):
             return bool(self.what.matches(packet, known))
         if self._headers:
-            return any(self._headers[0].matches(header, known) for header in spoken(packet))
+            return any(Header.matches(self._headers[0], header, known) for header in spoken(packet))
         if self._classes:
             return any(isinstance(header, self._classes[0]) for header in spoken(packet))
         return self._test is None or bool(self._test(packet))

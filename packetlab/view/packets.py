@@ -119,7 +119,7 @@ def _fields(
         if getattr(header, f.slot, None) is None:
             continue
         span = placed.get(f)
-        state = given.state(f.name)
+        state = Header.state(given, f.name)
         shown = "<br>".join(map(safe, lines_of(header, f)))
         if f.name in checks:
             check = checks[f.name]

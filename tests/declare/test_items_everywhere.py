@@ -50,7 +50,7 @@ from packetlab.testing.volatile import Volatile
 from tests.conftest import CORPUS, need
 
 
-class PortTable(Header, under=Ether, when={"type": 0x7A61}):
+class PortTable(Header, under=Ether, when={"type": 0x7AE1}):
     hosts: U8 = auto(count_of("sources"))
     size: U8 = auto(size_of("ports"))
     sources: tuple[IPv4Address, ...] = many()
@@ -63,7 +63,7 @@ class TableOption(Header):
     data: Bytes = b""
 
 
-class OptionTable(Header, under=Ether, when={"type": 0x7A62}):
+class OptionTable(Header, under=Ether, when={"type": 0x7AE2}):
     mark: U8 = 1
     options: tuple[TableOption, ...] = many()
 
@@ -260,7 +260,7 @@ def test_a_long_list_is_asked_in_no_more_than_all_pairs() -> None:
 # Replacing ----------------------------------------------------------------------------------------------------
 
 
-class OptionLine(Header, under=Ether, when={"type": 0x7A63}):
+class OptionLine(Header, under=Ether, when={"type": 0x7AE3}):
     size: U8 = auto(size_of("options"))
     sender: TableOption = TableOption(kind=9)
     options: tuple[TableOption, ...] = sized(field("size"), (TableOption(kind=1), TableOption(kind=2, data=b"ab"), TableOption(kind=2)))
@@ -390,13 +390,13 @@ class LeaseServers(LeaseOption, inside="data", when={"kind": (5, 6)}):
     hosts: tuple[IPv4Address, ...] = many()
 
 
-class LeaseTable(Header, under=Ether, when={"type": 0x7A65}):
+class LeaseTable(Header, under=Ether, when={"type": 0x7AE5}):
     size: U8 = auto(size_of("options"))
     options: tuple[LeaseOption, ...] = many()
     last: LeaseOption = LeaseOption()
 
 
-class PingCarrier(Header, under=Ether, when={"type": 0x7A66}):
+class PingCarrier(Header, under=Ether, when={"type": 0x7AE6}):
     kind: U8 = 1
     rest: Rest = b""
 

@@ -319,7 +319,7 @@ def test_bindings_are_scoped() -> None:
         ({"a": "int"}, "expected U1..U64"),
         ({"a": "Bytes"}, "expected a size"),
         ({"a": "Nonesuch"}, "expected an annotation that can be read"),
-        ({"given": "U8"}, "expected a name that is free"),
+        ({"pseudo": "U8"}, "expected a name that is free"),
     ],
 )
 def test_a_wrong_body_is_refused_when_the_class_is_made(body: dict[str, str], complaint: str) -> None:

@@ -665,10 +665,14 @@ def test_headers_of_no_bytes_that_follow_each_other_come_to_an_end() -> None:
         assert packet.payload == b"data" and "take none" in str(packet.faults[0])
 
 
-def test_names_that_headers_have_themselves_are_refused() -> None:
-    for name in ("declaration", "fields", "same", "by_name", "state"):
-        with pytest.raises(DeclareError, match="a name that is free"):
-            declare_from([{"name": "Evil", "fields": [{"name": name, "kind": "int", "bits": 8}]}])
+def test_names_that_headers_have_themselves_do_no_harm() -> None:
+    for name in ("declaration", "fields", "same", "by_name", "state", "replace", "show"):
+        with bindings():
+            (evil,) = declare_from([{"name": "Evil", "fields": [{"name": name, "kind": "int", "bits": 8}]}])
+            packet = dissect(b"\7", evil)
+            assert getattr(packet[evil], name) == 7 and f"{name} = 7" in packet.why(evil, name) and bytes(packet.replace(evil, **{name: 8})) == b"\x08"
+    with pytest.raises(DeclareError, match="a name that is free"):
+        declare_from([{"name": "Evil", "fields": [{"name": "pseudo", "kind": "int", "bits": 8}]}])
 
 
 def test_the_words_of_a_stranger_are_escaped() -> None:

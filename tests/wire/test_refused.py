@@ -194,7 +194,6 @@ for _ in range(40):
         ({"x": Annotated[U8, tuple[Particle, ...]]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Items"),
         ({"x": (tuple[Annotated[U8, U16], ...], many(count=1))}, r"Wrong\.x: expected one kind for a field, got 2: Int, Int"),
         ({"x": Annotated[int, kinds.Int]}, r"Wrong\.x: expected a kind of a field, got the class Int"),
-        ({"state": U8}, "'state', which every header has"),
         ({"self": U8}, "'self', which is a part of the packet in rules"),
         ({"payload": U8}, "'payload', which is a part of the packet in rules"),
         ({"_x": U8}, "'_x', which starts with _"),

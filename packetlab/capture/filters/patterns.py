@@ -58,6 +58,10 @@ def _tester(pattern: object) -> Callable[[Any], bool]:
 
     if isinstance(pattern, Test):
         return pattern
+    from packetlab.packet.packet import Header
+
+    if isinstance(pattern, Header):
+        return lambda packet: bool(Header.matches(pattern, packet))
     if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
     if callable(pattern):

@@ -15,7 +15,7 @@ from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere, Expr
-from packetlab.declare.fields import Field
+from packetlab.declare.fields import Field, slot_of
 
 
 class Within(tuple[AnyHeader, ...]):
@@ -35,7 +35,7 @@ def look(leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None,
     Of those that stand before `holders` what follows from others may not be filled in yet.
     """
     if not leaf.path:
-        return None if before is None else _number(getattr(before, "_" + leaf.name, None))
+        return None if before is None else _number(getattr(before, slot_of(leaf.name), None))
     if leaf.path[0] == "^":
         place = len(around) - len(leaf.path.split("."))
         found = place if place >= 0 and leaf.name in around[place]._by_name else -1
@@ -44,9 +44,9 @@ def look(leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None,
     if found < 0:
         return None
     header: Any = around[found]
-    raw = getattr(header, "_" + leaf.name)
+    raw = getattr(header, slot_of(leaf.name))
     if raw is None and found < holders and not header._is_partial:
-        raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, None), "_" + leaf.name)
+        raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, None), slot_of(leaf.name))
     return _number(raw)
 
 

@@ -49,7 +49,7 @@ def taken_apart(
     root = next(one for one in base.__mro__ if "_root" in vars(one))
     said = base._declaration
     for word in annotations:
-        if word in said.by_name or hasattr(base, word):
+        if word in said.by_name or (hasattr(base, word) and not hasattr(root, word)):
             whose = f"{word!r}, which {said.name} has, a base of this class"
             raise DeclareError(f"{name}.{word}", "a name that is free", whose)
     own = {word: body.pop(word) for word in annotations if word in body}
@@ -65,14 +65,8 @@ def taken_apart(
 
 def owner_of(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[type, ...]) -> str:
     """Say who has the name of a field already, "" for nobody."""
-    roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
-    reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}
     if name in inherited:
         return f"{inherited[name].owner.name} has, a base of this class"
-    if name in reserved:
-        return "every header has"
-    if "_" + name in reserved:
-        return f"every header has as _{name}, for itself"
     # In rules these words are parts of the packet.
     if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
         return "is a part of the packet in rules"

@@ -34,7 +34,7 @@ from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
+    from packetlab.declare.fields import Field, slot_of
 
 # What a field that selects the next header is called in scapy's own classes, where it has not our name.
 SELECTORS = ("proto", "nh", "code")
@@ -91,7 +91,7 @@ class _Scope(Values):
         value = self.values[name]
         if value is None:
             try:
-                value = getattr(_resolved(self.packet), "_" + name)
+                value = getattr(_resolved(self.packet), slot_of(name))
             except BuildError:  # a field without a value yet: nothing follows from it
                 value = None
         return value if isinstance(value, int) else int(value) if hasattr(value, "__int__") else 0

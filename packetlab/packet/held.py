@@ -5,15 +5,21 @@ Headers on a path are made when somebody asks for them. As soon as all of them a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from packetlab.hooks import Shown
+from packetlab.hooks import Shown, hook
 from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
+    from typing import Self, TypeAlias
+
+    from packetlab.codec.objects import AnyHeader
     from packetlab.codec.stacks import Path
     from packetlab.codec.way import Headers
     from packetlab.packet.anomalies import Anomalies
+
+    AnyLayer: TypeAlias = type[AnyHeader] | tuple[type[AnyHeader], int] | None
 
 
 class Held(Shown):
@@ -87,6 +93,48 @@ class Held(Shown):
         """The bytes after the first message of a stream."""
         gaps = self._trailing_bytes
         return b"".join(gaps[i] for i in sorted(gaps, reverse=True) if self._classes[i]._declaration.stream)
+
+    # Cutting into pieces: written in `protocols.pieces` ------------------------------------------------------
+
+    def fragments(
+        self, mtu: int, layer: AnyLayer = None, *, overlap: int = 0, id: int | None = None, force: bool = False
+    ) -> Iterator[Self]:
+        """Return the IP fragments of this packet one by one, as RFC 791 section 3.2 and RFC 8200 section 4.5 cut it.
+
+        Args:
+            mtu: bytes of each IP packet at most, its header included and what carries it not, as in an interface's MTU.
+            layer: the header to cut, as in ``packet[IPv4, 1]``; None: the outermost IPv4 or IPv6.
+            overlap: bytes at its beginning that each repeats of the one before, a multiple of 8.
+            id: the identification; None: the header's own, for IPv6 a CRC-32 of the data, so that datagrams differ.
+            force: cut although DONT_FRAGMENT is set, which the fragments keep.
+
+        They come in order. Each is the headers below the cut and bytes, lengths and checksums its own; options of IPv4 that
+        are not to be copied stand in the first alone. A packet that fits comes as it is. A small mtu may cut a transport
+        header too. BuildError where nothing can be cut: no IP, DONT_FRAGMENT, an mtu without room for 8 bytes of data.
+
+        >>> from packetlab import IPv4, UDP
+        >>> [len(piece) for piece in (IPv4() / UDP() / bytes(100)).fragments(68)]
+        [68, 68, 32]
+        """
+        return hook("fragments")(self, mtu, layer, overlap=overlap, id=id, force=force)  # type: ignore[no-any-return]
+
+    def segments(self, mss: int, layer: AnyLayer = None, *, overlap: int = 0) -> Iterator[Self]:
+        """Return the TCP segments of this packet one by one: what segmentation offload makes of it.
+
+        Args:
+            mss: bytes of data in each at most.
+            layer: the header to cut below, as in ``packet[TCP, 1]``; None: the outermost TCP.
+            overlap: bytes at its beginning that each repeats of the one before.
+
+        They come in order, with sequence numbers, lengths and checksums of their own. SYN and CWR are in the first, PSH (RFC
+        9293 section 3.9.1.2), FIN and RST in the last; IPv4 identifications count up. A packet that fits comes as it is.
+        BuildError where there is no TCP, or not all of its data.
+
+        >>> from packetlab import IPv4, TCP
+        >>> [(piece[TCP].seq, piece.payload) for piece in (IPv4() / TCP(seq=7, flags="ACK") / b"abcde").segments(2)]
+        [(7, b'ab'), (9, b'cd'), (11, b'e')]
+        """
+        return hook("segments")(self, mss, layer, overlap=overlap)  # type: ignore[no-any-return]
 
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # What is compiled does not travel.

@@ -3,6 +3,7 @@
     link, tunnels, ip, icmp, transport, xns, ipx, websocket    headers
     linktypes    link type of a capture file -> first header; write a new link type here
     dissect      bytes become a packet, along the bindings
+    pieces       packets cut into IP fragments and TCP segments
     messages     streams of bytes become messages: where one begins, and where it ends
 
 A new protocol is a class in one of these files, or in one of its own. Begin with `transport`.

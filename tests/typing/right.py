@@ -232,3 +232,8 @@ def other_libraries(packet: Packet) -> str:
     libraries: tuple[str, ...] = deep_names()["dns"]
     faults: int = len(decoded.faults)
     return name + libraries[faults] + also.summary()
+
+
+def pieces(packet: Packet) -> list[Packet]:
+    cut: list[Packet] = list(packet.fragments(1280, IPv4, overlap=8, id=7))
+    return [*cut, *packet.segments(1460, (TCP, 1), overlap=1)]

@@ -30,7 +30,7 @@ def diff(one: object, other: object) -> Difference:
 
 class ComparedField(NamedTuple):
     """A place where two packets may differ: field `field` of layer `left`, which is layer `right` of the other; or
-    "layers", "payload", "trailer", "further messages" where there is no field."""
+    "layers", "payload", "trailer", "further" where there is no field."""
 
     name: str
     field: Field | None = None
@@ -67,8 +67,8 @@ class _Comparison:
         if self.one.payload != self.other.payload:
             found.append(ComparedField("payload"))
         if self.one._trailing_bytes != self.other._trailing_bytes:
-            further = self.one._stream_rest != self.other._stream_rest
-            found.append(ComparedField("further messages" if further else "trailer"))
+            further = self.one.further != self.other.further
+            found.append(ComparedField("further" if further else "trailer"))
         return found
 
     def value(self, packet: Packet, spot: ComparedField) -> object:
@@ -172,7 +172,7 @@ class _Comparison:
             ours = {right: headers[left] for left, right in self.pairs}
             headers = [ours.get(i, header) for i, header in enumerate(self.other._rederived())]
         payload = self.other.payload if "payload" in names else self.one.payload
-        gaps = self.other._trailing_bytes if names & {"trailer", "further messages"} else self.one._trailing_bytes
+        gaps = self.other._trailing_bytes if names & {"trailer", "further"} else self.one._trailing_bytes
         return Packet(tuple(headers), payload, Anomalies(gaps) if gaps else None)
 
     def _note(self, cause: ComparedField) -> str:

@@ -89,8 +89,8 @@ class Held(Shown):
         return b"".join(gaps[i] for i in sorted(gaps, reverse=True) if not self._classes[i]._declaration.stream)
 
     @property
-    def _stream_rest(self) -> bytes:
-        """The bytes after the first message of a stream."""
+    def further(self) -> bytes:
+        """The bytes after the first message of a stream; see `Packet.messages`."""
         gaps = self._trailing_bytes
         return b"".join(gaps[i] for i in sorted(gaps, reverse=True) if self._classes[i]._declaration.stream)
 

@@ -121,6 +121,6 @@ def on_scapy(below: Foreign, packet: Packet) -> Foreign:
     for header in packet._headers:
         if header._fields:
             below = below / scapy_layer(header)
-    if carried := packet.payload + packet._stream_rest:
+    if carried := packet.payload + packet.further:
         below = below / carried
     return below / Padding(packet.trailer) if packet.trailer else below

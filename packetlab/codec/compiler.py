@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
@@ -182,6 +183,8 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
+    loose = loosened(cls._declaration, {*changes}) if any(f.computed is not None for f in cls._fields) else 0
+    state &= ~(loose | loose << count)
     for name, value in changes.items():
         f = cls._by_name.get(name)
         if f is None:
@@ -214,6 +217,9 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         setattr(made, f.slot, raw)
     if state & prototype and not patterns:
         patterns = any(_has_pattern(getattr(made, f.slot)) for f in cls._fields)
+    for f in cls._fields if loose else ():
+        if f.bit & loose:
+            setattr(made, f.slot, None)
     made._state = state | prototype if patterns else state & ~prototype
     if inside is not None:
         put(made, inside)

@@ -23,7 +23,21 @@ from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.fields import Filled
-from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
+from packetlab.declare.plan import (
+    Bound,
+    Coded,
+    Counted,
+    Fixed,
+    Follows,
+    Listed,
+    Open,
+    Padded,
+    Run,
+    Sized,
+    Step,
+    Unit,
+    When,
+)
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -147,7 +161,7 @@ class Decoding(Refining, Hearing):
         how: dict[type[Step], Callable[..., None]] = {
             When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
-            Counted: self.counted,
+            Counted: self.counted, Follows: self.follows_from,
         }  # fmt: skip
         if getattr(step.fields[0].kind if step.fields else None, "uses_header", False):
             self.lines.append(f"o_{step.fields[0].name}{self.tag} = {self.pos}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.codec.around.following import value_of
 from packetlab.codec.around.told import is_around
 from packetlab.codec.around.writing import Telling
 from packetlab.codec.faults import Values
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_derived(field: Field) -> bool:
     """Whether a field has a value of its own only where it is given."""
-    return field.rule is not None or bool(field.pad)
+    return field.rule is not None or bool(field.pad) or (field.computed is not None and not field.circular)
 
 
 def missing(header: AnyHeader, name: str) -> BuildError:
@@ -90,6 +91,7 @@ class Deriving(OneByOne, Telling):
         self.direct: dict[str, str] = {}  # fields that are packed as the header has them
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
+        self.given: dict[str, str] = {}  # while a value is worked out that follows from these: as far as they are given
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
         self.circular: dict[str, str] = {}  # numbers that count their own bytes -> the variable, where the value is used too
         self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls, f"new{tag}": classes[cls].__new__}
@@ -112,6 +114,8 @@ class Deriving(OneByOne, Telling):
     def value(self, name: str) -> str:
         f, tag = self.fields[name], self.tag
         var = f"v_{name}{tag}"
+        if name in self.given or f.computed is not None:
+            return self.given.get(name) or value_of(self, f)
         if name in self.done:
             value = self.direct.get(name, var)
             return value if f.condition is None else f"({value} or 0)"

@@ -9,6 +9,7 @@ from itertools import groupby, takewhile
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.told import is_around, told
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
@@ -20,7 +21,7 @@ from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import Bound, Fixed, Listed, Run, Step, Unit, When
+from packetlab.declare.plan import Bound, Fixed, Follows, Listed, Run, Step, Unit, When
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def field_bytes(field: Field, raw: Raw) -> bytes:
     """Pack the raw value of a field that is no number of bits, as it was read."""
     if field.kind.wire == "items":
         return encode_items(raw, 0)
+    if field.computed is not None:
+        return b""
     return field.kind.write(raw) if field.kind.wire == "coded" else raw
 
 
@@ -105,7 +108,7 @@ class Packing(Deriving):
         self.asks = False  # whether it needs the headers below themselves
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
-            from_bytes=int.from_bytes, cut_encode=cut_encode, told_by=told, **NAMES,
+            disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, told_by=told, **NAMES,
         )  # fmt: skip
 
     def compile(self) -> Compiled:
@@ -141,6 +144,7 @@ class Packing(Deriving):
         head, tail = self.packed(self.plan.head), self.packed(self.plan.trailer)
         if not self.fill:
             self.lines += checks(self)
+            self.lines += [line for f in self.cls.fields if f.computed is not None for line in agreement(self, f)]
         words = self.words()
         if self.plan.sums and words is None:
             self.lines += [f"v_{f.name}{self.tag} = 0" for f in self.plan.sums if self.stack is not None]
@@ -202,7 +206,7 @@ class Packing(Deriving):
                     there = self.present(step.field)
                     piece = piece._replace(size=f"({piece.size} if {there} else 0)", there=there)
                 pieces.append(piece)
-            elif step.fields and not self.is_left_out(step.fields[0]):
+            elif step.fields and not isinstance(inner, Follows) and not self.is_left_out(step.fields[0]):
                 code = self.bytes_source(step.fields[0])
                 there = self.present(step.fields[0]) if isinstance(step, When) else ""
                 pieces.append(PackedPiece((code,), f"len({code})", there=there))
@@ -308,7 +312,7 @@ class Packing(Deriving):
             return None
         found, at = [], 0
         for step in self.plan.head:
-            if isinstance(step, Bound) or self.is_left_out(step.fields[0]):
+            if isinstance(step, Bound | Follows) or self.is_left_out(step.fields[0]):
                 continue
             if not isinstance(step, Fixed):
                 return None

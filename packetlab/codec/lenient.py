@@ -22,7 +22,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Sized, Step, When, needs
+from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Follows, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -174,10 +174,12 @@ class _LenientParser:
                 self.known.discard(f.name)
                 self.bit -= f.kind.fixed_bits
 
-    def varying(self, step: Sized | Padded | Open | Listed | Counted | Coded) -> object:
+    def varying(self, step: Sized | Padded | Open | Listed | Counted | Coded | Follows) -> object:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):
             return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
+        if isinstance(step, Follows):
+            return step.rule.evaluate(self.scope)
         if isinstance(step, Coded):
             return self.coded(f, pos, limit)
         if isinstance(step, Counted):

@@ -10,7 +10,7 @@
     refinement            headers that others become where a condition holds
     registry              which header follows which
     validate, intervals   what a declaration may not be, reported when the class is made
-    elsewhere             names of what stands around a header, checked
+    elsewhere, computed   names of what stands around a header, checked; values that are not in the bytes
     wildcards             values of prototypes that several values fit
 
 Begin with `declaration`, then `plan`.

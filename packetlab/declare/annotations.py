@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
+from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
@@ -42,6 +43,14 @@ def is_optional(annotation: object) -> bool:
 def is_header(one: object) -> bool:
     """Say whether something is a header class."""
     return isinstance(one, type) and hasattr(one, "_declaration")
+
+
+def kind_with(annotation: object, given: object, where: str) -> Kind:
+    """Return the kind of field that an annotation stands for where its right-hand side is `given`."""
+    if not (isinstance(given, Spec) and given.computed is not None):
+        return kind_of(annotation, where)
+    plain = isinstance(annotation, type) and issubclass(annotation, int)
+    return computed_kind(annotation, None if plain else kind_of(annotation, where), where)
 
 
 def kind_of(annotation: object, where: str) -> Kind:

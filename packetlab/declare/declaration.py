@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
@@ -81,6 +82,7 @@ class Declaration:
         self.transformed = [f for f in self.fields if f.kind.transforms]
         for f in self.transformed:
             check_carried(self.name, f, self.by_name, self.before)
+        settle(self.fields)
         self.asks = asked([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
 
@@ -150,7 +152,7 @@ class Declaration:
 
 def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
     """Return what fields say of their values, presence, sizes and counts."""
-    return [rule for f in fields for rule in (f.rule, f.condition, f.size, f.count)]
+    return [rule for f in fields for rule in (f.rule, f.condition, f.size, f.count, f.computed)]
 
 
 def asked(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:

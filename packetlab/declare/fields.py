@@ -16,13 +16,14 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
         self.default: Raw = default
         self.rule: Expr | None = rules.get("rule")
         self.condition: Expr | None = rules.get("condition")
+        self.computed: Expr | None = rules.get("computed")
         self.size: Expr | None = rules.get("size")
         self.count: Expr | None = rules.get("count")
         self.until: Expr | None = rules.get("until")
@@ -40,6 +41,7 @@ class Spec:
         """The function that a class body says it with."""
         rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
         words = [word for rule, word in rules if rule is not None]
+        words += ["computed"] if self.computed is not None else []
         words += ["ended"] if self.ended is not None else []
         words += ["through"] if self.through else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
@@ -56,6 +58,16 @@ def words_for(value: object) -> str:
 def auto(rule: object) -> Any:
     """A field that follows from `rule` unless it is given (see `packetlab.declare.rules`)."""
     return Spec(None, rule=expression(rule))
+
+
+def computed(rule: object) -> Any:
+    """A number that is not in the bytes and follows from fields before it: ``number: int = computed(before("number") + field("delta"))``.
+
+    Given when a header is built, it tells the one field of its rule that nothing else tells (here `delta`). Where the value is
+    spread over several fields, each follows from it by an `auto` rule of its own. The annotation is int, an enum, or a kind of
+    number such as U16, whose range it has then. BuildError where what is given does not agree.
+    """
+    return Spec(computed=expression(rule))
 
 
 def default(value: object) -> Any:
@@ -172,6 +184,8 @@ class Field:
 
     Attributes:
         name, kind: as declared. slot: the attribute of a header that holds the raw value.
+        computed: what a value that is not in the bytes follows from when they are read. circular: fields in that rule which follow
+            from the value when it is built. solved: whether the rule is such a one, solved for this field.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
         align, pad: multiples of bytes (see `many`, `pad`). stride: bytes of each of several values. fixed: whether another value than the default is a fault.
@@ -186,6 +200,7 @@ class Field:
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
         self.name, self.kind, self.slot = name, kind, slot_of(name)
         self.rule, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.none
+        self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
         self.default = spec.default

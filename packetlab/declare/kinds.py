@@ -29,7 +29,7 @@ Declared: TypeAlias = Any
 """A `Declaration`, which is made of kinds."""
 WIDEST = 4096  # bits of a number, as in the keys of RSA; scans and arrays hold 64
 
-Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
+Wire = Literal["number", "bytes", "open", "items", "coded", "payload", "computed"]
 """A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one after the
 other | a value that tells its own size | no field, but the place of the payload."""
 

@@ -3,7 +3,7 @@
 Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expected faults of malformed packets walk these
 steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first needed.
 
-    steps of a header        Fixed | Sized | Padded | Open | Listed | Counted | Coded, each of them also inside When
+    steps of a header        Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows, each of them also inside When
     what bounds it           Bound: from here on it is known where the header or its payload ends
     what lies above          Plan.payload, then the steps of the trailer
 """
@@ -124,11 +124,18 @@ class Coded(_OfOne):
 
 
 @dataclass(frozen=True, eq=False)
+class Follows(_OfOne):
+    """A value that is not in the bytes: it follows from fields before it."""
+
+    rule: Expr
+
+
+@dataclass(frozen=True, eq=False)
 class When:
     """A step that is there only where a condition holds."""
 
     condition: Expr
-    step: Fixed | Sized | Padded | Open | Listed | Counted | Coded
+    step: Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows
 
     @property
     def field(self) -> Field:
@@ -156,7 +163,7 @@ class Bound:
         return []
 
 
-Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | When | Bound
+Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows | When | Bound
 
 
 class SolvedSize(NamedTuple):
@@ -348,7 +355,9 @@ class Plan:
         step = self._of(piece)
         return step if piece.condition is None else When(piece.condition, step)
 
-    def _of(self, f: Field) -> Fixed | Sized | Padded | Open | Listed | Counted | Coded:
+    def _of(self, f: Field) -> Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows:
+        if f.computed is not None:
+            return Follows(f, f.computed)
         if f.kind.bits is not None:
             return Fixed(Run([Unit([f])]))
         if f.pad:
@@ -406,7 +415,7 @@ def _pieces(fields: list[Field]) -> list[Run | Field]:
     sharing: list[Field] = []
     width = 0
     for f in fields:
-        if f.condition is not None or f.kind.bits is None:
+        if f.condition is not None or f.kind.bits is None or f.computed is not None:
             if units:
                 found.append(Run(units))
                 units = []

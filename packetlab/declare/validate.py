@@ -153,7 +153,7 @@ def described(kind: Kind) -> str:
 
 _WRITTEN = {
     "rule": "auto(...)", "size": "sized(...)", "pad": "pad(...)", "count": "many(count=...)", "until": "many(until=...)",
-    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)", "ended": "ended(...)",
+    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)", "computed": "computed(...)", "ended": "ended(...)",
 }  # fmt: skip
 
 
@@ -214,6 +214,10 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
     for rule in (f.condition, f.size, f.count):
         if rule is not None and bounds(rule, Leaves(header, where, READ), where)[1] < 0 and rule is not f.condition:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
+    if f.computed is not None:
+        low, high = bounds(f.computed, Leaves(header, where, READ), where)
+        if low > f.kind.high or high < f.kind.low:
+            raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", words(f.computed))
     measure = f.size if f.count is None else f.count
     if f.none is not None and measure is not None:
         low, high = bounds(measure, Leaves(header, where, READ), where)
@@ -318,7 +322,7 @@ def _check_order(header: Declaration) -> None:
     plan = header.plan
     before: set[str] = set()
     for f in header.fields:
-        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name))
+        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed)
         for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
             if name not in before:
                 where = f"{header.name}.{f.name}"

@@ -129,8 +129,8 @@ class Derivation:
 
 def derive(scope: Derivation, f: Field) -> Raw:
     """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
-    if f.rule is not None:
-        return f.rule.evaluate(scope)
+    if (rule := f.rule if f.computed is None else f.computed) is not None:
+        return rule.evaluate(scope)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
         after = scope.size("payload") if f in scope.cls._declaration.after else 0
@@ -306,7 +306,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
-    if f.rule is None:
+    if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}")
         return Text("\n".join(lines))
@@ -320,8 +320,8 @@ def why(packet: Packet, i: int, name: str) -> Text:
             f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}",
         ]
     else:
-        lines.append(f"  rule: {f.rule} = {derived}")
-        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
+        lines.append(f"  rule: {rule} = {derived}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
     if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
         lines.append(f"  {_agreement(scope, f, derived)}")
     return Text("\n".join(lines))

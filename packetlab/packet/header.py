@@ -20,7 +20,7 @@ from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
-from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
+from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
 from packetlab.declare.declaration import OPTIONS, Declaration, asked, check_stream, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
@@ -204,7 +204,7 @@ class HeaderType(type):
             restate(base._declaration, said, body)
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
-            kind = kind_of(annotation, where)
+            kind = kind_with(annotation, body.get(field_name), where)
             owner = owner_of(field_name, kind, inherited, bases)
             if owner:
                 hint = f"{field_name} = value is another default for it" * (field_name in inherited)

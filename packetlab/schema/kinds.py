@@ -12,6 +12,7 @@ from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare import kinds
+from packetlab.declare.computed import Computed, kind_for
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import WIDEST, Address, ByteString, Int, Kind, PayloadMark
 from packetlab.declare.transforms.carried import Through
@@ -342,6 +343,30 @@ def _ended(row: dict[str, object], where: str, maker: Maker) -> Kind:
     return Delimited(kind, hexadecimal(row.get("by"), where), where)
 
 
+def _computed_data(kind: Computed, where: str) -> dict[str, object]:
+    if kind.like is not None:
+        return {"of": data_of_kind(kind.like, where)}
+    return {} if kind.names is None else {"names": _enum_data(kind.names, where)}
+
+
+def _computed(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    if "of" in row:
+        inner, form = _inner(row, where)
+        return kind_for(None, form.kind(inner, where, maker), where)
+    return kind_for(maker.enum(row["names"], where) if "names" in row else int, None, where)
+
+
+def _computed_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
+    if "of" in row:
+        inner, form = _inner(row, where)
+        return form.spelled(inner, where, enums)
+    if "names" not in row:
+        return "int"
+    called, source = _enum_spelled(row["names"], where)
+    enums[source] = None
+    return called
+
+
 def _through(row: dict[str, object], where: str, maker: Maker) -> Kind:
     inner, form = _inner(row, where)
     return Through(form.kind(inner, where, maker), transforms_of(row.get("by"), where), where)
@@ -384,6 +409,9 @@ FORMS: dict[str, Form] = {
         "of by size when default", lambda kind: bool(kind.transforms),
         lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": data_of_transforms(kind, where)}, _through,
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
+    ),
+    "computed": Form(
+        "of names computed", lambda kind: isinstance(kind, Computed), _computed_data, _computed, _computed_spelled,
     ),
     "ended": Form(
         "of by rule const when default", lambda kind: type(kind) is Delimited,

@@ -188,7 +188,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream under answers refines when inside defaults"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const by"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
 
 
 class _Maker:
@@ -306,7 +306,9 @@ class _Maker:
         rules: dict[str, object] = {}
         if "rule" in row:
             rules["rule"] = rule(row["rule"], where)
-        for word, said in (("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
+        if kind.wire == "computed" and "computed" not in row:
+            raise DeclareError(where, "what a computed value follows from", "nothing")
+        for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
         if "align" in row:

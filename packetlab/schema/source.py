@@ -11,7 +11,17 @@ from typing import Any, cast
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_of
-from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
+from packetlab.schema.expressions import (
+    DEPTH,
+    NUMBERS,
+    expect_list,
+    load_expression,
+    name,
+    number,
+    safe_repr,
+    space,
+    text,
+)
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of
 from packetlab.schema.transforms import spelled_transforms
 from packetlab.schema.values import written_of_data
@@ -112,6 +122,8 @@ def _right(row: dict[str, object], where: str) -> str:
     value = _value(row["default"], row, where) if "default" in row else ""
     if "rule" in row:
         right = f"auto({spelled(row['rule'], where)})"
+    elif "computed" in row:
+        right = f"computed({spelled(row['computed'], where)})"
     elif "pad" in row:
         right = f"pad({number(row['pad'], where)})"
     elif row.get("kind") in ("items", "values"):
@@ -195,6 +207,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:
         if type(parts[0]) is int and (word not in _REFLECTED or type(parts[1]) is int):
             left = f"expression({left})"
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
+    if word == "field" and len(parts) == 1 and "." in str(parts[0]):
+        return f'field("{load_expression(data, where)}")'
     if word in ("field", "size_of", "count_of", "has", "before") and len(parts) == 1:
         return f"{word}({_quoted(parts[0])})"
     if word in ("request", "reply") and len(parts) == 1:

@@ -8,6 +8,7 @@ from packetlab.codec.around.told import heard, is_around, look, within
 from packetlab.codec.objects import restored
 from packetlab.codec.source import ReadSoFar
 from packetlab.declare.expressions import Elsewhere, Expr
+from packetlab.declare.plan import Follows
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -64,3 +65,7 @@ class Hearing(ReadSoFar):
         self.names.setdefault("ctx", None)
         values = "".join(f"{self.v(g.name) if g.name in self.read else None}, " for g in self.cls.fields)
         return f", within(ctx, restored(of{self.tag}[0], {self.cls.captured_state:#x}, ({values})))"
+
+    def follows_from(self, step: Follows) -> None:
+        """Work out a value that is not in the bytes."""
+        self.lines.append(f"{self.v(step.field.name)} = {'int' * step.rule.is_truth}({step.rule.code(self)})")

@@ -29,10 +29,12 @@ class Within(tuple[AnyHeader, ...]):
     before: AnyHeader | None = None
 
 
-def look(leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None, holders: int = 0) -> int | None:
-    """Return a value from elsewhere, None where there is no such header; `around` ends with the nearest.
+def look(
+    leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None, holders: int = 0, last: Declaration | None = None
+) -> int | None:
+    """Return a value from elsewhere, None where there is no such header; `around` ends with the nearest, `last` is what asks.
 
-    Of those that stand before `holders` what follows from others may not be filled in yet.
+    Of those that stand before `holders` what follows from others may not be filled in yet. It is then, but for sizes of payloads.
     """
     if not leaf.path:
         return None if before is None else _number(getattr(before, slot_of(leaf.name), None))
@@ -46,7 +48,8 @@ def look(leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None,
     header: Any = around[found]
     raw = getattr(header, slot_of(leaf.name))
     if raw is None and found < holders and not header._is_partial:
-        raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, None), slot_of(leaf.name))
+        above = around[found + 1]._declaration if found + 1 < len(around) else last
+        raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, above), slot_of(leaf.name))
     return _number(raw)
 
 
@@ -63,7 +66,7 @@ def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
 def told(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
     """Return what header `i` of a stack is told when it is written."""
     before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
-    found = [look(leaf, stack[:i], before, holders) for leaf in leaves]
+    found = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
     if None in found and (known := remembered(header, leaves)):
         return tuple(one if value is None else value for value, one in zip(found, known, strict=True))
     return tuple(value or 0 for value in found)
@@ -149,7 +152,8 @@ def is_read_now(field: Field) -> bool:
 def asks_around(declaration: Declaration) -> bool:
     """Whether a header is read and written with what stands around it, or has items that are."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
-    return bool(declaration.asks) or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
+    computed = any(f.computed is not None for f in declaration.fields)
+    return bool(declaration.asks) or computed or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
 
 
 def names_asked(field: Field, level: int = 1) -> set[str]:

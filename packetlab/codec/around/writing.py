@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.told import Within, look, names_asked, told_to
+from packetlab.codec.around.following import in_place
+from packetlab.codec.around.told import Within, is_whole, look, names_asked, told, told_to
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.readback import after_end, unended
 from packetlab.declare.expressions import Elsewhere
@@ -69,6 +70,9 @@ def _each(items: Any, outside: Within) -> Any:
             continue
         stack = Within((*outside, item))
         stack.holders, stack.before = outside.holders, before
+        if item._declaration.asks and is_whole(item):
+            asks = item._declaration.asks
+            item = in_place(item, dict(zip(map(str, asks), told(item, asks, stack, len(outside)), strict=True)))
         yield item, type(item), stack
         before = type(item)._resolve(item, b"", stack, len(outside), None)
 

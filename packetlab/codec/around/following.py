@@ -1,0 +1,128 @@
+"""Values that are not in the bytes, while a header is built: given, or what the fields that it follows from come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from packetlab.codec.faults import Values
+from packetlab.codec.lenient import values_of
+from packetlab.declare.computed import dependents
+from packetlab.declare.expressions import Ref
+from packetlab.declare.fields import REQUIRED
+from packetlab.errors import BuildError
+
+if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+
+class Working(Protocol):
+    """What writes the source of a header's values (see `derive.Deriving`)."""
+
+    cls: Declaration
+    tag: str
+    lines: list[str]
+    done: set[str]
+    doing: list[str]
+    fields: dict[str, Field]
+    given: dict[str, str]
+
+    def own(self, f: Field) -> str: ...
+    def refuse(self, error: str) -> str: ...
+    def value(self, name: str) -> str: ...
+
+
+def value_of(to: Working, f: Field) -> str:
+    """Return source for a computed value: as given, by its rule from what is given, or by the rule that is solved for it."""
+    var = f"v_{f.name}{to.tag}"
+    if f.name in to.done:
+        return var
+    to.doing.append(f.name)
+    known = _known(to, f)
+    to.doing.pop()
+    if f.rule is not None:
+        code = f.rule.code(to)  # type: ignore[arg-type]
+        to.lines.append(f"{var} = {known} if {known} is not None else {code}")
+    else:
+        to.lines += [f"{var} = {known}", f"if {var} is None: {to.refuse(f'missing(h{to.tag}, {f.name!r})')}"]
+    to.done.add(f.name)
+    return var
+
+
+def _known(to: Working, f: Field) -> str:
+    """Return the variable that has a computed value as far as it is given, by itself or by what it follows from; None else."""
+    var = f"g_{f.name}{to.tag}"
+    if var in to.done:
+        return var
+    assert f.computed is not None
+    needed, held = [], dict(to.given)
+    for name in sorted(f.circular):
+        g = to.fields[name]
+        if g.computed is not None:
+            to.given[name] = _known(to, g)
+        elif g.condition is not None:
+            to.given[name] = f"({to.own(g)} or 0)"
+            continue
+        else:
+            own, given = to.own(g), f"s{to.tag} & {g.bit:#x}"
+            value = None if g.default in (None, REQUIRED) else g.default
+            to.lines.append(f"{var}_{name} = {own} if {given} else {value}")
+            to.given[name] = f"{var}_{name}"
+        needed.append(f"{to.given[name]} is not None")
+    code = f.computed.code(to)  # type: ignore[arg-type]
+    code = f"+({code})" if not f.computed.is_truth else f"int({code})"
+    to.given = held
+    code = f"({code} if {' and '.join(needed)} else None)" if needed else code
+    to.lines.append(f"{var} = {to.own(f)} if s{to.tag} & {f.bit:#x} else {code}")
+    to.done.add(var)
+    return var
+
+
+def agreement(to: Working, f: Field) -> list[str]:
+    """Return lines that refuse a given value that is not the one which would be read."""
+    assert f.computed is not None
+    read, value = f.computed.code(to), to.value(f.name)  # type: ignore[arg-type]
+    low, high = f.kind.low, f.kind.high
+    error = to.refuse(f"disagrees(h{to.tag}, {f.name!r}, {value}, {read})")
+    captured = f.bit << len(to.cls.fields)
+    return [f"if not s{to.tag} & {captured:#x} and not ({read} == {value} and {low} <= {value} <= {high}): {error}"]
+
+
+def disagrees(header: AnyHeader, name: str, value: int, read: int) -> BuildError:
+    """Return the error for a computed value that its fields do not come to."""
+    f, where = header._by_name[name], f"{type(header).__name__}.{name}"
+    if value == read:
+        return BuildError(where, f"{f.kind.low}..{f.kind.high}", value)
+    hint = f"give {name} alone, or only what it follows from"
+    return BuildError(where, f"{read}, as {f.computed} says", value, hint)
+
+
+def loosened(header: Declaration, names: set[str]) -> int:
+    """Return the bits of the fields that are to follow again where some are given anew."""
+    found = set[str]()
+    computed = {f.name for f in header.fields if f.computed is not None}
+    for name in names & computed:
+        found |= dependents(header.fields, name)
+    reached = {*names}
+    while reached:  # what follows from those given
+        reached = {f.name for f in header.fields if f.computed is not None and f.name not in names | found and any(
+            isinstance(leaf, Ref) and leaf.name in names | (found & computed) for leaf in f.computed.leaves())}  # fmt: skip
+        found |= reached
+    return sum(f.bit for f in header.fields if f.name in found - names)
+
+
+def in_place(item: AnyHeader, told: dict[str, int]) -> AnyHeader:
+    """Return an item that was read as it is at its place: where that is not the one it had, what is in its bytes follows again."""
+    header = item._declaration
+    scope = Values({**values_of(item), **told}, b"", 0)
+    for f in header.fields:
+        if f.computed is not None and f.circular and getattr(item, f.slot) not in (None, f.computed.evaluate(scope)):
+            bits = loosened(header, {f.name})
+            made: AnyHeader = item._copied(item)
+            made._state &= ~(bits | bits << len(header.fields))
+            for g in header.fields:
+                if g.bit & bits:
+                    setattr(made, g.slot, None)
+            return made
+    return item

@@ -1,0 +1,120 @@
+"""Values that are not in the bytes: they follow from fields when a header is read, and when it is built what the bytes have follows from them.
+
+`number: int = computed(before("number") + field("delta"))` is read as the sum, and `delta` follows from a number that is
+given: the rule is solved for the one field in it that nothing else tells. Where a value is spread over fields, these
+follow from it by rules of their own, as in `delta8 = when(..., auto(field("step") - 13))`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, get_args
+
+from packetlab.declare.expressions import Const, Expr, Op, Ref
+from packetlab.declare.kinds import Kind, Raw, WholeNumber, Wire
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from packetlab.declare.fields import Field
+
+
+class Computed(WholeNumber):
+    """A number that follows from others and takes no bytes, in the range of another kind, or of 64 bits with a sign."""
+
+    wire: Wire = "computed"
+    allows = "computed"
+    judges = True
+    bits = 0
+
+    def __init__(self, like: Kind | None = None) -> None:
+        super().__init__(like.names if like is not None else None)
+        self.like = like
+        self.low, self.high = (-1 << 63, (1 << 63) - 1) if like is None else (like.low, like.high)
+
+    def in_words(self) -> str:
+        return "a number that follows" if self.like is None else f"{self.like.in_words()}, which follows"
+
+    def wrong(self, raw: Raw) -> str:
+        return "" if raw is None or self.low <= raw <= self.high else f"{self.low}..{self.high}"
+
+
+def inverse(rule: Expr, name: str, value: Expr) -> Expr | None:
+    """Solve ``rule == value`` for the field `name`, which is in it once; None where it cannot be.
+
+    >>> print(inverse(Ref("base") + Ref("delta") * 4, "delta", Ref("number")))
+    (number - base) // 4
+    """
+    masks: list[tuple[str, Expr]] = []
+    while not (isinstance(rule, Ref) and rule.name == name):
+        if not isinstance(rule, Op) or rule.sign not in ("+", "-", "*", "<<", ">>", "//", "^", "&", "%"):
+            return None
+        left = any(isinstance(leaf, Ref) and leaf.name == name for leaf in rule.left.leaves())
+        inner, other, sign = (rule.left, rule.right, rule.sign) if left else (rule.right, rule.left, rule.sign)
+        if sign in ("<<", ">>", "//", "&", "%") and not (left and isinstance(other, Const) and other.number > 0):
+            return None
+        if sign in "&%":
+            if sign == "&" and isinstance(other, Const) and other.number & (other.number + 1):
+                return None  # which bits are kept, and no remainder
+            masks.append((sign, other))
+        elif sign == "-":
+            value = value + other if left else other - value
+        else:
+            value = Op({"+": "-", "*": "//", "//": "*", "<<": ">>", ">>": "<<", "^": "^"}[sign], value, other)
+        rule = inner
+    for sign, other in reversed(masks):
+        value = Op(sign, value, other)
+    return value
+
+
+def settle(fields: Sequence[Field]) -> None:
+    """Work out what follows from the computed ones of some fields, and which fields these follow from in turn."""
+    by_name = {f.name: f for f in fields}
+    computed = [f for f in fields if f.computed is not None]
+    told = set[str]()
+    for f in computed:
+        assert f.computed is not None
+        names = [leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in by_name]
+        free = [name for name in names if name not in told and _is_free(by_name[name])]
+        if len({*names}) == len(names) and len(free) == 1:
+            solved = inverse(f.computed, free[0], Ref(f.name))
+            if solved is not None:
+                told.add(free[0])
+                by_name[free[0]].derive(solved)
+                by_name[free[0]].solved = True
+    for f in computed:
+        assert f.computed is not None
+        follow = dependents(fields, f.name)
+        f.circular = frozenset(leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in follow)
+
+
+def _is_free(f: Field) -> bool:
+    return f.solved or (f.rule is f.condition is None and not f.fixed and f.kind.is_number)
+
+
+def dependents(fields: Sequence[Field], name: str) -> set[str]:
+    """Return the names of the fields whose rules follow from a field."""
+    found, todo = set[str](), [name]
+    while todo:
+        one = todo.pop()
+        for f in fields:
+            rule = f.rule if f.rule is not None or f.circular else f.computed
+            uses = rule is not None and any(isinstance(leaf, Ref) and leaf.name == one for leaf in rule.leaves())
+            if uses and f.name not in found:
+                found.add(f.name)
+                todo.append(f.name)
+    return found
+
+
+def kind_for(annotation: object, other: Kind | None, where: str) -> Kind:
+    """Return the kind of a computed field: of a plain int or an enum, or in the range of the kind that its annotation gives."""
+    if isinstance(other, Computed):
+        return other
+    if other is not None:
+        if not other.is_number or other.wire != "number":
+            raise DeclareError(where, "int, an enum, or a kind of number for computed(...)", other.in_words())
+        return Computed(other)
+    made = Computed()
+    wanted = get_args(annotation)[0] if get_args(annotation) else annotation
+    return made.typed(wanted, where) if isinstance(wanted, type) and issubclass(wanted, Enum) else made

@@ -130,6 +130,7 @@ from packetlab.protocols.link import (
     Novell as Novell, PPPDirection as PPPDirection, PPPLink as PPPLink, PPPoE as PPPoE, RawIP as RawIP,
     ShortPPP as ShortPPP,
 )
+from packetlab.protocols.linktypes import link_type as link_type
 from packetlab.protocols.transport import (
     SCTP as SCTP, TCP as TCP, UDP as UDP, VXLAN as VXLAN, TCPFlags as TCPFlags, TCPOption as TCPOption,
 )

@@ -101,7 +101,7 @@ class Scanner(CodedScanner):
         if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"
         wide = any(unit.bits > 64 for unit in self.plan.units if unit.number)
-        if wide or self.cls.transformed or any(column.form == "objects" or column.path.deep for _, column in self.columns):
+        if wide or self.cls.transformed or self.cls.through or any(column.form == "objects" or column.path.deep for _, column in self.columns):
             return "numbers of more than 64 bits, or bytes that stand for others"
         return beyond(self.rules, self.cls)
 

@@ -79,6 +79,8 @@ class Template:
     def __init__(self, packet: Packet, targets: list[Target]) -> None:
         import numpy as np
 
+        if any(header._declaration.through for header in packet.layers):
+            raise Unplanned  # bytes of the link are others than those of the fields
         self.row = np.frombuffer(bytes(packet), np.uint8).copy()
         self.size = len(self.row)
         self.varying = np.zeros(self.size, bool)

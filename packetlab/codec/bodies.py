@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, overload
 
 from packetlab.codec.encode import field_bytes
+from packetlab.codec.objects import off_link
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -33,6 +34,8 @@ class Bodies(Sequence[bytes]):
     def __init__(self, data: bytes, layers: tuple[AnyHeader, ...], gaps: dict[int, bytes]) -> None:
         self.data = data
         self.extents: list[tuple[int, int]] = []
+        if layers and layers[0]._declaration.through:
+            self.data = data = off_link(layers[0]._declaration, data)
         start, end = 0, len(data)
         for i, header in enumerate(layers):
             start, end = header._extent(header, start, end - len(gaps[i]) if i in gaps else end)

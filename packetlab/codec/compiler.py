@@ -291,7 +291,7 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
     )
 
 
-def parse_inside(field: Field, data: bytes) -> tuple[Any, str, str]:
+def parse_inside(field: Field, data: bytes) -> tuple[object, str, str]:
     """Read headers inside bytes that stand for others, all of them; returns these, and what was expected and got, "" for nothing."""
     faults: list[Fault] = []
     items, end = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
 from packetlab.declare.transforms.carried import Through, parameters
+from packetlab.declare.transforms.transform import UnfitError
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError
 
@@ -105,10 +106,10 @@ def restored(cls: type[H], state: int, values: tuple[object, ...], told: tuple[i
     return header
 
 
-def open_carried(cls: Declaration, scope: Any, start: int, known: dict[str, int], ctx: Dissection) -> None:
+def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, int], ctx: Dissection) -> None:
     """Look into the fields whose bytes stand for others, as far as they were read; `known` says where each field is."""
     for f in cls.transformed:
-        raw, kind, given = scope.values.get(f.name), cast("Through", f.kind), []
+        raw, kind, given = scope.values.get(f.name), cast("Through", f.kind), list[object]()
         if raw is None:
             continue
         for rule, of in parameters(f, cls.by_name):
@@ -120,6 +121,27 @@ def open_carried(cls: Declaration, scope: Any, start: int, known: dict[str, int]
         noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
         if found.expected and not noted:
             ctx.faults.append(Fault(cls.name, f.name, known[f.name], found.expected, found.got))
+
+
+def on_link(headers: tuple[AnyHeader, ...], data: bytes) -> bytes:
+    """Return the bytes of a frame as its link carries them (see `Header`, through). BuildError for such a header inside a frame."""
+    for header in headers[1:]:
+        if header._declaration.through:
+            hint = "inside others it is a field: frame: Inner = through(...)"
+            raise BuildError(type(header).__name__, "the first header, which its class is with through=", "one above another", hint)
+    for one in reversed((headers[0]._declaration.through or ()) if headers else ()):
+        try:
+            data = one.encode(data)
+        except UnfitError as error:
+            raise BuildError(type(headers[0]).__name__, error.expected, error.got) from None
+    return data
+
+
+def off_link(first: Declaration | None, data: bytes) -> bytes:
+    """Return what a link carries as the bytes of a frame. UnfitError where it is none."""
+    for one in (first.through or ()) if first is not None else ():
+        data = one.decode(data)
+    return data
 
 
 def declared_classes() -> list[type[AnyHeader]]:

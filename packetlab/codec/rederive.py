@@ -11,7 +11,7 @@ from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.encode import encode_items
-from packetlab.codec.objects import AnyHeader
+from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.stacks import rebuilder
@@ -132,7 +132,7 @@ def rederived(packet: Any) -> tuple[AnyHeader, ...]:
     if whole is not None:
         return whole
     found: list[AnyHeader] = []
-    data = bytes(packet)
+    data = off_link(headers[0]._declaration if headers else None, bytes(packet))
     start, end = 0, len(data)
     for i, header in enumerate(headers):
         end -= len(gaps.get(i, b""))

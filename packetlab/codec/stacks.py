@@ -16,7 +16,7 @@ from packetlab.codec.around.told import asks_around
 from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
-from packetlab.codec.objects import classes
+from packetlab.codec.objects import classes, on_link
 from packetlab.codec.refinement.reading import is_refined
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
@@ -72,6 +72,8 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
         above = header._declaration
         if gaps and i in gaps:
             body += gaps[i]
+    if any(header._declaration.through for header in headers):
+        return on_link(headers, body)
     _count(tuple(map(type, headers)))
     return body
 
@@ -205,7 +207,7 @@ class _Step(NamedTuple):
 
 def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
-    if len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
+    if first._declaration.through or len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1

@@ -14,10 +14,11 @@ from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
-from packetlab.declare.transforms.carried import check_carried
+from packetlab.declare.transforms.carried import check_carried, link_transforms
+from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through")
 """What a class body says of the header as a whole."""
 
 
@@ -45,6 +46,7 @@ class Declaration:
     quotes: Expr | None = None
     pseudo: tuple[str, str] | None = None
     stream: bool | None = None
+    through: tuple[Transform, ...] | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
@@ -71,6 +73,7 @@ class Declaration:
     def __post_init__(self) -> None:
         for base in self.bases:
             self.take_after(base)
+        self.through = link_transforms(self.name, self.through)
         self.by_name = {f.name: f for f in self.fields}
         self.captured_state = (1 << 2 * len(self.fields)) - 1
         self.prototype_bit = 1 << 2 * len(self.fields) + 1

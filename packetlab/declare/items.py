@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from packetlab.declare.kinds import Declared, Kind, Raw, Wire
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text
 
 DEEPEST = 64
@@ -48,6 +48,9 @@ class Items(Kind):
 
     def __init__(self, item: Declared, one: bool = False) -> None:
         self.item, self.one = item, one
+        if item is not None and item.through:
+            hint = "frame: Inner = through(...) has the transform at the field"
+            raise DeclareError(item.name, "a header that is no frame of a link (through=) as a field", item.name, hint)
         if one:
             self.words, self.zero, self.allows = "a header", None, "size condition"
 

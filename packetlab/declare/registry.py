@@ -194,7 +194,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     above = declaration_of(upper, "bind(...)")
     below = declaration_of(under, f"{above.name}, under")
     where = f"{above.name} under {below.name}"
-    check_above(below, where)
+    check_above(below, where, above)
     for one, cls in ((above, upper), (below, under)):
         _classes.setdefault(one, cls)
     for name, some in when.items() if isinstance(when, dict) else ():

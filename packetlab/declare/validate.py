@@ -359,8 +359,11 @@ def _check_solved(header: Declaration) -> None:
 # Bindings ------------------------------------------------------------------------------------------------------
 
 
-def check_above(under: Declaration, where: str) -> None:
+def check_above(under: Declaration, where: str, upper: Declaration) -> None:
     """Refuse anything above a header that leaves no room for it."""
+    if upper.through:
+        hint = f"link_type(147, {upper.name}) says whose it is; over others it is a field: frame: Inner = through(...)"
+        raise DeclareError(where, "a header that is no frame of a link (through=)", upper.name, hint)
     if under.plan.bare:
         raise DeclareError(where, "a header that something follows", "payload_size=0, or messages without payload")
     for f in under.endless:

@@ -78,6 +78,9 @@ def malformed(packet: Packet | Header) -> list[Malformed]:
     """
     stack = Packet((packet,)) if isinstance(packet, Header) else packet
     first = type(stack._headers[0]) if stack._headers else None
+    if first is not None and first._declaration.through:
+        hint = "malformed(...) of what stands above it, or bytes of the link with a bit changed"
+        raise BuildError("malformed", "a packet whose bytes are those of its fields", f"{first.__name__}, with through=", hint)
     # Read back, so that all that follows from rules is known to, and follows each change.
     sound = dissect(bytes(stack), first)
     if sound.faults:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar, cast, get_origin
 from packetlab.codec import compiler
 from packetlab.codec.around.told import is_around, is_whole
 from packetlab.codec.decode import items_reader
-from packetlab.codec.objects import AnyHeader, classes, restored
+from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
@@ -256,15 +256,14 @@ class HeaderType(type):
         sets: dict[str, object] | None = None,
         payload_size: object = None,
         opaque: object = None,
-        unsized: object = None,
-        partial: object = None,
-        quotes: object = None,
+        unsized: object = None, partial: object = None, quotes: object = None,
         pseudo: tuple[str, str] | None = None,
         answers: object = None,
         stream: bool | None = None,
         inside: str | None = None,
+        through: Any = None,
         **wrong: object,
-    ) -> None:
+    ) -> None:  # fmt: skip
         for word in wrong:
             raise DeclareError(f"{name}, {word}=", "an option of a header class", "no such", suggestion(word, OPTIONS))
         super().__init__(name, bases, body)
@@ -283,7 +282,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:
@@ -416,7 +415,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return bool(mine == theirs)
 
     def __bytes__(self) -> bytes:
-        return type(self)._encode(self, b"", (self,), 0, None)
+        return on_link((self,), type(self)._encode(self, b"", (self,), 0, None))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

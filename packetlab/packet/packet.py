@@ -51,6 +51,7 @@ class Header(HeaderBase):
             `final_destination` (bytes, none for the field's own) goes before the destination.
         stream: True where it begins a message of a stream of bytes: several may stand in one packet (`Packet.messages`), one may go on
             in others (`Capture.messages`), and a packet may begin inside one, which is payload then. It tells where it ends.
+        through: of the first header of a link, a transform of whole frames (see `hdlc`, `link_type`).
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.
@@ -260,7 +261,7 @@ class Packet(Held):
             header = headers[i]
             resolved.append(header._resolve(header, body, headers, i, above))
             above, body = header._declaration, header._encode(header, body, headers, i, above) + gaps.get(i, b"")
-        if self._data is None:
+        if self._data is None and not (headers and headers[0]._declaration.through):
             self._data = body
         return tuple(resolved[::-1])
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.objects import classes
+from packetlab.codec.objects import classes, off_link
 from packetlab.codec.stacks import count_use, stack_decoders
+from packetlab.declare.transforms.transform import UnfitError
 from packetlab.errors import DissectError
 from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import first_header_of
@@ -53,8 +54,19 @@ def dissect(  # noqa: C901
         found: Packet | None = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
             return found
+    wire = data
+    if first is not None and first._declaration.through:
+        try:
+            data = off_link(first._declaration, wire)
+        except UnfitError as error:
+            fault = Fault(first.__name__, "", 0, error.expected, error.got)
+            if strict:
+                raise DissectError(first.__name__, error.expected, error.got) from None
+            packet = Packet((), wire, Anomalies({}, (fault,)))
+            packet._data = wire
+            return packet
     root, end = first, len(data)
-    ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
+    ctx = Dissection(wire_length - len(wire) if wire_length is not None and wire_length > len(wire) else 0)
     headers: list[Header] = []
     ctx.layers = headers
     gaps: dict[int, bytes] = {}
@@ -85,7 +97,7 @@ def dissect(  # noqa: C901
     packet = _new(Packet)
     packet._stack = packet._resolved = tuple(headers)
     packet._payload = data[start:end]
-    packet._data = data
+    packet._data = wire
     packet._anomalies = packet._path = None
     if not ctx.clean or gaps:
         packet._anomalies = Anomalies(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)

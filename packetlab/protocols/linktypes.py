@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from packetlab.codec.objects import AnyHeader
+from packetlab.declare import registry
+from packetlab.declare.declaration import declaration_of
+from packetlab.errors import DeclareError
 from packetlab.packet.packet import Header
 from packetlab.protocols import (
     icmp as _icmp,
@@ -49,6 +54,25 @@ FIRST: dict[int, type[Header]] = {
 """Link type -> class of the outermost header. A user's own link type may be added."""
 
 _LOADED = (_icmp, _transport, _tunnels, _xns, _ipx)  # a capture may hold any of these: their bindings must stand
+
+
+def link_type(number: int, first: type[AnyHeader]) -> None:
+    """Say which header the frames of a link type begin with, from now on: ``link_type(147, Serial)`` for captures of USER0.
+
+    147 to 162 are anybody's (USER0 to USER15). Files of packets with that header have this link type. DeclareError for a link type
+    of packetlab's own, and for what is no header class.
+    """
+    where = f"link_type({number!r:.20}, ...)"
+    if type(number) is not int or not 0 <= number < 1 << 16:
+        raise DeclareError(where, "a link type from 0 to 65535", f"{number!r:.60}")
+    if not declaration_of(first, where).fields:
+        raise DeclareError(where, "a header class with fields", repr(first))
+    known = FIRST.get(number)
+    if known is not None and known._declaration.is_own and known is not first:
+        raise DeclareError(where, "a link type that is free, as 147 to 162 are", f"{number}, which begins with {known.__name__}")
+    FIRST[number] = cast("type[Header]", first)
+    for cache in registry.caches:
+        cache.clear()
 
 
 def first_header(linktype: int) -> type[Header] | None:

@@ -18,6 +18,7 @@ from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind
+from packetlab.schema.transforms import data_of_transforms
 from packetlab.schema.values import data_of_value
 
 
@@ -41,6 +42,8 @@ def describe(cls: object) -> dict[str, object]:
         rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
+    if header.through:
+        found["through"] = data_of_transforms(header, header.name)
     if header.stream:
         found["stream"] = 1
     if header.pseudo is not None:

@@ -42,6 +42,7 @@ from packetlab.schema.expressions import (
 )
 from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of, import_name
 from packetlab.schema.source import class_body
+from packetlab.schema.transforms import transforms_of
 from packetlab.schema.values import LONGEST, value_of_data
 from packetlab.schema.views import SAYS
 
@@ -187,7 +188,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream under answers refines when inside defaults"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through under answers refines when inside defaults"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
 
 
@@ -259,6 +260,8 @@ class _Maker:
             for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
             if word in data
         }
+        if "through" in data:
+            options["through"] = transforms_of(data["through"], f"{called}, through")
         if "stream" in data:
             options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
         if "pseudo" in data:

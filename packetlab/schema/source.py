@@ -23,7 +23,7 @@ from packetlab.schema.expressions import (
     text,
 )
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of
-from packetlab.schema.transforms import spelled_transforms
+from packetlab.schema.transforms import link_spelled, spelled_transforms
 from packetlab.schema.values import written_of_data
 from packetlab.schema.views import view_of_data, written_view
 
@@ -42,6 +42,8 @@ def class_body(description: dict[str, object]) -> str:
     for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         if word in description:
             options.append(f"{word}={spelled(description[word], called)}")
+    if "through" in description:
+        options.append(f"through={link_spelled(description['through'], called, spelled)}")
     if description.get("stream"):
         options.append("stream=True")
     base = "Header"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms import letters, masks, packed, stuffing
 from packetlab.declare.transforms.carried import Through
 from packetlab.declare.transforms.ciphers import aead, cipher
-from packetlab.declare.transforms.transform import Secret, Transform, secret
+from packetlab.declare.transforms.transform import Secret, Transform, Value, secret
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import (
     dump_expression,
@@ -35,10 +35,10 @@ MAKERS: dict[str, Callable[..., Transform]] = {
 """Name of a transform -> what makes it."""
 
 
-def data_of_transforms(kind: Through, where: str) -> list[object]:
+def data_of_transforms(kind: Through | Declaration, where: str) -> list[object]:
     """Return the transforms of a field as plain data. DeclareError for code, and for a key in place of its name."""
     found: list[object] = []
-    for one in kind.transforms:
+    for one in (kind.transforms if isinstance(kind, Through) else kind.through or ()):
         if not one.travels:
             hint = "what is declared with it stays in the program that has the functions"
             raise DeclareError(where, "transforms by name and parameters", f"{one!r}, which is code", hint)
@@ -71,7 +71,7 @@ def transforms_of(data: object, where: str) -> tuple[Transform, ...]:
     return tuple(found)
 
 
-def _value(data: object, where: str) -> Any:
+def _value(data: object, where: str) -> Value:
     if type(data) is int:
         return number(data, where) if data not in (0, 1) else data
     if type(data) is str:
@@ -85,13 +85,23 @@ def _value(data: object, where: str) -> Any:
     return secret(text(said, where, 100)) if word == "secret" else hexadecimal(said, where)
 
 
+def link_spelled(data: object, where: str, spelled: Callable[[object, str], str]) -> str:
+    """Return what a class says with through=."""
+    all_of = [_spelled(one, entry, where, spelled) for one, entry in zip(transforms_of(data, where), expect_list(data, where, MOST), strict=True)]
+    return all_of[0] if len(all_of) == 1 else f"({', '.join(all_of)})"
+
+
+def _spelled(one: Transform, entry: dict[str, Value], where: str, spelled: Callable[[object, str], str]) -> str:
+    words = []
+    for key, value in entry.items():
+        if key != "transform":
+            rule = type(value) is dict and "rule" in value
+            words.append(f"{key}={spelled(value['rule'], where) if rule else repr(one.given[key])}")
+    return f"{one.name}({', '.join(words)})"
+
+
 def spelled_transforms(data: object, right: str, where: str, spelled: Callable[[object, str], str]) -> str:
     """Return the right-hand side of a field with such transforms around what else it says."""
     for one, entry in zip(reversed(transforms_of(data, where)), reversed(expect_list(data, where, MOST)), strict=True):
-        words = []
-        for key, value in entry.items():
-            if key != "transform":
-                rule = type(value) is dict and "rule" in value
-                words.append(f"{key}={spelled(value['rule'], where) if rule else repr(one.given[key])}")
-        right = f"through({one.name}({', '.join(words)}){f', {right}' if right else ''})"
+        right = f"through({_spelled(one, entry, where, spelled)}{f', {right}' if right else ''})"
     return right

@@ -34,11 +34,14 @@ from packetlab import (
     Spelled,
     TCPOption,
     Text,
+    Transform,
     VarInt,
     WebSocketFrame,
     ZigZagInt,
+    aead,
     any_value,
     auto,
+    base64,
     bcd,
     ber_integer,
     between,
@@ -59,22 +62,30 @@ from packetlab import (
     fletcher,
     from_dpkt,
     from_scapy,
+    hdlc,
+    link_type,
     many,
     masked,
+    named,
     one_of,
     prefixed,
     raw,
     same_as,
     scaled,
+    secret,
+    secrets,
     size_of,
     sized,
     span,
     sum16,
     text,
+    through,
     timestamp,
     varint,
     when,
+    xor,
     zeroed,
+    zlib,
 )  # fmt: skip
 
 
@@ -237,3 +248,26 @@ def other_libraries(packet: Packet) -> str:
 def pieces(packet: Packet) -> list[Packet]:
     cut: list[Packet] = list(packet.fragments(1280, IPv4, overlap=8, id=7))
     return [*cut, *packet.segments(1460, (TCP, 1), overlap=1)]
+
+
+class Inside(Header):
+    port: U16
+
+
+class Transformed(Header, through=hdlc()):
+    size: U16 = auto(size_of("body"))
+    key: U32 = 0
+    body: Bytes = through(zlib(level=9), through(xor(field("key")), sized(field("size"))))
+    near: Inside = through(base64(), sized(field("size")))
+    many_of: tuple[Inside, ...] = through(aead("AES-GCM", key=secret("k"), nonce=field("key"), aad="self"), many(size=field("size")))
+    name: Text | None = when(field("key") == 1, through(named("mine", bytes.lower, bytes.upper)))
+
+
+def transforms(header: Transformed, transform: Transform) -> bytes:
+    link_type(147, Transformed)
+    with secrets({"k": b"", "other": "00ff", "none": None}):
+        port: int = header.near.port + header.many_of[0].port
+    name: str | None = header.name
+    body: bytes = header.body
+    made = Transformed(body=b"", near=Inside(port=port), many_of=(header.near,), name=name)
+    return transform.decode(transform.encode(body)) + bytes(made)

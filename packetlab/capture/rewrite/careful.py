@@ -34,9 +34,14 @@ MOST = 1000  # headers of a frame; tunnels in each other beyond that are malice
 def read(batch: FrameBatch, rows: Numbers, left: Counter[str]) -> list[Visit]:
     """Return the visits of some rows of a batch. `left`: what could not be found -> number of frames."""
     starts = batch.starts
-    return _Reader(batch.data, left).visits(
-        [_Frame(batch.frame(row).packet(), int(starts[row]), row, which) for which, row in enumerate(rows.tolist())]
-    )
+    frames = []
+    for which, row in enumerate(rows.tolist()):
+        packet = batch.frame(row).packet()
+        if packet.layers and packet.layers[0]._declaration.through:
+            left[f"{type(packet.layers[0]).__name__}: frames that a link carries through a transform"] += 1
+        else:
+            frames.append(_Frame(packet, int(starts[row]), row, which))
+    return _Reader(batch.data, left).visits(frames)
 
 
 class _Layer:

@@ -31,7 +31,7 @@ class _Equal:
             return bool(self.inner == other.inner)
         return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
 
-    def __contains__(self, piece: Any) -> bool:
+    def __contains__(self, piece: Raw) -> bool:
         """Whether a piece is in what is inside; where nothing is known of that, in the bytes."""
         return piece in (self.inner if self.opened or not isinstance(self, bytes) else bytes(self))
 
@@ -113,7 +113,7 @@ class Through(Kind):
 
     # Between bytes and values ----------------------------------------------------------------------------------------
 
-    def raw(self, value: Any, where: str) -> Raw:
+    def raw(self, value: Raw, where: str) -> Raw:
         if isinstance(value, RawValue):
             return Carried(ByteString().raw(value.form, where))
         if isinstance(value, Carried | InnerValue):
@@ -122,7 +122,7 @@ class Through(Kind):
             return value.raw
         return InnerValue(self.inner.raw(value, where))
 
-    def value(self, raw: Raw) -> Any:
+    def value(self, raw: Raw) -> Raw:
         """Return what is inside; where that cannot be found, the bytes as they are (of text: `Undecoded`), or no header."""
         if isinstance(raw, _Equal) and raw.opened:
             return self.inner.value(raw.inner)
@@ -219,7 +219,7 @@ class Through(Kind):
         return all(one.size(0) is not None for one in self.transforms)
 
 
-def through(transform: Transform, value: Any = REQUIRED) -> Any:
+def through(transform: Transform, value: Raw = REQUIRED) -> Any:
     """A field that is something else in the packet: compressed, masked, stuffed, encrypted.
 
     The annotation is that of what is inside: `Bytes`, `Text`, a header, a list. `value` is ``sized(...)`` (of the bytes in the
@@ -272,9 +272,19 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
         raise DeclareError(where, 'aad="self" of a header that is known before', got)
 
 
-def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Any, Kind | None]]:
+def link_transforms(header: str, said: object) -> tuple[Transform, ...] | None:
+    """Return what a class says with ``through=``: transforms of whole frames, the outermost first. DeclareError for others."""
+    found = said if isinstance(said, tuple) or said is None else (said,)
+    for one in found or ():
+        if not isinstance(one, Transform) or one.late:
+            got = f"{one!r:.60}" + ", which goes by fields" * isinstance(one, Transform)
+            raise DeclareError(f"{header}, through=", "a transform of whole frames: hdlc(), cobs(), ble_whitened(37)", got)
+    return found or None
+
+
+def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | None]]:
     """Return the parameters of a field's transforms that follow from fields: each rule, and the kind of the field that it is."""
-    kind: Any = f.kind
+    kind: Raw = f.kind
     return [(rule, fields[rule.name].kind if isinstance(rule, Ref) else None) for _, _, rule in kind.late]
 
 

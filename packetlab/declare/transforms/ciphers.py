@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.declare.expressions import Expr
-from packetlab.declare.transforms.transform import SELF, Transform, UnfitError, as_bytes, key_parameter
+from packetlab.declare.transforms.transform import SELF, Transform, UnfitError, Value, as_bytes, key_parameter
 from packetlab.errors import DeclareError
 
 AEADS = {
@@ -18,7 +16,7 @@ CIPHERS = {"AES-CTR": ("CTR", 16), "AES-CBC": ("CBC", 16), "AES-ECB": ("ECB", 0)
 """Name -> mode of that package, and bytes of the nonce."""
 
 
-def _library(module: str) -> Any:
+def _library(module: str) -> Value:
     try:
         import cryptography.hazmat.primitives.ciphers as ciphers
         import cryptography.hazmat.primitives.ciphers.aead as aead
@@ -28,13 +26,13 @@ def _library(module: str) -> Any:
 
 
 class _Keyed(Transform):
-    def key(self, key: Any, sizes: tuple[int, ...]) -> bytes:
+    def key(self, key: Value, sizes: tuple[int, ...]) -> bytes:
         found = as_bytes(key)
         if len(found) not in sizes:
             raise UnfitError(f"a key of {' or '.join(map(str, sizes))} bytes for {self.given['algorithm']}", f"{len(found)} bytes")
         return found
 
-    def nonce(self, nonce: Any, iv: Any, size: int) -> bytes:
+    def nonce(self, nonce: Value, iv: Value, size: int) -> bytes:
         """Return a nonce of so many bytes: one that is shorter has zeros before it, and `iv` is xored over all of it."""
         if nonce is None:
             raise UnfitError("a nonce", "none: the field is absent")
@@ -55,7 +53,7 @@ class AEAD(_Keyed):
         if isinstance(self.given["aad"], Expr) or self.given["aad"] != SELF:
             key_parameter(self.given["aad"], where, "aad")
 
-    def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Any, nonce: Any, iv: Any, aad: Any) -> bytes:
+    def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
         called, sizes, tag = AEADS[algorithm]
         if opening and len(data) < tag:
             raise UnfitError(f"{tag} bytes of a tag", f"{len(data)} bytes")
@@ -70,10 +68,10 @@ class AEAD(_Keyed):
             raise UnfitError(f"the tag of {algorithm} for this key, nonce and data", got) from None
         return found
 
-    def decoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"", aad: Any = b"") -> bytes:
+    def decoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"") -> bytes:
         return self._sealed(data, True, algorithm, key, nonce, iv, aad)
 
-    def encoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"", aad: Any = b"") -> bytes:
+    def encoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"") -> bytes:
         return self._sealed(data, False, algorithm, key, nonce, iv, aad)
 
     def size(self, size: int) -> int:
@@ -89,17 +87,17 @@ class Cipher(_Keyed):
         for word in ("key", "nonce", "iv"):
             key_parameter(self.given[word], where, word)
 
-    def _made(self, algorithm: str, key: Any, nonce: Any, iv: Any) -> Any:
+    def _made(self, algorithm: str, key: Value, nonce: Value, iv: Value) -> Value:
         library, (mode, size) = _library("ciphers"), CIPHERS[algorithm]
         stream = algorithm == "CHACHA20"
         key = self.key(key, (32,) if stream else (16, 24, 32))
         nonce = self.nonce(nonce, iv, size) if size else b""
         if stream:
             return library.Cipher(library.algorithms.ChaCha20(key, nonce), mode=None)
-        modes: Any = library.modes
+        modes: Value = library.modes
         return library.Cipher(library.algorithms.AES(key), getattr(modes, mode)(*([nonce] if size else [])))
 
-    def decoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"") -> bytes:
+    def decoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"") -> bytes:
         blocks = algorithm in ("AES-CBC", "AES-ECB")
         if blocks and (len(data) % 16 or not data):
             raise UnfitError("whole blocks of 16 bytes", f"{len(data)} bytes")
@@ -112,7 +110,7 @@ class Cipher(_Keyed):
             found = found[:-fill]
         return found
 
-    def encoded(self, data: bytes, algorithm: str = "", key: Any = b"", nonce: Any = b"", iv: Any = b"") -> bytes:
+    def encoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"") -> bytes:
         if algorithm in ("AES-CBC", "AES-ECB"):
             data += bytes((16 - len(data) % 16,)) * (16 - len(data) % 16)
         work = self._made(algorithm, key, nonce, iv).encryptor()
@@ -123,7 +121,7 @@ class Cipher(_Keyed):
         return size // 16 * 16 + 16 if self.given["algorithm"] in ("AES-CBC", "AES-ECB") else size
 
 
-def aead(algorithm: str, *, key: Any, nonce: Any, iv: Any = b"", aad: Any = b"") -> Transform:
+def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Value = b"") -> Transform:
     """Encrypted and authenticated bytes, with the tag after them: "AES-GCM", "AES-CCM", "AES-CCM-8", "AES-GCM-SIV", "AES-OCB" or
     "CHACHA20-POLY1305" (RFC 5116, 5297, 6655, 7253, 8439, 8452).
 
@@ -134,6 +132,6 @@ def aead(algorithm: str, *, key: Any, nonce: Any, iv: Any = b"", aad: Any = b"")
     return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad)
 
 
-def cipher(algorithm: str, *, key: Any, nonce: Any = b"", iv: Any = b"") -> Transform:
+def cipher(algorithm: str, *, key: Value, nonce: Value = b"", iv: Value = b"") -> Transform:
     """Encrypted bytes: "AES-CTR", "CHACHA20", or blocks filled up as in PKCS #7: "AES-CBC", "AES-ECB". See `aead` for the rest."""
     return Cipher(algorithm=algorithm, key=key, nonce=nonce, iv=iv)

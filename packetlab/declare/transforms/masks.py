@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from packetlab.declare.expressions import Expr
-from packetlab.declare.transforms.transform import Secret, Transform, UnfitError, as_bytes
+from packetlab.declare.transforms.transform import Secret, Transform, UnfitError, Value, as_bytes
 from packetlab.errors import DeclareError
 
 
@@ -31,7 +30,7 @@ class Xor(Transform):
         if not isinstance(key, bytes | Expr | Secret) or (isinstance(key, bytes) and not key):
             raise DeclareError(where, "a key: bytes, a number to 255, field(...) or secret(...)", f"{key!r:.60}")
 
-    def decoded(self, data: bytes, key: Any = b"") -> bytes:
+    def decoded(self, data: bytes, key: Value = b"") -> bytes:
         if key is None:  # without the field there is no mask
             return data
         key = as_bytes(key)
@@ -55,7 +54,7 @@ class Whitened(Transform):
         if not isinstance(seed, Expr) and (type(seed) is not int or not 0 < seed < 1 << poly.bit_length() - 1):
             raise DeclareError(where, f"seed= of {poly.bit_length() - 1} bits, not 0", f"{seed!r:.60}")
 
-    def decoded(self, data: bytes, poly: int = 0, seed: Any = 0) -> bytes:
+    def decoded(self, data: bytes, poly: int = 0, seed: Value = 0) -> bytes:
         state = self.state(int.from_bytes(as_bytes(seed), "big"))
         if not 0 < state < 1 << poly.bit_length() - 1:
             raise UnfitError(f"a seed of {poly.bit_length() - 1} bits, not 0", f"{state}")
@@ -81,7 +80,7 @@ class BLE(Whitened):
         if not isinstance(channel, Expr) and (type(channel) is not int or not 0 <= channel < 40):
             raise DeclareError(where, "a channel from 0 to 39, or field(...)", f"{channel!r:.60}")
 
-    def decoded(self, data: bytes, channel: Any = 37) -> bytes:  # type: ignore[override]
+    def decoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         number = int.from_bytes(as_bytes(channel), "big")
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
@@ -93,7 +92,7 @@ class BLE(Whitened):
             register = (register << 1 & 0x7F) ^ 0x11 * out
         return super().decoded(data, 0x91, state)
 
-    def encoded(self, data: bytes, channel: Any = 37) -> bytes:  # type: ignore[override]
+    def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         return self.decoded(data, channel)
 
 
@@ -111,7 +110,7 @@ def _noise(poly: int, state: int, size: int) -> bytes:
 
 
 
-def xor(key: Any) -> Transform:
+def xor(key: Value) -> Transform:
     """Bytes xored with a key that starts again where it ends: bytes, a number of one byte, ``field("key")`` or a secret.
 
     Where the field is absent, there is no mask, as in WebSocket's frames (RFC 6455 section 5.3).
@@ -121,7 +120,7 @@ def xor(key: Any) -> Transform:
     return Xor(key=key)
 
 
-def whitened(poly: int = 0b1000100001, seed: Any = 0x1FF) -> Transform:
+def whitened(poly: int = 0b1000100001, seed: Value = 0x1FF) -> Transform:
     """Bytes xored with the bits of a shift register, the first of them in the lowest bit of each byte.
 
     `poly` has a bit for each power of x, so x^9 + x^5 + 1 is 0b1000100001: the register gives its lowest bit, and its highest one
@@ -131,7 +130,7 @@ def whitened(poly: int = 0b1000100001, seed: Any = 0x1FF) -> Transform:
     return Whitened(poly=poly, seed=seed)
 
 
-def ble_whitened(channel: Any) -> Transform:
+def ble_whitened(channel: Value) -> Transform:
     """Bytes whitened as on a channel of Bluetooth Low Energy (Core Specification, Vol 6 Part B, section 3.2)."""
     return BLE(channel=channel)
 

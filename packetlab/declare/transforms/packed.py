@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import zlib as _zlib
-from typing import Any
 
-from packetlab.declare.transforms.transform import LIMIT, Transform, UnfitError
+from packetlab.declare.transforms.transform import LIMIT, Transform, UnfitError, Value
 from packetlab.errors import DeclareError
 
 
@@ -20,7 +19,7 @@ class _Packed(Transform):
         if type(level) is not int or not -1 <= level <= 9:
             raise DeclareError(where, "level= from 0 to 9", repr(level))
 
-    def bounded(self, stream: Any, data: bytes, most: int) -> bytes:
+    def bounded(self, stream: Value, data: bytes, most: int) -> bytes:
         """Return what a stream gives, to its end and no more than `most` bytes."""
         try:
             found: bytes = stream.decompress(data, most + 1)
@@ -73,7 +72,7 @@ class ZstdFrame(_Packed):
         return found
 
 
-def _zstd() -> Any:
+def _zstd() -> Value:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

@@ -15,7 +15,8 @@ LIMIT = 1 << 24
 """The most bytes that a transform gives for one field, unless it is told of fewer."""
 SELF = "self"
 
-Parameter: TypeAlias = "int | str | bytes | Expr | Secret | None"
+Value: TypeAlias = Any
+"""Of a parameter: a number, text, bytes, a rule of fields, a secret; or a module of somebody else, which has no types."""
 
 
 class UnfitError(ValueError):
@@ -77,7 +78,7 @@ class KeysSaid:
             self._keys[Secret(name).name] = None if key is None else bytes(key)
         self._before = {name: _always.get(name) for name in self._keys}
         _put(_always, self._keys)
-        self._token: Any = None
+        self._token: Value = None
 
     def __enter__(self) -> KnownKeys:
         _put(_always, self._before)
@@ -126,11 +127,11 @@ class Transform:
     """
 
     name: ClassVar[str] = ""
-    usual: ClassVar[dict[str, Any]] = {}
+    usual: ClassVar[dict[str, Value]] = {}
     travels = True
-    parameters: dict[str, Any]
+    parameters: dict[str, Value]
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **given: Value) -> None:
         where = f"{self.name}(...)"
         for word in given:
             if word not in self.usual:
@@ -157,13 +158,13 @@ class Transform:
     def __hash__(self) -> int:
         return hash(str(self))
 
-    def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _arguments(self, given: dict[str, Value]) -> dict[str, Value]:
         for word in self.late.keys() - given.keys():
             raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
         found = {**self.given, **given}
         return {word: key_of(value) if isinstance(value, Secret) else value for word, value in found.items()}
 
-    def decode(self, data: bytes, **given: Any) -> bytes:
+    def decode(self, data: bytes, **given: Value) -> bytes:
         """Return what bytes of a packet stand for. UnfitError for bytes that stand for nothing, or for too much (see `LIMIT`).
 
         `given` are values of the parameters that follow from fields: bytes, numbers, or None where the field is absent.
@@ -176,7 +177,7 @@ class Transform:
             raise UnfitError(f"{LIMIT} bytes at most", f"{len(found)} bytes")
         return found
 
-    def encode(self, data: bytes, **given: Any) -> bytes:
+    def encode(self, data: bytes, **given: Value) -> bytes:
         """Return the bytes of a packet for others; `decode` gives these again. UnfitError where there are none."""
         return self.encoded(data, **self._arguments(given))
 
@@ -247,7 +248,7 @@ def as_bytes(value: object) -> bytes:
     return bytes(value) if isinstance(value, bytes | bytearray) else b""
 
 
-def flag(value: Any) -> Any:
+def flag(value: Value) -> Value:
     """Return 0 and 1, as files have them, as truth values."""
     return bool(value) if value in (0, 1) else value
 

@@ -105,6 +105,9 @@ class _Script:
             got = ", ".join(header.name for header in headers) or "none"
             raise BuildError("export wireshark", "a header that Wireshark does not dissect itself", got)
         for header in self.headers:
+            if header.through:
+                expected = "a header whose frames are in a capture as they are"
+                raise BuildError(f"export wireshark: {header.name}", expected, "frames through " + " and ".join(one.name for one in header.through))
             prove_once(header)
         self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
         self.names: dict[Declaration, str] = {}

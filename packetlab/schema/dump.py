@@ -42,10 +42,8 @@ def describe(cls: object) -> dict[str, object]:
         rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
-    if header.through:
-        found["through"] = data_of_transforms(header, header.name)
-    if header.stream:
-        found["stream"] = 1
+    found |= {"through": data_of_transforms(header, header.name)} if header.through else {}
+    found |= {"stream": 1} if header.stream else {}
     if header.pseudo is not None:
         for part in header.pseudo:
             if part and part not in header.by_name:

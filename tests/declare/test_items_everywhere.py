@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -15,6 +15,8 @@ from packetlab import (
     TCP,
     U8,
     U16,
+    U32,
+    UDP,
     BuildError,
     Bytes,
     Capture,
@@ -30,10 +32,12 @@ from packetlab import (
     between,
     bindings,
     compile_filter,
+    const,
     contains,
     count_of,
     dissect,
     field,
+    fixed_bytes,
     internet_checksum,
     ladder,
     many,
@@ -476,3 +480,84 @@ def test_a_layer_that_a_class_takes_apart_is_a_column_and_a_filter() -> None:
         assert rows.where(words).count() == count, words
     assert (rows.where(PingProbe).count(), rows.where(PingProbe(seq=7)).count()) == (2, 1)
     assert (Ether() / PingProbe(seq=7)).replace({"pingprobe.seq": 9})[PingProbe].seq == 9 and PingProbe().replace({"seq": 4}).seq == 4
+
+
+# Any bytes, and another's reading -----------------------------------------------------------------------------
+
+PATHS = [
+    "options", "options[0]", "options[-1].kind", "options[all].kind", "options.count", "options.leaselimit.value", "options.leaselimit[all]", "options.leaseservers.hosts",
+    "options.leaseservers.hosts[all]", "options.leaseservers.hosts[0]", "options.leaseservers.hosts.count", "options.data", "last.leaselimit.value", "last.leaseservers.count",
+]  # fmt: skip
+
+
+@given(data=st.binary(max_size=40), path=st.sampled_from(PATHS))
+def test_no_bytes_make_a_path_fail(data: bytes, path: str) -> None:
+    packet = dissect(bytes(12) + b"\x7a\xe5" + data)
+    one = capture(packet)
+    name = f"leasetable.{path}"
+    found = one.table(name).read()
+    assert len(found.text(name)) == 1
+    there = bool(found.valid(name)[0])
+    assert one.where(name).count() <= there or path == "options.leaseservers.hosts"
+    LeaseTable(options=contains(LeaseLimit(value=5), LeaseServers)).why_not(packet)
+    assert bytes(packet) == bytes(12) + b"\x7a\xe5" + data
+    for value in (b"xyz", 5, LeaseLimit(value=1), ["1.1.1.1"]):
+        try:
+            other = packet.replace({name: value})
+        except (BuildError, KeyError):
+            continue
+        assert other.show() and len(bytes(other)) >= 14
+
+
+def test_options_of_dhcp_are_what_tshark_reads(tmp_path: Path) -> None:
+    need("tshark")
+
+    class DHCPChoice(Header):
+        kind: U8 = 255
+        length: U8 = when((field("kind") != 0) & (field("kind") != 255), auto(size_of("data")))
+        data: Bytes = when((field("kind") != 0) & (field("kind") != 255), sized(field("length"), b""))
+
+    class DHCPMessage(Header, under=UDP, when={"dport": 67}):
+        op: U8 = 1
+        hardware: U8 = 1
+        size: U8 = 6
+        fixed: Annotated[bytes, fixed_bytes(233)] = bytes(233)
+        cookie: U32 = const(0x63825363)
+        choices: tuple[DHCPChoice, ...] = many(until=field("kind") == 255, value=(DHCPChoice(),))
+
+    rows = [[53, 61, 55, 255], [53, 0, 51, 255], [255]]
+    packets = [
+        Ether() / IPv4() / UDP(sport=68, dport=67) / DHCPMessage(choices=[
+            DHCPChoice(kind=kind, data=b"\0\0\0\1" if kind == 51 else b"\1") if kind not in (0, 255) else DHCPChoice(kind=kind) for kind in kinds
+        ])
+        for kinds in rows
+    ]  # fmt: skip
+    file = tmp_path / "dhcp.pcap"
+    with Writer(file) as writer:
+        for packet in packets:
+            writer.write(bytes(packet))
+    command = ["tshark", "-n", "-r", str(file), "-T", "fields", "-e", "dhcp.option.type"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    theirs = [tuple(map(int, row.split(","))) for row in said]
+    names = ("dhcpmessage.choices[all].kind", "dhcpmessage.choices.kind", "dhcpmessage.choices.count")
+    found = Capture(file).table(*names).read()
+    assert found[names[0]].tolist() == [tuple(row) for row in rows]
+    assert theirs == [tuple(kind % 255 for kind in row) for row in rows]  # to tshark the end is of type 0
+    assert [found[names[1]].tolist(), found[names[2]].tolist()] == [[53, 53, 255], [4, 4, 1]]
+    lines = subprocess.run(["tshark", "-n", "-r", str(file), "-Y", "dhcp.option.type == 51"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert Capture(file).where("dhcpmessage.choices.kind == 51").count() == len(lines) == 1
+
+
+def test_an_item_that_uses_what_surrounds_it_is_replaced() -> None:
+    class Wideness(Header):
+        tag: U8 = 0
+        value: Bytes = sized(field("^.width"), b"")
+
+    class Wides(Header, under=Ether, when={"type": 0x7AE9}):
+        width: U8 = 2
+        some: tuple[Wideness, ...] = many()
+
+    packet = dissect(bytes(Ether() / Wides(some=[Wideness(tag=1, value=b"ab"), Wideness(tag=2, value=b"cd")])))
+    other = packet.replace({"wides.some[1].value": b"xy", "wides.some[0].tag": 9})
+    assert bytes(other)[14:] == b"\2\x09ab\2xy"
+    assert capture(other).where("wides.some[1].value == 7879").count() == 1

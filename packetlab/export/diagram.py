@@ -145,6 +145,10 @@ def in_full(cls: Any) -> str:
     for f, (place, kind, value, present) in zip(header.fields, _facts(header), strict=True):
         more = f", where {present}" if present else ""
         lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
+        if header.view is not None and header.view[0] == f.name:
+            inner = header.view[1]
+            facts = zip(inner.fields, _facts(inner), strict=True)
+            lines += [f"    {one.name}: {fact[1]}{f', {fact[2]}' if fact[2] else ''}" for one, fact in facts]
     return printable("\n".join(lines).rstrip(), "\n")
 
 
@@ -161,10 +165,13 @@ class _Word:
 def signature(header: Any) -> Signature:
     """Return how a header class is called: its fields by keyword, with what they have unless given."""
     parameters = []
-    for f in header._declaration.fields:
+    said: Declaration = header._declaration
+    for f in said.fields if said.view is None else (*said.fields, *said.view[1].fields):
         kind = f.kind
-        if f.rule is not None or f.pad:
-            default: object = _Word("auto")
+        if said.view is not None and f.name == said.view[0]:
+            default: object = _Word("of the fields in it")
+        elif f.rule is not None or f.pad:
+            default = _Word("auto")
         elif f.condition is not None:
             default = _Word("absent")
         elif f.default is REQUIRED and kind.wire != "payload":

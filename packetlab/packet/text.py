@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from packetlab.codec.objects import AnyHeader
+from packetlab.codec.refinement.views import viewed
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
@@ -45,7 +46,14 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
 
 
 def item_lines(header: AnyHeader, f: Field) -> list[str]:
-    """Return the items of a field, one a line, as they are numbered in paths; long ones, and what is far down, are cut."""
+    """Return the items of a field, one a line, as they are numbered in paths; long ones, and what is far down, are cut.
+
+    Of a field that is taken apart, the fields inside.
+    """
+    view = header._declaration.view
+    if view is not None and view[0] == f.name and isinstance(getattr(header, f.slot), bytes):
+        inner = viewed(header)
+        return [cut(f"{one.name} = {value_text(one, getattr(inner, one.slot), inner)}") for one in inner._fields]
     if f.kind.wire != "items" or f.kind.one or getattr(header, f.slot) is None:
         return []
     items = header._items_of(f)

@@ -298,3 +298,13 @@ def test_the_declaration_says_it() -> None:
     assert said.refines is Option._declaration
     assert said.is_a(Option._declaration)
     assert inner not in registry.declared()
+
+
+def test_show_help_and_signature_have_the_fields_inside() -> None:
+    shown = dissect(bytes(Stamps(sent=5, echoed=6)), Option).show()
+    assert "    sent = 5\n    echoed = 6" in shown
+    words = Stamps.__doc__ or ""
+    assert "    sent: number of 32 bits, to be given\n    echoed: number of 32 bits, 0 unless given" in words
+    assert [*Stamps.__signature__.parameters] == ["kind", "length", "data", "sent", "echoed"]
+    made: Any = Stamps
+    assert made(sent=1, kind=8).sent == 1

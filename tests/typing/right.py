@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
 from fractions import Fraction
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID as UUID4, uuid4
 
 from packetlab import (
@@ -15,6 +15,7 @@ from packetlab import (
     SPP,
     TCP,
     U4,
+    U8,
     U16,
     U32,
     UUID,
@@ -62,6 +63,7 @@ from packetlab import (
     fletcher,
     from_dpkt,
     from_scapy,
+    has,
     hdlc,
     link_type,
     many,
@@ -271,3 +273,35 @@ def transforms(header: Transformed, transform: Transform) -> bytes:
     body: bytes = header.body
     made = Transformed(body=b"", near=Inside(port=port), many_of=(header.near,), name=name)
     return transform.decode(transform.encode(body)) + bytes(made)
+
+
+class Kinded(Header):
+    kind: U8 = 0
+    size: U8 = auto(size_of("data"))
+    data: Bytes = b""
+
+
+class Most(Kinded, inside="data", when={"kind": 2}):
+    value: U16
+
+
+class Life(Kinded, when={"kind": 7}):
+    seconds: U32 = 0
+
+
+class Branch(Header):
+    more: U8 = auto(has("next"))
+    next: Self | None = when(field("more") == 1)
+    count: U8 = auto(count_of("branches"))
+    branches: tuple[Self, ...] = many()
+
+
+def refined(packet: Packet) -> int:
+    found: Kinded = packet[Kinded]
+    one = Most(value=5).replace(value=7)
+    tree = Branch(next=Branch(), branches=(Branch(),))
+    inner: Branch | None = tree.next
+    several: tuple[Branch, ...] = tree.branches
+    print(inner, several)
+    number: int = found.value if isinstance(found, Most) else Life(seconds=1).seconds
+    return number + one.value + one.kind

@@ -1,12 +1,23 @@
 """Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run."""
 
-from packetlab import TCP, U16, Ether, Header, IPv4, SimNetwork, dissect
+from packetlab import TCP, U8, U16, Ether, Header, IPv4, Rest, SimNetwork, dissect
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):
     station: U16
 
 
+class Kinded(Header):
+    kind: U8 = 0
+    data: Rest = b""
+
+
+class Half(Kinded, inside="data", when={"kind": 5}):
+    high: U8
+
+
+Half(high="x")  # wrong
+Half(high=1).hihg  # wrong
 Beacon(statoin=7)  # wrong
 Beacon(station="seven")  # wrong
 IPv4(tll=3)  # wrong

@@ -21,6 +21,7 @@ from packetlab import (
     UUID,
     BERLength,
     Bytes,
+    Capture,
     Control,
     Digits,
     Ether,
@@ -224,7 +225,24 @@ def talk() -> str | bytes | None:
     web.write_raw(WebSocketFrame(rsv1=1) / b"")
     tcp = a.socket("stream", "inet")
     tcp.write(tcp.read(5))
+    whole = tcp.read_packet(Request, largest=1000)
+    print(None if whole is None else whole[Request].length)
     return web.read()
+
+
+class Request(Header, under=TCP, when={"port": 7463}, stream=True):
+    length: U16 = auto(size_of("payload"))
+
+
+def messages(capture: Capture, packet: Packet) -> list[tuple[int, str, bytes]]:
+    second: int = packet[Request, 1].length
+    inside: tuple[Packet, ...] = packet.messages(Request)
+    found = []
+    for message in capture.messages(Request, largest=1 << 16):
+        length: int = message.header.length
+        numbers: tuple[int, ...] = message.numbers
+        found.append((length + len(numbers) + second + len(inside), message.by, message.data))
+    return found
 
 
 def tolerant(packet: Packet) -> str:

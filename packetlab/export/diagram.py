@@ -58,7 +58,7 @@ def cells(header: Declaration) -> list[Cell]:
     plan = header.plan
 
     def drawn(steps: list[Step]) -> list[Cell]:
-        return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields]
+        return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields if f.computed is None]
 
     payload = [Cell("payload", None)] if header.has_trailer else []
     return [*drawn(plan.head), *payload, *drawn(plan.trailer)]

@@ -4,6 +4,7 @@
     rules         rules of declarations as Lua expressions
     views         values of another form than the packed one, as Wireshark's floats, times, texts and GUIDs
     checksums     checksums as Lua tables
+    around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
     xns.lua       XNS over UDP and over a NetHub's line

@@ -14,6 +14,23 @@ end
 function Scope:count(name) return self.items[name] or self.len[name] or 0 end
 function Scope:has(name) return truth(self.v[name] ~= nil) end
 
+local function as_wide(value)
+  return type(value) == "table" and value or W.of(type(value) == "number" and value or 0)
+end
+
+-- Values from elsewhere: so many levels out, of the nearest header of a class, of the item before.
+function Scope:out(levels, name)
+  local s = self
+  for _ = 1, levels do s = s and s.parent end
+  return as_wide(s and s.v[name])
+end
+function Scope:near(class, name)
+  local s = self.parent
+  while s and not (s.h.called[class] and s.h.by_name[name]) do s = s.parent end
+  return as_wide(s and s.v[name])
+end
+function Scope:earlier(name) return as_wide(self.former and self.former.v[name]) end
+
 -- The number in `bits` bits of a text of bytes, of which `skip` bits come before: two halves, (above 32 bits, below).
 local function halves(raw, skip, bits)
   local high, low, left = 0, 0, bits
@@ -101,12 +118,12 @@ end
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
 local function read_items(n, f, first, limit, count, all, ctx)
   local items, faults = {}, {}
-  local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb}, first
+  local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
   while pos < limit and (count == nil or #items < count) do
     local one = read(item, n.tvb, pos, limit, inner)
     if #inner.faults > 0 or one.pos <= pos then break end
     items[#items + 1] = one
-    pos = one.pos
+    pos, inner.former = one.pos, one.s
     if f["until"] and f["until"](one.s) then break end
   end
   local where = f.owner .. "." .. f.name
@@ -314,9 +331,18 @@ function Reader:varying(f)
   self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items}
 end
 
+function Reader:follows(f)  -- a value that is not in the bytes
+  local pos, value = floor(self.bit / 8), f.follows(self.s)
+  self.s.v[f.name] = f.wide and W.of(value) or value
+  self.entries[#self.entries + 1] = {f = f, first = pos, len = 0, value = value, high = floor(value / 2 ^ 32) % 2 ^ 32, low = value % 2 ^ 32}
+  if value < f.least or value > f.most then self:fault(f.name, pos, f.expected, int(value)) end
+end
+
 function Reader:field(f)
   if f.when and not f.when(self.s) then return true end
-  if f.bits then
+  if f.follows then
+    self:follows(f)
+  elseif f.bits then
     if f.coding then
       if not self:coded(f) then return false end
     elseif f.written then
@@ -428,7 +454,8 @@ function Reader:following(pos, after)
 end
 
 read = function(h, tvb, start, limit, ctx)
-  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit}, Scope)
+  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h,
+    parent = ctx.parent, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, entries = {}}, Reader)
   for _, f in ipairs(h.before) do

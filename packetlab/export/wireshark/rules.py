@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
 from packetlab.declare.rules import Ahead
+from packetlab.declare.validate import ANYWHERE
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 
@@ -88,6 +89,10 @@ def term(rule: Expr, header: Declaration) -> Term:
         return _constant(rule.number)
     if isinstance(rule, Ref):
         return _field(rule, header)
+    if isinstance(rule, Elsewhere):
+        levels = rule.path.split(".")
+        asked = f"out({len(levels)}, " if levels[0] == "^" else f"near({lua(rule.path)}, " if rule.path else "earlier("
+        return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)
     if isinstance(rule, Size):
         return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Count):

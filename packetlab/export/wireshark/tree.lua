@@ -239,6 +239,7 @@ local function dissect(first, tvb, pinfo, tree, below)
         n.upper = nil
       end
     end
+    ctx.parent = n.s
     layers[#layers + 1], names[#names + 1] = n, h.name
     if n.outer < limit then n.gap = {n.outer, limit - n.outer} end
     start, limit, next, rest = n.pos, n.payload_end, nil, nil

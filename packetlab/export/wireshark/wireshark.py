@@ -25,6 +25,7 @@ from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Coded, Counted, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
+from packetlab.export.wireshark.around import check_around, following_value
 from packetlab.export.wireshark.checksums import checksum
 from packetlab.export.wireshark.places import (
     FIELDS,
@@ -109,6 +110,7 @@ class _Script:
                 expected = "a header whose frames are in a capture as they are"
                 raise BuildError(f"export wireshark: {header.name}", expected, "frames through " + " and ".join(one.name for one in header.through))
             prove_once(header)
+            check_around(header)
         self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
         self.names: dict[Declaration, str] = {}
         for header in self.headers:
@@ -144,6 +146,7 @@ class _Script:
         doc = header.doc.split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
         lines += [f"  name = {lua(header.name)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
+        lines += [f"  called = {{{', '.join(f'[{lua(one.name)}] = true' for one in (header, *header.bases))}}},"]
         lines += [f"  title = {lua(f'{header.name}: {doc}' if doc else header.name)},"]
         units, taken = _units(plan), set[str]()
         for word, steps in (("before", plan.head), ("after", plan.trailer)):
@@ -184,7 +187,9 @@ class _Script:
         parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f, step))}"]
         kind = f.kind
         if kind.bits is not None:
-            parts.append(f"bits = {kind.bits}")
+            parts.append(f"bits = {kind.bits or 64}")
+        if f.computed is not None:
+            parts += following_value(f, f.computed, header)
         if kind.form:
             parts += _coding(f, kind)
         parts += view(kind)
@@ -368,7 +373,7 @@ def _kind(f: Field, step: Step) -> str:
         if kind.bits not in (unit.bits for unit in f.owner.plan.units if f in unit.fields):
             raise BuildError(f"{f.owner.name}.{f.name}", f"a number of up to {WIDE} bits where bytes are shared", f"{kind.bits} bits")
         return "bytes"
-    if kind.form or base_of(kind):
+    if kind.form or base_of(kind) or f.computed is not None:
         return "int"
     if isinstance(inner, Coded) and written(kind):
         return "bytes"

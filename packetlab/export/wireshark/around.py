@@ -1,0 +1,36 @@
+"""What rules name from elsewhere, and values that are not in the bytes, in Lua."""
+
+from __future__ import annotations
+
+from packetlab.declare import registry
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Expr
+from packetlab.declare.fields import Field
+from packetlab.errors import BuildError
+from packetlab.escaping import lua
+from packetlab.export.wireshark.places import is_known
+from packetlab.export.wireshark.rules import digits, is_wide, number
+
+EXACT = 1 << 53
+
+
+def check_around(header: Declaration) -> None:
+    """Refuse values of headers that Wireshark itself dissects: a script does not see them."""
+    for leaf in header.asks:
+        named = registry.header_named(leaf.path) if leaf.path.isidentifier() else None
+        lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []
+        for one in [*lowers, *([named] if named is not None else [])]:
+            if is_known(one):
+                where = f"{header.name}, {leaf}"
+                raise BuildError(where, "a value of a header that the script reads itself", f"{one.name}, which Wireshark dissects")
+
+
+def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
+    """Return what the reader in Lua has to know of a value that is not in the bytes."""
+    low, high = max(f.kind.low, -EXACT), min(f.kind.high, EXACT)
+    parts = [f"follows = {number(rule, header)}", "signed = true", 'type = "int64"', 'base = "DEC"', f"least = {low}, most = {high}"]
+    parts += ["wide = true"] * is_wide(digits(f.kind))
+    parts.append(f"expected = {lua(f'{f.kind.low}..{f.kind.high}')}")
+    if f.kind.names is not None:
+        parts.append(f"names = {{{', '.join(f'[{int(one)}] = {lua(one.name or str(int(one)))}' for one in f.kind.names)}}}")
+    return parts

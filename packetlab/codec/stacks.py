@@ -65,14 +65,15 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
     A header at a time; `Packet` asks `stack_encoders` first.
     """
     body: bytes = payload
-    above = None
+    above, linked = None, False
     for i in range(len(headers) - 1, -1, -1):
         header = headers[i]
         body = header._encode(header, body, headers, i, above)
         above = header._declaration
+        linked = linked or above.through is not None
         if gaps and i in gaps:
             body += gaps[i]
-    if any(header._declaration.through for header in headers):
+    if linked:
         return on_link(headers, body)
     _count(tuple(map(type, headers)))
     return body

@@ -133,6 +133,10 @@ class Kind:
         """Return what was expected in place of a raw value that was read, "" where it is good."""
         return ""
 
+    def remark(self, raw: Raw) -> str:
+        """Return what is to be said of how a value came about, after a comma; "" for nothing."""
+        return ""
+
     def sound(self, raw: bytes) -> bytes:
         """Return good bytes in place of any."""
         return raw

@@ -113,6 +113,8 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
 
 def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
+    if kind.transforms:
+        return _of_kind(cls, kind.field, values, seen, st)  # type: ignore[attr-defined]
     if kind.wire == "number" and not kind.orders_raw:
         return st.integers(kind.low, kind.high).map(RawValue)
     if kind.is_number:

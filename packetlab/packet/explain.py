@@ -308,7 +308,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
     if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
-        lines.append(f"  no rule: {words[state]}")
+        lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))
     if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
         return Text("\n".join([*lines, "  there is no checksum"]))

@@ -415,7 +415,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return bool(mine == theirs)
 
     def __bytes__(self) -> bytes:
-        return on_link((self,), type(self)._encode(self, b"", (self,), 0, None))
+        data = type(self)._encode(self, b"", (self,), 0, None)
+        return data if self._declaration.through is None else on_link((self,), data)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

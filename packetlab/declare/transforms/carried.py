@@ -152,6 +152,11 @@ class Through(Kind):
         piece: bytes = self.inner.piece(text) if hasattr(self.inner, "piece") else text.encode()
         return piece
 
+    def remark(self, raw: Raw) -> str:
+        size = f"{len(raw)} bytes " if isinstance(raw, bytes) else ""
+        wrong = f", where {raw.expected} was expected" if isinstance(raw, Carried) and raw.expected else ""
+        return f", {size}through {' and '.join(map(repr, self.transforms))}{wrong}"
+
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         return like if isinstance(like, Carried) and like.opened and raw == like else raw
 

@@ -38,7 +38,7 @@ class WornNear(Header):
     port: U16 = 1
     host: U8 = 2
 
-class Worn(Header, under=Ether, when={"type": 0x7A61}):
+class Worn(Header, under=Ether, when={"type": 0x7AF3}):
     n: U16 = auto(size_of("body"))
     key: U32 = 7
     body: Bytes = through(zlib(level=3), sized(field("n"), b"ab"))
@@ -114,3 +114,8 @@ def test_others_see_the_bytes_of_the_packet() -> None:
     packet = packets()[0]
     assert bytes(packet.to_scapy()) == bytes(packet.to_dpkt()) == bytes(packet)
     assert 'abbr = "body", kind = "bytes"' in wireshark(Worn)
+
+
+def test_why_says_how_it_came_about() -> None:
+    assert "13 bytes through zlib(level=3)" in str(packets()[0].why(Worn, "body"))
+    assert "3 bytes through xor(key=key)" in str(packets()[0].why(Worn, "near"))

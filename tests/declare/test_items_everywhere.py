@@ -471,6 +471,19 @@ def test_a_field_of_a_refined_item_is_replaced_and_what_follows_is_derived() -> 
         (Ether() / LEASES[0]).replace({"leasetable.options.leaselimit[7].value": 5})
 
 
+def test_a_refined_item_with_nothing_given_has_what_it_usually_has() -> None:
+    class Term(LeaseOption, inside="data", when={"kind": 51}):
+        seconds: U32 = 3600
+
+    assert bytes(Term()) == b"3\6\0\0\x0e\x10" and Term() == Term(seconds=3600) and Term().seconds == 3600
+    lease = dissect(bytes(Ether() / LeaseTable(options=[Term(), LeaseLimit(value=5)])))
+    assert type(lease[LeaseTable].options[0]) is Term and not lease.faults
+    assert LeaseTable(options=contains(Term(), LeaseLimit())).matches(lease)
+    assert not LeaseTable(options=contains(Term(seconds=7))).matches(lease)
+    with pytest.raises(BuildError, match="LeaseLimit.value: expected a value, got none"):
+        bytes(LeaseTable(options=[LeaseLimit()]))
+
+
 def test_a_layer_that_a_class_takes_apart_is_a_column_and_a_filter() -> None:
     rows = capture(Ether() / PingProbe(seq=7), Ether() / PingCarrier(rest=b"abc"), Ether() / PingProbe(seq=1))
     assert rows.table("pingprobe.seq").read().masked("pingprobe.seq").tolist() == [7, None, 1]

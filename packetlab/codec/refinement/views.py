@@ -116,5 +116,9 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
             put(self, classes[inner](**own))
         elif name in given:
             checked_view(self)
+        else:
+            state = self._state
+            put(self, classes[inner]())
+            self._state = state | self._state & self._declaration.prototype_bit  # it is there, and not given
 
     return init

@@ -308,3 +308,27 @@ def test_show_help_and_signature_have_the_fields_inside() -> None:
     assert [*Stamps.__signature__.parameters] == ["kind", "length", "data", "sent", "echoed"]
     made: Any = Stamps
     assert made(sent=1, kind=8).sent == 1
+
+
+class Flagged(Option, inside="data", when={"kind": (30, 31)}):
+    low: U8 = 1
+    high: U8 | None = when(field("^.kind") == 31)
+
+
+@pytest.mark.parametrize("header", [Sized, Counted])
+def test_rules_inside_name_fields_of_the_base(header: Any) -> None:
+    packet = Ether() / header(options=[Flagged(low=2), Flagged(kind=31, low=3, high=4), Option()])
+    assert bytes(packet)[15:] == bytes((30, 3, 2, 31, 4, 3, 4, 1))
+    read = dissect(bytes(packet))
+    assert read == packet
+    first, second, _ = read[header].options
+    assert (first.low, first.high, second.low, second.high) == (2, None, 3, 4)
+    assert careful(header, bytes(packet)[14:])[0] == read[header]
+    assert second.replace(high=9).data == b"\3\x09"
+    short = dissect(bytes((3 if header is Sized else 1, 31, 3, 5)), header)
+    assert type(short[header].options[0]) is Option
+    assert len(short.faults) == 1
+    with pytest.raises(DeclareError, match=r"Wrong: expected fields of Option in rules"):
+
+        class Wrong(Option, inside="data", when={"kind": 32}):
+            other: U8 | None = when(field("^.nothing") == 1)

@@ -58,6 +58,9 @@ def taken_apart(
     body["__inside__"] = inner = meta(name, (root,), own, payload_size=0)
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
+    for leaf in inner._declaration.asks:
+        if leaf.path != "^" or leaf.name not in said.by_name:
+            raise DeclareError(name, f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")', str(leaf))
     body["__annotations__"] = {}
     body.update({f.name: ViewProperty(f) for f in inner._fields})
     body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)

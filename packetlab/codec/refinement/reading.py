@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.objects import classes
+from packetlab.codec.objects import classes, restored
 from packetlab.codec.refinement.views import read_whole
 from packetlab.codec.source import Extents
 from packetlab.declare.declaration import Declaration
@@ -42,16 +42,26 @@ def refuse_choices(header: Declaration, what: str) -> None:
         raise BuildError(header.name, f"a header without choices, for {what}", f"{names}, by its fields", hint)
 
 
-def looker(header: Declaration) -> Callable[[object], AnyHeader | bool | None]:
-    """Return what says of raw bytes whether a refinement can take them apart: the header inside, True, or None for no."""
+def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
+    """Return what says of raw bytes whether a refinement can take them apart: the header inside, True, or None for no.
+
+    Where fields inside ask what stands around them (see `asking`), it is called with the values of the base's fields too.
+    """
     assert header.view is not None
     inner = header.view[1]
     plan, fields = inner.plan, inner.fields
     plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
     if plain and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
         size = plan.least
-        return lambda raw: True if type(raw) is bytes and len(raw) == size else None
-    return lambda raw: read_whole(inner, raw)
+        return lambda raw, *values: True if type(raw) is bytes and len(raw) == size else None
+    if asking([header]):
+        return lambda raw, *values: read_whole(inner, raw, restored(classes[header], header.captured_state, values))
+    return lambda raw, *values: read_whole(inner, raw)
+
+
+def asking(views: list[Declaration]) -> bool:
+    """Whether fields inside one of some refinements name fields of the base."""
+    return any(one.view is not None and one.view[1].asks for one in views)
 
 
 class Refining(Extents):
@@ -89,7 +99,7 @@ class Refining(Extents):
             self.lines.append(f"if not {own.when.code(self)}: {self.away}")
         if own.view is not None:
             self.names[f"L{tag}"] = looker(own)
-            self.lines += [f"w = L{tag}({self.v(own.view[0])})", f"if w is None: {self.away}", plain]
+            self.lines += [f"w = L{tag}({self.v(own.view[0])}{self.values([own])})", f"if w is None: {self.away}", plain]
             self.lines.append(f"if w is not True: h{tag}.__viewed__ = w")
             return
         views = self.views
@@ -100,9 +110,14 @@ class Refining(Extents):
         names = {one.view[0] for one in views if one.view is not None}
         raw = self.v(names.pop()) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
         self.lines += [
-            f"if x is None: {plain}", "else:", f"    w = x[0]({raw})", f"    if w is None: {self.away}",
+            f"if x is None: {plain}", "else:", f"    w = x[0]({raw}{self.values(views)})", f"    if w is None: {self.away}",
             f"    h{tag} = x[3](*x[2])", f"    if w is not True: h{tag}.__viewed__ = w",
         ]  # fmt: skip
+
+    def values(self, views: list[Declaration]) -> str:
+        """Source for the values of the base's fields where one of some refinements wants them."""
+        fields = self.cls.fields if asking(views) else ()
+        return "".join(f", {'None' if f.kind.wire == 'payload' else self.v(f.name)}" for f in fields)
 
     def find(self, var: str, among: list[Declaration], entry: Callable[[Declaration], Any]) -> None:
         """Write the lines that find the first of some headers whose condition holds, or what stands for it."""

@@ -35,11 +35,12 @@ class Containing(Tolerance):
         return repr(inner)
 
 
-def read_whole(inner: Declaration, raw: object) -> AnyHeader | None:
-    """Return the header that some bytes are from end to end, without a fault; None where they are none."""
+def read_whole(inner: Declaration, raw: object, holder: AnyHeader | None = None) -> AnyHeader | None:
+    """Return the header that some bytes of `holder` are from end to end, without a fault; None where they are none."""
     if type(raw) is not bytes:
         return None
     ctx = Dissection()
+    ctx.layers = () if holder is None else (holder,)
     header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
     return header if end == len(raw) and ctx.clean else None
 
@@ -55,17 +56,18 @@ def viewed(header: AnyHeader) -> AnyHeader:
     if isinstance(raw, Containing):
         made: AnyHeader = raw.written[0]
     else:
-        raw = raw if isinstance(raw, bytes) else b""
-        made = classes[inner]._decode(raw, 0, len(raw), Dissection())[0]
+        raw, ctx = raw if isinstance(raw, bytes) else b"", Dissection()
+        ctx.layers = (header,)
+        made = classes[inner]._decode(raw, 0, len(raw), ctx)[0]
     header.__viewed__ = made  # type: ignore[attr-defined]
     return made
 
 
-def bytes_of(inner: AnyHeader) -> bytes | Containing:
+def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
     """Return the bytes of a header inside, or what stands for them in a prototype."""
     if not is_pattern(inner):
         try:
-            return type(inner)._encode(inner, b"", (inner,), 0, None)
+            return type(inner)._encode(inner, b"", (holder, inner), 1, None)
         except BuildError:
             if inner._state & (1 << 2 * len(inner._fields)) - 1 == (1 << len(inner._fields)) - 1:
                 raise  # nothing is left to give
@@ -86,7 +88,7 @@ def put(header: AnyHeader, inner: AnyHeader) -> None:
     """Have the bytes of a header inside stand in its field, given."""
     said = header._declaration
     f = said.by_name[said.view[0]]  # type: ignore[index]
-    raw = bytes_of(inner)
+    raw = bytes_of(inner, header)
     setattr(header, f.slot, raw)
     header._state = header._state & ~(f.bit << len(said.fields)) | f.bit
     if isinstance(raw, Containing):
@@ -98,7 +100,7 @@ def checked_view(header: AnyHeader) -> None:
     """Refuse bytes given for a field that are not what the refinement takes them for."""
     name, inner = header._declaration.view  # type: ignore[misc]
     raw = getattr(header, header._by_name[name].slot)
-    if type(raw) is bytes and read_whole(inner, raw) is None:
+    if type(raw) is bytes and read_whole(inner, raw, header) is None:
         base = header._declaration.refines
         assert base is not None
         hint = f"{base.name}({name}=...) takes any bytes"

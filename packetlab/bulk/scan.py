@@ -17,8 +17,9 @@ from packetlab.codec.compiler import prove_once
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
 from packetlab.declare.kinds import Int, Kind
-from packetlab.declare.plan import Bound, Coded, Fixed, Open, Padded, Run, Sized, Step, When, needs
+from packetlab.declare.plan import Bound, Coded, Fixed, Open, Padded, Sized, Step, When, needs
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.values.units import Run
 from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
 
@@ -294,21 +295,18 @@ class Scanner(CodedScanner):
         """Read the needed values of a run, and store the columns in it."""
         at = 0
         for unit in piece.units:
-            bit = 0
-            for f in unit.fields:
-                width = f.kind.fixed_bits
-                first, last = (0, unit.bits // 8) if unit.little else (bit // 8, -(-(bit + width) // 8))
+            for f, below in unit.places:
+                first, last, shift = unit.spot(f, below)
                 where, value = self.place(at + first), ""
                 if f.kind.wire == "number":
-                    value = self.fetch(where, last - first, f.kind, 0 if unit.little else last * 8 - bit - width)
+                    value = self.fetch(where, last - first, unit.turned(f.kind), shift)
                     if f.name in self.needed:
                         self.let(f"v_{f.name}", value)
                         self.read.add(f.name)
                         value = f"v_{f.name}"
                         if f.fixed:
                             self.check(compared(value, "!=", f.kind, (f.default,)))
-                self.give(f.name, where, width // 8, value)
-                bit += width
+                self.give(f.name, where, f.kind.fixed_bits // 8, value)
             at += unit.bits // 8
 
     def step(self, step: Step) -> None:

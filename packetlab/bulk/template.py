@@ -56,11 +56,12 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
 
 
 class BitRange(NamedTuple):
-    """Bits of a packet, and whether a number in them has its lowest byte first."""
+    """Bits of a packet, and whether a number in them has its lowest byte first. `low`: bits count as in `Span`."""
 
     bit: int
     bits: int
     little: bool
+    low: bool = False
 
     @property
     def byte_slice(self) -> slice:
@@ -112,7 +113,8 @@ class Template:
             return
         for byte in range(spot.byte_slice.start, spot.byte_slice.stop):
             first, last = max(spot.bit - byte * 8, 0), min(end - byte * 8, 8)
-            self.row[byte] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
+            own = (0xFF << first) & (0xFF >> (8 - last)) if spot.low else (0xFF >> first) & (0xFF << (8 - last))
+            self.row[byte] &= 0xFF ^ (own & 0xFF)
 
     def _sums(self, packet: Packet, where: FieldOffsets) -> list[tuple[BitRange, Linear]]:
         """Return the checksums that vary, from the innermost out."""
@@ -213,7 +215,7 @@ def _payload(where: FieldOffsets, i: int, packet: Packet) -> Numbers:
 
 
 def _spot(span: Span) -> BitRange:
-    return BitRange(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little)
+    return BitRange(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little, span.low)
 
 
 def _columns(spot: BitRange) -> Numbers:
@@ -231,7 +233,7 @@ def _put(matrix: Matrix, spot: BitRange, numbers: Words) -> None:
         if spot.bits < 64:
             numbers = numbers & np.uint64((1 << spot.bits) - 1)
         for byte in range(stretch.start, stretch.stop):
-            below = end - (byte + 1) * 8  # bits of the number below this byte
+            below = byte * 8 - spot.bit if spot.low else end - (byte + 1) * 8  # bits of the number below this byte
             piece = numbers >> np.uint64(below) if below >= 0 else numbers << np.uint64(-below)
             matrix[:, byte] |= piece.astype(np.uint8)
         return

@@ -137,9 +137,7 @@ class _Check:
             whole = field_offsets(packet)
             for span in whole.spans:
                 if any((layer, field) == (span.layer, span.field) for layer, field, _ in wanted):
-                    bits = np.unpackbits(mask)
-                    bits[span.bit : span.bit + span.bits] = 0
-                    mask &= np.packbits(bits)
+                    mask[slice(*span.byte_range)] &= ~np.frombuffer(span.mask, np.uint8)
             if any(field is None for _, field, _ in wanted):
                 mask[slice(*whole.payload)] = 0
         return masks
@@ -333,15 +331,13 @@ def _fields(variation: Variation, row: int, got: bytes) -> tuple[str, ...]:
     packet = variation.packet(row)
     expected = bytes(packet)
     short = min(len(expected), len(got))
-    size = len(expected) * 8
-    changed = (int.from_bytes(expected[:short], "big") ^ int.from_bytes(got[:short], "big")) << (size - short * 8)
+    changed = bytes(one ^ other for one, other in zip(expected, got, strict=False)) + bytes(len(expected) - short)
     found = ["size"] if len(expected) != len(got) else []
     names = [type(layer).__name__ for layer in packet.layers]
     where = field_offsets(packet)
-    stretches = [(span.bit, span.bits, span.layer, span.field.name) for span in where.spans]
-    first, last = where.payload
-    for bit, bits, layer, name in [*stretches, (first * 8, (last - first) * 8, -1, "payload")]:
-        if changed >> (size - bit - bits) & ((1 << bits) - 1):
+    stretches = [(span.number(changed), span.layer, span.field.name) for span in where.spans]
+    for differs, layer, name in [*stretches, (any(changed[slice(*where.payload)]), -1, "payload")]:
+        if differs:
             number = names[: layer + 1].count(names[layer]) if layer >= 0 else 0
             place = f"{names[layer]}#{number}." if number > 1 else f"{names[layer]}." if number else ""
             found.append(place + name)

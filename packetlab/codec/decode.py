@@ -32,12 +32,11 @@ from packetlab.declare.plan import (
     Listed,
     Open,
     Padded,
-    Run,
     Sized,
     Step,
-    Unit,
     When,
 )
+from packetlab.declare.values.units import Run, Unit
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -208,11 +207,10 @@ class Decoding(Refining, Hearing):
         if unit.by_bytes:
             order = "little" if unit.little else "big"
             lines.append(f"{whole} = int.from_bytes({whole}, '{order}', signed={unit.signed})")
-        shift = unit.bits
-        for number, f in enumerate(unit.fields):
-            shift -= (bits := f.kind.fixed_bits)
+        for f, shift in unit.places:
+            bits = f.kind.fixed_bits
             code = f"{whole} >> {shift}" if shift else whole
-            if number:
+            if shift + bits < unit.bits:
                 code = f"({code}) & {(1 << bits) - 1}" if shift else f"{code} & {(1 << bits) - 1}"
             if f.kind.wire == "number" and f.kind.signed and len(unit.fields) > 1:
                 code = f"(({code}) ^ {1 << bits - 1}) - {1 << bits - 1}"

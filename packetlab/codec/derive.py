@@ -16,7 +16,8 @@ from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.plan import Listed, Run
+from packetlab.declare.plan import Listed
+from packetlab.declare.values.units import Run
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import groupby, takewhile
 from struct import error as struct_error
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.told import is_around, told
@@ -21,7 +21,8 @@ from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import Bound, Fixed, Follows, Listed, Run, Step, Unit, When
+from packetlab.declare.plan import Bound, Fixed, Follows, Listed, Step, When
+from packetlab.declare.values.units import Run, Unit
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
     refuse_pattern(header)
     number, width, data = 0, 0, b""
+    low = header._declaration.low
     for f in header._fields:
         raw = getattr(header, f.slot)
         if f.kind.wire == "payload":
@@ -71,9 +73,11 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
             bits, value = f.kind.fixed_bits, raw & ((1 << f.kind.fixed_bits) - 1)
             if f.kind.little:
                 value = int.from_bytes(value.to_bytes(bits // 8, "little"), "big")
-            number, width = number << bits | value, width + bits
+            number = number | value << width if low else number << bits | value
+            width += bits
             if width % 8 == 0:
-                data, number, width = data + number.to_bytes(width // 8, "big"), 0, 0
+                order: Literal["little", "big"] = "little" if low and width > bits else "big"
+                data, number, width = data + number.to_bytes(width // 8, order), 0, 0
         else:
             data += field_bytes(f, raw)
     return data + body
@@ -268,12 +272,11 @@ class Packing(Deriving):
         var = f"u_{unit.fields[0].name}{self.tag}"
         if var in self.done:
             return var
-        code, shift = "", unit.bits
-        for f in unit.fields:
+        code = ""
+        for f, shift in unit.places:
             bits = f.kind.fixed_bits
             self.value(f.name)
             value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            shift -= bits
             if f.kind.wire == "number" and f.kind.signed and len(unit.fields) > 1:
                 value = f"({value} & {(1 << bits) - 1})"
             code += (" | " if code else "") + (f"{value} << {shift}" if shift else value)

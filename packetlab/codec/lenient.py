@@ -152,7 +152,7 @@ class _LenientParser:
             # Bits of a byte whose other half was read cannot be left to the payload.
             self.give_back()
             raise _Stop
-        first, last = self.bit // 8, -(-(self.bit + bits) // 8)
+        first, skip, last = self.bit // 8, self.bit % 8, -(-(self.bit + bits) // 8)
         chunk = self.data[first:last]
         self.bit += bits
         kind = f.kind
@@ -160,7 +160,8 @@ class _LenientParser:
             return chunk
         if kind.little:
             return int.from_bytes(chunk, "little", signed=kind.signed)
-        number = int.from_bytes(chunk, "big") >> (last * 8 - self.bit) & (1 << bits) - 1
+        low = self.cls.low and (skip or bits % 8)
+        number = int.from_bytes(chunk, "little" if low else "big") >> (skip if low else -self.bit % 8) & (1 << bits) - 1
         if kind.signed and number >> bits - 1:
             number -= 1 << bits
         return number

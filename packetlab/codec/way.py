@@ -17,7 +17,8 @@ from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
-from packetlab.declare.plan import Bound, Fixed, Open, Run, Unit
+from packetlab.declare.plan import Bound, Fixed, Open
+from packetlab.declare.values.units import Run, Unit
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -96,19 +97,19 @@ class Placed(Decoding):
     def compare(self, unit: Unit, place: int) -> None:
         """Test the fields of a unit whose values are known."""
         mask = value = 0
-        for f in unit.fields:
+        for f, shift in unit.places:
             bits = f.kind.fixed_bits
-            mask, value = mask << bits, value << bits
             number = self.known.get(f.name, f.default if f.fixed else None)
             if isinstance(number, bytes):
                 self.tests.append(f"{self.variable(unit, place)} == {number!r}")
             elif number is not None:
-                mask, value = mask | (1 << bits) - 1, value | number & (1 << bits) - 1
+                every = (1 << bits) - 1
+                mask, value = mask | every << shift, value | (number & every) << shift
         if mask:
             whole = self.whole(unit, place)
-            every = mask == (1 << unit.bits) - 1
+            all_of_it = mask == (1 << unit.bits) - 1
             number = value - (1 << unit.bits) if unit.signed and value >> unit.bits - 1 else value
-            self.tests.append(f"{whole} == {number}" if every else f"{whole} & {mask:#x} == {value:#x}")
+            self.tests.append(f"{whole} == {number}" if all_of_it else f"{whole} & {mask:#x} == {value:#x}")
 
     def variable(self, unit: Unit, place: int) -> str:
         """The variable for what is read of a unit."""
@@ -132,9 +133,8 @@ class Placed(Decoding):
         unit, place = self.units[name]
         if not unit.number:
             return self.variable(unit, place)
-        code, after = self.whole(unit, place), unit.bits
-        for f in unit.fields:
-            after -= f.kind.fixed_bits
+        code = self.whole(unit, place)
+        for f, after in unit.places:
             if f.name == name and len(unit.fields) > 1:
                 code = f"({code} >> {after} & {(1 << f.kind.fixed_bits) - 1})"
                 if f.kind.wire == "number" and f.kind.signed:

@@ -18,7 +18,7 @@ from packetlab.declare.transforms.carried import check_carried, link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order")
 """What a class body says of the header as a whole."""
 
 
@@ -47,6 +47,7 @@ class Declaration:
     pseudo: tuple[str, str] | None = None
     stream: bool | None = None
     through: tuple[Transform, ...] | None = None
+    bit_order: str | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
@@ -96,6 +97,11 @@ class Declaration:
                 setattr(self, option, getattr(base, option))
 
     @property
+    def low(self) -> bool:
+        """Whether the first field lies in the lowest bits of the first byte."""
+        return self.bit_order == "low"
+
+    @property
     def key(self) -> str:
         """What stays the same when it is declared again."""
         return f"{self.module}.{self.qualname}"
@@ -125,10 +131,10 @@ class Declaration:
     def plan(self) -> Plan:
         """How the header is read and written; worked out when first needed."""
         if self._plan is None:
-            self._plan = Plan(self.fields, self.before, self.after, self.payload_size)
+            self._plan = Plan(self.fields, self.before, self.after, self.payload_size, self.low)
             if self.stream and self._plan.total is self._plan.payload is None:
                 # A message that ends with its header: what stands after it is the next one.
-                self._plan = Plan(self.fields, self.before, self.after, Const(0))
+                self._plan = Plan(self.fields, self.before, self.after, Const(0), self.low)
         return self._plan
 
     @property
@@ -176,6 +182,16 @@ def declaration_of(header: object, where: str) -> Declaration:
         return found
     hint = f"{header}, without quotes" if isinstance(header, str) else ""
     raise DeclareError(where, "a header class", repr(header), hint)
+
+
+def check_bit_order(header: Declaration) -> None:
+    """Refuse an order of bits that there is none of, and one that is not that of the base's fields."""
+    where = f"{header.name}, bit_order"
+    if header.bit_order not in (None, "high", "low"):
+        raise DeclareError(where, '"high" or "low", the bits that the first field lies in', repr(header.bit_order))
+    for base in header.bases:
+        if base.fields and base.low is not header.low:
+            raise DeclareError(where, f'"{base.bit_order or "high"}", as {base.name} has it', repr(header.bit_order))
 
 
 def check_stream(header: Declaration) -> None:

@@ -11,50 +11,15 @@ steps, so that all of them agree about where a field lies and what decides it. A
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.declare.checksums.ranges import covered, in_order
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.rules import Solved, apart, solve
+from packetlab.declare.values.units import Run, Unit
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
-
-_CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
-
-
-class Unit:
-    """Fields that share 1 to 8 bytes, or one field alone; `code` is its letter for `struct`."""
-
-    def __init__(self, fields: list[Field]) -> None:
-        self.fields = fields
-        self.bits = sum(f.kind.fixed_bits for f in fields)
-        first = fields[0].kind
-        self.number = first.wire == "number"
-        self.little = first.wire == "number" and first.little
-        self.signed = len(fields) == 1 and first.wire == "number" and first.signed
-        whole = self.number and self.bits in _CODES
-        self.code = _CODES[self.bits] if whole else f"{self.bits // 8}s"
-        if whole and self.signed:
-            self.code = self.code.lower()
-        # struct has no letter for 24, 40, 48 and 56 bits: these go by way of bytes.
-        self.by_bytes = self.number and not whole
-
-
-class Run:
-    """Fixed fields without conditions, one after the other, packed by one `struct` call."""
-
-    def __init__(self, units: list[Unit]) -> None:
-        self.units = units
-        self.fields = [f for unit in units for f in unit.fields]
-        little = {unit.little for unit in units if unit.number and unit.bits > 8 and not unit.by_bytes}
-        for unit in units:
-            if len(little) == 2 and unit.little and not unit.by_bytes and unit.bits > 8:
-                unit.by_bytes, unit.code = True, f"{unit.bits // 8}s"
-        self.order = "<" if little == {True} else ">"
-        self.struct = Struct(self.order + "".join(unit.code for unit in units))
-        self.size = self.struct.size
 
 
 # Steps ---------------------------------------------------------------------------------------------------------
@@ -190,7 +155,7 @@ class Plan:
     """
 
     def __init__(
-        self, fields: tuple[Field, ...], before: list[Field], after: list[Field], payload_size: Expr | None
+        self, fields: tuple[Field, ...], before: list[Field], after: list[Field], payload_size: Expr | None, low: bool = False,
     ) -> None:
         self._fields, self._last = fields, before[-1] if before else None
         self.own: SolvedSize | None = None
@@ -216,12 +181,12 @@ class Plan:
         self._known: set[str] = set()
         bounds: list[tuple[str, SolvedSize | None]] = [("self", self.own), ("total", self.total)]
         self._bounds = {part: said for part, said in bounds if said is not None}
-        for piece in _pieces(before):
+        for piece in _pieces(before, low):
             self.head.append(self._step(piece))
             self._known.update(f.name for f in self.head[-1].fields)
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
-        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(after)]
+        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(after, low)]
         self.covered = covered(before, after)
         self.sums = in_order([*before, *after], self.covered)
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
@@ -408,7 +373,7 @@ class Plan:
         return [unit for step in self.steps if isinstance(step, Fixed) for unit in step.run.units]
 
 
-def _pieces(fields: list[Field]) -> list[Run | Field]:
+def _pieces(fields: list[Field], low: bool) -> list[Run | Field]:
     """Split `fields` into runs and single fields (conditional ones, and those of varying size)."""
     found: list[Run | Field] = []
     units: list[Unit] = []
@@ -424,7 +389,7 @@ def _pieces(fields: list[Field]) -> list[Run | Field]:
         sharing.append(f)
         width += f.kind.bits
         if width % 8 == 0:
-            units.append(Unit(sharing))
+            units.append(Unit(sharing, low))
             sharing, width = [], 0
     if units:
         found.append(Run(units))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from packetlab.declare.checksums.checks import check_sum, check_sums
-from packetlab.declare.declaration import Declaration, declaration_of, write_order
+from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
@@ -183,6 +183,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
 
 def check_declaration(header: Declaration) -> None:
     """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
+    check_bit_order(header)
     derived: dict[str, Range] = {}
     header.order = write_order(header)
     for name in header.order:
@@ -197,6 +198,7 @@ def check_declaration(header: Declaration) -> None:
     _check_ends(header)
     _check_order(header)
     _check_solved(header)
+    check_stream(header)
 
 
 def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> None:

@@ -200,6 +200,8 @@ def _text(header: Declaration) -> str:
         lines += [_border(above, row), _line(row, cut)]
         above = row
     lines.append(_border(above, []))
+    if header.low:
+        lines.append("Bits are counted from the lowest of each byte.")
     if cut:
         lines.append("Cut short: " + ", ".join(dict.fromkeys(cut)) + ".")
     return "\n".join(lines)
@@ -277,7 +279,7 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
     found = []
     at: int | None = 0
     for f in header.fields:
-        place = "after" if at is None else _place(at, f.kind.bits)
+        place = "after" if at is None else _place(at, f.kind.bits, header.low)
         value = ""
         if f.rule is not None:
             value = f"checksum {f.rule}" if isinstance(f.rule, Checksum) else f"= {f.rule}"
@@ -300,12 +302,13 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def _place(at: int, bits: int | None) -> str:
+def _place(at: int, bits: int | None, low: bool) -> str:
+    counted = " from the lowest" * low
     if bits is None:
         return f"byte {at // 8} on"
     if at % 8 or bits % 8:
         last = at + bits - 1
-        return f"bit {at}" if bits == 1 else f"bits {at} to {last}"
+        return f"bit {at}{counted}" if bits == 1 else f"bits {at} to {last}{counted}"
     return f"byte {at // 8}" if bits == 8 else f"bytes {at // 8} to {(at + bits) // 8 - 1}"
 
 

@@ -21,7 +21,7 @@ from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, 
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
-from packetlab.declare.declaration import OPTIONS, Declaration, asked, check_stream, rules_of
+from packetlab.declare.declaration import OPTIONS, Declaration, asked, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
@@ -260,6 +260,7 @@ class HeaderType(type):
         pseudo: tuple[str, str] | None = None,
         answers: object = None,
         stream: bool | None = None,
+        bit_order: str | None = None,
         inside: str | None = None,
         through: Any = None,
         **wrong: object,
@@ -282,7 +283,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:
@@ -305,7 +306,6 @@ class HeaderType(type):
             raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
-        check_stream(declaration)
         check_held(declaration)
         compiler.reset(declaration)
         if "__hidden__" in body:

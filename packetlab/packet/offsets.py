@@ -18,12 +18,14 @@ class Span(NamedTuple):
 
     Attributes:
         layer: its header's place in `packet.layers`. field: which. bit: the first, from the packet's start. bits: how many.
+        low: whether bits count from the lowest of each byte, and the first is the field's lowest (``bit_order="low"``).
     """
 
     layer: int
     field: Field
     bit: int
     bits: int
+    low: bool = False
 
     @property
     def byte_range(self) -> tuple[int, int]:
@@ -34,6 +36,19 @@ class Span(NamedTuple):
     def whole(self) -> bool:
         """Whether it fills whole bytes, sharing none."""
         return self.bit % 8 == 0 and self.bits % 8 == 0
+
+    @property
+    def mask(self) -> bytes:
+        """Of each byte it touches, the bits that are its own."""
+        first, stop = self.byte_range
+        shift = self.bit - first * 8 if self.low else stop * 8 - self.bit - self.bits
+        return (((1 << self.bits) - 1) << shift).to_bytes(stop - first, "little" if self.low else "big")
+
+    def number(self, data: bytes) -> int:
+        """Return its bits in the bytes of the packet, as a number."""
+        first, stop = self.byte_range
+        whole = int.from_bytes(data[first:stop], "little" if self.low else "big")
+        return whole >> (self.bit - first * 8 if self.low else stop * 8 - self.bit - self.bits) & ((1 << self.bits) - 1)
 
 
 class FieldOffsets(NamedTuple):
@@ -88,6 +103,7 @@ def _spans(layer: int, header: Header, steps: list[Step], start: int) -> list[Sp
     for f in (f for step in steps for f in step.fields):
         bits = width(header, f)
         if bits:
-            found.append(Span(layer, f, bit, bits))
+            low = header._declaration.low and bool(bit % 8 or bits % 8)
+            found.append(Span(layer, f, bit, bits, low))
             bit += bits
     return found

@@ -45,13 +45,13 @@ class Header(HeaderBase):
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
             is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.
-        partial: a condition that the payload is only the first part of what its headers speak of.
-        quotes: a condition that the payload is the beginning of a packet quoted.
+        partial: a condition that the payload is only the first part of what its headers speak of; quotes: that it is that of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover; a property
             `final_destination` (bytes, none for the field's own) goes before the destination.
         stream: True where it begins a message of a stream of bytes: several may stand in one packet (`Packet.messages`), one may go on
             in others (`Capture.messages`), and a packet may begin inside one, which is payload then. It tells where it ends.
         through: of the first header of a link, a transform of whole frames (see `hdlc`, `link_type`).
+        bit_order: "low" where the first field lies in the lowest bits of the first byte, and shared bytes come lowest first.
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.

@@ -100,7 +100,7 @@ def table(value: object, where: str, known: str | Collection[str]) -> dict[str, 
 
 def safe_repr(value: object) -> str:
     """Return what a file holds in words: short, and with nothing that a terminal would act on."""
-    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < WIDEST**2):
+    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < 1 << 128):
         words = ascii(value)
         if len(words) < 80:
             return words

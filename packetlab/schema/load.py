@@ -188,7 +188,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through under answers refines when inside defaults"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order under answers refines when inside defaults"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
 
 
@@ -262,6 +262,8 @@ class _Maker:
         }
         if "through" in data:
             options["through"] = transforms_of(data["through"], f"{called}, through")
+        if "bit_order" in data:
+            options["bit_order"] = text(data["bit_order"], f"{called}, bit_order", 4)
         if "stream" in data:
             options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
         if "pseudo" in data:

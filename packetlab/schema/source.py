@@ -44,6 +44,8 @@ def class_body(description: dict[str, object]) -> str:
             options.append(f"{word}={spelled(description[word], called)}")
     if "through" in description:
         options.append(f"through={link_spelled(description['through'], called, spelled)}")
+    if "bit_order" in description:
+        options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
     if description.get("stream"):
         options.append("stream=True")
     base = "Header"

@@ -152,9 +152,8 @@ def bit_text(data: bytes, span: Span) -> str:
     '.... 0101'
     """
     first, stop = span.byte_range
-    bits = f"{int.from_bytes(data[first:stop], 'big'):0{(stop - first) * 8}b}"
-    start = span.bit - first * 8
-    own = "." * start + bits[start : start + span.bits] + "." * (len(bits) - start - span.bits)
+    bits, mask = (f"{int.from_bytes(some, 'big'):0{(stop - first) * 8}b}" for some in (data[first:stop], span.mask))
+    own = "".join(bit if its == "1" else "." for bit, its in zip(bits, mask, strict=True))
     return " ".join(own[at : at + 4] for at in range(0, len(own), 4))
 
 
@@ -234,11 +233,7 @@ def bit_rows(packet: Packet, where: FieldOffsets) -> Iterator[tuple[str, str, li
     data = bytes(packet)
     for group in shared(where):
         first, stop = group[0].byte_range[0], group[-1].byte_range[1]
-        number = int.from_bytes(data[first:stop], "big")
-        cells = []
-        for span in group:
-            value = number >> stop * 8 - span.bit - span.bits & (1 << span.bits) - 1
-            cells.append((span, f"{value:0{span.bits}b}"))
+        cells = [(span, f"{span.number(data):0{span.bits}b}") for span in group]
         place = str(first) if stop == first + 1 else f"{first}..{stop - 1}"
         yield place, type(packet.layers[group[0].layer]).__name__, cells
 

@@ -142,10 +142,9 @@ def _askew(cls: Declaration) -> set[str]:
     """Names of the fields that do not begin with a byte."""
     found = set()
     for unit in cls.plan.units:
-        bit = 0
-        for f in unit.fields:
-            found.update([f.name] if bit % 8 else [])
-            bit += f.kind.fixed_bits
+        for f, shift in unit.places:
+            skipped = shift if unit.little else unit.bits - shift - f.kind.fixed_bits
+            found.update([f.name] if skipped % 8 or (unit.little and len(unit.fields) > 1) else [])
     return found
 
 

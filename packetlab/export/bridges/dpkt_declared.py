@@ -74,6 +74,7 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
         wide = unit.number and unit.bits > 8
         signed_bits = len(unit.fields) > 1 and any(f.kind.wire == "number" and f.kind.signed for f in unit.fields)
         own = not unit.number and not unit.fields[0].kind.verbatim
+        own = own or (len(unit.fields) > 1 and header._declaration.low)  # dpkt has the highest bits first
         if own or unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
             break
         if wide:

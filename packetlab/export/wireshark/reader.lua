@@ -186,7 +186,8 @@ function Reader:fixed(f)  -- false where the bytes end before
   self.bit = self.bit + f.bits
   local entry = {f = f, first = first, len = last - first, unit = self.unit}
   if f.kind == "int" then
-    if f.little then raw = raw:reverse() end
+    if f.little or f.low then raw = raw:reverse() end
+    if f.low then skip = last * 8 - self.bit end
     entry.high, entry.low = halves(raw, skip, f.bits)
     entry.value = whole(f, entry.high, entry.low)
   else

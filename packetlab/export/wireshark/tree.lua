@@ -104,7 +104,7 @@ local function show_number(tree, n, e)
     return item
   end
   if in_unit then
-    range, value = in_unit, in_unit:uint()
+    range, value = in_unit, f.low and in_unit:le_uint() or in_unit:uint()
   elseif f.type == "uint64" then
     value = UInt64.new(e.low, e.high)
   elseif f.type == "int64" then

@@ -196,7 +196,7 @@ class _Script:
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
-            parts += self.whole_number(f, kind, units.get(f.name))
+            parts += self.whole_number(f, kind, plan, units.get(f.name))
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
@@ -218,10 +218,12 @@ class _Script:
             parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts
 
-    def whole_number(self, f: Field, kind: Kind, unit: tuple[int, int] | None) -> list[str]:
+    def whole_number(self, f: Field, kind: Kind, plan: Plan, unit: tuple[int, int] | None) -> list[str]:
         parts = [f"{word} = true" for word in ("signed", "little") if getattr(kind, word)]
         if is_wide(kind.fixed_bits):
             parts.append("wide = true")
+        if f in (one for shared in plan.units if shared.little and len(shared.fields) > 1 for one in shared.fields):
+            parts.append("low = true")
         bits, shift = (unit[0], unit[1]) if unit is not None else (kind.fixed_bits, 0)
         if unit is not None:
             parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.fixed_bits) - 1) << shift}"]
@@ -358,9 +360,7 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
     """Return for fields that share bytes how many bits these have and how far from their end the field ends."""
     found = {}
     for unit in plan.units:
-        shift = unit.bits
-        for f in unit.fields:
-            shift -= f.kind.fixed_bits
+        for f, shift in unit.places:
             if len(unit.fields) > 1 and unit.bits <= MASKED and not f.kind.signed:
                 found[f.name] = (unit.bits, shift)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,18 @@ from packetlab import (
     U16,
     BuildError,
     Bytes,
+    Capture,
     DeclareError,
     Ether,
     Header,
     Packet,
+    Writer,
     auto,
     before,
     bindings,
     choose,
     computed,
+    contains,
     declare_from,
     describe,
     dissect,
@@ -131,6 +135,37 @@ def test_sums_of_deltas_wrap() -> None:
     assert bytes(Ticks(ticks=[Tick(time=5), Tick(time=250)])).hex() == "05f5"
     with pytest.raises(BuildError, match=r"Tick\.delta: expected 0\.\.255, got 65535"):
         bytes(Ticks(ticks=[Tick(time=5), Tick(time=4)]))
+
+
+def test_a_delta_may_have_a_default() -> None:
+    with bindings():
+
+        class Mild(Header):
+            delta: U8 = 2
+            time: int = computed(before("time") + field("delta"))
+
+        class Milds(Header):
+            ticks: tuple[Mild, ...] = many()
+
+        assert bytes(Milds(ticks=[Mild(), Mild(time=9), Mild(delta=1)])).hex() == "020701"
+        assert [one.time for one in Milds(ticks=[Mild(), Mild(time=9), Mild()]).ticks] == [2, 9, 11]
+
+
+def test_they_are_columns_and_filters(tmp_path: Path) -> None:
+    """Of objects: what a list is told by what stands around it is looked up there."""
+    with bindings():
+
+        class Noted(Header, under=Ether, when={"type": 0x7A66}):
+            options: tuple[CoOption, ...] = many()
+
+        with Writer(tmp_path / "some.pcap") as writer:
+            for number in (3, 700):
+                writer.write(bytes(Ether() / Noted(options=[CoOption(number=number), CoOption(step=1)])))
+        capture = Capture(tmp_path / "some.pcap")
+        assert capture.where("noted.options.number == 701").count() == 1
+        assert capture.where(Noted(options=contains(CoOption(number=3)))).count() == 1
+        assert [frame.packet()[Noted].options[1].number for frame in capture] == [4, 701]
+        assert "number" in str(capture[0].packet().show())
 
 
 def test_what_does_not_go_together_is_refused() -> None:

@@ -45,10 +45,12 @@ from packetlab import (
     auto,
     base64,
     bcd,
+    before,
     ber_integer,
     between,
     bits,
     but,
+    computed,
     contains,
     count_of,
     crc,
@@ -323,3 +325,17 @@ def refined(packet: Packet) -> int:
     print(inner, several)
     number: int = found.value if isinstance(found, Most) else Life(seconds=1).seconds
     return number + one.value + one.kind
+
+
+class Step(Header):
+    """Values from elsewhere, and of no bytes: int, and None where a condition says so."""
+
+    delta: U8 = 0
+    number: int = computed(before("number") + field("delta"))
+    more: U16 | None = when(field("^.flags") & 1, 0)
+
+
+def steps(one: Step) -> int:
+    more: int | None = one.more
+    number: int = Step(number=5, more=None).number
+    return number + (more or 0)

@@ -16,6 +16,7 @@ from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
+from packetlab.declare.fields import slot_of
 from packetlab.declare.kinds import Raw
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
@@ -34,7 +35,7 @@ from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
-    from packetlab.declare.fields import Field, slot_of
+    from packetlab.declare.fields import Field
 
 # What a field that selects the next header is called in scapy's own classes, where it has not our name.
 SELECTORS = ("proto", "nh", "code")

@@ -58,10 +58,11 @@ def sound(piece: Packet) -> bool:
 # Fragments ------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 3000), st.integers(68, 1500), st.integers(0, 3), st.booleans(), st.integers(0, 99))
+# With less room the overlaps of two would hold all of the one between, and the datagram be whole without it.
+@given(st.integers(0, 3000), st.integers(80, 1500), st.integers(0, 3), st.booleans(), st.integers(0, 99))
 def test_fragments_in_any_order_are_the_datagram_again(size, mtu, overlap, six, seed) -> None:
     whole = datagram(size, six)
-    overlap = min(overlap, 1 if six else 3) * 8 * (not six)
+    overlap *= 0 if six else 8  # RFC 5722: IPv6 gives overlapping ones up
     pieces = list(whole.fragments(mtu, overlap=overlap))
     assert all(len(piece) - 14 <= mtu and sound(piece) for piece in pieces)
     (made,) = put(frames(shuffled(pieces, seed)))

@@ -167,7 +167,7 @@ def test_standard_input_is_a_file_too() -> None:
 def test_send_without_an_interface_only_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", 'Ether() / IPv4(dst="10.0.0.2") / UDP(dport=9) / b"hi"', "-x"]) == 0
     out = capsys.readouterr().out
-    assert "dport              9" in out and "0020  0002 0000 0009 000a" in out
+    assert "dport              9" in out and "17 (UDP)" in out and "0020  0002 0000 0009 000a" in out
 
 
 def test_send_and_capture_on_loopback(tmp_path: Path) -> None:

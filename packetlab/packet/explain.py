@@ -292,13 +292,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     cls, header = scope.cls, packet._headers[i]
     f = cls._field(name)
     raw = scope.raw(name)
-    shown = (
-        "absent"
-        if raw is None
-        else value_text(f, raw, scope.header)
-        if f.kind.wire == "items"
-        else f.kind.text(raw)
-    )
+    shown = value_text(f, raw, scope.header)
     if isinstance(f.rule, Checksum) and raw is not None:
         shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
     state = Header.state(header, name)
@@ -353,7 +347,7 @@ def _counts_more(scope: Derivation, f: Field, derived: object) -> bool:
 
 
 def _number(f: Field, value: object) -> str:
-    return f"0x{value:x}" if isinstance(f.rule, Checksum) else f.kind.text(value)
+    return f"0x{value:x}" if isinstance(f.rule, Checksum) else value_text(f, value)
 
 
 def _distinct(rule: Expr) -> list[Expr]:
@@ -417,7 +411,7 @@ def show(packet: Packet) -> Text:
                 text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             else:
-                text = items_text(header, f) if f.kind.wire == "items" else f.kind.text(raw)
+                text = items_text(header, f) if f.kind.wire == "items" else value_text(f, raw, header)
             lines.append(f"  {f.name:<18} {cut(text):<36} {Header.state(original, f.name)}".rstrip())
             lines += [f"    {line}" for line in item_lines(header, f)]
     if packet.payload:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed
-from packetlab.declare.expressions import Checksum
+from packetlab.declare import registry
+from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
@@ -31,7 +32,10 @@ def expected(header: AnyHeader, f: Field, known: Known) -> str:
 
 
 def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
-    """Return the raw value of a field as a person reads it, "absent" for none; safe to print."""
+    """Return the raw value of a field as a person reads it, "absent" for none; safe to print.
+
+    A number that names the header that follows is shown with that name: "2048 (IPv4)".
+    """
     if raw is None:
         return "absent"
     if f.kind.wire == "items":
@@ -40,9 +44,16 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
     if isinstance(f.rule, Checksum) and f.kind.wire == "number":
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
-        return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
+        text = f.kind.text(int(raw) if isinstance(raw, bool) else raw)
+        return f"{text} ({name})" if (name := bound_name(f, raw)) and text == str(raw) else text
     except (TypeError, ValueError):  # a value met under a name in a field of another kind
         return bytes_text(raw) if isinstance(raw, bytes) else repr(raw)
+
+
+def bound_name(f: Field, raw: Raw) -> str:
+    """Return the name of the header that a number in a field says follows, "" for none."""
+    bound = registry.space(f.rule.space).headers.get(raw) if isinstance(f.rule, Next) and type(raw) is int else None
+    return bound.name if bound is not None else ""
 
 
 def item_lines(header: AnyHeader, f: Field) -> list[str]:

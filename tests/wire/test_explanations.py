@@ -17,6 +17,7 @@ from packetlab import (
     U32,
     UDP,
     VLAN,
+    VXLAN,
     BuildError,
     Capture,
     Ether,
@@ -97,7 +98,7 @@ def test_nothing_is_guessed_a_sum_that_happens_to_agree_is_no_difference() -> No
 def test_a_header_in_between_is_one_cause() -> None:
     tagged = Ether() / VLAN(id=3) / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=53) / b"hello"
     assert said(SENT, tagged) == [
-        "Ether/IPv4/UDP: layers: Ether/IPv4/UDP != Ether/VLAN/IPv4/UDP; follows from it: Ether.type (2048 != 33024)",
+        "Ether/IPv4/UDP: layers: Ether/IPv4/UDP != Ether/VLAN/IPv4/UDP; follows from it: Ether.type (2048 (IPv4) != 33024 (VLAN))",
         "  left  0000  ff ff ff ff ff ff 00 00 00 00 00 00 -- -- -- --",
         "  right 0000  ff ff ff ff ff ff 00 00 00 00 00 00 81 00 00 03",
         "                                                  ^^ ^^ ^^ ^^",
@@ -348,3 +349,28 @@ def test_a_verdict_is_on_the_only_checksum_there_is_whatever_it_is_called() -> N
             BuildError, match=r"Ether\.checksum: expected a checksum, got no such field \(the header has none\)"
         ):
             dissect(bytes(Ether())).verdict(Ether)
+
+
+def test_a_number_that_says_what_follows_is_shown_with_its_name() -> None:
+    packet = Ether() / IPv4() / UDP(dport=4789) / VXLAN() / Ether(type=0x6A15) / b""
+    lines = [" ".join(line.split()) for line in packet.show().splitlines()]
+    assert {"type 2048 (IPv4) auto", "protocol 17 (UDP) auto", "dport 4789 (VXLAN) given"} < {*lines}
+    assert "type 27157 given" in lines and "sport 0 auto" in lines  # nothing is bound to that one; no binding goes by this
+    assert packet.why(IPv4, "protocol").splitlines()[0] == "IPv4.protocol = 17 (UDP)  (auto)"
+    assert "2048 (IPv4)" in packet._repr_mimebundle_()["text/html"]
+    assert "IPv4.protocol: 17 (UDP) != 6 (TCP)" in str(packet.diff(packet.replace(IPv4, protocol=6)))
+    assert "expected 6 (TCP), got 17 (UDP)" in str(IPv4(protocol=6).why_not(packet))
+    # A fragment's payload is bytes, and the number says still of what.
+    fragment = IPv4(protocol=1, fragment_offset=3) / b"12345678"
+    assert "protocol 1 (ICMP) given" in [" ".join(line.split()) for line in fragment.show().splitlines()]
+
+
+def test_the_name_is_that_of_now() -> None:
+    packet = Ether(type=0x6A16) / b""
+    with bindings():
+
+        class Bound6A16(Header, under=Ether, when={"type": 0x6A16}):
+            pass
+
+        assert "27158 (Bound6A16)" in packet.show()
+    assert "27158 (" not in packet.show()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
-from packetlab.link.port import BATCH, Port
+from packetlab.link.port import BATCH, Port, room
 from packetlab.link.waits import Waits
 from packetlab.renamed import old_names, renamed_arguments
 
@@ -63,7 +63,6 @@ class Interface(Port):
             _known(name)  # before anything is said of privileges
         self._waits, self._rings = Waits(name), list["Ring"]()
         self._reading = threading.Lock()  # one buffer for all who receive
-        self._came, self._dropped, self._told = 0, 0, (0, 0)  # frames that came, that were dropped; as `statistics` had them
         try:
             self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
         except PermissionError as error:
@@ -107,7 +106,7 @@ class Interface(Port):
         from packetlab.link.kernel_filter import filter_socket
 
         self._passes = filter_socket(self._socket, expression, self.linktype)
-        self._taken = self._mark()  # what lay there was thrown away
+        self._kept.clear()
         said = () if expression is None else ((IF_FILTER, b"\0" + expression.encode()),)
         self._description = self._description._replace(options=said)
 
@@ -151,13 +150,12 @@ class Interface(Port):
         """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
         if self._passes is not None:
             return super().take()
-        taken: list[bytes] = []
+        taken = self._take_kept()
         receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
         with self._reading:
             try:
                 for _ in range(BATCH):
                     size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
-                    self._taken += 1
                     if address[2] != OUTGOING or self.outgoing:
                         taken.append(view[:size].tobytes())
             except BlockingIOError:
@@ -169,7 +167,7 @@ class Interface(Port):
 
     def _receive(self, timeout: float | None) -> Frame | None:
         deadline = None if timeout is None else self._now() + int(timeout * 1e9)
-        last: int | None = None
+        most: int | None = None
         while True:
             # Before it looks: it may stand still after.
             left = None if deadline is None else (deadline - self._now()) / 1e9
@@ -178,7 +176,6 @@ class Interface(Port):
                     size, messages, _, address = self._socket.recvmsg_into(
                         [self._buffer], 256, _socket.MSG_TRUNC | _socket.MSG_DONTWAIT
                     )
-                    self._taken += 1
                     frame = self._frame(size, messages)
             except BlockingIOError:
                 if left is not None and left <= 0:
@@ -191,22 +188,14 @@ class Interface(Port):
             wanted = (address[2] != OUTGOING or self.outgoing) and self._mine(frame.data)
             if wanted and (self._passes is None or self._passes(frame)):
                 return frame
+            self._passed += 1
             if left is not None and left <= 0:
-                last = self._mark() if last is None else last
-                if self._taken >= last:  # of frames that do not pass there may be no end
+                most = self._passed + self._room() if most is None else most
+                if self._passed >= most:  # of frames that do not pass there may be no end
                     return None
 
-    def _mark(self) -> int:
-        """How many frames have come and were not dropped: by the kernel's count, since what each is charged with tells nothing."""
-        with suppress(OSError):  # it is closed, which receiving says
-            self._count()
-        return self._came
-
-    def _count(self) -> None:
-        """Add up what the kernel counts, which sets it back (packet(7), PACKET_STATISTICS)."""
-        with self._reading:
-            received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
-            self._came, self._dropped = self._came + received - dropped, self._dropped + dropped
+    def _room(self) -> int:
+        return room(self._socket)
 
     def _mine(self, data: bytes) -> bool:
         """Whether a frame is for this port."""
@@ -242,10 +231,9 @@ class Interface(Port):
         return ring
 
     def statistics(self) -> ReceiveStatistics:
-        """Return the counts since the last call."""
-        self._count()
-        before, self._told = self._told, (self._came, self._dropped)
-        return ReceiveStatistics(self._came - before[0], self._dropped - before[1])
+        """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
+        received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
+        return ReceiveStatistics(received - dropped, dropped)
 
     def close(self) -> None:
         """Stop listening. A thread waiting for a frame gets an OSError that says so."""

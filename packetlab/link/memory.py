@@ -38,11 +38,10 @@ class MemoryPort(Port):
         if frame is None:
             self._arrived.put(None)  # for the next who asks
             raise self._gone()
-        self._taken += 1
         return frame
 
-    def _mark(self) -> int:
-        return self._taken + self._arrived.qsize()
+    def _room(self) -> int:
+        return self._arrived.qsize()
 
     def _check(self) -> None:
         if self._closed:

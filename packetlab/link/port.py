@@ -7,8 +7,8 @@ import select
 import socket as _socket
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from sys import byteorder
 from typing import Any, NamedTuple, Protocol, Self
 
 from packetlab.bulk.batch import Batch
@@ -23,23 +23,18 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing tells how many lie there
+MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing tells how many may lie there
 
 
-SMALLEST = 512  # bytes of a socket's buffer that a datagram is charged with at the least: what the kernel notes of it is more
-SO_MEMINFO = 55  # of what a socket holds, by bytes; what lies there to be read comes first (Linux 4.12)
+SMALLEST = 64  # bytes of a frame; what a socket has room for is divided by it
 
 
-def held(socket: _socket.socket) -> int:
-    """Return how many bytes of its buffer are charged for what lies in a socket now."""
+def room(socket: _socket.socket) -> int:
+    """Return how many frames may lie in a socket at the most."""
     try:
-        return int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, 36)[:4], byteorder)
+        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF) // SMALLEST + 1
     except OSError:
-        pass
-    try:
-        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF)  # an older kernel: all it has room for
-    except OSError:
-        return 0  # it is closed, which receiving says
+        return 1  # it is closed, which receiving says
 
 
 class Attachment(NamedTuple):
@@ -139,7 +134,8 @@ class Port(ABC):
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
-    _taken = 0  # frames that were taken from it, those that are not for it too; or bytes, where these are what can be counted
+    _passed = 0  # frames that were taken from it and are not for it
+    _kept: deque[Frame] = deque(maxlen=0)  # those that lay there when a wait was over, and that it did not look at
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -155,17 +151,20 @@ class Port(ABC):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
-        taken: list[bytes] = []
-        mark = self._mark()  # of frames that are not for it there may be no end
-        while len(taken) < BATCH and (frame := self._receive(0.0)) is not None:
+        taken = self._take_kept()
+        most = self._passed + self._room() + 1  # of frames that are not for it there may be no end
+        while len(taken) < BATCH and self._passed < most and (frame := self._receive(0.0)) is not None:
             taken.append(frame.data)
-            if mark is not None and self._taken >= mark:
-                break
         return taken
 
-    def _mark(self) -> int | None:
-        """What `_taken` has come to when all is taken that lies in the port now; None where nothing tells."""
-        return None
+    def _take_kept(self) -> list[bytes]:
+        self._check()
+        kept, self._kept = self._kept, deque()
+        return [frame.data for frame in kept]
+
+    def _room(self) -> int:
+        """How many frames may lie in the port now at the most."""
+        return MOST
 
     def _arriving(
         self,
@@ -173,27 +172,49 @@ class Port(ABC):
         receive: Callable[[float | None], Frame | None] | None = None,
         stop: Stop | None = None,
     ) -> Iterator[Frame]:
-        """Yield the frames of `timeout` seconds, all that had come by then: however slowly they are taken.
+        """Yield the frames of `timeout` seconds, all that had come by then: whoever looks at them may stand still.
 
-        Once the time is over, as many are taken as lie there, so that input without end ends too. No clock tells
-        which these are: kernels give frames their times late, and wall clocks are set. `stop` as for `capture`.
+        Once the time is over all that lies there is taken before the first of it is looked at, so that neither input
+        without end nor a slow look goes on. No clock and no count of the kernel's tells which these are: frames get their
+        times late, wall clocks are set, and others share the socket. `stop` as for `capture`.
         """
         receive = receive or self._receive
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        mark, late = None, 0
         while stop is None or not stop.is_set():
             left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
-            if left == 0.0 and not late:
-                mark, late = self._mark(), 1
-            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
-            frame = receive(turn)
-            if frame is not None:
-                late += late > 0
-                yield frame
-                if late > MOST if mark is None else self._taken >= mark:
-                    return
-            elif turn == left:
+            if left == 0.0:
+                yield from self._rest(receive, stop)
                 return
+            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
+            if self._kept:
+                self._check()
+            frame = self._kept.popleft() if self._kept else receive(turn)
+            if frame is not None:
+                yield frame
+
+    def _rest(self, receive: Callable[[float | None], Frame | None], stop: Stop | None) -> Iterator[Frame]:
+        """Take all that lies in the port, then yield it; what nobody looks at any more is kept for the next wait."""
+        self._check()
+        first = self._kept.popleft() if self._kept else receive(0.0)
+        if first is None:
+            return
+        yield first  # who wants one alone leaves the others where they are
+        lying, self._kept = self._kept or deque(), deque()
+        most = self._passed + self._room() + 1
+        try:
+            while len(lying) + self._passed < most and (frame := receive(0.0)) is not None:
+                lying.append(frame)
+        except OSError as error:  # what came before is looked at first
+            trouble: OSError | None = error
+        else:
+            trouble = None
+        try:
+            while lying and (stop is None or not stop.is_set()):
+                yield lying.popleft()
+        finally:
+            self._kept.extendleft(reversed(lying))
+        if trouble is not None:
+            raise trouble
 
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""

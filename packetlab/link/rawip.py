@@ -9,13 +9,12 @@ from typing import Protocol
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import BuildError, NeedsPrivilege
-from packetlab.link.port import SMALLEST, Port, held
+from packetlab.link.port import Port, room
 from packetlab.link.waits import Waits
 from packetlab.packet.coerce import as_packet
 from packetlab.protocols.ip import IPv4
 
 RAW_IP = 101
-LONG = 256  # bytes of a packet that has more than headers of IP and TCP, and of a tunnel
 
 
 class KernelHost(Protocol):
@@ -50,7 +49,6 @@ class RawIPSocket(Port):
             raise NeedsPrivilege(self.name, "the capability CAP_NET_RAW", error.strerror, hint) from None
         self._socket.setsockopt(_socket.IPPROTO_IP, _socket.IP_HDRINCL, 1)
         self._waits = Waits(self.name)
-        self._held = 0  # bytes of the buffer that were charged at the last look
 
     def send(self, frame: object) -> None:
         """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""
@@ -74,18 +72,10 @@ class RawIPSocket(Port):
         data = self._waits.receive(self._socket, timeout)
         if data is None:
             return None
-        self._taken += self._charged(data)
         return Frame(data, time.time_ns(), interface=InterfaceDescription(RAW_IP, 0, self.name))
 
-    def _mark(self) -> int:
-        self._held = held(self._socket)
-        return self._taken + self._held
-
-    def _charged(self, data: bytes) -> int:
-        """Return how many bytes of the buffer a packet that was received had been charged with, or less."""
-        before, self._held = self._held, held(self._socket)
-        # TCP's acknowledgements without data are charged with 2; what is held now tells, where no more have come.
-        return max(SMALLEST, len(data)) if len(data) >= LONG else max(2, before - self._held)
+    def _room(self) -> int:
+        return room(self._socket)
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""

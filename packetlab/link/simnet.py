@@ -286,11 +286,10 @@ class SimPort(Port):
             return None
         self._check()
         at, data = arrived.popleft()
-        self._taken += 1
         return Frame(data, at, interface=self._description)
 
-    def _mark(self) -> int:
-        return self._taken + len(self._arrived) + MOST  # and what comes at this very moment, of which there may be no end
+    def _room(self) -> int:
+        return len(self._arrived) + MOST  # and what comes at this very moment, of which there may be no end
 
     def _check(self) -> None:
         if self not in self.nic.ports:

@@ -18,7 +18,7 @@ from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import SMALLEST, Port, held
+from packetlab.link.port import Port, room
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
@@ -159,11 +159,10 @@ class UDPPort(Port):
         data = self._waits.receive(self._socket, timeout)
         if data is None:
             return None
-        self._taken += max(SMALLEST, len(data))
         return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
 
-    def _mark(self) -> int:
-        return self._taken + held(self._socket)
+    def _room(self) -> int:
+        return room(self._socket)
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""
@@ -219,8 +218,7 @@ class NetHubPort(Port):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         self._fill(0.0)
-        frames, self._frames = self._frames, []
-        self._taken += sum(2 + len(one) for one in frames)
+        frames, self._frames = self._take_kept() + self._frames, []
         if not frames and self._broken is not None:
             raise self._broken
         return frames
@@ -234,15 +232,14 @@ class NetHubPort(Port):
             if not self._fill(left) and not self._frames:
                 if self._broken is None:
                     return None
-        self._taken += 2 + len(self._frames[0])
         return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
 
-    def _mark(self) -> int:
+    def _room(self) -> int:
         try:
             unread = int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), byteorder)
         except (OSError, ValueError):  # it is closed, which receiving says
             unread = 0
-        return self._taken + sum(2 + len(one) for one in self._frames) + len(self._buffer) + unread
+        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

@@ -51,12 +51,12 @@ class Subscription(Property, when={"id": 11}):
     number: MQTTInt
 
 
-class Wide(Property, when=field("id") >= 128):
+class HighProperty(Property, when=field("id") >= 128):
     low: U8
     high: U8 = 1
 
 
-class Widest(Wide, when={"low": 7}):
+class HighestProperty(HighProperty, when={"low": 7}):
     more: U16
 
 
@@ -65,7 +65,7 @@ class Bag(Header, under=Ether, when={"type": 0x7A44}):
     properties: tuple[Property, ...] = many()
 
 
-class Few(Header, under=Ether, when={"type": 0x7A45}):
+class FewProperties(Header, under=Ether, when={"type": 0x7A45}):
     count: U8 = auto(count_of("properties"))
     properties: tuple[Property, ...] = many()
 
@@ -74,7 +74,7 @@ class Until(Header, under=Ether, when={"type": 0x7A46}):
     properties: tuple[Property, ...] = many(until=field("id") == 0)
 
 
-class One(Header, under=Ether, when={"type": 0x7A47}):
+class OneProperty(Header, under=Ether, when={"type": 0x7A47}):
     property: Property
     after: U8 = 0
 
@@ -84,17 +84,17 @@ class Message(Header, under=Ether, when={"type": 0x7A48}):
     length: U8 = auto(size_of("self") + size_of("payload"))
 
 
-class Hello(Message, when={"type": 1}):
+class MessageHello(Message, when={"type": 1}):
     greeting: U16
 
 
-class Data(Message, when={"type": 2}):
+class MessageData(Message, when={"type": 2}):
     size: U8 = auto(size_of("data"))
     data: Bytes = sized(field("size"), b"")
     mark: U8 = const(9)
 
 
-class Above(Header, under=Hello, when={"greeting": 5}):
+class Above(Header, under=MessageHello, when={"greeting": 5}):
     seen: U8
 
 
@@ -113,13 +113,13 @@ properties = st.one_of(
     st.builds(Expiry, seconds=st.integers(0, 2**32 - 1)),
     st.builds(Topic, name=st.binary(max_size=5)),
     st.builds(Subscription, number=st.integers(0, 268435455)),
-    st.builds(Wide, id=st.integers(128, 255), low=st.integers(8, 255)),
-    st.builds(Widest, id=st.integers(128, 255), more=st.integers(0, 65535)),
+    st.builds(HighProperty, id=st.integers(128, 255), low=st.integers(8, 255)),
+    st.builds(HighestProperty, id=st.integers(128, 255), more=st.integers(0, 65535)),
     st.builds(Property, id=st.integers(20, 100)),
 )
 
 
-@given(st.sampled_from([Bag, Few, Until]), st.lists(properties, max_size=4))
+@given(st.sampled_from([Bag, FewProperties, Until]), st.lists(properties, max_size=4))
 def test_what_is_built_reads_back(header: Any, some: list[Property]) -> None:
     some = [*some, Property(id=0)] if header is Until else some
     packet = Ether() / header(properties=some)
@@ -132,12 +132,12 @@ def test_what_is_built_reads_back(header: Any, some: list[Property]) -> None:
 
 @given(properties)
 def test_one_in_a_field(one: Property) -> None:
-    read = dissect(bytes(Ether() / One(property=one)))
-    assert read[One].property == one
-    assert type(read[One].property) is type(one)
+    read = dissect(bytes(Ether() / OneProperty(property=one)))
+    assert read[OneProperty].property == one
+    assert type(read[OneProperty].property) is type(one)
 
 
-@given(st.sampled_from([Bag, Few, Until, One, Property, Message]), st.binary(max_size=30))
+@given(st.sampled_from([Bag, FewProperties, Until, OneProperty, Property, Message]), st.binary(max_size=30))
 def test_any_bytes_come_back_and_both_readers_agree(header: Any, data: bytes) -> None:
     packet = dissect(data, header)
     assert bytes(packet) == data
@@ -149,17 +149,17 @@ def test_any_bytes_come_back_and_both_readers_agree(header: Any, data: bytes) ->
 
 
 def test_layers() -> None:
-    packet = Ether() / Hello(greeting=5) / Above(seen=3)
+    packet = Ether() / MessageHello(greeting=5) / Above(seen=3)
     for _ in range(40):  # more often than a function of their own is worth
         read = dissect(bytes(packet))
-        assert type(read[Message]) is Hello
-        assert read[Hello].greeting == 5
+        assert type(read[Message]) is MessageHello
+        assert read[MessageHello].greeting == 5
         assert read[Above].seen == 3
         other = dissect(bytes(Ether() / Message(type=77) / b"xyz"))
         assert type(other[Message]) is Message
         assert other.payload == b"xyz"
-        assert Hello not in other
-        assert type(dissect(bytes(Ether() / Data(data=b"abc")))[Message]) is Data
+        assert MessageHello not in other
+        assert type(dissect(bytes(Ether() / MessageData(data=b"abc")))[Message]) is MessageData
     assert bytes(packet)[12:] == bytes.fromhex("7a48 01 05 0005 03")
     assert [Message in packet, Message in read] == [True, True]
 
@@ -189,8 +189,8 @@ def test_scopes_and_what_is_refused() -> None:
         class Forty(Property, when={"id": 40}):
             pass
 
-        assert type(dissect(data, Few)[Few].properties[0]) is Forty
-    assert type(dissect(data, Few)[Few].properties[0]) is Property
+        assert type(dissect(data, FewProperties)[FewProperties].properties[0]) is Forty
+    assert type(dissect(data, FewProperties)[FewProperties].properties[0]) is Property
     with pytest.raises(DeclareError, match=r"Again, when=: expected a condition apart from that of .*Expiry"):
 
         class Again(Property, when={"id": (1, 2)}):
@@ -208,21 +208,21 @@ def test_scopes_and_what_is_refused() -> None:
 
 
 def test_columns_and_filters_of_layers() -> None:
-    packets: list[Any] = [Ether() / Hello(greeting=5) / Above(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / Data(data=b"abc")]
+    packets: list[Any] = [Ether() / MessageHello(greeting=5) / Above(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / MessageData(data=b"abc")]
     capture = pl.Capture.of([pl.Frame(bytes(packet)) for packet in packets])
     head = capture.table("message.type", "hello.greeting", "data.data", "above.seen").head(3)
     assert head["message.type"].tolist() == [1, 77, 2]
     assert head["hello.greeting"].tolist() == [5, 0, 0]
     assert head["data.data"].tolist() == [b"", b"", b"abc"]
     assert head["above.seen"].tolist() == [3, 0, 0]
-    for question, count in [("message", 3), ("hello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (Hello(greeting=5), 1)]:
+    for question, count in [("message", 3), ("hello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (MessageHello(greeting=5), 1)]:
         assert capture.where(question).count() == count
 
 
 def test_what_cannot_tell_them_apart_refuses_by_name() -> None:
     makers: list[Any] = [pl.wireshark, scapy_class, dpkt_class]
     for make in makers:
-        with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*Hello, Data"):
+        with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*MessageHello, MessageData"):
             make(Message)
     for make in makers[:2]:
         with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Topic"):

@@ -33,7 +33,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 
 
-class Node(Header, under=Ether, when={"type": 0x7A51}):
+class TreeNode(Header, under=Ether, when={"type": 0x7A51}):
     name: U8
     size: U8 = auto(size_of("children"))
     children: tuple[Self, ...] = many()
@@ -55,17 +55,17 @@ class Nest(Header, under=Ether, when={"type": 0x7A54}):
     inner: tuple[Self, ...] = many()
 
 
-class Value(Header, under=Ether, when={"type": 0x7A55}):
+class TreeValue(Header, under=Ether, when={"type": 0x7A55}):
     sort: U8
 
 
-class Number(Value, when={"sort": 1}):
+class TreeNumber(TreeValue, when={"sort": 1}):
     number: U32
 
 
-class Array(Value, when={"sort": 4}):
+class TreeArray(TreeValue, when={"sort": 4}):
     count: U8 = auto(count_of("values"))
-    values: tuple[Value, ...] = many()
+    values: tuple[TreeValue, ...] = many()
 
 
 class Element(Header, under=Ether, when={"type": 0x7A56}):
@@ -82,7 +82,7 @@ class Integer(Element, inside="content", when={"tag": 2}):
     number: U16
 
 
-ALL: list[Any] = [Node, Counting, Chain, Nest, Value, Element]
+ALL: list[Any] = [TreeNode, Counting, Chain, Nest, TreeValue, Element]
 
 
 @pytest.fixture(autouse=True)
@@ -97,15 +97,15 @@ def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
 
 
 nodes = st.recursive(
-    st.builds(Node, name=st.integers(0, 255)),
-    lambda inner: st.builds(Node, name=st.integers(0, 255), children=st.lists(inner, max_size=3)),
+    st.builds(TreeNode, name=st.integers(0, 255)),
+    lambda inner: st.builds(TreeNode, name=st.integers(0, 255), children=st.lists(inner, max_size=3)),
     max_leaves=12,
 )
 countings = st.recursive(st.just(Counting()), lambda inner: st.builds(Counting, children=st.lists(inner, max_size=3)), max_leaves=12)
 chains = st.recursive(st.builds(Chain, last=st.integers(0, 255)), lambda inner: st.builds(Chain, next=inner, last=st.integers(0, 255)), max_leaves=8)
 values = st.recursive(
-    st.one_of(st.builds(Value, sort=st.integers(20, 255)), st.builds(Number, number=st.integers(0, 2**32 - 1))),
-    lambda inner: st.builds(Array, values=st.lists(inner, max_size=3)),
+    st.one_of(st.builds(TreeValue, sort=st.integers(20, 255)), st.builds(TreeNumber, number=st.integers(0, 2**32 - 1))),
+    lambda inner: st.builds(TreeArray, values=st.lists(inner, max_size=3)),
     max_leaves=12,
 )
 elements = st.recursive(
@@ -143,7 +143,7 @@ def nested(header: Any, levels: int) -> bytes:
     """Bytes of headers in headers, so many levels deep."""
     data = b""
     for _ in range(levels):
-        if header is Node:
+        if header is TreeNode:
             data = bytes((5, len(data) & 255)) + data
         elif header is Nest:
             data = MQTTInt.__metadata__[0].write(len(data)) + data if len(data) < 2**28 else data
@@ -153,12 +153,12 @@ def nested(header: Any, levels: int) -> bytes:
         data = b"\1" * levels + b"\0"
     elif header is Chain:
         data = b"\1" * levels + b"\0" + b"\7" * (levels + 1)
-    elif header is Value:
+    elif header is TreeValue:
         data = b"\4\1" * levels + b"\5"
     return data
 
 
-@pytest.mark.parametrize("header", [Counting, Chain, Nest, Value, Element])
+@pytest.mark.parametrize("header", [Counting, Chain, Nest, TreeValue, Element])
 @pytest.mark.parametrize("levels", [60, 66, 500, 100_000])
 def test_hostile_depth_is_a_fault(header: Any, levels: int) -> None:
     data = nested(header, min(levels, 20_000) if header in (Nest, Element) else levels)
@@ -173,7 +173,7 @@ def test_hostile_depth_is_a_fault(header: Any, levels: int) -> None:
     bytes(packet.layers[0])
     if levels > 64:
         assert any("64 levels of headers in headers at most" in fault.expected for fault in packet.faults)
-        assert {fault.layer for fault in packet.faults} == {"Array" if header is Value else header.__name__}
+        assert {fault.layer for fault in packet.faults} == {"TreeArray" if header is TreeValue else header.__name__}
     else:
         assert not packet.faults
 
@@ -192,7 +192,7 @@ def test_what_is_too_deep_is_refused_where_it_is_built() -> None:
         Chain(next=chain)
 
 
-@pytest.mark.parametrize("header", [Counting, Nest, Value, Element])
+@pytest.mark.parametrize("header", [Counting, Nest, TreeValue, Element])
 def test_reading_takes_steps_in_proportion(header: Any) -> None:
     def steps(levels: int) -> int:
         data, count = nested(header, levels), 0
@@ -226,17 +226,17 @@ def test_self_alone_has_no_end() -> None:
 
 
 def test_a_base_holds_itself_and_is_refined_later() -> None:
-    data = bytes(Node(name=9, children=[Node(name=1), Node(name=2)]))
-    plain = dissect(data, Node)
+    data = bytes(TreeNode(name=9, children=[TreeNode(name=1), TreeNode(name=2)]))
+    plain = dissect(data, TreeNode)
     with bindings():
 
-        class Special(Node, when={"name": 2}):
+        class Special(TreeNode, when={"name": 2}):
             pass
 
-        read = dissect(data, Node)[Node]
-        assert [type(one) for one in read.children] == [Node, Special]
+        read = dissect(data, TreeNode)[TreeNode]
+        assert [type(one) for one in read.children] == [TreeNode, Special]
         assert bytes(read) == data
-    assert dissect(data, Node) == plain
+    assert dissect(data, TreeNode) == plain
 
 
 def test_sized_by_a_field() -> None:

@@ -41,62 +41,62 @@ def scoped() -> Iterator[None]:
 
 
 def options() -> Any:
-    class Opt(Header):
+    class TravellingOpt(Header):
         kind: U8 = 1
         length: U8 = when(field("kind") > 1, auto(size_of("self")))
         data: Bytes = when(field("kind") > 1, sized(field("length") - 2, b""))
 
-    class Most(Opt, inside="data", when={"kind": 2}):
+    class TravellingMost(TravellingOpt, inside="data", when={"kind": 2}):
         value: U16
 
-    class Text(Opt, inside="data", when={"kind": (5, 6)}):
+    class TravellingText(TravellingOpt, inside="data", when={"kind": (5, 6)}):
         kind = 6
         mark: U8 = const(7)
         words: Rest = b""
 
-    class Opts(Header, under=Ether, when={"type": 0x7A5A}):
+    class TravellingOpts(Header, under=Ether, when={"type": 0x7A5A}):
         size: U8 = auto(size_of("options"))
-        options: tuple[Opt, ...] = many()
+        options: tuple[TravellingOpt, ...] = many()
 
-    return Opts, [Most(value=5), Opt(), Text(words=b"ab")]
+    return TravellingOpts, [TravellingMost(value=5), TravellingOpt(), TravellingText(words=b"ab")]
 
 
 def choices() -> Any:
-    class Prop(Header):
+    class TravellingProp(Header):
         id: U8
 
-    class Life(Prop, when={"id": 2}):
+    class TravellingLife(TravellingProp, when={"id": 2}):
         seconds: U32 = 9
 
-    class High(Prop, when=field("id") >= 128):
+    class TravellingHigh(TravellingProp, when=field("id") >= 128):
         id = 200
         low: U8
 
-    class Nothing(Prop, when={"id": 3}):
+    class TravellingNothing(TravellingProp, when={"id": 3}):
         pass
 
-    class Props(Header, under=Ether, when={"type": 0x7A5B}):
+    class TravellingProps(Header, under=Ether, when={"type": 0x7A5B}):
         count: U8 = auto(count_of("props"))
-        props: tuple[Prop, ...] = many()
+        props: tuple[TravellingProp, ...] = many()
 
-    return Props, [Life(seconds=5), High(low=4), Nothing(), Prop(id=77)]
+    return TravellingProps, [TravellingLife(seconds=5), TravellingHigh(low=4), TravellingNothing(), TravellingProp(id=77)]
 
 
 def trees() -> Any:
-    class Tree(Header):
+    class TravellingTree(Header):
         sort: U8 = 0
         more: U8 = auto(has("next"))
         size: U8 = auto(size_of("leaves"))
         next: Self | None = when(field("more") == 1)
         leaves: tuple[Self, ...] = many()
 
-    class Special(Tree, when={"sort": 2}):
+    class TravellingSpecial(TravellingTree, when={"sort": 2}):
         own: U8
 
-    class Trees(Header, under=Ether, when={"type": 0x7A5C}):
-        trees: tuple[Tree, ...] = many()
+    class TravellingTrees(Header, under=Ether, when={"type": 0x7A5C}):
+        trees: tuple[TravellingTree, ...] = many()
 
-    return Trees, [Tree(next=Tree(), leaves=[Tree(), Tree()]), Special(own=5)]
+    return TravellingTrees, [TravellingTree(next=TravellingTree(), leaves=[TravellingTree(), TravellingTree()]), TravellingSpecial(own=5)]
 
 
 @pytest.mark.parametrize("declare", [options, choices, trees])
@@ -141,8 +141,8 @@ def test_what_makes_no_sense_is_a_clear_error(change: dict[str, Any]) -> None:
     with bindings():
         header, _ = options()
         descriptions = described([header])
-    (most,) = [one for one in descriptions if one["name"] == "Most"]
+    (most,) = [one for one in descriptions if one["name"] == "TravellingMost"]
     most.update(change)
     with bindings(), pytest.raises(DeclareError):
         declare_from(descriptions)
-    assert registry.header_named("Opts") is None
+    assert registry.header_named("TravellingOpts") is None

@@ -210,12 +210,12 @@ def test_scopes_and_what_is_refused() -> None:
 def test_columns_and_filters_of_layers() -> None:
     packets: list[Any] = [Ether() / MessageHello(greeting=5) / Above(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / MessageData(data=b"abc")]
     capture = pl.Capture.of([pl.Frame(bytes(packet)) for packet in packets])
-    head = capture.table("message.type", "hello.greeting", "data.data", "above.seen").head(3)
+    head = capture.table("message.type", "messagehello.greeting", "messagedata.data", "above.seen").head(3)
     assert head["message.type"].tolist() == [1, 77, 2]
-    assert head["hello.greeting"].tolist() == [5, 0, 0]
-    assert head["data.data"].tolist() == [b"", b"", b"abc"]
+    assert head["messagehello.greeting"].tolist() == [5, 0, 0]
+    assert head["messagedata.data"].tolist() == [b"", b"", b"abc"]
     assert head["above.seen"].tolist() == [3, 0, 0]
-    for question, count in [("message", 3), ("hello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (MessageHello(greeting=5), 1)]:
+    for question, count in [("message", 3), ("messagehello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (MessageHello(greeting=5), 1)]:
         assert capture.where(question).count() == count
 
 

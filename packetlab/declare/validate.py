@@ -267,7 +267,8 @@ def _check_layout(header: Declaration) -> None:
                 (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
             ):  # fmt: skip
                 if holds:
-                    raise DeclareError(where, expected, f"bit {width % 8}")
+                    hint = "a plain number of that width, where bit_order=\"low\" has the lowest byte first" if f.kind.little else ""
+                    raise DeclareError(where, expected, f"bit {width % 8}", hint)
         if f.condition is not None and (bits or 0) % 8:
             raise DeclareError(where, "whole bytes for a field that may be absent", f"{bits} bits")
         if bits is not None and f.condition is None:

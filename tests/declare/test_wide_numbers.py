@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,13 @@ from tests.conftest import amount
 from tests.export.test_wireshark_views import shown_fields
 
 MOST = (1 << 128) - 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def alone() -> Iterator[None]:
+    """What is declared here stays here."""
+    with bindings():
+        yield
 
 
 def declared() -> Any:

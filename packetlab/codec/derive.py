@@ -242,7 +242,7 @@ class Deriving(OneByOne, Telling):
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
         code = f"W_{f.name}{self.tag}({value})"
-        if not f.kind.single or not value.isidentifier():
+        if not f.kind.single or f.name in self.direct:
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte
         return f"(BYTES[{value}] if type({value}) is int and {value} < {f.kind.single} else {code})"
@@ -327,8 +327,8 @@ class Deriving(OneByOne, Telling):
             if region.part == "body":
                 terms.append(body)
             elif region.zeros:
-                size = self.sizes([*region.fields])
-                terms.append(repr(bytes(int(size))) if size.isdigit() and int(size) < 99 else f"bytes({size})")
+                known, more = self.measured([*region.fields])
+                terms.append(f"bytes({_total(known, more)})" if more or known >= 99 else repr(bytes(known)))
             else:
                 fields = self.before if region.part == "head" else self.after
                 first = "" if region.start else self.sizes(fields[: fields.index(region.fields[0])])

@@ -342,6 +342,11 @@ class Elsewhere(Expr):
     def __init__(self, path: str, name: str) -> None:
         self.path, self.name = path, name
 
+    @property
+    def out(self) -> int:
+        """How many levels out it asks; 0 where it names a class, or the item before."""
+        return self.path.count("^")
+
     def written(self, to: Emitter, *operands: str) -> str:
         return to.elsewhere(self)
 

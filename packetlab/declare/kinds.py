@@ -103,14 +103,17 @@ class Kind:
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         """Return a raw value in the form that another one has, where forms of one value differ (see `values.varints`)."""
         return raw
-    # Of kinds of several values (see `declare.items`): their raw values, how many there are, and where so many of them end.
+
     def raws(self, raw: Raw) -> list[Raw]:
+        """Return the raw values of a kind of several values (see `declare.items`)."""
         raise NotImplementedError
 
     def count(self, raw: Raw) -> int:
+        """Return how many values there are, of a kind of several."""
         raise NotImplementedError
 
     def end(self, data: bytes, pos: int, limit: int, count: int) -> int | None:
+        """Return where so many values end in ``data[pos:limit]``, of a kind of several; None where there are fewer."""
         raise NotImplementedError
 
     def raw(self, value: Any, where: str) -> Raw:

@@ -83,7 +83,7 @@ def sum16(
 def sum32(
     *over: str | SumPart, unit: int = 32, little: bool = False, invert: bool = False, negate: bool = False
 ) -> Expr:
-    """The sum of numbers of `unit` bits (8, 16 or 32) modulo 2**32; all else as for `sum16`."""
+    """The sum of numbers of `unit` bits (8, 16 or 32) modulo 2**32; `little`, `invert`, `negate` and parts as for `sum16`."""
     return _sum(32, unit, over, little, invert, negate)
 
 

@@ -133,5 +133,5 @@ def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Valu
 
 
 def cipher(algorithm: str, *, key: Value, nonce: Value = b"", iv: Value = b"") -> Transform:
-    """Encrypted bytes: "AES-CTR", "CHACHA20", or blocks filled up as in PKCS #7: "AES-CBC", "AES-ECB". See `aead` for the rest."""
+    """Encrypted bytes: "AES-CTR", "CHACHA20", or blocks filled up as in PKCS #7: "AES-CBC", "AES-ECB". `key`, `nonce` and `iv` are as for `aead`."""
     return Cipher(algorithm=algorithm, key=key, nonce=nonce, iv=iv)

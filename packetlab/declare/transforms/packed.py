@@ -86,15 +86,15 @@ def zlib(*, level: int = -1, most: int = LIMIT) -> Transform:
 
 
 def deflate(*, level: int = -1, most: int = LIMIT) -> Transform:
-    """A deflate stream without a header (RFC 1951). For the parameters see `zlib`."""
+    """A deflate stream without a header (RFC 1951). `level` and `most` are as for `zlib`."""
     return DeflateStream(level=level, most=most)
 
 
 def gzip(*, level: int = -1, most: int = LIMIT) -> Transform:
-    """A gzip member (RFC 1952); what is built has no name and no time. For the parameters see `zlib`."""
+    """A gzip member (RFC 1952); what is built has no name and no time. `level` and `most` are as for `zlib`."""
     return GzipStream(level=level, most=most)
 
 
 def zstd(*, level: int = 3, most: int = LIMIT) -> Transform:
-    """A Zstandard frame (RFC 8878). For the parameters see `zlib`."""
+    """A Zstandard frame (RFC 8878). `level` and `most` are as for `zlib`."""
     return ZstdFrame(level=level, most=most)

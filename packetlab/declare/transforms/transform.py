@@ -182,9 +182,11 @@ class Transform:
         return self.encoded(data, **self._arguments(given))
 
     def decoded(self, data: bytes) -> bytes:
+        """What `decode` does, with the parameters by name."""
         raise NotImplementedError
 
     def encoded(self, data: bytes) -> bytes:
+        """What `encode` does, with the parameters by name."""
         raise NotImplementedError
 
     def size(self, size: int) -> int | None:

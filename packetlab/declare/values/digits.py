@@ -154,7 +154,7 @@ def digits(base: int = 10, *, width: int | None = None, signed: bool = False) ->
     """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
 
     It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
-    that is given, and what was read, keeps its spelling ("007", "+7", " 7", "1A"). Up to 64 bits.
+    that is given, and what was read, keeps its spelling ("007", "+7", " 7", "1A"). Up to 64 bits; with `signed` there may be a minus before them.
     """
     return DigitsKind(base, width, signed)
 

@@ -192,7 +192,7 @@ def scaled(
 
     `scale` and `offset` are numbers, or texts such as "1/10"; of a float the simplest fraction that is this float is
     meant, so 0.1 is a tenth. A value that is given is rounded to the nearest step (`Scaled`). `unit` is for those who
-    read it. Rules, and bindings, go by the raw number. DeclareError where a float cannot tell all values apart.
+    read it; `signed` and `little` are as for `bits`. Rules, and bindings, go by the raw number. DeclareError where a float cannot tell all values apart.
     """
     return Scaled(bits, scale, unit, offset, signed, little)
 

@@ -305,13 +305,16 @@ def timestamp(
 
     `unit` is a number, or a text such as "1/1000"; `epoch` and `since` are `datetime` with a time zone, or text. With
     `since` numbers wrap around: one that would lie before it is of the next era (RFC 5905 section 6). Values given are
-    rounded to the nearest unit. Rules, and bindings, go by the raw number.
+    rounded to the nearest unit. `signed` and `little` are as for `bits`. Rules, and bindings, go by the raw number.
     """
     return Time(bits, epoch, unit, signed, little, since)
 
 
 def duration(bits: int, *, unit: object = 1, signed: bool = False, little: bool = False) -> Kind:
-    """The kind of a duration, in `bits` bits: a number of units of `unit` seconds, for ``Annotated[timedelta, duration(16, unit="1/1000")]``."""
+    """The kind of a duration, in `bits` bits: a number of units of `unit` seconds, for ``Annotated[timedelta, duration(16, unit="1/1000")]``.
+
+    `signed` and `little` are as for `bits`.
+    """
     return Duration(bits, unit, signed, little)
 
 

@@ -90,8 +90,7 @@ def term(rule: Expr, header: Declaration) -> Term:
     if isinstance(rule, Ref):
         return _field(rule, header)
     if isinstance(rule, Elsewhere):
-        levels = rule.path.split(".")
-        asked = f"out({len(levels)}, " if levels[0] == "^" else f"near({lua(rule.path)}, " if rule.path else "earlier("
+        asked = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
         return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)
     if isinstance(rule, Size):
         return Term(f"s:size({lua(rule.name)})", 0, LONGEST)

@@ -183,7 +183,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
-    loose = loosened(cls._declaration, {*changes}) if any(f.computed is not None for f in cls._fields) else 0
+    loose = loosened(cls._declaration, {*changes}) if cls._declaration.computes else 0
     state &= ~(loose | loose << count)
     for name, value in changes.items():
         f = cls._by_name.get(name)

@@ -51,6 +51,7 @@ class Declaration:
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
+    computes: bool = field(init=False)  # whether there are fields that are not in the bytes
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
     transformed: list[Field] = field(init=False)  # those whose bytes stand for others
     coded: list[Field] = field(init=False)  # numbers whose size follows from their value
@@ -82,6 +83,7 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
+        self.computes = any(f.computed is not None for f in self.fields)
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
         self.transformed = [f for f in self.fields if f.kind.transforms]
         for f in self.transformed:

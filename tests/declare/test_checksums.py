@@ -488,27 +488,27 @@ def test_parts_in_files_are_bounded(part: Any) -> None:
 
 
 def test_checksums_in_items_and_over_values_of_any_size() -> None:
-    class Piece(Header):
+    class Summed(Header):
         age: U16 = 1
         checksum: U16 = auto(iso_fletcher("self", but("age")))
         length: U8 = auto(size_of("self"))
         data: Bytes = b""
 
-    class Update(Header):
+    class SummedList(Header):
         count: U8 = auto(count_of("pieces"))
         check: U32 = auto(crc("CRC-32/MPEG-2", "self", but("count")))
         size: VarInt = auto(size_of("note"))
         note: Bytes = sized(field("size"), b"")
         over: U16 = auto(crc("X-25", span("size", "note")))
-        pieces: tuple[Piece, ...] = many()
+        pieces: tuple[Summed, ...] = many()
 
-    made = Update(note=b"n" * 200, pieces=[Piece(data=b"abc"), Piece(age=5, data=b"abc"), Piece(checksum=7)])
-    read = dissect(bytes(made), Update)
-    first, second, third = read[Update].pieces
+    made = SummedList(note=b"n" * 200, pieces=[Summed(data=b"abc"), Summed(age=5, data=b"abc"), Summed(checksum=7)])
+    read = dissect(bytes(made), SummedList)
+    first, second, third = read[SummedList].pieces
     assert not read.faults and first.checksum == second.checksum != third.checksum == 7
     assert set(read.verdicts().values()) == {Verdict.GOOD}
-    fewer = read.replace(Update, pieces=read[Update].pieces[:1], note=b"")
-    assert set(fewer.verdicts().values()) == {Verdict.GOOD} and fewer[Update].check != read[Update].check
+    fewer = read.replace(SummedList, pieces=read[SummedList].pieces[:1], note=b"")
+    assert set(fewer.verdicts().values()) == {Verdict.GOOD} and fewer[SummedList].check != read[SummedList].check
 
 
 def test_a_checksum_may_be_there_or_not() -> None:

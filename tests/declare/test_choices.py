@@ -42,7 +42,7 @@ class Expiry(Property, when={"id": 2}):
     seconds: U32
 
 
-class Topic(Property, when={"id": 3}):
+class Heading(Property, when={"id": 3}):
     length: U16 = auto(size_of("name"))
     name: Bytes = b""
 
@@ -94,7 +94,7 @@ class MessageData(Message, when={"type": 2}):
     mark: U8 = const(9)
 
 
-class Above(Header, under=MessageHello, when={"greeting": 5}):
+class AboveHello(Header, under=MessageHello, when={"greeting": 5}):
     seen: U8
 
 
@@ -111,7 +111,7 @@ def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
 
 properties = st.one_of(
     st.builds(Expiry, seconds=st.integers(0, 2**32 - 1)),
-    st.builds(Topic, name=st.binary(max_size=5)),
+    st.builds(Heading, name=st.binary(max_size=5)),
     st.builds(Subscription, number=st.integers(0, 268435455)),
     st.builds(HighProperty, id=st.integers(128, 255), low=st.integers(8, 255)),
     st.builds(HighestProperty, id=st.integers(128, 255), more=st.integers(0, 65535)),
@@ -149,12 +149,12 @@ def test_any_bytes_come_back_and_both_readers_agree(header: Any, data: bytes) ->
 
 
 def test_layers() -> None:
-    packet = Ether() / MessageHello(greeting=5) / Above(seen=3)
+    packet = Ether() / MessageHello(greeting=5) / AboveHello(seen=3)
     for _ in range(40):  # more often than a function of their own is worth
         read = dissect(bytes(packet))
         assert type(read[Message]) is MessageHello
         assert read[MessageHello].greeting == 5
-        assert read[Above].seen == 3
+        assert read[AboveHello].seen == 3
         other = dissect(bytes(Ether() / Message(type=77) / b"xyz"))
         assert type(other[Message]) is Message
         assert other.payload == b"xyz"
@@ -208,14 +208,14 @@ def test_scopes_and_what_is_refused() -> None:
 
 
 def test_columns_and_filters_of_layers() -> None:
-    packets: list[Any] = [Ether() / MessageHello(greeting=5) / Above(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / MessageData(data=b"abc")]
+    packets: list[Any] = [Ether() / MessageHello(greeting=5) / AboveHello(seen=3), Ether() / Message(type=77) / b"xyz", Ether() / MessageData(data=b"abc")]
     capture = pl.Capture.of([pl.Frame(bytes(packet)) for packet in packets])
-    head = capture.table("message.type", "messagehello.greeting", "messagedata.data", "above.seen").head(3)
+    head = capture.table("message.type", "messagehello.greeting", "messagedata.data", "abovehello.seen").head(3)
     assert head["message.type"].tolist() == [1, 77, 2]
     assert head["messagehello.greeting"].tolist() == [5, 0, 0]
     assert head["messagedata.data"].tolist() == [b"", b"", b"abc"]
-    assert head["above.seen"].tolist() == [3, 0, 0]
-    for question, count in [("message", 3), ("messagehello", 1), ("message.type == 2", 1), ("above.seen == 3", 1), (MessageHello(greeting=5), 1)]:
+    assert head["abovehello.seen"].tolist() == [3, 0, 0]
+    for question, count in [("message", 3), ("messagehello", 1), ("message.type == 2", 1), ("abovehello.seen == 3", 1), (MessageHello(greeting=5), 1)]:
         assert capture.where(question).count() == count
 
 
@@ -225,7 +225,7 @@ def test_what_cannot_tell_them_apart_refuses_by_name() -> None:
         with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*MessageHello, MessageData"):
             make(Message)
     for make in makers[:2]:
-        with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Topic"):
+        with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Heading"):
             make(Bag)
 
 

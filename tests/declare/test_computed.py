@@ -58,13 +58,13 @@ class CoOptions(Header):
     options: tuple[CoOption, ...] = many()
 
 
-class Tick(Header):
+class ClockTick(Header):
     delta: U8
     time: U16 = computed((before("time") + field("delta")) & 0xFFFF)
 
 
 class Ticks(Header):
-    ticks: tuple[Tick, ...] = many()
+    ticks: tuple[ClockTick, ...] = many()
 
 
 class Unit(IntEnum):
@@ -130,11 +130,11 @@ def test_an_edit_tells_what_follows() -> None:
 
 
 def test_sums_of_deltas_wrap() -> None:
-    built = Ticks(ticks=[Tick(delta=255)] * 258)
+    built = Ticks(ticks=[ClockTick(delta=255)] * 258)
     assert built.ticks[-1].time == 255 * 258 - 65536
-    assert bytes(Ticks(ticks=[Tick(time=5), Tick(time=250)])).hex() == "05f5"
-    with pytest.raises(BuildError, match=r"Tick\.delta: expected 0\.\.255, got 65535"):
-        bytes(Ticks(ticks=[Tick(time=5), Tick(time=4)]))
+    assert bytes(Ticks(ticks=[ClockTick(time=5), ClockTick(time=250)])).hex() == "05f5"
+    with pytest.raises(BuildError, match=r"ClockTick\.delta: expected 0\.\.255, got 65535"):
+        bytes(Ticks(ticks=[ClockTick(time=5), ClockTick(time=4)]))
 
 
 def test_a_delta_may_have_a_default() -> None:

@@ -133,7 +133,7 @@ def test_a_field_of_it_is_a_column_a_filter_and_part_of_a_pattern() -> None:
 
 
 def test_replacing_it_derives_what_follows() -> None:
-    class Wide(Header):
+    class WideCall(Header):
         size: U8 = auto(size_of("inner"))
         inner: Endpoint = sized(field("size"))
         after: U8 = 1
@@ -141,7 +141,7 @@ def test_replacing_it_derives_what_follows() -> None:
     packet = dissect(bytes(call()))
     other = packet.replace(Call, third=Endpoint(port=1))
     assert other[Call].told == 1 and len(bytes(other)) == len(bytes(packet)) + 6
-    assert Wide(inner=Endpoint()).size == 6
+    assert WideCall(inner=Endpoint()).size == 6
 
 
 def test_values_of_any_kind_repeat() -> None:

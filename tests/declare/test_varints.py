@@ -414,7 +414,7 @@ def test_one_that_never_settles_is_refused() -> None:
 # A value that means none ---------------------------------------------------------------------------------------------
 
 
-class Inner(Header):
+class InnerNumbers(Header):
     n: VarInt = 1
 
 
@@ -424,7 +424,7 @@ class Kafka(Header):
     compact: VarInt = auto(size_of("key") + 1)
     key: Bytes | None = sized(field("compact") - 1, none=-1)
     count: S16 = auto(count_of("items"))
-    items: tuple[Inner, ...] | None = many(count=field("count"), none=-1)
+    items: tuple[InnerNumbers, ...] | None = many(count=field("count"), none=-1)
     end: U8 = 9
 
 
@@ -433,7 +433,7 @@ class Kafka(Header):
     [
         (Kafka(), "ffffffff 00 ffff 09"),
         (Kafka(data=b"", key=b"", items=()), "00000000 01 0000 09"),
-        (Kafka(data=b"abc", items=[Inner(n=300), Inner()]), "00000003 616263 00 0002 ac02 01 09"),
+        (Kafka(data=b"abc", items=[InnerNumbers(n=300), InnerNumbers()]), "00000003 616263 00 0002 ac02 01 09"),
         (Kafka(key=b"k"), "ffffffff 02 6b ffff 09"),
     ],
 )
@@ -563,9 +563,9 @@ def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:
             m: U8 = auto(size_of("n"))
             n: Annotated[int, sized_int(most=4)] = sized(field("m"), 7)
             o: S16 = auto(count_of("p"))
-            p: tuple[Inner, ...] = many(count=field("o"), none=-1)
+            p: tuple[InnerNumbers, ...] = many(count=field("o"), none=-1)
 
-        data = [describe(Inner), describe(Every)]
+        data = [describe(InnerNumbers), describe(Every)]
         source = class_body(data[1])
         body = source.partition("\n")[2]
         written = [line.strip() for line in body.splitlines()]
@@ -575,9 +575,9 @@ def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:
             "h: Annotated[int, varint(high_first=True, most=3)] = 1", "i: Annotated[int, prefixed(bits=1, sizes=(1, 4))] = 1",
             'j: Annotated[int, ber_length(indefinite=True)] = auto(size_of("k"))', 'k: Bytes = sized(field("j"), none=-1)',
             'm: U8 = auto(size_of("n"))', 'n: Annotated[int, sized_int(most=4)] = sized(field("m"), 7)',
-            'o: S16 = auto(count_of("p"))', 'p: tuple[Inner, ...] = many(count=field("o"), none=-1)',
+            'o: S16 = auto(count_of("p"))', 'p: tuple[InnerNumbers, ...] = many(count=field("o"), none=-1)',
         ]  # fmt: skip
-        wires = [bytes(Ether() / Every()), bytes(Ether() / Every(g=-129, k=b"xy", n=0, p=[Inner(n=Spelled(1, 3))]))]
+        wires = [bytes(Ether() / Every()), bytes(Ether() / Every(g=-129, k=b"xy", n=0, p=[InnerNumbers(n=Spelled(1, 3))]))]
     with bindings():
         again = declare_from(data)[-1]
         assert [bytes(dissect(wire)) for wire in wires] == wires and bytes(Ether() / again()) == wires[0]
@@ -651,10 +651,10 @@ def drawn_class(pieces: list[tuple[str, Any]], whole: str, own: Any) -> Any:
             add(x, Bytes, sized(field(n) - 1, none=-1))
         elif piece == "list":
             add(n, kind, auto(count_of(x)))
-            add(x, tuple[Inner, ...], many(count=field(n)))
+            add(x, tuple[InnerNumbers, ...], many(count=field(n)))
         elif piece == "none list":
             add(n, S8, auto(count_of(x)))
-            add(x, tuple[Inner, ...], many(count=field(n), none=-1))
+            add(x, tuple[InnerNumbers, ...], many(count=field(n), none=-1))
         else:
             add(n, kind, auto(size_of(x)))
             add(x, Annotated[int, ber_integer()], sized(field(n), 0))

@@ -49,14 +49,14 @@ def alone() -> Iterator[None]:
 
 
 def declared() -> Any:
-    class Wide(Header, under=Ether, when={"type": 0x7A21}):
+    class WideNumbers(Header, under=Ether, when={"type": 0x7A21}):
         key: Annotated[int, bits(128)] = 5
         low: Annotated[int, bits(128, little=True)] = 0
         debt: Annotated[int, bits(96, signed=True)] = -3
         a: U4 = 1
         share: Annotated[int, bits(100)] = 0
 
-    return Wide
+    return WideNumbers
 
 
 def test_struct_agrees() -> None:
@@ -102,15 +102,15 @@ def test_columns_filters_patterns_and_variations_have_them_exactly() -> None:
         values = [0, 5, MOST, MOST - 1, 1 << 64, (1 << 64) + 1]
         packets = [Ether() / wide(key=value) for value in values]
         capture = Capture.of([Frame(bytes(packet)) for packet in packets])
-        assert capture.table("wide.key", "wide.a").read()["wide.key"].tolist() == values
+        assert capture.table("widenumbers.key", "widenumbers.a").read()["widenumbers.key"].tolist() == values
         for value in values:
-            assert capture.where(f"wide.key == {value}").count() == 1
-            assert capture.where(f"wide.key < {value}").count() == sum(one < value for one in values)
-        assert capture.where("wide.debt == -3").count() == len(values)
+            assert capture.where(f"widenumbers.key == {value}").count() == 1
+            assert capture.where(f"widenumbers.key < {value}").count() == sum(one < value for one in values)
+        assert capture.where("widenumbers.debt == -3").count() == len(values)
         assert capture.where(wide(key=MOST)).count() == capture.where(wide(key=pl.between(MOST, MOST))).count() == 1
         assert bytes(packets[0].replace(wide, key=MOST)) == bytes(packets[2])
         for some in ([7, MOST, 1 << 64], range(MOST - 2, MOST + 1), pl.seeded(3), np.random.default_rng(1)):
-            varied = packets[0].vary(3, {"wide.key": some, "wide.share": [1 << 99]})
+            varied = packets[0].vary(3, {"widenumbers.key": some, "widenumbers.share": [1 << 99]})
             rows = [dissect(row)[wide] for row in varied.batch()]
             assert [bytes(varied[row]) for row in range(3)] == [bytes(row) for row in varied.batch()]
             assert len({row.key for row in rows}) == 3

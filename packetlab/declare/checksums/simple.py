@@ -71,7 +71,7 @@ def iso(data: bytes, at: int) -> int:
     They stand at `at` in `data`, where there are zeros.
 
     >>> hex(iso(b"ab\\0\\0cde", 2))
-    '0x1cf0'
+    '0x739b'
     """
     first, second = sum(data) % 255, sum(accumulate(data)) % 255
     x = ((len(data) - at - 1) * first - second) % 255 or 255

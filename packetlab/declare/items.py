@@ -178,6 +178,11 @@ class Repeated(Kind):
             pos = read[1]
         return ""
 
+    def sound(self, raw: bytes) -> bytes:
+        if self.width:
+            return raw[: len(raw) // self.width * self.width]
+        return b"".join(self._packed(one) for one in self.raws(raw))
+
     def text(self, raw: bytes) -> str:
         if self.wrong(raw):
             return bytes_text(raw)

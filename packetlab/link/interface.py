@@ -148,9 +148,9 @@ class Interface(Port):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
-        if self._passes is not None:
+        if self._passes is not None or self._kept or self._trouble is not None:
             return super().take()
-        taken = self._take_kept()
+        taken: list[bytes] = []
         receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
         with self._reading:
             try:
@@ -190,11 +190,11 @@ class Interface(Port):
                 return frame
             self._passed += 1
             if left is not None and left <= 0:
-                most = self._passed + self._room() if most is None else most
+                most = self._passed + self._room()[0] if most is None else most
                 if self._passed >= most:  # of frames that do not pass there may be no end
                     return None
 
-    def _room(self) -> int:
+    def _room(self) -> tuple[int, int]:
         return room(self._socket)
 
     def _mine(self, data: bytes) -> bool:

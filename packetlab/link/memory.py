@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import SocketMisuse
-from packetlab.link.port import Port
+from packetlab.link.port import HUGE, Port
 
 
 class MemoryPort(Port):
@@ -40,8 +40,8 @@ class MemoryPort(Port):
             raise self._gone()
         return frame
 
-    def _room(self) -> int:
-        return self._arrived.qsize()
+    def _room(self) -> tuple[int, int]:
+        return self._arrived.qsize() + 1, HUGE
 
     def _check(self) -> None:
         if self._closed:

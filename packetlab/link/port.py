@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from sys import byteorder
 from typing import Any, NamedTuple, Protocol, Self
 
 from packetlab.bulk.batch import Batch
@@ -26,15 +27,20 @@ BATCH = 512  # frames that are taken from a port at a time
 MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing tells how many may lie there
 
 
-SMALLEST = 64  # bytes of a frame; what a socket has room for is divided by it
+SHORT = 1 << 16  # frames that are taken from a socket at a time at the most, however little each is charged with
+SMALLEST = 512  # bytes of a socket's buffer that a frame of LONG bytes or more is charged with at the least
+LONG = 256
+SO_MEMINFO = 55  # of what a socket holds, by bytes; what lies there to be read comes first (Linux 4.12)
+HUGE = 1 << 62
 
 
-def room(socket: _socket.socket) -> int:
-    """Return how many frames may lie in a socket at the most."""
+def room(socket: _socket.socket) -> tuple[int, int]:
+    """Return how many frames may lie in a socket now at the most, and how many bytes the long ones of them may have."""
     try:
-        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF) // SMALLEST + 1
-    except OSError:
-        return 1  # it is closed, which receiving says
+        held = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, 36)[:4], byteorder)
+    except OSError:  # an older kernel, or it is closed, which receiving says
+        held = 1 << 24
+    return max(SHORT, held // SMALLEST + 1), held
 
 
 class Attachment(NamedTuple):
@@ -135,7 +141,8 @@ class Port(ABC):
     mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
     _passed = 0  # frames that were taken from it and are not for it
-    _kept: deque[Frame] = deque(maxlen=0)  # those that lay there when a wait was over, and that it did not look at
+    _kept: deque[Frame] = deque(maxlen=0)  # those that lay there when a wait was over, and that it did not look at yet
+    _trouble: OSError | None = None  # what was met when they were taken
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -151,20 +158,35 @@ class Port(ABC):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
-        taken = self._take_kept()
-        most = self._passed + self._room() + 1  # of frames that are not for it there may be no end
-        while len(taken) < BATCH and self._passed < most and (frame := self._receive(0.0)) is not None:
-            taken.append(frame.data)
-        return taken
-
-    def _take_kept(self) -> list[bytes]:
-        self._check()
+        self._drain(self._receive, BATCH)
+        if not self._kept:
+            self._complain()
         kept, self._kept = self._kept, deque()
         return [frame.data for frame in kept]
 
-    def _room(self) -> int:
-        """How many frames may lie in the port now at the most."""
-        return MOST
+    def _room(self) -> tuple[int, int]:
+        """How many frames may lie in the port now at the most, and how many bytes the long ones of them may have."""
+        return MOST, HUGE
+
+    def _drain(self, receive: Callable[[float | None], Frame | None], most: int = HUGE) -> None:
+        """Take what lies in the port, `most` frames of it, to be looked at later."""
+        self._check()
+        if self._kept.maxlen == 0:
+            self._kept = deque()
+        (frames, size), passed = self._room(), self._passed
+        frames = min(frames, most) + passed
+        try:
+            while self._passed < frames and size >= 0 and (frame := receive(0.0)) is not None:
+                self._kept.append(frame)
+                frames -= 1
+                size -= max(SMALLEST, len(frame.data)) if len(frame.data) >= LONG else 0
+        except OSError as error:  # what came before is looked at first
+            self._trouble = error
+
+    def _complain(self) -> None:
+        if self._trouble is not None:
+            error, self._trouble = self._trouble, None
+            raise error
 
     def _arriving(
         self,
@@ -186,35 +208,37 @@ class Port(ABC):
                 yield from self._rest(receive, stop)
                 return
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
-            if self._kept:
-                self._check()
-            frame = self._kept.popleft() if self._kept else receive(turn)
+            frame = self._next_kept() or receive(turn)
             if frame is not None:
                 yield frame
 
+    def _next_kept(self) -> Frame | None:
+        """Return the next frame that was taken before; where there is none, raise what was met then."""
+        if self._kept or self._trouble is not None:
+            self._check()
+        try:
+            return self._kept.popleft()
+        except IndexError:  # another thread may have come first
+            self._complain()
+            return None
+
     def _rest(self, receive: Callable[[float | None], Frame | None], stop: Stop | None) -> Iterator[Frame]:
-        """Take all that lies in the port, then yield it; what nobody looks at any more is kept for the next wait."""
+        """Take all that lies in the port, then yield it; what nobody looks at any more stays for the next wait."""
         self._check()
-        first = self._kept.popleft() if self._kept else receive(0.0)
+        first = self._next_kept() or receive(0.0)
         if first is None:
             return
         yield first  # who wants one alone leaves the others where they are
-        lying, self._kept = self._kept or deque(), deque()
-        most = self._passed + self._room() + 1
-        try:
-            while len(lying) + self._passed < most and (frame := receive(0.0)) is not None:
-                lying.append(frame)
-        except OSError as error:  # what came before is looked at first
-            trouble: OSError | None = error
-        else:
-            trouble = None
-        try:
-            while lying and (stop is None or not stop.is_set()):
-                yield lying.popleft()
-        finally:
-            self._kept.extendleft(reversed(lying))
-        if trouble is not None:
-            raise trouble
+        self._drain(receive)
+        left = len(self._kept)
+        while left and not (stop is not None and stop.is_set()):
+            left -= 1
+            frame = self._next_kept()
+            if frame is None:
+                return
+            yield frame
+        if not self._kept and not (stop is not None and stop.is_set()):
+            self._complain()
 
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""

@@ -74,7 +74,7 @@ class RawIPSocket(Port):
             return None
         return Frame(data, time.time_ns(), interface=InterfaceDescription(RAW_IP, 0, self.name))
 
-    def _room(self) -> int:
+    def _room(self) -> tuple[int, int]:
         return room(self._socket)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.impairment import Impairment, both_ways
-from packetlab.link.port import MOST, Attachment, Driver, Port
+from packetlab.link.port import HUGE, MOST, Attachment, Driver, Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 
 if TYPE_CHECKING:
@@ -288,8 +288,8 @@ class SimPort(Port):
         at, data = arrived.popleft()
         return Frame(data, at, interface=self._description)
 
-    def _room(self) -> int:
-        return len(self._arrived) + MOST  # and what comes at this very moment, of which there may be no end
+    def _room(self) -> tuple[int, int]:
+        return len(self._arrived) + MOST, HUGE  # and what comes at this very moment, of which there may be no end
 
     def _check(self) -> None:
         if self not in self.nic.ports:

@@ -13,12 +13,13 @@ import socket as _socket
 import termios
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import Port, room
+from packetlab.link.port import HUGE, Port, room
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
@@ -161,7 +162,7 @@ class UDPPort(Port):
             return None
         return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
 
-    def _room(self) -> int:
+    def _room(self) -> tuple[int, int]:
         return room(self._socket)
 
     def close(self) -> None:
@@ -218,7 +219,8 @@ class NetHubPort(Port):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         self._fill(0.0)
-        frames, self._frames = self._take_kept() + self._frames, []
+        kept, self._kept = self._kept, deque()
+        frames, self._frames = [one.data for one in kept] + self._frames, []
         if not frames and self._broken is not None:
             raise self._broken
         return frames
@@ -234,12 +236,12 @@ class NetHubPort(Port):
                     return None
         return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
 
-    def _room(self) -> int:
+    def _room(self) -> tuple[int, int]:
         try:
             unread = int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), byteorder)
         except (OSError, ValueError):  # it is closed, which receiving says
             unread = 0
-        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1
+        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1, HUGE
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

@@ -143,7 +143,7 @@ def test_many_declarations_go_in_pieces(tmp_path: Path, tshark) -> None:
         with Writer(tmp_path / "all.pcapng", declare=[*everything, long]) as writer:
             writer.write(Frame(b"x" * 60))
     names = [one.name for one in Capture(tmp_path / "all.pcapng").declarations]
-    assert set(names) == {header.__name__ for header in (*everything, long)}
+    assert set(names) == {*(header.name for header in everything), long.__name__}
     options = [value for code, value in next(Capture(tmp_path / "all.pcapng").metadata()).options if code == OPTION]
     assert len(options) == 2 and len(options[0]) > PIECE
     assert tshark(tmp_path / "all.pcapng", "frame.len") == [["60"]]

@@ -16,7 +16,7 @@ from typing import Any
 from packetlab.bulk.scan import following
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
-from packetlab.codec.refinement.reading import refuse_choices
+from packetlab.codec.refinement.reading import choices_of, refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
@@ -83,12 +83,20 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     for header in queue:
         refuse_choices(header, "Wireshark's Lua")
         near = [f.kind.item for f in header.fields if f.kind.wire == "items"]
-        near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
+        # What follows and has choices is left out like all that is not declared: its bytes are shown as such.
+        upper = [one for one in following(header) if not is_known(one) and not _has_choices(one)]
+        near += [one for one in upper if not _elsewhere(header, one)]
         near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
         found.update(dict.fromkeys(fresh))
         queue += fresh
     return list(found)
+
+
+def _has_choices(header: Declaration) -> bool:
+    """Whether a header is one of several, or holds such."""
+    items = [f.kind.item for f in header.fields if f.kind.wire == "items"]
+    return any(choices_of(one) or (one.refines is not None and one.view is None) for one in (header, *items))
 
 
 def _elsewhere(header: Declaration, upper: Declaration) -> bool:

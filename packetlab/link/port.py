@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from sys import byteorder
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -161,8 +162,14 @@ class Port(ABC):
         self._drain(self._receive, BATCH)
         if not self._kept:
             self._complain()
-        kept, self._kept = self._kept, deque()
-        return [frame.data for frame in kept]
+        return self._take_kept()
+
+    def _take_kept(self) -> list[bytes]:
+        taken: list[bytes] = []
+        with suppress(IndexError):  # one by one, since another thread may add to them, or take of them
+            while True:
+                taken.append(self._kept.popleft().data)
+        return taken
 
     def _room(self) -> tuple[int, int]:
         """How many frames may lie in the port now at the most, and how many bytes the long ones of them may have."""
@@ -196,8 +203,8 @@ class Port(ABC):
     ) -> Iterator[Frame]:
         """Yield the frames of `timeout` seconds, all that had come by then: whoever looks at them may stand still.
 
-        Once the time is over all that lies there is taken before the first of it is looked at, so that neither input
-        without end nor a slow look goes on. No clock and no count of the kernel's tells which these are: frames get their
+        Once the time is over the first of what lies there is looked at, then all the rest is taken before any of that is,
+        so that neither input without end nor a slow look goes on. No clock and no count of the kernel's tells which these are: frames get their
         times late, wall clocks are set, and others share the socket. `stop` as for `capture`.
         """
         receive = receive or self._receive

@@ -13,7 +13,6 @@ import socket as _socket
 import termios
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from sys import byteorder
 
@@ -219,8 +218,7 @@ class NetHubPort(Port):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         self._fill(0.0)
-        kept, self._kept = self._kept, deque()
-        frames, self._frames = [one.data for one in kept] + self._frames, []
+        frames, self._frames = self._take_kept() + self._frames, []
         if not frames and self._broken is not None:
             raise self._broken
         return frames

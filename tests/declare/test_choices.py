@@ -28,10 +28,9 @@ from packetlab import (
     size_of,
     sized,
 )
-from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import walk
 from packetlab.export.bridges.dpkt_declared import dpkt_class
 from packetlab.export.bridges.scapy_declared import scapy_class
+from tests.careful import careful
 
 
 class Property(Header):
@@ -102,11 +101,6 @@ class AboveHello(Header, under=MessageHello, when={"greeting": 5}):
 def scoped() -> Iterator[None]:
     with bindings():
         yield
-
-
-def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
-    ctx = Dissection()
-    return walk(header._declaration, data, 0, len(data), ctx)[0], ctx.faults
 
 
 properties = st.one_of(

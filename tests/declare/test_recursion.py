@@ -7,7 +7,6 @@ from typing import Any, Self
 import pytest
 from hypothesis import given, strategies as st
 
-import packetlab as pl
 from packetlab import (
     U8,
     U16,
@@ -29,8 +28,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import walk
+from tests.careful import careful
 
 
 class TreeNode(Header, under=Ether, when={"type": 0x7A51}):
@@ -89,11 +87,6 @@ ALL: list[Any] = [TreeNode, Counting, Chain, Nest, TreeValue, Element]
 def scoped() -> Iterator[None]:
     with bindings():
         yield
-
-
-def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
-    ctx = Dissection()
-    return walk(header._declaration, data, 0, len(data), ctx)[0], ctx.faults
 
 
 nodes = st.recursive(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-import packetlab as pl
 from packetlab import (
     U8,
     U16,
@@ -33,10 +32,9 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import walk
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
+from tests.careful import careful
 
 
 class Option(Header):
@@ -84,11 +82,6 @@ class Single(Header, under=Ether, when={"type": 0x7A43}):
 def scoped() -> Iterator[None]:
     with bindings():
         yield
-
-
-def careful(header: type[Header], data: bytes) -> tuple[Any, list[pl.Fault]]:
-    ctx = Dissection()
-    return walk(header._declaration, data, 0, len(data), ctx)[0], ctx.faults
 
 
 options = st.one_of(

@@ -12,14 +12,13 @@ from copy import copy
 from enum import Enum, IntEnum, IntFlag
 from functools import wraps
 from operator import index
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from packetlab.declare.values import addresses
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
 
 if TYPE_CHECKING:
-    import ipaddress
 
     import netaddr
 
@@ -366,27 +365,17 @@ def explained(words: dict[object, str]) -> None:
 
 # What stands right of the colon --------------------------------------------------------------------------------
 
-T = TypeVar("T")
-In = TypeVar("In", contravariant=True)
-E = TypeVar("E", bound=Enum)
-
 if TYPE_CHECKING:
 
-    class Converted(Generic[T, In]):
-        """For type checkers: a field that takes more forms (`In`) than it gives (`T`)."""
+    from packetlab.declare.values.typed import (
+        MAC as MAC,
+        Converted as Converted,
+        IPAddress as IPAddress,
+        IPv4Address as IPv4Address,
+        IPv6Address as IPv6Address,
+        Named as Named,
+    )  # fmt: skip
 
-        @overload
-        def __get__(self, header: None, owner: type) -> Converted[T, In]: ...
-        @overload
-        def __get__(self, header: object, owner: type) -> T: ...
-        def __get__(self, header: object, owner: type) -> object: ...
-        def __set__(self, header: object, value: In) -> None: ...
-
-    Named: TypeAlias = Converted[E, E | int | str]
-    MAC: TypeAlias = Converted[netaddr.EUI, netaddr.EUI | str | int | bytes]
-    IPAddress: TypeAlias = netaddr.IPAddress | ipaddress.IPv4Address | ipaddress.IPv6Address | str | int | bytes
-    IPv4Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
-    IPv6Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
     XNSAddressField: TypeAlias = Converted[
         addresses.XNSAddress,
         addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int],
@@ -410,9 +399,14 @@ else:
         lambda raw: str(addresses.XNSAddress.of(raw)),
         parts={"net": (0, 4), "host": (4, 10), "socket": (10, 12)},
     )
-    MAC = Annotated[Any, _mac]
-    IPv4Address = Annotated[Any, _ip4]
-    IPv6Address = Annotated[Any, _ip6]
+
+    def _value(kind: Address) -> Any:
+        """Return what stands for a kind in an annotation; called with a value in any form it gives it as the field does."""
+        return type(kind.name, (), {"__new__": lambda cls, value: kind.value(kind.raw(value, kind.name))})
+
+    MAC = Annotated[_value(_mac), _mac]
+    IPv4Address = Annotated[_value(_ip4), _ip4]
+    IPv6Address = Annotated[_value(_ip6), _ip6]
     XNSAddressField = Annotated[addresses.XNSAddress, _xns]
 
 Bytes: TypeAlias = Annotated[bytes, ByteString()]

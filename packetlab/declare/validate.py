@@ -303,7 +303,8 @@ def _check_ends(header: Declaration) -> None:
                 raise DeclareError(
                     where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
                 )
-            if f.kind.wire == "open" and f.kind.element is None and not ended:
+            alone = isinstance(header.payload_size, Const) and header.payload_size.number == 0  # nothing comes after it
+            if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
         before.add(f.name)
     for f, other in plan.ends:

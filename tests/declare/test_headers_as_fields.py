@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from netaddr import EUI, IPAddress
 
 import packetlab as pl
 from packetlab import (
@@ -21,6 +22,7 @@ from packetlab import (
     Ether,
     Frame,
     Header,
+    IPv4,
     IPv4Address,
     Rest,
     U24le,
@@ -76,7 +78,9 @@ def call(**more: Any) -> pl.Packet:
     return Ether() / Call(sender=Endpoint(addr="9.9.9.9", port=7), **more)
 
 
-endpoints = st.builds(Endpoint, addr=st.integers(0, 2**32 - 1).map(lambda n: n.to_bytes(4, "big")), port=st.integers(0, 65535))
+endpoints = st.builds(
+    Endpoint, addr=st.integers(0, 2**32 - 1).map(lambda n: n.to_bytes(4, "big")), port=st.integers(0, 65535)
+)
 
 
 @given(sender=endpoints, caller=endpoints, third=st.none() | endpoints, rest=st.binary(max_size=5))
@@ -103,7 +107,12 @@ def test_any_bytes_are_kept_and_say_what_is_wrong(data: bytes) -> None:
 def test_a_header_that_ends_early_is_a_fault_of_its_field_and_nothing_follows() -> None:
     whole = bytes(call())
     (fault,) = dissect(whole[:18]).faults
-    assert (fault.layer, fault.field, fault.offset, fault.expected) == ("Call", "sender", 16, "4 bytes for Endpoint.addr")
+    assert (fault.layer, fault.field, fault.offset, fault.expected) == (
+        "Call",
+        "sender",
+        16,
+        "4 bytes for Endpoint.addr",
+    )
     (fault,) = dissect(whole[:21]).faults
     assert (fault.field, fault.expected, fault.got) == ("sender", "2 bytes for Endpoint.port", "1")
 
@@ -145,7 +154,9 @@ def test_replacing_it_derives_what_follows() -> None:
 
 
 def test_values_of_any_kind_repeat() -> None:
-    lists = Roster(sources=["1.2.3.4", "5.6.7.8"], ports=[80, 443, 65535], levels=[-1, 300], stations=["02:00:00:00:00:01"])
+    lists = Roster(
+        sources=["1.2.3.4", "5.6.7.8"], ports=[80, 443, 65535], levels=[-1, 300], stations=["02:00:00:00:00:01"]
+    )
     packet = Ether() / lists
     wanted = struct.pack(">BB4s4s3H", 2, 6, b"\1\2\3\4", b"\5\6\7\x08", 80, 443, 65535)
     wanted += b"\1\0\0\2\0\0" + struct.pack(">2h", -1, 300) + bytes.fromhex("020000000001")
@@ -208,3 +219,10 @@ def test_a_list_of_addresses_says_so_in_help_and_in_the_diagram() -> None:
     assert "Endpoint" in (Call.__doc__ or "")
     with pytest.raises(DeclareError, match=r"values of whole bytes, or that tell their own size"):
         type(Header)("X", (Header,), {"__annotations__": {"a": tuple[pl.U4, ...]}, "a": many(count=2)})
+
+
+def test_an_address_by_its_kind_is_the_value_that_a_field_gives() -> None:
+    assert IPv4Address("10.0.0.1") == IPAddress("10.0.0.1") == IPv4(src="10.0.0.1").src
+    assert MAC(b"\2\0\0\0\0\1") == EUI("02:00:00:00:00:01") == Ether(src=MAC("02:00:00:00:00:01")).src
+    with pytest.raises(BuildError, match="an IPv4 address"):
+        IPv4Address("10.0.0.256")

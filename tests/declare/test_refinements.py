@@ -20,6 +20,7 @@ from packetlab import (
     Header,
     IPv4Address,
     Rest,
+    Text,
     auto,
     bindings,
     const,
@@ -251,7 +252,9 @@ def test_what_is_declared_later_is_read_from_then_on_and_only_inside_its_scope()
 
 
 def test_two_for_one_number_are_refused_by_name() -> None:
-    with pytest.raises(DeclareError, match=r"Other, when=: expected a condition apart from that of .*Segment.*kind == 2"):
+    with pytest.raises(
+        DeclareError, match=r"Other, when=: expected a condition apart from that of .*Segment.*kind == 2"
+    ):
 
         class Other(Option, inside="data", when={"kind": (2, 3)}):
             value: U16
@@ -273,7 +276,12 @@ def test_what_makes_no_sense_is_refused_at_the_class() -> None:
     declare(r"Wrong, inside=: expected a field of delimited bytes, got kind", inside="kind", when={"kind": 99})
     declare(r"Wrong, inside=: expected when= too", inside="data")
     declare(r"Wrong, inside=: expected a base", base=Header, inside="data", when={"kind": 99})
-    declare(r"Wrong\.length: expected a name that is free, got 'length', which Option has", body={"length": U16}, inside="data", when={"kind": 99})
+    declare(
+        r"Wrong\.length: expected a name that is free, got 'length', which Option has",
+        body={"length": U16},
+        inside="data",
+        when={"kind": 99},
+    )
     declare(r"Wrong, when=: expected a field of Option, got knid", inside="data", when={"knid": 99})
     declare(r"Wrong\.kind: expected 0\.\.255, got 300", inside="data", when={"kind": 300})
     declare(r"Wrong, when=: expected a condition that can hold", inside="data", when=field("kind") > 255)
@@ -325,3 +333,24 @@ def test_rules_inside_name_fields_of_the_base(header: Any) -> None:
 
         class Wrong(Option, inside="data", when={"kind": 32}):
             other: U8 | None = when(field("^.nothing") == 1)
+
+
+def test_what_is_taken_apart_ends_where_its_bytes_end() -> None:
+    with bindings():
+
+        class Words(Option, inside="data", when={"kind": 12}):
+            language: U8 = 0
+            words: Text = ""
+
+        class Raw(Option, inside="data", when={"kind": 13}):
+            data_of: Bytes = b""
+
+        found = dissect(bytes(Counted(options=[Words(words="lab"), Raw(data_of=b"xy"), Words()])), Counted)[Counted]
+        assert [bytes(one) for one in found.options] == [b"\x0c\x06\0lab", b"\x0d\x04xy", b"\x0c\x03\0"]
+        assert found.options == (Words(words="lab"), Raw(data_of=b"xy"), Words())
+        assert isinstance(found.options[0], Words) and found.options[0].words == "lab"
+    with pytest.raises(DeclareError, match=r"second: expected one field at most that takes the rest, got first"):
+
+        class Twice(Option, inside="data", when={"kind": 14}):
+            first: Bytes = b""
+            second: Bytes = b""

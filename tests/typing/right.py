@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import Annotated, Self
 from uuid import UUID as UUID4, uuid4
 
+from netaddr import IPAddress
+
 from packetlab import (
     F32,
     IDP,
@@ -27,6 +29,7 @@ from packetlab import (
     Ether,
     Header,
     IPv4,
+    IPv4Address,
     Named,
     NTPTime,
     Packet,
@@ -182,6 +185,7 @@ class Beacon(Header, under=Ether, when={"type": 0x88B5}):
     cookie: Annotated[bytes, fixed_bytes(4)] = bytes(4)
     key: U32 = when(field("version") == 2)
     entries: tuple[Entry, ...] = many(count=1)
+    hosts: tuple[IPv4Address, ...] = many(count=field("urgency"))
     name: Bytes = auto(field("length"))
     note: Rest = b""
 
@@ -191,13 +195,14 @@ def use() -> bytes:
     station: int = header.station
     colour: Colour = header.colour
     entries: tuple[Entry, ...] = header.entries
+    hosts: tuple[IPAddress, ...] = Beacon(station=7, hosts=(IPv4Address("10.0.0.1"), IPv4(dst="10.0.0.2").dst)).hosts
     packet: Packet = Ether(dst=b"\2\0\0\0\0\2", src=5) / header / b"payload"
     back = dissect(bytes(packet))
     again: Beacon = back[Beacon]
     second: IPv4 = back[IPv4, 1]
     changed: Packet = back.replace(TCP, sport=4).replace(payload=b"x")
     assert SPP(control=Control.END_OF_MESSAGE, seq=1).matches(changed) or IDP(packet_type=5) in changed
-    print(station, colour, entries, again.note.hex(), second.ttl + 1, header.source)
+    print(station, colour, entries, hosts[0].words, again.note.hex(), second.ttl + 1, header.source)
     return bytes(changed)
 
 

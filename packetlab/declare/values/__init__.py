@@ -3,6 +3,7 @@
     integers    U1 ... U64, S8 ... S64, and those with the lowest byte first
     units       fixed fields as they are packed: those that share bytes make one number, in either order of bits
     addresses   MAC, IP and XNS addresses: bytes from any usual form, and the user's form from bytes
+    typed       what type checkers see of addresses and enums: they take more forms than they give
     varints     numbers of a size that follows from their value: LEB128, QUIC's, MQTT's, lengths and integers of BER
     views       what kinds have in common whose values users see in another form than the raw one; `raw`
     scaled      floats; fixed point and scaled numbers

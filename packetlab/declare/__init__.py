@@ -6,6 +6,7 @@
     transforms            what lies between the bytes of a packet and a field: compression, masks, stuffing, encryption
     checksums             the algorithms of checksums
     fields, declaration   a field and a header as plain data
+    classbody             what a class body says besides fields: labels, ports, names that are not defined
     plan                  how a header is read and written, step by step: everything that walks a header goes by it
     refinement            headers that others become where a condition holds
     registry              which header follows which

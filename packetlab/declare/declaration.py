@@ -18,7 +18,7 @@ from packetlab.declare.transforms.carried import check_carried, link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label")
 """What a class body says of the header as a whole."""
 
 
@@ -48,6 +48,7 @@ class Declaration:
     stream: bool | None = None
     through: tuple[Transform, ...] | None = None
     bit_order: str | None = None
+    label: str | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it

@@ -170,7 +170,7 @@ class Expr:
 
     def __bool__(self) -> bool:
         # `if field("a") == 1`, `x and y` and `0 < field("a") < 9` would silently mean something else.
-        raise TypeError("a rule has no truth value of its own: combine conditions with & and |")
+        raise TypeError("a rule has no truth value of its own: combine conditions with & and |, and write (condition) == 0 for not")
 
 
 class Const(Expr):

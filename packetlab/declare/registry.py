@@ -13,6 +13,7 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from packetlab.declare.classbody.ports import with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.refinement import registered
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # The lower header, the numbers of its fields or a condition, and what is filled in.
 Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
-
 
 _lock = RLock()  # nothing that declares headers is imported while it is held, and a fork waits for it
 register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
@@ -181,20 +181,20 @@ def unregister(upper: Declaration) -> None:
 
 
 @_changing()
-def bind(upper: object, under: object, when: object = None, sets: Mapping[str, object] | None = None) -> None:
+def bind(upper: object, under: object, when: object = None, sets: Mapping[str, object] | None = None, port: object = None) -> None:
     """Let the header class `upper` follow `under` where `when` holds.
 
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
-    None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
-    replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
-    What is bound above a class is above those derived from it too; conditions above a derived class itself are looked at
-    first, then those above its nearest base.
-    DeclareError where another header has the number already, and under a header that nothing can follow.
+    None for always. `port`: a number or numbers of which `sport` or `dport` of `under` is one, built as `dport`, so that replies
+    are found too; {"port": ...} is the same. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
+    What is bound above a class is above those derived from it too; its own conditions come first, then its nearest base's.
+    DeclareError where another header has the number, and under a header that nothing can follow.
     """
     above = declaration_of(upper, "bind(...)")
     below = declaration_of(under, f"{above.name}, under")
     where = f"{above.name} under {below.name}"
     check_above(below, where, above)
+    when = with_port(below, when, port, where)
     for one, cls in ((above, upper), (below, under)):
         _classes.setdefault(one, cls)
     for name, some in when.items() if isinstance(when, dict) else ():

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from packetlab.declare.checksums.checks import check_sum, check_sums
+from packetlab.declare.classbody.label import check_label
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
@@ -193,6 +194,7 @@ def check_declaration(header: Declaration) -> None:
         if f.name not in ordered:
             _check_rules(header, f, derived)
     check_sums(header)
+    check_label(header)
     _check_options(header)
     _check_layout(header)
     _check_ends(header)

@@ -26,7 +26,7 @@ from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, cut, expected, item_lines, items_text, value_text
+from packetlab.packet.text import Text, cut, expected, headline, item_lines, items_text, value_text
 
 
 class Derivation:
@@ -401,8 +401,7 @@ def show(packet: Packet) -> Text:
         return _given(packet, reason)
     lines, checks = [], {(i, name): check for (i, _, name), check in checked(packet).items()}
     for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
-        name = type(header).__name__
-        lines.append(name)
+        lines.append(headline(header))
         for f in header._fields:
             raw = getattr(header, f.slot)
             if f.kind.wire == "payload" or raw is None:

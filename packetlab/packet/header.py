@@ -21,6 +21,7 @@ from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, 
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
+from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.declaration import OPTIONS, Declaration, asked, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
@@ -34,6 +35,7 @@ from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
 
 H = TypeVar("H", bound="HeaderBase")
+ABOVE = ("under", "when", "sets", "port", "inside", "answers")  # options of a class that say where it stands
 
 
 class FieldProperty(property, Field):
@@ -128,19 +130,6 @@ class FieldProperty(property, Field):
         return f"<field {self.owner.name}.{self.name}>"
 
 
-class _Annotations(dict[str, object]):
-    """The annotations of a class body while it is read, where Python would let a second field of a name replace the first."""
-
-    def __init__(self, header: str) -> None:
-        super().__init__()
-        self.header = header
-
-    def __setitem__(self, name: str, annotation: object) -> None:
-        if name in self:
-            raise DeclareError(f"{self.header}.{name}", "one field of each name", "two")
-        super().__setitem__(name, annotation)
-
-
 class HeaderType(type):
     """Makes a header class from its body."""
 
@@ -170,7 +159,7 @@ class HeaderType(type):
 
     @classmethod
     def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: object) -> dict[str, object]:
-        return {"__annotations__": _Annotations(name)}
+        return Namespace(name)
 
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: object) -> HeaderType:  # noqa: C901
         if "_root" in body:
@@ -261,12 +250,14 @@ class HeaderType(type):
         answers: object = None,
         stream: bool | None = None,
         bit_order: str | None = None,
+        label: str | None = None,
+        port: object = None,
         inside: str | None = None,
         through: Any = None,
         **wrong: object,
     ) -> None:  # fmt: skip
         for word in wrong:
-            raise DeclareError(f"{name}, {word}=", "an option of a header class", "no such", suggestion(word, OPTIONS))
+            raise DeclareError(f"{name}, {word}=", "an option of a header class", "no such", suggestion(word, (*OPTIONS, *ABOVE)))
         super().__init__(name, bases, body)
         inherited = {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}
         theirs = {*inherited.values()}
@@ -283,7 +274,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, label=label, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:
@@ -304,6 +295,8 @@ class HeaderType(type):
             check_refinement(declaration)
         elif inside is not None:
             raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")
+        if port is not None and under is None:
+            raise DeclareError(f"{name}, port=", "under= too, as in under=UDP, port=69", "port= alone")
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_held(declaration)
@@ -314,7 +307,7 @@ class HeaderType(type):
             _bindings.declare(declaration, header)
             _bindings.answer(declaration)
             for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
-                _bindings.bind(header, lower, when, sets)
+                _bindings.bind(header, lower, when, sets, port)
 
 
 class HeaderBase(AnyHeader, metaclass=HeaderType):

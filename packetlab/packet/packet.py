@@ -24,7 +24,7 @@ from packetlab.packet.foreign import Foreign, is_foreign
 from packetlab.packet.header import HeaderBase, HeaderType
 from packetlab.packet.held import Held
 from packetlab.packet.results import Deep, Difference, Varied, Verdict
-from packetlab.packet.text import Text
+from packetlab.packet.text import Text, headlines
 
 H = TypeVar("H", bound="Header")
 
@@ -38,8 +38,8 @@ class Header(HeaderBase):
     """Base of all headers. Subclass it with annotated fields; an instance is immutable.
 
     Class options (a derived class has its base's where it says nothing):
-        under, when, sets: which header(s) it follows, on which numbers or condition (see `registry.bind`); {"port": n} is
-            either port, so that replies are found too.
+        under, when, port, sets: which header(s) it follows, on which numbers, port (either) or condition; see `registry.bind`.
+        label: a text that says in one line what it is, with fields in braces: "{op} {name}", "{id:#06x}", "{sender.host}".
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
             nothing can be bound, and what stands after, built as a payload too, reads as what fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
@@ -397,9 +397,9 @@ class Packet(Held):
         return hook("dump")(self)  # type: ignore[no-any-return]
 
     def summary(self) -> str:
-        """Return the names of the layers and the size of the payload, in one line, and further messages after a "+"."""
+        """Return in one line the names of the layers, what their `label` says, the payload's size, and further messages after a "+"."""
         size = [f"{len(self.payload)} bytes"] if self.payload else []
-        line = " / ".join([*(cls.__name__ for cls in self._classes), *size])
+        line = " / ".join([*headlines(self), *size])
         return line + hook("further_summary")(self) if self._trailing_bytes else line
 
     # Other libraries ----------------------------------------------------------------------------------------

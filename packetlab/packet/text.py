@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare import registry
+from packetlab.declare.classbody.label import field_in, parse
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
-from packetlab.escaping import bytes_text
+from packetlab.errors import BuildError
+from packetlab.escaping import bytes_text, printable
 
 ITEMS, LONGEST = 32, 200  # items of a field that are shown, letters of one
 
@@ -40,7 +44,7 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
         return "absent"
     if f.kind.wire == "items":
         items = header._items_of(f) if header is not None and type(raw) is bytes else raw
-        return ", ".join(bytes_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
+        return ", ".join(bytes_text(i) if isinstance(i, bytes) else item_text(i) for i in items) or "none"
     if isinstance(f.rule, Checksum) and f.kind.wire == "number":
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
@@ -69,7 +73,7 @@ def item_lines(header: AnyHeader, f: Field) -> list[str]:
         return []
     items = header._items_of(f)
     lines = [
-        "no whole item: " + bytes_text(item) if isinstance(item, bytes) else f"[{place}] {item!r}"
+        "no whole item: " + bytes_text(item) if isinstance(item, bytes) else f"[{place}] {item_text(item)}"
         for place, item in enumerate(items[:ITEMS])
     ]
     return [cut(line) for line in lines] + [f"... {len(items) - ITEMS} more"] * (len(items) > ITEMS)
@@ -85,3 +89,63 @@ def items_text(header: AnyHeader, f: Field) -> str:
 def cut(text: str) -> str:
     """Return a text, or the beginning of a long one."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+# Labels --------------------------------------------------------------------------------------------------------
+
+
+def item_text(item: Any) -> str:
+    """Return an item in one line: with what its label says, else with all its fields."""
+    return headline(item) if item._declaration.label else repr(item)
+
+
+def headlines(packet: Any) -> list[str]:
+    """Return the names of the layers of a packet, each with what its label says."""
+    if not any(cls._declaration.label for cls in packet._classes):
+        return [cls.__name__ for cls in packet._classes]
+    try:
+        headers = packet.layers
+    except BuildError:  # a prototype
+        headers = packet._headers
+    return [headline(header) for header in headers]
+
+
+def headline(header: AnyHeader) -> str:
+    """Return the name of a header and what its label says; safe to print."""
+    name = type(header).__name__
+    return f"{name} {said}" if header._declaration.label and (said := label_text(header)) else name
+
+
+def label_text(header: AnyHeader) -> str:
+    """Return what the label of a header says, in one line; fields that are absent say nothing. "" without a label."""
+    words = []
+    for before, path, form in parse(header._declaration.label or ""):
+        words += [before, _said(header, path, form) if path else ""]
+    return printable(" ".join("".join(words).split()))
+
+
+def _said(header: Any, path: tuple[str, ...], form: str) -> str:
+    """Return the value of a field for a label: of an enum its name, of bytes that are text the text."""
+    f = field_in(header._declaration, path[0])
+    if f is None:
+        return ""
+    holder: Any = header if path[0] in header._by_name else viewed(header)
+    raw = getattr(holder, f.slot)
+    if raw is None and not holder._is_partial:
+        try:
+            raw = getattr(holder := holder._resolved_alone(), f.slot)
+        except BuildError:
+            return "?"
+    if isinstance(raw, Tolerance):
+        return repr(raw)
+    if len(path) > 1:
+        held = holder._items_of(f) if raw is not None else ()
+        return _said(held[0], path[1:], form) if held and not isinstance(held[0], bytes) else ""
+    if raw is None:
+        return ""
+    if isinstance(raw, bytes) and f.kind.words == "bytes" and raw.isascii() and raw.decode().isprintable():
+        return cut(raw.decode())
+    if isinstance(raw, int):
+        return format(int(raw), form) if form else bound_name(f, raw) or value_text(f, raw, holder).split(" (")[0]
+    value = getattr(holder, f.name) if f.kind.wire != "items" else None
+    return cut(value if isinstance(value, str) else value_text(f, raw, holder))

@@ -18,6 +18,7 @@ from packetlab.codec.encode import Packing
 from packetlab.codec.objects import AnyHeader, classes as classes_of
 from packetlab.codec.readback import prove
 from packetlab.declare import registry
+from packetlab.declare.classbody.label import LONGEST as LABEL
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
@@ -188,7 +189,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order under answers refines when inside defaults"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order label under answers refines when inside defaults"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
 
 
@@ -255,23 +256,7 @@ class _Maker:
         body["__annotations__"] = {one: Annotated[object, kinds[one]] for one in names}
         for one, row in zip(names, rows, strict=True):
             body[one] = self.spec(row, kinds[one], f"{called}.{one}")
-        options: dict[str, Any] = {
-            word: load_expression(data[word], f"{called}, {word}")
-            for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
-            if word in data
-        }
-        if "through" in data:
-            options["through"] = transforms_of(data["through"], f"{called}, through")
-        if "bit_order" in data:
-            options["bit_order"] = text(data["bit_order"], f"{called}, bit_order", 4)
-        if "stream" in data:
-            options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
-        if "pseudo" in data:
-            parts = expect_list(data["pseudo"], f"{called}, pseudo", 2, 2)
-            for part in parts[parts[0] == "" :]:
-                if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
-                    raise DeclareError(f"{called}, pseudo", "fields of addresses", safe_repr(part))
-            options["pseudo"] = tuple(parts)
+        options = self.options(called, data, kinds)
         bases: tuple[type[Any], ...] = (Header,)
         if "refines" in data:
             base = self.known(data["refines"], f"{called}, refines")
@@ -281,6 +266,28 @@ class _Maker:
             for one, value in table(data.get("defaults", {}), f"{called}, defaults", tuple(base.by_name)).items():
                 body[one] = Spec(value_of_data(base.by_name[one].kind, value, f"{called}.{one}"))
         return HeaderType(called, bases, body, **options)._declaration
+
+    def options(self, called: str, data: dict[str, object], kinds: dict[str, Kind]) -> dict[str, Any]:
+        """What the description says of the header as a whole."""
+        options: dict[str, Any] = {
+            word: load_expression(data[word], f"{called}, {word}")
+            for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
+            if word in data
+        }
+        if "through" in data:
+            options["through"] = transforms_of(data["through"], f"{called}, through")
+        for word, most in (("bit_order", 4), ("label", LABEL)):
+            if word in data:
+                options[word] = text(data[word], f"{called}, {word}", most)
+        if "stream" in data:
+            options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
+        if "pseudo" in data:
+            parts = expect_list(data["pseudo"], f"{called}, pseudo", 2, 2)
+            for part in parts[parts[0] == "" :]:
+                if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
+                    raise DeclareError(f"{called}, pseudo", "fields of addresses", safe_repr(part))
+            options["pseudo"] = tuple(parts)
+        return options
 
     def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)

@@ -46,6 +46,8 @@ def class_body(description: dict[str, object]) -> str:
         options.append(f"through={link_spelled(description['through'], called, spelled)}")
     if "bit_order" in description:
         options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
+    if "label" in description:
+        options.append(f"label={text(description['label'], called, _MOST)!a}")
     if description.get("stream"):
         options.append("stream=True")
     base = "Header"
@@ -82,11 +84,11 @@ def _binding(entry: object, where: str) -> str:
             raise DeclareError(where, "numbers of a field", safe_repr(entry["numbers"]))
         for field, some in entry["numbers"].items():
             values = [
-                f"{one:#x}" if number(one, where) > 255 else str(one) for one in expect_list(some, where, NUMBERS, 1)
+                f"{one:#x}" if number(one, where) > 255 and field != "port" else str(one)
+                for one in expect_list(some, where, NUMBERS, 1)
             ]
-            words.append(
-                f"when={{{_quoted(field)}: {values[0] if len(values) == 1 else '(' + ', '.join(values) + ')'}}}"
-            )
+            some = values[0] if len(values) == 1 else f"({', '.join(values)})"
+            words.append(f"port={some}" if field == "port" else f"when={{{_quoted(field)}: {some}}}")
     elif entry.get("when") != 1:
         words.append(f"when={spelled(entry.get('when'), where)}")
     sets = entry.get("sets", {})

@@ -10,7 +10,9 @@ from typing import Any
 from packetlab.capture import Capture, Frame
 from packetlab.errors import CaptureError
 from packetlab.escaping import printable, safe
+from packetlab.packet.packet import Header
 from packetlab.packet.results import Difference
+from packetlab.packet.text import item_text
 from packetlab.view.conversation import ends, label
 from packetlab.view.markup import BAD, NOTE, TINTS, chip, details, scoped, table
 from packetlab.view.packets import packet_html
@@ -189,6 +191,10 @@ class _Head:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, tuple) and any(isinstance(one, Header) for one in value):
+        return ", ".join(item_text(one) if isinstance(one, Header) else _cell(one) for one in value)
+    if isinstance(value, Header):
+        return item_text(value)
     return "" if value is None else repr(value) if isinstance(value, bytes) else str(value)
 
 

@@ -12,6 +12,7 @@ from packetlab.declare.values.addresses import XNSAddress, ip_text, mac_text
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import bytes_text, printable
 from packetlab.packet.packet import Header, Packet
+from packetlab.packet.text import headline
 from packetlab.pattern.paths import PAYLOAD, FieldPath
 
 
@@ -106,7 +107,7 @@ def chosen(packet: Packet, fields: Sequence[str | FieldPath]) -> str:
             if texts:
                 found.append(f"{'.'.join(path.names)}={','.join(texts)}")
                 break
-    name = type(headers[-1]).__name__ if headers else ""
+    name = headline(headers[-1]) if headers else ""
     return printable(" ".join([name, *found]) + _rest(packet))
 
 
@@ -133,6 +134,8 @@ def _rest(packet: Packet) -> str:
 
 def _fields(header: Header, also: Sequence[Field] = ()) -> str:
     shown = [type(header).__name__]
+    if header._declaration.label and not also:
+        return headline(header)
     first = [
         f for f in dict.fromkeys(also) if header._declaration.is_a(f.owner) and getattr(header, f.slot) is not None
     ]

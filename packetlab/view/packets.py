@@ -19,7 +19,7 @@ from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, cut, item_lines, value_text
+from packetlab.packet.text import Text, cut, item_lines, label_text, value_text
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
@@ -63,7 +63,8 @@ def packet_html(packet: Packet) -> str:
             chip(f"{field} {check.name.lower()}", BAD) for field, check in checks.items() if WORDS.get(check) == BAD
         )
         body = _fields(packet, i, spans, checks, numbers, caption)
-        title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(_ends(packet, i))} {marks}"
+        words = label_text(header) or _ends(packet, i)
+        title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(words)} {marks}"
         parts.append(details(title, body, shown=wrong or i == len(packet.layers) - 1))
     rests = [(rest_name(packet, i), place) for i, place in where.trailers.items()]
     for words, (start, end) in (("payload", where.payload), *rests):

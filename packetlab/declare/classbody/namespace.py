@@ -1,0 +1,36 @@
+"""The names of a class body while Python reads it."""
+
+from __future__ import annotations
+
+import sys
+
+from packetlab.errors import DeclareError
+
+
+class Annotations(dict[str, object]):
+    """The annotations of a class body, where Python would let a second field of a name replace the first."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__()
+        self.header = header
+
+    def __setitem__(self, name: str, annotation: object) -> None:
+        if name in self:
+            raise DeclareError(f"{self.header}.{name}", "one field of each name", "two")
+        super().__setitem__(name, annotation)
+
+
+class Namespace(dict[str, object]):
+    """What a class body has defined so far. A name that is defined nowhere is most often a field's, without quotes."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(__annotations__=Annotations(header))
+        self.header = header
+
+    def __missing__(self, name: str) -> object:
+        frame = sys._getframe(1)
+        known = name in frame.f_globals or name in frame.f_builtins or name in frame.f_code.co_freevars
+        if known or name.startswith("__"):
+            raise KeyError(name)  # Python goes on to look there
+        hint = f'rules name fields in quotes: field("{name}") is its value, size_of("{name}") its size'
+        raise DeclareError(self.header, "a name that is defined", name, hint)

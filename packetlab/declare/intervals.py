@@ -55,6 +55,9 @@ class _Bounds:
         if isinstance(part, Op):
             return self.operation(part, *inner)
         if isinstance(part, If):
+            yes = part.yes
+            if isinstance(yes, Ref) and str(part.condition) == str(yes) and inner[1][0] == 0 < inner[1][1]:  # choose(n, n, 1)
+                return hull((1, inner[1][1]), inner[2])
             return hull(*inner[1:])
         return (0, 1) if isinstance(part, OneOf) else self.leaf(part)
 

@@ -190,3 +190,14 @@ def test_a_number_may_stand_on_either_side_of_every_operator(rule: Any, value: i
         bind(cls, under=Ether, when={"type": 0x88B5})
         table = Capture.of([Frame(bytes(Ether() / cls(a=5)))]).table("long.c")
         assert table["long.c"].tolist() == [7]
+
+
+def test_a_number_that_may_be_0_divides_where_the_rule_says_what_then() -> None:
+    class Rows(Header):
+        width: U8 = 0
+        count: U8 = auto(size_of("data") // choose(field("width"), field("width"), 1))
+        data: Bytes = sized(field("count") * field("width"), b"")
+
+    assert bytes(Rows(width=3, data=b"abcdef")) == b"\3\2abcdef"
+    assert dissect(b"\3\2abcdef", Rows)[Rows].data == b"abcdef"
+    assert bytes(Rows()) == bytes(dissect(b"\0\0", Rows)) == b"\0\0"

@@ -34,7 +34,7 @@ from packetlab import (
     text,
     when,
 )
-from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
+from tests.protocols.oracle import Ask, alike, cut, family, of, packets_of, sound, spoilt
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):
@@ -123,9 +123,9 @@ def options(packet: Packet) -> list[Option]:
 
 
 READINGS = {
-    "dhcp.type": lambda p: p[DHCP].op if DHCP in p else None,
-    "dhcp.id": lambda p: p[DHCP].id if DHCP in p else None,
-    "dhcp.ip.your": lambda p: p[DHCP].yours if DHCP in p else None,
+    "dhcp.type": of(DHCP, lambda h: h.op),
+    "dhcp.id": of(DHCP, lambda h: h.id),
+    "dhcp.ip.your": of(DHCP, lambda h: h.yours),
     "dhcp.hw.mac_addr": lambda p: [
         *[p[one].mac for one in (DHCP,) if one in p],
         *[

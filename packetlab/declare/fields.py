@@ -90,8 +90,8 @@ def when(condition: object, value: object = REQUIRED) -> Any:
     return spec
 
 
-def sized(size: object, value: bytes | int | tuple[object, ...] | None = None, *, none: int | None = None) -> Any:
-    """Bytes (or items, or a number) that take `size` bytes: a number or an expression of fields before it.
+def sized(size: object, value: object = None, *, none: int | None = None) -> Any:
+    """Bytes (or items, a header, a number) that take `size` bytes: a number or an expression of fields before it.
 
     With `none` the field is absent, and None, where `size` comes to that number, and is None unless it is given. Then
     `size_of` of it is `none`, so that ``auto(size_of("data"))`` says so.

@@ -200,7 +200,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     for name, some in when.items() if isinstance(when, dict) else ():
         if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
             raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
-    if isinstance(when, dict) and len(when) == 1:
+    if isinstance(when, dict) and len(when) == 1 and not sets:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
         _bind_numbers(above, below, number_field(below, name), numbers)

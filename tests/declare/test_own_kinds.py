@@ -670,3 +670,17 @@ def test_what_answers_what_goes_by_values(kind: Any, some: Any) -> None:
         assert (Ether() / X(turn=three)).answers(asked)
         for other in (X(turn=three, name=two), X(turn=one), X(turn=two)):
             assert not (Ether() / other).answers(asked)
+
+
+def test_what_a_binding_by_one_number_fills_in_is_filled_in() -> None:
+    with pl.bindings():
+
+        class Below(pl.Header):
+            maker: pl.U8 = 0
+            type: pl.U8 = 0
+
+        class Above(pl.Header, under=Below, when={"type": 5}, sets={"maker": 12}):
+            value: pl.U8 = 1
+
+        assert bytes(Below() / Above()) == b"\x0c\5\1"
+        assert [type(one) for one in pl.dissect(b"\0\5\1", Below).layers] == [Below, Above]

@@ -103,22 +103,28 @@ class FieldProperty(property, Field):
         property.__init__(self, self._getter())
 
     def with_default(self, value: object, where: str) -> FieldProperty:
-        """Return the field as a derived class has it that gives it another default. DeclareError where it has none."""
+        """Return the field as a derived class has it that gives it another default, or a rule. DeclareError where it has none."""
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.owner.name}.{self.name}"
+        if isinstance(value, Spec) and value.written == "auto(...)" and self.rule is None and not self.fixed:
+            return self._with(Spec(None, rule=value.rule, condition=self.condition, size=self.size), where)
         absent = self.kind.wire == "payload" or self.none is not None or self.pad
         if absent or (self.rule is not None and self.default is None):
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
-            hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
+            hint = f"{self.name} = value, or auto(...) where it has no rule; others stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
         rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "kind", "many", "through")}
         spec = Spec(value, many=self.kind.wire == "items", **rules)
-        made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
-        made.owner = self.owner
+        made = self._with(spec, where)
         if isinstance(self.rule, Next):
             made.derive(Next(self.rule.space, Const(spec.default)))
+        return made
+
+    def _with(self, spec: Spec, where: str) -> FieldProperty:
+        made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
+        made.owner = self.owner
         return made
 
     def __set__(self, header: object, value: object) -> None:

@@ -33,7 +33,11 @@ def describe(cls: object) -> dict[str, object]:
         found.update(refines=header.refines.name, when=dump_expression(header.when))
         found.update({} if header.view is None else {"inside": header.view[0]})
         usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, header.when)
-        given = [header.by_name[name] for name, default in usual.items() if header.by_name[name].default != default]
+        theirs = header.fields[: len(usual)]
+        ruled = [f for f in theirs if f.default is None and usual[f.name] is not None]
+        given = [f for f in theirs if f not in ruled and f.default != usual[f.name]]
+        if ruled:
+            found["rules"] = {f.name: dump_expression(f.rule) for f in ruled if f.rule is not None}
         if given:
             found["defaults"] = {f.name: data_of_value(f.kind, f.default, f"{header.name}.{f.name}") for f in given}
     if header.doc:

@@ -189,7 +189,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order label under answers refines when inside defaults"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order label under answers refines when inside defaults rules"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
 
 
@@ -265,6 +265,8 @@ class _Maker:
                 options["inside"] = name(data["inside"], f"{called}, inside")
             for one, value in table(data.get("defaults", {}), f"{called}, defaults", tuple(base.by_name)).items():
                 body[one] = Spec(value_of_data(base.by_name[one].kind, value, f"{called}.{one}"))
+            for one, value in table(data.get("rules", {}), f"{called}, rules", tuple(base.by_name)).items():
+                body[one] = Spec(None, rule=rule(value, f"{called}.{one}"))
         return HeaderType(called, bases, body, **options)._declaration
 
     def options(self, called: str, data: dict[str, object], kinds: dict[str, Kind]) -> dict[str, Any]:

@@ -69,6 +69,10 @@ def class_body(description: dict[str, object]) -> str:
     if type(defaults) is not dict:
         raise DeclareError(called, "other defaults", safe_repr(defaults))
     given = [f"{name(word, called)} = {_value(value, {}, called)}" for word, value in defaults.items()]
+    rules = description.get("rules", {})
+    if type(rules) is not dict:
+        raise DeclareError(called, "rules of fields", safe_repr(rules))
+    given += [f"{name(word, called)} = auto({spelled(rule, called)})" for word, rule in rules.items()]
     body = given + [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
     lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]

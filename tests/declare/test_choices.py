@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 import packetlab as pl
 from packetlab import (
+    U4,
     U8,
     U16,
     U32,
@@ -199,6 +200,39 @@ def test_scopes_and_what_is_refused() -> None:
 
         class Later(Property, when={"own": 2}):
             own: U8
+
+
+def test_a_field_of_the_base_follows_from_what_a_choice_has() -> None:
+    with bindings():
+
+        class Report(Header):
+            count: U4 = 0
+            kind: U4 = 0
+            words: U8 = auto(size_of("self") // 2 - 1)
+
+        class Loss(Report, when={"kind": 1}):
+            count = auto(count_of("sources"))
+            sources: tuple[U16, ...] = many()
+
+        class Bye(Report, when={"kind": 2}):
+            count = 3
+            text: Bytes = b""
+
+        data = bytes(Loss(sources=(5, 6)))
+        assert data == b"\x21\x02\0\5\0\6"
+        read = dissect(data + b"more", Report)
+        assert read[Loss].sources == (5, 6)
+        assert read.payload == b"more"
+        assert bytes(read.replace(Loss, sources=(1, 2, 3)))[:2] == b"\x31\x03"
+        assert bytes(Loss(count=2, sources=(5, 6))) == data
+        assert [bytes(Report(count=9)), bytes(Bye(text=b"ab"))] == [b"\x90\0", b"\x32\1ab"]
+        assert "rule: count_of(sources)" in str(read.why(Loss, "count"))
+        for broken in (data[:1], data[:3], data[:5], b"\x21\x01\0\5\0\6", b"\xf1\x02\0\5\0\6"):
+            assert dissect(broken, Report).faults == tuple(careful(Report, broken)[1]) != ()
+        with pytest.raises(DeclareError, match=r"Other.words: expected a name that is free"):
+
+            class Other(Report, when={"kind": 3}):
+                words = auto(size_of("self"))
 
 
 def test_columns_and_filters_of_layers() -> None:

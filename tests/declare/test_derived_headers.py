@@ -30,6 +30,7 @@ from packetlab import (
     many,
     size_of,
     sized,
+    when,
 )
 from packetlab.declare.expressions import expression
 from packetlab.schema.dump import describe
@@ -508,7 +509,8 @@ def test_numbers_bound_above_reach_a_field_with_another_default(first: bool) -> 
     "body, complaint",
     [
         ({"version": const(3)}, r"B\.version: expected a plain value.*got const\(\.\.\.\) \(version = value"),
-        ({"version": auto(1)}, r"got auto\(\.\.\.\)"),
+        ({"size": auto(1)}, r"B\.size: .*Versioned\.size has no default"),
+        ({"version": when(field("kind"), 1)}, r"got when\(\.\.\.\)"),
         ({"version": property(lambda header: 1)}, "got a property"),
         ({"version": lambda header: 1}, "got a function"),
         ({"version": staticmethod(len)}, "got a "),

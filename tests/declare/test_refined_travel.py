@@ -64,6 +64,7 @@ def options() -> Any:
 def choices() -> Any:
     class TravellingProp(Header):
         id: U8
+        extra: U8 = 1
 
     class TravellingLife(TravellingProp, when={"id": 2}):
         seconds: U32 = 9
@@ -72,6 +73,10 @@ def choices() -> Any:
         id = 200
         low: U8
 
+    class TravellingList(TravellingProp, when={"id": 4}):
+        extra = auto(count_of("numbers"))
+        numbers: tuple[U16, ...] = many()
+
     class TravellingNothing(TravellingProp, when={"id": 3}):
         pass
 
@@ -79,7 +84,7 @@ def choices() -> Any:
         count: U8 = auto(count_of("props"))
         props: tuple[TravellingProp, ...] = many()
 
-    return TravellingProps, [TravellingLife(seconds=5), TravellingHigh(low=4), TravellingNothing(), TravellingProp(id=77)]
+    return TravellingProps, [TravellingLife(seconds=5), TravellingHigh(low=4), TravellingList(numbers=(7, 8)), TravellingNothing(), TravellingProp(id=77)]
 
 
 def trees() -> Any:

@@ -19,6 +19,7 @@ from packetlab.capture.reassembly import (
 )
 from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table
+from packetlab.codec.context.context import Context as Context
 from packetlab.codec.faults import Fault as Fault
 from packetlab.declare.checksums.parts import but as but, span as span, zeroed as zeroed
 from packetlab.declare.checksums.spelled import (
@@ -66,6 +67,7 @@ from packetlab.declare.kinds import (
     Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, bits as bits, fixed_bytes as fixed_bytes,
 )
 from packetlab.declare.registry import bindings as bindings
+from packetlab.declare.remembering.recalled import recalled as recalled, receiver as receiver, sender as sender
 from packetlab.declare.rules import (
     ahead as ahead, before as before, choose as choose, count_of as count_of, crc32 as crc32, crc32c as crc32c, field as field,
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,

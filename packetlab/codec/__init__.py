@@ -4,6 +4,7 @@
     derive, rederive  the values that follow from others, as source: for building, and for editing what was captured
     lenient           the careful reader: keeps what can be understood, notes `faults`; it is the meaning of a plan
     around            headers whose rules name values of what stands around them
+    context           what packets tell those after them
     readback          what would not be read back is refused when it is built
     stacks, way       one function for whole packets of a stack that keeps coming; the way through a header, not made yet
     bodies, pseudo    what each layer carries; the pseudo-header of transport checksums

@@ -12,6 +12,7 @@ from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
+from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
@@ -84,6 +85,7 @@ def prove_once(cls: Declaration) -> None:
     """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
     if not cls.proved and not cls.is_own:
         cls.proved = True  # the proof itself builds and reads
+        token = current.set(None)
         try:
             check_asked(cls)
             prove(cls)
@@ -91,6 +93,8 @@ def prove_once(cls: Declaration) -> None:
             cls.proved = False
             reset(cls)
             raise
+        finally:
+            current.reset(token)
 
 
 def compile_init(cls: Declaration) -> None:

@@ -12,8 +12,10 @@ from copy import copy
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.lists import one_by_one
 from packetlab.codec.around.reading import Hearing
-from packetlab.codec.around.told import is_around, is_read_now, told_to
+from packetlab.codec.around.told import is_around, is_contextual, is_read_now, told_to
+from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
@@ -94,6 +96,9 @@ class Decoding(Refining, Hearing):
         self.lines += self.next_header()
         for short in self.cls.shortened:
             self.lines.append(f"if {short.code(self)}: ctx.partial = True")
+        if self.cls.remembers:
+            self.names["remember_read"] = remember_read
+            self.lines.append("remember_read(h, ctx.layers)")
         self.lines.append(f"return h, {self.pos}, {end}, n")
         head = "def decode(data, start, end, ctx):"
         return function([head, *("    " + line for line in self.lines)], self.names, f"{self.cls.name}.decode")
@@ -348,7 +353,7 @@ def items_reader(field: Field, counted: bool) -> Compiled:
     key = field, counted
     if key not in _readers:
         _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
-        read = _items_reader(field, counted)
+        read = one_by_one(field) if is_contextual(field.kind.item) else _items_reader(field, counted)
         _readers[key] = quick(read) if is_recursive(field.kind.item) else read
     return _readers[key]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.told import is_around, told
+from packetlab.codec.context.recalling import telling
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
@@ -122,7 +123,8 @@ class Packing(Deriving):
         last = self.filled() if self.fill else self.tried(f"return {self.joined(self.pieces)}", "(h, ''),")
         lines = [f"def {name}(h, body, stack, i, above):"]
         lines += ["    " + line for line in [*self.entry(), *self.lines, *last]]
-        return function(lines, self.names, f"{self.cls.name}.{name}")
+        made = function(lines, self.names, f"{self.cls.name}.{name}")
+        return telling(made) if self.cls.remembers and not self.fill else made
 
     def entry(self) -> list[str]:
         """Return the lines that pass on what goes another way; of a fused function those of all headers come first."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
+from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
@@ -45,7 +46,7 @@ class _LenientParser:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan
         self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
-        self.scope = Values(self.values, data, end)
+        self.scope = Recalling(self.values, data, end, ctx)
         leaves = (*cls.asks, *told_to([rule for rule, _, _ in registry.conditions(cls)], cls.asks))
         self.told = heard(leaves, ctx)
         self.values.update(zip(map(str, leaves), self.told, strict=True))
@@ -87,6 +88,9 @@ class _LenientParser:
                 last = step.fields[-1].name if step.fields else last
         except _Stop:
             cut = True
+        except Unrecalled as error:
+            cut = True
+            self.fault(step.fields[0].name if step.fields else last, self.bit // 8, error.expected, error.got)
         pos = self.bit // 8
         if cut:
             return self.header(True), pos, self.end, None
@@ -104,6 +108,8 @@ class _LenientParser:
                 self.ctx.partial = True
         if self.cls.unsized is not None and self.holds(self.cls.unsized):
             self.ctx.unsized = pos
+        if self.cls.remembers and not tail_missing and not broken(self.ctx.faults[faults:]):
+            remember_read(header, self.ctx.layers)
         return header, pos, payload_end, following
 
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
@@ -114,7 +120,7 @@ class _LenientParser:
         if inner is not None:
             made.__viewed__ = inner  # type: ignore[attr-defined]
         if self.cls.asks:
-            remember(made, self.told[: len(self.cls.asks)])
+            remember(made, tuple(self.values[str(leaf)] for leaf in self.cls.asks))
         return made
 
     def limit(self) -> int:

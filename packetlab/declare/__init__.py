@@ -12,6 +12,7 @@
     registry              which header follows which
     validate, intervals   what a declaration may not be, reported when the class is made
     elsewhere, computed   names of what stands around a header, checked; values that are not in the bytes
+    remembering           what a header remembers, for rules of later packets
     wildcards             values of prototypes that several values fit
 
 Begin with `declaration`, then `plan`.

@@ -14,11 +14,12 @@ from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
+from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
 from packetlab.declare.transforms.carried import check_carried, link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label", "remembers")
 """What a class body says of the header as a whole."""
 
 
@@ -49,6 +50,7 @@ class Declaration:
     through: tuple[Transform, ...] | None = None
     bit_order: str | None = None
     label: str | None = None
+    remembers: tuple[Remembered, ...] | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
@@ -91,6 +93,10 @@ class Declaration:
             check_carried(self.name, f, self.by_name, self.before)
         settle(self.fields)
         self.asks = asked([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
+        self.remembers = remembers_of(self.remembers, self.name)
+        check_remembered(self.name, self.remembers or (), self.by_name)
+        for f in self.fields:
+            check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
 
     def take_after(self, base: Declaration) -> None:
@@ -164,7 +170,15 @@ class Declaration:
 
 def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
     """Return what fields say of their values, presence, sizes and counts."""
-    return [rule for f in fields for rule in (f.rule, f.condition, f.size, f.count, f.computed)]
+    return [
+        rule for f in fields
+        for rule in (f.rule, f.condition, f.size, f.count, f.computed, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
+    ]  # fmt: skip
+
+
+def recalled_by(fields: Iterable[Field]) -> list[Recalled]:
+    """Return what the rules of fields recall of what earlier packets told."""
+    return [leaf for leaf in asked(rules_of(fields)) if isinstance(leaf, Recalled)]
 
 
 def asked(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:

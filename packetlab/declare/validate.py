@@ -18,6 +18,7 @@ from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
 from packetlab.errors import DeclareError, suggestion
 
@@ -59,11 +60,12 @@ class Leaves:
         where: str,
         place: tuple[tuple[type[Expr], ...], str],
         derived: dict[str, Range] | None = None,
+        recalls: bool = False,
     ) -> None:
         self.header, self.where = header, where
         self.allowed, self.words = place
         self.building = place is BUILT
-        self.item = place is ITEM
+        self.item, self.recalls = place is ITEM, recalls
         # What is known of the header's values (and of "self", its size) already; all its rules may have it in common.
         self.derived: dict[str, Range] = {} if derived is None else derived
         self.doing: set[str] = set()
@@ -72,6 +74,9 @@ class Leaves:
         if isinstance(leaf, Const):
             return leaf.number, leaf.number
         if isinstance(leaf, Elsewhere):
+            if isinstance(leaf, Recalled) and not (self.recalls and (leaf.default is not None or not self.building)):
+                hint = f"a field has it: told: int = computed({leaf})" if not self.building else "default=, for where no packet told one"
+                raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
             return ANYWHERE if leaf.path else self.value(leaf.name)
         if not isinstance(leaf, self.allowed):
             raise DeclareError(self.where, self.words, str(leaf))
@@ -211,20 +216,20 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
     elif f.rule is not None:
         assert f.kind.low is not None and f.kind.high is not None
-        low, high = bounds(f.rule, Leaves(header, where, BUILT, derived), where)
+        low, high = bounds(f.rule, Leaves(header, where, BUILT, derived, recalls=True), where)
         if low > f.kind.high or high < f.kind.low:
             least = f"{low} at least" if low > f.kind.high else f"{high} at most"
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
     for rule in (f.condition, f.size, f.count):
-        if rule is not None and bounds(rule, Leaves(header, where, READ), where)[1] < 0 and rule is not f.condition:
+        if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=True), where)[1] < 0 and rule is not f.condition:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
     if f.computed is not None:
-        low, high = bounds(f.computed, Leaves(header, where, READ), where)
+        low, high = bounds(f.computed, Leaves(header, where, READ, recalls=True), where)
         if low > f.kind.high or high < f.kind.low:
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", words(f.computed))
     measure = f.size if f.count is None else f.count
     if f.none is not None and measure is not None:
-        low, high = bounds(measure, Leaves(header, where, READ), where)
+        low, high = bounds(measure, Leaves(header, where, READ, recalls=True), where)
         if not low <= f.none <= high:
             raise DeclareError(where, f"none={f.none} to be a number that {words(measure)} comes to", f"{low}..{high}")
     if f.until is not None:
@@ -356,10 +361,10 @@ def _check_solved(header: Declaration) -> None:
     solved = [said for said in (plan.own, plan.total, plan.payload) if said is not None]
     for rule, by in solved:
         where = f"{header.name}.{by.name}" if by is not None else f"{header.name}, payload_size"
-        bounds(rule, Leaves(header, where, SOLVED), where)
+        bounds(rule, Leaves(header, where, SOLVED, recalls=True), where)
     for name, rule in (*plan.sizes.items(), *plan.counts.items()):
         where = f"{header.name}.{name}"
-        bounds(rule, Leaves(header, where, SOLVED), where)
+        bounds(rule, Leaves(header, where, SOLVED, recalls=True), where)
 
 
 # Bindings ------------------------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from packetlab.codec.bodies import measured
+from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes, off_link
 from packetlab.codec.stacks import count_use, stack_decoders
@@ -30,6 +32,7 @@ def dissect(  # noqa: C901
     wire_length: int | None = None,
     strict: bool = False,
     keep: bool = True,
+    context: Context | Moment | None = None,
 ) -> Packet:
     """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
 
@@ -40,18 +43,22 @@ def dissect(  # noqa: C901
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
+        context: what packets before this one told, where its headers recall that (see `recalled`); what it tells itself is added.
         keep: False packs the packet anew when its bytes are needed, instead of returning `data` (for tests).
 
     Raises:
         DissectError: with `strict`, where bytes and declaration disagree.
     """
+    if context is not None:
+        found: Packet | None = read_in(context, partial(dissect, data, first, wire_length, strict, keep))
+        return found  # type: ignore[return-value]
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
     if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep:
-        found: Packet | None = stack_decoders[first](data)
+        found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
             return found
     wire = data

@@ -24,3 +24,13 @@ def read_all(
     anew, noted = Dissection(), [] if faults is None else faults
     anew.layers = ctx.layers
     return read_items(field, raw, 0, len(raw), count, noted, origin, whole=True, owner=field.owner.name, around=anew)[0]
+
+
+def one_by_one(field: Field) -> Compiled:
+    """Return a compiled reader of items that tell each other something: each is read by the reader of its class."""
+
+    def read(data: bytes, pos: int, limit: int, count: int | None, ctx: Dissection | None = None) -> object:
+        found = read_items(field, data, pos, limit, count, None, around=ctx)
+        return None if found[0] is None else found
+
+    return read

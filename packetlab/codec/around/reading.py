@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import heard, is_around, look, within
+from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.source import ReadSoFar
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.plan import Follows
+from packetlab.declare.remembering.recalled import Recalled
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -21,9 +23,12 @@ class Hearing(ReadSoFar):
     """
 
     told: dict[str, str]
+    away: str
 
     def elsewhere(self, leaf: Elsewhere) -> str:
         """Source for a value from elsewhere."""
+        if isinstance(leaf, Recalled):
+            return self.recalled(leaf)
         if str(leaf) in self.told:
             return self.told[str(leaf)]
         key = f"L{len(self.names)}{self.tag}"
@@ -36,6 +41,21 @@ class Hearing(ReadSoFar):
             self.names.update({"heard": heard, f"A{self.tag}": self.cls.asks})
             self.lines.append(f"told{self.tag} = heard(A{self.tag}, ctx)")
             self.told = {str(leaf): f"told{self.tag}[{k}]" for k, leaf in enumerate(self.cls.asks)}
+
+        for place, leaf in enumerate(self.cls.asks):
+            if isinstance(leaf, Recalled):
+                self.told[str(leaf)] = f"r{place}{self.tag}"
+                self.lines.append(f"{self.told[str(leaf)]} = None")
+
+    def recalled(self, leaf: Recalled) -> str:
+        """Look up what an earlier packet told, just here: the key is of fields read so far."""
+        var, key = self.told[str(leaf)], f"L{len(self.names)}{self.tag}"
+        self.names.update({key: leaf, "recall_read": recall_read})
+        values = "".join(f"{self.v(name)}, " for name in leaf.own)
+        self.lines.append(f"{var} = recall_read({key}, ctx, ({values}))")
+        if leaf.is_number:
+            self.lines.append(f"if {var} is None: {self.away}")
+        return var
 
     def hear_in_list(self, until: Expr | None) -> tuple[list[str], list[str]]:
         """The same for the items of a list: return lines that stand before all of them, and lines at the end of each."""

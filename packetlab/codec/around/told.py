@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from packetlab.codec.context.recalling import recall_built
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.depth import is_recursive
@@ -16,6 +17,8 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.remembering.recalled import Recalled
 
 
 class Within(tuple[AnyHeader, ...]):
@@ -66,16 +69,21 @@ def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
 def told(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
     """Return what header `i` of a stack is told when it is written."""
     before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
-    found = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
+    found: list[Any] = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
+    for place, leaf in enumerate(leaves):
+        if isinstance(leaf, Recalled):
+            found[place] = recall_built(leaf, header, stack[:i], place)
     if None in found and (known := remembered(header, leaves)):
         return tuple(one if value is None else value for value, one in zip(found, known, strict=True))
-    return tuple(value or 0 for value in found)
+    return tuple(value if isinstance(leaf, Recalled) else value or 0 for leaf, value in zip(leaves, found, strict=True))
 
 
 def remembered(header: Any, leaves: tuple[Elsewhere, ...]) -> tuple[int, ...]:
-    """Return what a header was told where it was read or filled in; zeros where it was not."""
+    """Return what a header was told where it was read or filled in; zeros where it was not, None of what is recalled."""
     known: tuple[int, ...] | None = getattr(header, "__told__", None)
-    return known if known is not None and len(known) == len(leaves) else (0,) * len(leaves)
+    if known is not None and len(known) == len(leaves):
+        return known
+    return tuple(None if isinstance(leaf, Recalled) else 0 for leaf in leaves)  # type: ignore[misc]
 
 
 def remember(header: Any, told: tuple[int, ...]) -> None:
@@ -85,7 +93,7 @@ def remember(header: Any, told: tuple[int, ...]) -> None:
 
 def heard(leaves: tuple[Elsewhere, ...], ctx: Dissection) -> tuple[int, ...]:
     """Return what a header is told that is read."""
-    return tuple(look(leaf, ctx.layers, ctx.before) or 0 for leaf in leaves)
+    return tuple(None if isinstance(leaf, Recalled) else look(leaf, ctx.layers, ctx.before) or 0 for leaf in leaves)  # type: ignore[misc]
 
 
 def within(ctx: Dissection | None, holder: AnyHeader) -> Dissection:
@@ -109,13 +117,16 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
     """Return how many levels around it a header, or what is in its fields, asks: 0 for none, `FAR` for any header below."""
     if declaration in seen:
         return 0
-    found = 0
+    found = FAR if declaration.remembers else 0
     for leaf in declaration.asks:
         found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
     for f in declaration.fields:
         if f.kind.wire == "items":
             inner = reach(f.kind.item, seen | {declaration})
             found = max(found, inner if inner == FAR else inner - 1)
+    for one in refinements(declaration):
+        if one.view is None:  # who reads a list reads these
+            found = max(found, reach(one, seen | {declaration}))
     return found
 
 
@@ -153,7 +164,7 @@ def asks_around(declaration: Declaration) -> bool:
     """Whether a header is read and written with what stands around it, or has items that are."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
     computed = any(f.computed is not None for f in declaration.fields)
-    return bool(declaration.asks) or computed or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
+    return bool(declaration.asks or declaration.remembers) or computed or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
 
 
 def names_asked(field: Field, level: int = 1) -> set[str]:
@@ -177,3 +188,8 @@ def _names(item: Declaration, holder: Declaration, level: int, seen: frozenset[t
 def is_whole(item: AnyHeader | bytes) -> bool:
     """Whether an item of a list has all its values, since it was read."""
     return isinstance(item, bytes) or item._state >= item._declaration.captured_state
+
+
+def is_contextual(item: Declaration) -> bool:
+    """Whether a header tells later packets something, or recalls what earlier ones told, so that it is read with care for order."""
+    return bool(item.remembers) or any(isinstance(leaf, Recalled) for leaf in item.asks)

@@ -11,6 +11,7 @@ from packetlab.codec.readback import after_end, unended
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled
 from packetlab.declare.plan import Listed
+from packetlab.declare.remembering.recalled import Recalled
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -93,7 +94,8 @@ class Telling:
         """Source for a value from elsewhere; `told` has those of the header."""
         asks = [str(one) for one in self.cls.asks]
         if str(leaf) in asks:
-            return f"told[{asks.index(str(leaf))}]"
+            told = f"told[{asks.index(str(leaf))}]"
+            return f"({told} or 0)" if isinstance(leaf, Recalled) and leaf.is_number else told
         key = f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, stack[:i], None, i) or 0)"

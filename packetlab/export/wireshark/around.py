@@ -6,6 +6,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Field
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.places import is_known
@@ -16,6 +17,9 @@ EXACT = 1 << 53
 
 def check_around(header: Declaration) -> None:
     """Refuse values of headers that Wireshark itself dissects: a script does not see them."""
+    told = [str(one) for one in header.asks if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
+    if told:
+        raise BuildError(f"{header.name}, {told[0]}", "a header that goes by its own packet, in a script", "what other packets told")
     for leaf in header.asks:
         named = registry.header_named(leaf.path) if leaf.path.isidentifier() else None
         lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []

@@ -1,0 +1,196 @@
+"""A context: tables of what packets told, bounded, in packet order, and the moment of reading one packet in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar, Token
+from copy import deepcopy
+from typing import Any, TypeAlias
+
+Key: TypeAlias = "tuple[str, tuple[Hashable, ...]]"
+MOST = 1 << 16
+
+
+class Told:
+    """What a packet told: a value, and which packet that was.
+
+    Attributes:
+        value: a number, bytes, or headers. number: of the packet, or of the last one before. time_ns: its time, None where it has none.
+        by: what told it, where that was no packet that was read.
+    """
+
+    __slots__ = ("by", "number", "time_ns", "value")
+
+    def __init__(self, value: Any, number: int, time_ns: int | None = None, by: str = "") -> None:
+        self.value, self.number, self.time_ns, self.by = value, number, time_ns, by
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Told) and bool(other.value == self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    @property
+    def origin(self) -> str:
+        """Which packet told it, in words."""
+        if self.by:
+            return f"told by {self.by}"
+        time = "" if self.time_ns is None else f" at {self.time_ns // 10**9}.{self.time_ns % 10**9:09d} s"
+        return f"told by packet {self.number}{time}"
+
+    def __repr__(self) -> str:
+        return f"<{self.value!r}, {self.origin}>"
+
+
+class RecalledNumber(int):
+    """A number that was recalled, with what told it."""
+
+    told: Told
+
+    @classmethod
+    def of(cls, told: Told) -> RecalledNumber:
+        """Return the number that was told."""
+        made = cls(told.value)
+        made.told = told
+        return made
+
+
+class Context:
+    """What packets told those after them: ``dissect(data, NetFlow9, context=context)`` reads each with what those before it said.
+
+    Give the packets of one conversation, or of one capture, in their order. ``with context:`` has all that is built and read
+    inside use it, so that a template which is sent is known for the records after it. Captures make a context of their own.
+    It can be copied and pickled; each thread or process wants one of its own.
+
+    Args:
+        most: values that are kept; where there are more, the oldest go, which `dropped` counts by table.
+
+    Attributes:
+        number: packets read so far. dropped: values that were dropped, by table.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        if type(most) is not int or most < 1:
+            raise ValueError(f"expected a number from 1 as most, got {most!r}")
+        self.most, self.number = most, 0
+        self.dropped: Counter[str] = Counter()
+        self._tables: dict[Key, list[Told]] = {}
+        self._order: deque[Key] = deque()
+        self._tokens: list[Token[Context | Moment | None]] = []
+
+    def told(self, table: str, *key: Hashable) -> Any:
+        """Return what `table` has under a key of raw values (numbers, bytes, pairs of address and port), None for nothing."""
+        found = self._tables.get((table, key))
+        return found[-1].value if found else None
+
+    def remember(self, table: str, *key: Hashable, value: Any) -> None:
+        """Say something that no packet told: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
+        self._put((table, key), Told(value, self.number, by="who made the context"))
+
+    def items(self) -> Iterator[tuple[str, tuple[Hashable, ...], Any]]:
+        """Yield (table, key, value) of all that is known now."""
+        for (table, key), told in self._tables.items():
+            yield table, key, told[-1].value
+
+    def _put(self, key: Key, told: Told) -> None:
+        known = self._tables.setdefault(key, [])
+        if known and known[-1] == told:
+            return
+        known.append(told)
+        self._order.append(key)
+        while len(self._order) > self.most:
+            oldest = self._order.popleft()
+            self.dropped[oldest[0]] += 1
+            del self._tables[oldest][0]
+            if not self._tables[oldest]:
+                del self._tables[oldest]
+
+    def _find(self, key: Key, before: int | None = None) -> Told | None:
+        """Return what was told under a key, by packets before a number."""
+        known = self._tables.get(key)
+        if not known:
+            return None
+        place = len(known) if before is None else bisect_left(known, before, key=lambda told: told.number)
+        return known[place - 1] if place else None
+
+    def copy(self) -> Context:
+        """Return a context that knows the same, and goes on by itself."""
+        return deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokens": []}
+
+    def __enter__(self) -> Context:
+        self._tokens.append(current.set(self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        current.reset(self._tokens.pop())
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        dropped = f", {self.dropped.total()} dropped" if self.dropped else ""
+        return f"<Context of {self.number} packets: {len(self)} values{dropped}>"
+
+
+class Moment:
+    """One packet being read: what packets before it told is known, and what it tells itself from there on.
+
+    Attributes:
+        number, time_ns: of the packet. told: what it tells. is_look: whether nobody keeps that, for the packet, or where it stands
+            in its stream, is not known. before: called first when something is recalled, so that packets before it are read.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        number: int,
+        time_ns: int | None = None,
+        before: Callable[[], None] | None = None,
+        is_look: bool = False,
+    ) -> None:
+        self.context, self.number, self.time_ns, self.before, self.is_look = context, number, time_ns, before, is_look
+        self.told: dict[Key, Told] = {}
+
+    def find(self, key: Key) -> Told | None:
+        """Return what was told under a key, by this packet or one before it."""
+        if key in self.told:
+            return self.told[key]
+        if self.before is not None:
+            before, self.before = self.before, None
+            before()
+        return self.context._find(key, self.number)
+
+    def put(self, key: Key, value: object) -> None:
+        """Note what this packet tells."""
+        self.told[key] = Told(value, self.number, self.time_ns)
+
+    def keep(self) -> None:
+        """Have the context know what the packet told."""
+        self.context.number = max(self.context.number, self.number)
+        for key, told in self.told.items():
+            self.context._put(key, told)
+
+
+current: ContextVar[Context | Moment | None] = ContextVar("current", default=None)
+"""What packets are read and built in now."""
+
+
+def read_in(context: Context | Moment, read: Callable[[], Any]) -> Any:
+    """Return what `read` gives in a moment, or in the next one of a context, which keeps what it tells."""
+    moment = context if isinstance(context, Moment) else Moment(context, context.number + 1)
+    token = current.set(moment)
+    try:
+        found = read()
+    finally:
+        current.reset(token)
+    if moment is not context:
+        moment.keep()
+    return found

@@ -1,0 +1,253 @@
+"""How headers find what earlier packets told, and tell it themselves: keys, values, and what is said where nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.context.context import Context, RecalledNumber, Moment, Told, current
+from packetlab.codec.faults import Dissection, Values
+from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
+from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered
+from packetlab.declare.transforms.carried import Carried, InnerValue
+
+if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader
+
+Own = Callable[[str], Any]
+
+
+class Unrecalled(Exception):
+    """A rule needs what no earlier packet told."""
+
+    def __init__(self, leaf: Recalled, layers: Sequence[Any], own: Own) -> None:
+        super().__init__(str(leaf))
+        self.expected, self.got = unknown(leaf, layers, own)
+
+
+def unknown(leaf: Recalled, layers: Sequence[Any], own: Own) -> tuple[str, str]:
+    """Return in words what was expected that an earlier packet told, and what there is."""
+    key = ", ".join(_shown(part, value) for part, value in zip(leaf.key, key_of(leaf.key, layers, own), strict=True))
+    expected = f"{leaf.table}({key}), told by an earlier packet"
+    now = current.get()
+    if now is None:
+        return expected, "no context: dissect(..., context=pl.Context()) or a capture has one"
+    context = now.context if isinstance(now, Moment) else now
+    dropped = context.dropped[leaf.table]
+    return expected, "none" + (
+        f", and {dropped} older values were dropped: Context(most=...) keeps more" if dropped else ""
+    )
+
+
+def _shown(part: Expr, value: object) -> str:
+    if isinstance(value, tuple):
+        value = ":".join(
+            "none" if one is None else one.hex(".") if isinstance(one, bytes) else str(one) for one in value
+        )
+    return f"{part} = {value.hex(' ') if isinstance(value, bytes) else value}"
+
+
+# Keys and values -----------------------------------------------------------------------------------------------
+
+
+def key_of(key: tuple[Expr, ...], layers: Sequence[Any], own: Own) -> tuple[Any, ...]:
+    """Return the values of a key: `layers` are the headers around, the nearest last; `own` has raw values of the header itself."""
+    return tuple(_part(part, layers, own) for part in key)
+
+
+def _part(part: Expr, layers: Sequence[Any], own: Own) -> Any:
+    if isinstance(part, Const):
+        return part.number
+    if isinstance(part, Ref):
+        return plain(own(part.name))
+    if isinstance(part, PacketEnd):
+        return end_of(layers, part.to)
+    if isinstance(part, Elsewhere):
+        return plain(around(part, layers))
+    return part.evaluate(_KeyScope(layers, own))
+
+
+def plain(raw: Any) -> Any:
+    """Return a raw value as one that is compared and kept: without how it was spelled, or its other side of a transform."""
+    if isinstance(raw, Carried | InnerValue):
+        return raw.inner
+    return int(raw) if isinstance(raw, int) else raw
+
+
+class _KeyScope(Values):
+    def __init__(self, layers: Sequence[Any], own: Own) -> None:
+        super().__init__({}, b"", 0)
+        self.layers, self.own = layers, own
+
+    def value(self, name: str) -> int:
+        raw = self.own(name)
+        return raw if isinstance(raw, int) else 0
+
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        raw = around(leaf, self.layers)
+        return raw if isinstance(raw, int) else 0
+
+
+def around(leaf: Elsewhere, layers: Sequence[Any]) -> Any:
+    """Return the raw value of a field of a header around, None where there is no such header."""
+    if leaf.path[0] == "^":
+        place = len(layers) - len(leaf.path.split("."))
+        found = layers[place] if place >= 0 else None
+    else:
+        found = next((one for one in reversed(layers) if is_named(one, leaf.path)), None)
+    return _filled(found, leaf.name, layers) if found is not None and leaf.name in found._by_name else None
+
+
+def is_named(header: AnyHeader, name: str) -> bool:
+    """Whether a header is of a class of that name, or of one derived from it."""
+    return any(one.name == name for one in (header._declaration, *header._declaration.bases))
+
+
+def _filled(header: Any, name: str, layers: Sequence[Any]) -> Any:
+    """Return a raw value of one of some headers; what follows from others of one that is built, worked out."""
+    raw = getattr(header, slot_of(name))
+    if raw is None and not header._is_partial and header._by_name[name].rule is not None:
+        i = next(i for i, one in enumerate(layers) if one is header)
+        above = layers[i + 1]._declaration if i + 1 < len(layers) else None
+        raw = getattr(header._resolve(header, b"", tuple(layers[: i + 1]), i, above), slot_of(name))
+    return raw
+
+
+def end_of(layers: Sequence[Any], to: bool) -> tuple[Any, Any]:
+    """Return the address and the port that a packet comes from or goes to, None for what is not there."""
+    address = port = None
+    for header in reversed(layers):
+        named, word = header._declaration.pseudo, "dport" if to else "sport"
+        if port is None and word in header._by_name:
+            port = plain(_filled(header, word, layers))
+        if named is not None and all(named):
+            address = plain(_filled(header, named[to], layers))
+            break
+    return address, port
+
+
+# Recalling -----------------------------------------------------------------------------------------------------
+
+
+def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
+    """Return what was told: of numbers a number, else a `Told`; the default, or None, where nothing was."""
+    now = current.get()
+    if now is not None:
+        key = (leaf.table, key_of(leaf.key, layers, own))
+        found = now._find(key) if isinstance(now, Context) else now.find(key)
+        if found is not None and not leaf.is_number:
+            return found
+        if found is not None and type(found.value) is int:
+            return RecalledNumber.of(found)
+    return leaf.default
+
+
+def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
+    """The same for a header that is read, with the values of the fields that the key names."""
+    return recall(leaf, ctx.layers, dict(zip(leaf.own, values, strict=True)).get)
+
+
+def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place: int) -> Any:
+    """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
+    known = getattr(header, "__told__", None)
+    if known is not None and place < len(known) and known[place] is not None:
+        return known[place]
+    return recall(leaf, around, lambda name: _own(header, name))
+
+
+def _own(header: AnyHeader, name: str) -> Any:
+    raw = getattr(header, slot_of(name))
+    return header._by_name[name].default if raw is None and header._by_name[name].rule is None else raw
+
+
+class Recalling(Values):
+    """The scope of a header that is read, with what it recalls."""
+
+    def __init__(self, values: dict[str, Any], data: bytes, end: int, ctx: Dissection) -> None:
+        super().__init__(values, data, end)
+        self.ctx = ctx
+
+    def elsewhere(self, leaf: Elsewhere) -> Any:
+        if not isinstance(leaf, Recalled):
+            return super().elsewhere(leaf)
+        found = self.values[str(leaf)] = recall(leaf, self.ctx.layers, self.values.get)
+        if leaf.is_number and found is None:
+            raise Unrecalled(leaf, self.ctx.layers, self.values.get)
+        return found
+
+
+# Remembering ---------------------------------------------------------------------------------------------------
+
+
+def remember_read(header: AnyHeader, layers: Sequence[Any]) -> None:
+    """Note what a header tells that was read whole."""
+    now = current.get()
+    if isinstance(now, Context):
+        _put(now, header, layers, "a packet that was read")
+    elif now is not None and not now.is_look:
+        for one in header._declaration.remembers or ():
+            now.put(
+                (one.table, key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))), value_of(one, header)
+            )
+
+
+def remember_built(header: AnyHeader, body: bytes, stack: tuple[Any, ...], i: int, above: Any) -> None:
+    """Note what a header tells that was built, where that is in a context; one that was read told it then."""
+    now = current.get()
+    if isinstance(now, Context) and header._state < header._declaration.captured_state:
+        whole = type(header)._resolve(header, body, stack, i, above)
+        _put(now, whole, stack[:i], "a packet that was built")
+
+
+def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Return what packs a header and notes what it tells."""
+
+    def packed(header: AnyHeader, body: bytes, stack: tuple[Any, ...], i: int, above: Any) -> bytes:
+        data = encode(header, body, stack, i, above)
+        remember_built(header, body, stack, i, above)
+        return data
+
+    return packed
+
+
+def _put(now: Context, header: AnyHeader, layers: Sequence[Any], by: str) -> None:
+    for one in header._declaration.remembers or ():
+        key = key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))
+        now._put((one.table, key), Told(value_of(one, header), now.number, by=by))
+
+
+def value_of(one: Remembered, header: AnyHeader) -> Any:
+    """Return the value that a header remembers."""
+    if len(one.values) > 1:
+        return tuple(item for rule in one.values for item in header_items(header, header._by_name[str(rule)]))
+    (rule,) = one.values
+    if isinstance(rule, Ref):
+        f = header._by_name[rule.name]
+        return header_items(header, f) if f.kind.wire == "items" else plain(getattr(header, f.slot))
+    return rule.evaluate(_Whole(header))
+
+
+class _Whole(Values):
+    """The scope of a header that was read or built: its values, sizes and counts."""
+
+    def __init__(self, header: AnyHeader) -> None:
+        asks, told = header._declaration.asks, getattr(header, "__told__", None) or ()
+        values = {f.name: getattr(header, f.slot) for f in header._fields}
+        super().__init__({**dict(zip(map(str, asks), told, strict=False)), **values}, b"", 0)
+        self.header = header
+
+    def size(self, part: str) -> int:
+        f, raw = self.header._by_name[part], self.values[part]
+        coded = f.kind.wire == "coded" and raw is not None
+        return len(f.kind.write(raw)) if coded else f.kind.fixed_bits // 8 or super().size(part)
+
+    def count(self, name: str) -> int:
+        f, raw = self.header._by_name[name], self.values[name]
+        return len(header_items(self.header, f)) if f.kind.wire == "items" else f.kind.count(raw or b"")
+
+
+def header_items(header: AnyHeader, f: Field) -> tuple[Any, ...]:
+    """Return the headers of a list."""
+    found = getattr(header, f.slot)
+    return tuple(header._items_of(f) if isinstance(found, bytes) else found or ())

@@ -27,8 +27,6 @@ from packetlab.packet.results import Deep, Difference, Varied, Verdict
 from packetlab.packet.text import Text, headlines
 
 H = TypeVar("H", bound="Header")
-
-
 _new = object.__new__
 _of: tuple[type[Packet]]  # (Packet,): new(*of) takes less than new(cls), which makes a tuple first
 

@@ -74,7 +74,7 @@ def own_fields(key: Iterable[Expr]) -> list[str]:
 
 
 def recalled(table: str, *key: object, default: int | None = None) -> Any:
-    """What an earlier packet told: the value that `table` has under a key, as a number in a rule, or as a layout in `laid_out`.
+    """What an earlier packet told: the value that `table` has under a key, as a number in a rule.
 
     ``dcid: Bytes = sized(recalled("quic.cid", receiver()))``. Parts of the key are fields of the header, read before,
     (``field("id")``), of headers around it (``field("IPv4.src")``), rules of numbers, `sender()` and `receiver()`. A header

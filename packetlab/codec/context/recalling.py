@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.context.context import Context, RecalledNumber, Moment, Told, current
+from packetlab.codec.context.context import Context, Moment, RecalledNumber, Told, current
 from packetlab.codec.faults import Dissection, Values
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of

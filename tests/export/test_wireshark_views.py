@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,3 +118,31 @@ def test_wireshark_shows_the_users_form(tmp_path: Path) -> None:
     assert shown["logged"].startswith("Jan  1, 2024 00:00:00.987654321") and shown["file"].startswith("Jan  1, 2024 00:00:00.0")
     assert shown["id"] == shown["guid"] == "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
     assert (shown["host"], shown["name"], shown["wide"]) == ("box", "h\u00e9llo", "wide")
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_the_info_column_has_the_label(tmp_path: Path) -> None:
+    class Colour(IntEnum):
+        RED = 1
+
+    with bindings():
+
+        class Labelled(Header, under=pl.UDP, port=17377, label="{colour} of {name} at {host} ({id:#06x}, {wait}) {more} {data}"):
+            colour: Annotated[pl.Named[Colour], pl.bits(8)] = pl.default(Colour.RED)
+            id: pl.U16 = 0
+            host: pl.IPv4Address = pl.default("10.0.0.7")
+            wait: Annotated[float, scaled(8, 0.5, unit="s")] = 1.5
+            name: Text = ended(b"\0", "")
+            more: U8 | None = pl.when(field("id") == 9, 4)
+            data: pl.Rest = b""
+
+        made = [Labelled(name="one", data=b"x y"), Labelled(id=9, name="größe \x1b[2J\u202e", colour=5, data=b"\x00\xff")]
+        frames = [bytes(Ether() / pl.IPv4() / pl.UDP(sport=4) / one) for one in made]
+        found = [one["_ws.col.Info"] for one in shown_fields(str(pl.wireshark(Labelled)), frames, tmp_path, ["_ws.col.Info"])]
+        assert found[0] == "Labelled RED of one at 10.0.0.7 (0x0000, 1.5 s) x y"
+        assert dissect(frames[0]).summary().endswith(f" / {found[0]}")
+        assert found[1].startswith("Labelled 5 of größe ") and found[1].endswith(" at 10.0.0.7 (0x0009, 1.5 s) 4 00ff")
+        assert found[1].isprintable()
+        whole = frames[0]
+        cut = shown_fields(str(pl.wireshark(Labelled)), [whole[:end] for end in range(42, len(whole))], tmp_path, ["_ws.col.Info"])
+        assert len(cut) == len(whole) - 42

@@ -194,6 +194,43 @@ show = function(layers, i, tree, ctx, below)
   return layer, lines
 end
 
+-- Labels -----------------------------------------------------------------------------------------------------
+
+local ADDRESS = {ether = "ether", ipv4 = "ipv4", ipv6 = "ipv6"}
+
+local function said_of(n, e, form)  -- the value of a field as a label has it
+  local f = e.f
+  if f.kind == "int" then
+    local shown = f.view and viewed(f, e)
+    if shown then return (type(shown) == "number" and string.format("%.15g", shown) or tostring(shown)) .. (f.view.unit or "") end
+    local value = as_number(e.value)
+    if form then return string.format(form, value) end
+    return names_of(f, value) or int(value)
+  elseif f.kind == "items" then return "" end
+  local range = n.tvb(e.first, e.len)
+  if f.kind == "xns" then return xns_text(e.raw) end
+  if ADDRESS[f.kind] then return tostring(range[ADDRESS[f.kind]](range)) end
+  if f.form == "string" then return e.len > 0 and range:string(f.encoding) or "" end
+  local raw = e.len > 0 and range:raw() or ""
+  return raw:find("[^\032-\126]") and tostring(range:bytes()):lower() or raw
+end
+
+local function label_of(n)  -- what a header is, in one line; "" where it has no label
+  local parts = {}
+  for _, part in ipairs(n.h.label or {}) do
+    parts[#parts + 1] = part[1]
+    for _, e in ipairs(n.entries) do
+      if e.f.name == part[2] then parts[#parts + 1] = said_of(n, e, part[3]) end
+    end
+  end
+  local line = table.concat(parts):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  -- Nothing that a terminal would act on: controls, and what turns the direction of writing.
+  for _, some in ipairs({"%c", "\194[\128-\159]", "\226\128[\142\143\168-\174]", "\226\129[\166-\169]"}) do
+    line = line:gsub(some, function(found) return (found:gsub(".", function(c) return string.format("\\x%02x", c:byte()) end)) end)
+  end
+  return line
+end
+
 -- Dissecting -------------------------------------------------------------------------------------------------
 
 local depth = 0  -- dissectors of Wireshark's that were called from here and may come back
@@ -225,7 +262,7 @@ end
 local function dissect(first, tvb, pinfo, tree, below)
   local ctx = {missing = math.max(0, tvb:reported_len() - tvb:len()), partial = below.partial, faults = {}}
   below.source, below.destination = tostring(pinfo.net_src), tostring(pinfo.net_dst)
-  local layers, names, idle, start, limit, next = {}, {}, 0, 0, tvb:len(), first
+  local layers, names, titles, idle, start, limit, next = {}, {}, {}, 0, 0, tvb:len(), first
   local rest
   while next do
     local h = declared[next]
@@ -241,6 +278,8 @@ local function dissect(first, tvb, pinfo, tree, below)
     end
     ctx.parent = n.s
     layers[#layers + 1], names[#names + 1] = n, h.name
+    local fine, label = pcall(label_of, n)
+    titles[#titles + 1] = fine and label ~= "" and h.name .. " " .. label or h.name
     if n.outer < limit then n.gap = {n.outer, limit - n.outer} end
     start, limit, next, rest = n.pos, n.payload_end, nil, nil
     if type(n.upper) == "number" then next = n.upper else rest = n.upper end
@@ -254,7 +293,7 @@ local function dissect(first, tvb, pinfo, tree, below)
     n.faults[#n.faults + 1] = {where = n.h.name, at = tvb:len(), expected = int(ctx.missing) .. " bytes more", got = "the end", cut = true}
   end
   pinfo.cols.protocol = names[#names]
-  pinfo.cols.info = table.concat(names, "/")
+  pinfo.cols.info = table.concat(titles, "/")
   for i, n in ipairs(layers) do
     show(layers, i, tree, ctx, below)
     if n.gap then tree:add(tvb(n.gap[1], n.gap[2]), "After " .. n.h.name .. ": " .. n.gap[2] .. " bytes") end

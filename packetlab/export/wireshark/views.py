@@ -5,6 +5,8 @@ What it reads is the raw value all the same, by which rules go.
 
 from __future__ import annotations
 
+from packetlab.declare.classbody.label import parse
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
@@ -71,3 +73,16 @@ def view(kind: Kind) -> list[str]:
         return [f"view = {{form = 'relative_time', {step}, origin = 0}}"]
     era = "" if kind.since is None else f", since = {float(kind.since)!r}, era = {float(kind.era)!r}"
     return [f"view = {{form = 'absolute_time', {step}, origin = {kind.origin.numerator}{era}}}"]
+
+
+def label(header: Declaration) -> list[str]:
+    """Return the line with the label of a header; of fields in other fields, and of numbers in binary, it has nothing."""
+    parts = []
+    for before, path, form in parse(header.label or ""):
+        known = len(path) == 1 and path[0] in header.by_name and not form.endswith("b")
+        if known and form.startswith("#"):  # in C it is "0x" for all numbers but 0
+            before += f"0{form[-1]}"
+            form = f"0{int(form[2:-1] or 2) - 2}{form[-1]}" if form.startswith("#0") else form[-1]
+        words = [lua(before), *([lua(path[0])] if known else []), *([lua(f"%{form}")] if known and form else [])]
+        parts.append(f"{{{', '.join(words)}}}")
+    return [f"  label = {{{', '.join(parts)}}},"] if parts else []

@@ -39,7 +39,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
-from packetlab.export.wireshark.views import base_of, view, written
+from packetlab.export.wireshark.views import base_of, label, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -180,6 +180,7 @@ class _Script:
         short = [condition(rule_, header) for rule_ in (header.partial, header.quotes) if rule_ is not None]
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
+        lines += label(header)
         if header.pseudo is not None and header.pseudo[0]:
             lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header.pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")

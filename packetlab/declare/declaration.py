@@ -237,10 +237,15 @@ def check_stream(header: Declaration) -> None:
 
 
 class Space:
-    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header."""
+    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header.
+
+    `known` are names of numbers that no header here has; `hexadecimal` numbers are written as such, but those below `least`.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.known: dict[int, str] = {}
+        self.hexadecimal, self.least = False, 0
         self.headers: dict[int, Declaration] = {}
         self.numbers: dict[Declaration | None, int] = {}
 

@@ -38,7 +38,7 @@ def expected(header: AnyHeader, f: Field, known: Known) -> str:
 def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
     """Return the raw value of a field as a person reads it, "absent" for none; safe to print.
 
-    A number that names the header that follows is shown with that name: "2048 (IPv4)".
+    A number that names the header that follows is shown with that name: "0x0800 (IPv4)", "89 (OSPF)".
     """
     if raw is None:
         return "absent"
@@ -49,15 +49,22 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
         text = f.kind.text(int(raw) if isinstance(raw, bool) else raw)
-        return f"{text} ({name})" if (name := bound_name(f, raw)) and text == str(raw) else text
+        if not isinstance(f.rule, Next) or text != str(raw):
+            return text
+        space = registry.space(f.rule.space)
+        if space.hexadecimal and raw >= space.least:
+            text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
+        return f"{text} ({name})" if (name := bound_name(f, raw)) else text
     except (TypeError, ValueError):  # a value met under a name in a field of another kind
         return bytes_text(raw) if isinstance(raw, bytes) else repr(raw)
 
 
 def bound_name(f: Field, raw: Raw) -> str:
-    """Return the name of the header that a number in a field says follows, "" for none."""
-    bound = registry.space(f.rule.space).headers.get(raw) if isinstance(f.rule, Next) and type(raw) is int else None
-    return bound.name if bound is not None else ""
+    """Return the name of what a number in a field says follows, "" for none: of a header, or one that is known by name alone."""
+    if not isinstance(f.rule, Next) or type(raw) is not int:
+        return ""
+    space = registry.space(f.rule.space)
+    return space.headers[raw].name if raw in space.headers else space.known.get(raw, "")
 
 
 def item_lines(header: AnyHeader, f: Field) -> list[str]:

@@ -15,8 +15,7 @@ from packetlab.declare.rules import ahead, choose, field, internet_checksum, nex
 from packetlab.declare.values.integers import U1, U2, U4, U6, U8, U13, U16, U20, U32
 from packetlab.packet.packet import Header
 from packetlab.protocols.link import MPLS, PPP, BSDLoop, BSDNull, CiscoHDLC, Ether, RawIP
-
-PROTOCOL = "ip.protocol"
+from packetlab.protocols.numbers import PROTOCOL as PROTOCOL
 
 
 class ARPOperation(IntEnum):

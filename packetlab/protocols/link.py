@@ -15,8 +15,8 @@ from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, next_protocol, size_of
 from packetlab.declare.values.integers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
 from packetlab.packet.packet import Header
+from packetlab.protocols.numbers import ETHERTYPE as ETHERTYPE
 
-ETHERTYPE = "ethertype"
 NO_TYPE = 0xFFFF  # sent where the header above has no ether type: the one IEEE keeps reserved
 LENGTH = choose(field("type") <= 1500, field("type"), -1)  # 802.3 clause 3.2.6: up to 1500 it is a length
 _RAW_IPX = (field("type") <= 1500) & (ahead(16) == 0xFFFF)

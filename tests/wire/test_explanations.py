@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -14,6 +15,7 @@ from packetlab import (
     LLC,
     TCP,
     U8,
+    U16,
     U32,
     UDP,
     VLAN,
@@ -26,6 +28,7 @@ from packetlab import (
     IPOption,
     IPv4,
     IPv6,
+    Named,
     Packet,
     Payload,
     Rest,
@@ -35,7 +38,9 @@ from packetlab import (
     auto,
     between,
     bindings,
+    bits,
     crc32,
+    default,
     dissect,
     explain,
     size_of,
@@ -98,7 +103,7 @@ def test_nothing_is_guessed_a_sum_that_happens_to_agree_is_no_difference() -> No
 def test_a_header_in_between_is_one_cause() -> None:
     tagged = Ether() / VLAN(id=3) / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=53) / b"hello"
     assert said(SENT, tagged) == [
-        "Ether/IPv4/UDP: layers: Ether/IPv4/UDP != Ether/VLAN/IPv4/UDP; follows from it: Ether.type (2048 (IPv4) != 33024 (VLAN))",
+        "Ether/IPv4/UDP: layers: Ether/IPv4/UDP != Ether/VLAN/IPv4/UDP; follows from it: Ether.type (0x0800 (IPv4) != 0x8100 (VLAN))",
         "  left  0000  ff ff ff ff ff ff 00 00 00 00 00 00 -- -- -- --",
         "  right 0000  ff ff ff ff ff ff 00 00 00 00 00 00 81 00 00 03",
         "                                                  ^^ ^^ ^^ ^^",
@@ -354,10 +359,10 @@ def test_a_verdict_is_on_the_only_checksum_there_is_whatever_it_is_called() -> N
 def test_a_number_that_says_what_follows_is_shown_with_its_name() -> None:
     packet = Ether() / IPv4() / UDP(dport=4789) / VXLAN() / Ether(type=0x6A15) / b""
     lines = [" ".join(line.split()) for line in packet.show().splitlines()]
-    assert {"type 2048 (IPv4) auto", "protocol 17 (UDP) auto", "dport 4789 (VXLAN) given"} < {*lines}
-    assert "type 27157 given" in lines and "sport 0 auto" in lines  # nothing is bound to that one; no binding goes by this
+    assert {"type 0x0800 (IPv4) auto", "protocol 17 (UDP) auto", "dport 4789 (VXLAN) given"} < {*lines}
+    assert "type 0x6a15 given" in lines and "sport 0 auto" in lines  # nothing is bound to that one; no binding goes by this
     assert packet.why(IPv4, "protocol").splitlines()[0] == "IPv4.protocol = 17 (UDP)  (auto)"
-    assert "2048 (IPv4)" in packet._repr_mimebundle_()["text/html"]
+    assert "0x0800 (IPv4)" in packet._repr_mimebundle_()["text/html"]
     assert "IPv4.protocol: 17 (UDP) != 6 (TCP)" in str(packet.diff(packet.replace(IPv4, protocol=6)))
     assert "expected 6 (TCP), got 17 (UDP)" in str(IPv4(protocol=6).why_not(packet))
     # A fragment's payload is bytes, and the number says still of what.
@@ -372,5 +377,36 @@ def test_the_name_is_that_of_now() -> None:
         class Bound6A16(Header, under=Ether, when={"type": 0x6A16}):
             pass
 
-        assert "27158 (Bound6A16)" in packet.show()
-    assert "27158 (" not in packet.show()
+        assert "0x6a16 (Bound6A16)" in packet.show()
+    assert "0x6a16 (" not in packet.show()
+
+
+def test_names_of_numbers_that_no_header_here_has_and_users_own_everywhere() -> None:
+    class Kind(IntEnum):
+        PING = 1
+
+    lines = [" ".join(line.split()) for line in (Ether(type=0x88CC) / b"").show().splitlines()]
+    assert "type 0x88cc (LLDP) given" in lines
+    assert "type 46 given" in [" ".join(line.split()) for line in (Ether(type=46) / bytes(46)).show().splitlines()]
+    assert "protocol 89 (OSPF) given" in [" ".join(line.split()) for line in (IPv4(protocol=89) / b"").show().splitlines()]
+    assert dissect(bytes(IPv4(protocol=89) / b""), IPv4).why(IPv4, "protocol").startswith("IPv4.protocol = 89 (OSPF)")
+    with bindings():
+
+        class Lower(Header, under=UDP, port=17381):
+            kind: Annotated[Named[Kind], bits(8)] = default(Kind.PING)
+            more: U16 = 0
+
+        class Upper(Header, under=Lower, when={"more": 9}):
+            x: U8 = 0
+
+        class Ping(Header, under=Lower, when={"kind": 1}):
+            x: U8 = 0
+
+        packet = Ether() / IPv4() / UDP() / Lower(kind=7) / Upper()
+        shown = [" ".join(line.split()) for line in packet.show().splitlines()]
+        assert {"dport 17381 (Lower) auto", "more 9 (Upper) auto", "kind 7 given"} <= {*shown}
+        assert packet.why(Lower, "more").startswith("Lower.more = 9 (Upper)  (auto)")
+        assert "9 (Upper)" in packet._repr_mimebundle_()["text/html"]
+        assert "Lower.more: 9 (Upper) != 10" in str(packet.diff(packet.replace(Lower, more=10)))
+        assert "kind PING (1) auto" in [" ".join(line.split()) for line in (Lower() / Ping()).show().splitlines()]
+    assert "(Lower)" not in (Ether() / IPv4() / UDP(dport=17381) / b"").show()

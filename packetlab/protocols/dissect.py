@@ -5,6 +5,7 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ def dissect(  # noqa: C901
     strict: bool = False,
     keep: bool = True,
     context: Context | Moment | None = None,
+    below: Sequence[Header] = (),
 ) -> Packet:
     """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
 
@@ -44,20 +46,21 @@ def dissect(  # noqa: C901
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
         context: what packets before this one told, where its headers recall that (see `recalled`); what it tells itself is added.
+        below: headers below these bytes, of which rules ask: ``below=[TCP(dport=502)]`` for a message of a stream.
         keep: False packs the packet anew when its bytes are needed, instead of returning `data` (for tests).
 
     Raises:
         DissectError: with `strict`, where bytes and declaration disagree.
     """
     if context is not None:
-        found: Packet | None = read_in(context, partial(dissect, data, first, wire_length, strict, keep))
+        found: Packet | None = read_in(context, partial(dissect, data, first, wire_length, strict, keep, below=below))
         return found  # type: ignore[return-value]
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep:
+    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
         found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
             return found
@@ -75,7 +78,7 @@ def dissect(  # noqa: C901
     root, end = first, len(data)
     ctx = Dissection(wire_length - len(wire) if wire_length is not None and wire_length > len(wire) else 0)
     headers: list[Header] = []
-    ctx.layers = headers
+    ctx.layers = around = [*below] if below else headers
     gaps: dict[int, bytes] = {}
     start = idle = 0
     while first is not None:
@@ -97,6 +100,8 @@ def dissect(  # noqa: C901
             if rest < end:
                 gaps[len(headers)] = data[rest:end]
         headers.append(header)
+        if around is not headers:
+            around.append(header)
         start, end, first = after, stop, None if following is None else classes[following]
     if ctx.missing and not any(fault.cut for fault in ctx.faults):
         layer = type(headers[-1]).__name__ if headers else "frame"
@@ -108,7 +113,7 @@ def dissect(  # noqa: C901
     packet._anomalies = packet._path = None
     if not ctx.clean or gaps:
         packet._anomalies = Anomalies(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
-    if ctx.clean and keep and root is not None:
+    if ctx.clean and keep and root is not None and not below:
         count_use(root, packet._stack)
     if strict and packet.faults:
         fault = packet.faults[0]

@@ -6,7 +6,7 @@ else is the middle of one. The first message of a packet is among its layers; by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.bodies import measured
@@ -30,9 +30,11 @@ def begin(
 ) -> tuple[Any, int, int, Declaration | None] | None:
     """Read the header of a message that begins at `start`; None where none does, so that it is the middle of one."""
     own = Dissection(ctx.missing, ctx.partial)
+    own.layers = ctx.layers
     found = cls._decode(data, start, end, own)
     if not all(fault.cut for fault in own.faults):
         own = Dissection(ctx.missing, True)
+        own.layers = ctx.layers
         found = cls._decode(data, start, end, own)
         if own.faults or own.wanted <= end:
             return None
@@ -109,33 +111,34 @@ def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     for i, header in enumerate(packet.layers):
         if isinstance(header, wanted) and header._declaration.stream:
             start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
-            return tuple(_packets(type(header), bytes(packet)[start:end]))
+            return tuple(_packets(type(header), bytes(packet)[start:end], packet.layers[:i]))
     return ()
 
 
 def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
     """Return the headers of a class in the whole messages after the first one."""
-    messages = (message for cls, data in _rests(packet) for message in _packets(cls, data))
+    messages = (message for cls, data, below in _rests(packet) for message in _packets(cls, data, below))
     return [header for message in messages for header in message.layers if isinstance(header, wanted)]
 
 
-def _packets(cls: type[AnyHeader], data: bytes) -> Iterator[Packet]:
+def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[Packet]:
     dissect = hook("dissect")
-    return (dissect(data[start:end], cls) for start, end in whole_messages(cls, data))
+    return (dissect(data[start:end], cls, below=below) for start, end in whole_messages(cls, data))
 
 
-def _rests(packet: Packet) -> list[tuple[type[Any], bytes]]:
-    """Return what stands after messages, with the class of these, the innermost first."""
+def _rests(packet: Packet) -> list[tuple[type[Any], bytes, Sequence[Header]]]:
+    """Return what stands after messages, with the class of these and the headers below, the innermost first."""
     gaps, classes = packet._trailing_bytes, packet._classes
-    return [(classes[i], gaps[i]) for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream]
+    places = [i for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream]
+    return [(classes[i], gaps[i], packet.layers[:i]) for i in places]
 
 
 def further_summary(packet: Packet) -> str:
     """Return further messages for the end of a packet's summary: " + Rec + Rec / 5 bytes + 3 bytes of a Rec"."""
     words = []
-    for cls, data in _rests(packet):
+    for cls, data, below in _rests(packet):
         found = [*whole_messages(cls, data)]
-        words += [hook("dissect")(data[start:end], cls).summary() for start, end in found[:SHOWN]]
+        words += [hook("dissect")(data[start:end], cls, below=below).summary() for start, end in found[:SHOWN]]
         words += [f"{len(found) - SHOWN} more {cls.__name__}"] if len(found) > SHOWN else []
         end = found[-1][1] if found else 0
         words += [f"{len(data) - end} bytes of a {cls.__name__}"] if end < len(data) else []
@@ -145,11 +148,11 @@ def further_summary(packet: Packet) -> str:
 def rest_lines(packet: Packet) -> list[str]:
     """Return further messages as `Packet.show` has them, a headline before each, and what fills the frame."""
     lines: list[str] = []
-    for cls, data in _rests(packet):
+    for cls, data, below in _rests(packet):
         found = [*whole_messages(cls, data)]
         for number, (start, end) in enumerate(found[:SHOWN], 2):
             lines.append(f"message {number} of the segment, {end - start} bytes")
-            lines += hook("dissect")(data[start:end], cls).show().splitlines()
+            lines += hook("dissect")(data[start:end], cls, below=below).show().splitlines()
         if len(found) > SHOWN:
             lines.append(f"{len(found) - SHOWN} more messages")
         end = found[-1][1] if found else 0

@@ -35,6 +35,7 @@ from packetlab import (
     field,
     many,
     size_of,
+    when,
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
@@ -253,3 +254,32 @@ def test_over_datagrams_too() -> None:
         packet = dissect(bytes(Ether() / IPv4() / UDP(dport=PORT) / (bytes(Block(data=b"a")) + bytes(Block(data=b"b")))))
         assert [m[Block].data for m in packet.messages(Block)] == [b"a", b"b"]
         assert packet.trailer == b""
+
+
+def test_rules_of_messages_ask_the_headers_below() -> None:
+    with bindings():
+
+        class Call(Header, under=TCP, when={"port": 7450}, stream=True):
+            size: U8 = auto(size_of("payload"))
+
+        class Question(Header, under=Call, when=field("TCP.dport") == 7450):
+            number: U8 = 1
+
+        class Answer(Header, under=Call, when=field("TCP.dport") != 7450):
+            number: U8 = 2
+            code: U8 | None = when(field("TCP.sport") == 7450, 3)
+
+        low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
+        up = low / TCP(sport=40000, dport=7450, flags="ACK", seq=1) / (bytes(Call() / b"\1") * 3)
+        down = low.replace(IPv4, src="10.0.0.2", dst="10.0.0.1") / TCP(sport=7450, dport=40000, flags="ACK", seq=1)
+        down /= b"\2\2\3" * 2
+        for _ in range(40):  # more often than a function of their own is worth
+            assert [type(one).__name__ for one in dissect(bytes(up)).layers[3:]] == ["Call", "Question"]
+            assert dissect(bytes(down))[Answer].code == 3
+        read = dissect(bytes(up))
+        assert all(Question in one for one in read.messages(Call)) and len(read.messages(Call)) == 3
+        assert read[Question, 2].number == 1
+        assert read.summary().count("Call / Question") == 3
+        found = list(pl.Capture.of([*up.segments(4), down]).messages(Call))
+        assert [type(one.packet.layers[1]).__name__ for one in found] == ["Question"] * 3 + ["Answer"] * 2
+        assert Question in dissect(b"\1\1", Call, below=[TCP(dport=7450)])

@@ -63,7 +63,10 @@ class StreamMessage(Generic[H]):
     @cached_property
     def packet(self) -> Packet:
         """The message dissected: its header and what stands above."""
-        return dissect(self.data, self._cls, len(self.data) + (not self.whole))
+        ends = self.stream.client, self.stream.server
+        sender, receiver = ends if self.by == ends[0].role else ends[::-1]
+        below = TCP(sport=sender.port, dport=receiver.port)  # all that is the same in every frame it came in
+        return dissect(self.data, self._cls, len(self.data) + (not self.whole), below=(below,))
 
     @property
     def header(self) -> H:

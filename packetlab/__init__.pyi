@@ -44,6 +44,7 @@ from packetlab.declare.values.integers import (
     U61 as U61, U62 as U62, U63 as U63, U64 as U64, S16le as S16le, S24le as S24le, S32le as S32le, S64le as S64le,
     U16le as U16le, U24le as U24le, U32le as U32le, U48le as U48le, U64le as U64le,
 )
+from packetlab.declare.bits.kinds import bits as bits, spare_bits as spare_bits, width_of as width_of
 from packetlab.declare.values.scaled import (
     F16 as F16, F32 as F32, F64 as F64, F16le as F16le, F32le as F32le, F64le as F64le, scaled as scaled,
 )
@@ -64,7 +65,7 @@ from packetlab.declare.transforms.transform import (
 )
 from packetlab.declare.kinds import (
     MAC as MAC, Bytes as Bytes, IPv4Address as IPv4Address, IPv6Address as IPv6Address, Kind as Kind,
-    Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, bits as bits, fixed_bytes as fixed_bytes,
+    Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, fixed_bytes as fixed_bytes,
 )
 from packetlab.declare.registry import bindings as bindings
 from packetlab.declare.remembering.recalled import recalled as recalled, receiver as receiver, sender as sender

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
     Counted: "values that tell their own size, read by Python code of their kind",
+    Loose: "fields that begin and end at any bit, as wide as values say",
     Coded: "a value that tells its own size, read by Python code of a kind of your own",
 }
 """Step of a plan -> why packets with it are left to objects."""

@@ -3,6 +3,7 @@
     encode, decode    write the source that packs or reads one header; `compiler` puts it in place when first called
     derive, rederive  the values that follow from others, as source: for building, and for editing what was captured
     lenient           the careful reader: keeps what can be understood, notes `faults`; it is the meaning of a plan
+    bits              stretches of fields that begin and end at any bit
     around            headers whose rules name values of what stands around them
     context           what packets tell those after them
     readback          what would not be read back is refused when it is built

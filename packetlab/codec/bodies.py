@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, overload
 
+from packetlab.codec.bits.measured import bit_width, stretch_of
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import off_link
 
@@ -20,6 +21,9 @@ def width(header: AnyHeader, f: Field) -> int:
         return 0
     if f.kind.bits is not None:
         return f.kind.bits
+    found = stretch_of(header, f)
+    if found is not None:
+        return bit_width(header, *found)
     return 8 * len(field_bytes(f, raw))
 
 

@@ -245,7 +245,7 @@ def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
 def _has_pattern(raw: object) -> bool:
     """Whether a field's raw value is a pattern, or items with one."""
     for h in raw if isinstance(raw, tuple) else ():
-        if type(h) is not bytes and is_pattern(h):
+        if isinstance(h, AnyHeader) and is_pattern(h):
             return True
     return isinstance(raw, Tolerance)
 
@@ -259,6 +259,8 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
 
     `below` are the headers that stand around the one that has the field.
     """
+    if field.kind.loose:
+        return  # they are read at once, and no further than they are sound
     around = (*below, header)
     raw, owner = getattr(header, field.slot), header._declaration.name
     bits = origin * 8

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.lists import one_by_one
 from packetlab.codec.around.reading import Hearing
 from packetlab.codec.around.told import is_around, is_contextual, is_read_now, told_to
+from packetlab.codec.bits.reading import BitReading, bit_items
 from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
@@ -23,6 +24,7 @@ from packetlab.codec.refinement.depth import is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.fields import Filled
 from packetlab.declare.plan import (
@@ -49,7 +51,7 @@ SURE = 1 << 62
 """As many bytes as no header needs."""
 
 
-class Decoding(Refining, Hearing):
+class Decoding(BitReading, Refining, Hearing):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -165,12 +167,12 @@ class Decoding(Refining, Hearing):
         how: dict[type[Step], Callable[..., None]] = {
             When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
-            Counted: self.counted, Follows: self.follows_from,
+            Counted: self.counted, Follows: self.follows_from, Loose: self.loose,
         }  # fmt: skip
         if getattr(step.fields[0].kind if step.fields else None, "uses_header", False):
             self.lines.append(f"o_{step.fields[0].name}{self.tag} = {self.pos}")
         how[type(step)](step)
-        self.constants([] if isinstance(step, Fixed | When) else step.fields)
+        self.constants([] if isinstance(step, Fixed | When | Loose) else step.fields)
         self.read.update(f.name for f in step.fields)
 
     def fixed(self, run: Run) -> None:
@@ -259,6 +261,9 @@ class Decoding(Refining, Hearing):
         if self.at_once(step.field, here, limit):
             return
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
+
+    def bit_reader(self, f: Field) -> Compiled:
+        return bit_items(f, Decoding)
 
     def sized(self, step: Sized | Padded) -> None:
         pos = self.pos

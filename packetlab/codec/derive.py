@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packetlab.codec.around.following import value_of
 from packetlab.codec.around.told import is_around
 from packetlab.codec.around.writing import Telling
+from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
@@ -63,7 +64,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(OneByOne, Telling):
+class Deriving(BitWriting, OneByOne, Telling):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
@@ -289,7 +290,11 @@ class Deriving(OneByOne, Telling):
 
     def measured(self, fields: list[Field]) -> tuple[int, list[str]]:
         """How many bytes some fields have: of those that always have as many, and source for each other one."""
-        bits, terms = 0, []
+        bits, terms = 0, list[str]()
+        if self.plan.loose:
+            terms += self.stretches(fields)
+            among = {f for step in self.plan.loose for f in step.fields}
+            fields = [f for f in fields if f not in among]
         for f in fields:
             if self.is_fixed(f):
                 bits += f.kind.fixed_bits
@@ -358,7 +363,7 @@ class Deriving(OneByOne, Telling):
     def count(self, name: str) -> str:
         self.value(name)
         value = self.direct.get(name, f"v_{name}{self.tag}")
-        if self.fields[name].kind.element is not None:
+        if self.fields[name].kind.element is not None or self.fields[name].kind.wide is not None:
             self.names[f"E_{name}{self.tag}"] = self.fields[name].kind.count
             return f"E_{name}{self.tag}({value})"
         # Items not looked into yet are still bytes.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.told import is_around, told
+from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
@@ -18,6 +19,7 @@ from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, added, function
 from packetlab.declare import registry
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Filled
@@ -64,10 +66,14 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     refuse_pattern(header)
     number, width, data = 0, 0, b""
     low = header._declaration.low
+    stretches = {f: step for step in header._declaration.plan.loose for f in step.fields}
     for f in header._fields:
         raw = getattr(header, f.slot)
         if f.kind.wire == "payload":
             data, body = data + body, b""
+        if f in stretches:
+            data += stretch_bytes(header, stretches[f]) if f is stretches[f].fields[0] else b""
+            continue
         if raw is None:
             continue
         if f.kind.wire == "number":
@@ -206,7 +212,9 @@ class Packing(Deriving):
         pieces: list[PackedPiece] = []
         for step in steps:
             inner = step.step if isinstance(step, When) else step
-            if isinstance(inner, Fixed):
+            if isinstance(inner, Loose):
+                pieces.append(PackedPiece((self.loose(inner),), self.sizes(inner.fields)))
+            elif isinstance(inner, Fixed):
                 piece = PackedPiece(tuple(map(self.unit, inner.run.units)), inner.run.size, inner.run)
                 if isinstance(step, When):
                     there = self.present(step.field)

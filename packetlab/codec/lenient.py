@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
+from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
@@ -19,6 +20,7 @@ from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refin
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Filled
@@ -41,7 +43,7 @@ def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -
     return _LenientParser(cls, data, start, end, ctx).read()
 
 
-class _LenientParser:
+class _LenientParser(BitWalking):
     def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan
@@ -130,23 +132,30 @@ class _LenientParser:
         """Read one step of the header."""
         if isinstance(step, Bound):
             return  # looked at with the fields that tell it: bytes may end before all fields of a run
-        if not isinstance(step, When):
+        if isinstance(step, Loose):
+            if not self.loose(step):
+                raise _Stop
+        elif not isinstance(step, When):
             for f in step.fields:
                 at, faults = self.bit // 8, len(self.ctx.faults)
-                self.places[f.name] = at
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
-                self.known.add(f.name)
-                if f.fixed and (raw := self.values[f.name]) != f.default:
-                    self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
-                judged = f.kind.judges and len(self.ctx.faults) == faults
-                wrong = f.kind.wrong(self.values[f.name]) if judged else ""
-                if wrong:
-                    self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))
-                for bound in self.plan.bounds:
-                    if f.name in bound.names <= self.known:
-                        self.bound(bound)
+                self.noted(f, at, faults)
         elif step.condition.evaluate(self.scope):
             self.step(step.step)
+
+    def noted(self, f: Field, at: int, faults: int) -> None:
+        """Look at what was read for a field: at the byte `at`, with so many faults before."""
+        self.places[f.name] = at
+        self.known.add(f.name)
+        if f.fixed and (raw := self.values[f.name]) != f.default:
+            self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
+        judged = f.kind.judges and len(self.ctx.faults) == faults
+        wrong = f.kind.wrong(self.values[f.name]) if judged else ""
+        if wrong:
+            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))
+        for bound in self.plan.bounds:
+            if f.name in bound.names <= self.known:
+                self.bound(bound)
 
     def fixed(self, f: Field) -> int | bytes:
         bits = f.kind.bits
@@ -168,9 +177,7 @@ class _LenientParser:
             return int.from_bytes(chunk, "little", signed=kind.signed)
         low = self.cls.low and (skip or bits % 8)
         number = int.from_bytes(chunk, "little" if low else "big") >> (skip if low else -self.bit % 8) & (1 << bits) - 1
-        if kind.signed and number >> bits - 1:
-            number -= 1 << bits
-        return number
+        return number - (1 << bits) if kind.signed and number >> bits - 1 else number
 
     def give_back(self) -> None:
         for f in reversed(self.cls.before):

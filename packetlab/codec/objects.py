@@ -91,7 +91,7 @@ def refuse_pattern(header: AnyHeader) -> None:
             where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
             raise BuildError(where, "one value to build from", repr(value), hint)
         for item in value if isinstance(value, tuple) else ():
-            if not isinstance(item, bytes):
+            if isinstance(item, AnyHeader):
                 refuse_pattern(item)
 
 

@@ -14,6 +14,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.refinement.careful import broken
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
@@ -55,13 +56,13 @@ def checks(to: SourceWriter) -> list[str]:
                 test = f"not s{tag} & {given:#x} and bool({read}) is not bool({to.present(f)})"
                 error = f"untold(h{tag}, '{f.name}')"
                 found.append(f"if {test}: {to.refuse(error)}")
-            if (f.none is None or f.outer is not None) and not any(
-                isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()
-            ):
-                anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
-                test = f"{anew} and not {to.present(f)} and {to.own(f)} is not None"
-                error = f"absent(h{tag}, '{f.name}')"
-                found.append(f"if {test}: {to.refuse(error)}")
+            if f.none is None or f.outer is not None:
+                found += _absent(to, f, step.condition)
+        for part in step.parts if isinstance(step, Loose) else ():
+            f, said = part.field, part.field.count if part.by == "count" else part.field.size if part.by == "size" else None
+            found += _absent(to, f, f.condition) if f.condition is not None else []
+            if said is not None and not follows_from(header, needs(said), f.name):
+                found += _compared(to, f, said, to.count(f.name) if part.by == "count" else to.size(f.name), needs(said))
         if isinstance(inner, Sized | Listed):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
             if said is not None and not follows_from(header, needs(said), inner.field.name):
@@ -84,6 +85,15 @@ def follows_from(header: Declaration, names: set[str], part: str) -> bool:
         rule is not None and any(isinstance(leaf, Size | Count) and leaf.name == part for leaf in rule.leaves())
         for rule in rules
     )
+
+
+def _absent(to: SourceWriter, f: Field, condition: Expr) -> list[str]:
+    """Return the lines that refuse a value of a field that is not there, unless it tells itself whether it is."""
+    if any(isinstance(leaf, Has) and leaf.name == f.name for leaf in condition.leaves()):
+        return []
+    anew = f"s{to.tag} & {f.bit | f.bit << len(to.cls.fields):#x} == {f.bit:#x}"
+    error = f"absent(h{to.tag}, '{f.name}')"
+    return [f"if {anew} and not {to.present(f)} and {to.own(f)} is not None: {to.refuse(error)}"]
 
 
 def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str]) -> list[str]:
@@ -188,8 +198,8 @@ def prove(cls: Declaration) -> None:
     """
     if any(isinstance(leaf, Recalled) for leaf in cls.asks):
         return  # what comes back follows from what other packets told
-    if cls.view is not None:
-        return  # its base and the header inside prove themselves
+    if cls.view is not None or cls.in_bits:
+        return  # its base and the header inside prove themselves; an item of bits is none by itself
     for f in cls.fields:
         for raw in (f.kind.zero, f.default) if _is_own(f) else ():
             if raw is not None and raw is not REQUIRED:

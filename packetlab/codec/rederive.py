@@ -109,6 +109,10 @@ class Rederiving(Deriving):
         return f"(encode_items({value}, 0) if {value} else b'')"
 
     def count(self, name: str) -> str:
+        f = self.fields[name]
+        if f.kind.wide is not None:
+            self.names[f"E_{name}"] = f.kind.count
+            return f"E_{name}(h.{f.slot} or 0)"
         return self.unless_none(name, f"len(h.{name} or ())")
 
 

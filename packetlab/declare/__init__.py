@@ -2,6 +2,7 @@
 
     expressions, rules    what a class body writes (`field`, `size_of`, `next_protocol`, ...), and solving it backwards
     kinds, values         kinds of fields and the annotations for them; a class of your own derived from `Kind` is one too
+    bits                  fields that begin and end at any bit: optional, repeated, as wide as another field says
     items                 kinds of fields that hold several values: headers, or values of any kind
     transforms            what lies between the bytes of a packet and a field: compression, masks, stuffing, encryption
     checksums             the algorithms of checksums

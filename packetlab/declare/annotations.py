@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
+from packetlab.declare.bits.kinds import BitList, SpareBits
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const
@@ -47,6 +48,10 @@ def is_header(one: object) -> bool:
 
 def kind_with(annotation: object, given: object, where: str) -> Kind:
     """Return the kind of field that an annotation stands for where its right-hand side is `given`."""
+    if isinstance(given, Spec) and isinstance(given.kind, SpareBits):
+        if annotation is not int:
+            raise DeclareError(where, "spare: int = spare_bits(), as wide as there is need", annotation)
+        return given.kind
     if not (isinstance(given, Spec) and given.computed is not None):
         return kind_of(annotation, where)
     plain = isinstance(annotation, type) and issubclass(annotation, int)
@@ -94,7 +99,9 @@ def kind_of(annotation: object, where: str) -> Kind:
 
 def _values(element: Kind, where: str) -> Kind:
     """Return the kind of values of one kind, side by side. DeclareError where their ends cannot be told."""
-    if element.wire not in ("number", "bytes", "coded") or element.fixed_bits % 8:
+    if element.wire == "number" and element.fixed_bits % 8:
+        return BitList(element)
+    if element.wire not in ("number", "bytes", "coded") or element.loose:
         hint = "a header with that one field repeats: tuple[ThatHeader, ...]"
         raise DeclareError(where, "values of whole bytes, or that tell their own size", element.in_words(), hint)
     return Repeated(element)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
@@ -19,7 +20,7 @@ from packetlab.declare.transforms.carried import check_carried, link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label", "remembers")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label", "remembers", "in_bits")
 """What a class body says of the header as a whole."""
 
 
@@ -51,6 +52,7 @@ class Declaration:
     bit_order: str | None = None
     label: str | None = None
     remembers: tuple[Remembered, ...] | None = None
+    in_bits: bool | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
@@ -97,7 +99,7 @@ class Declaration:
         check_remembered(self.name, self.remembers or (), self.by_name)
         for f in self.fields:
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
-        self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
+        self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
 
     def take_after(self, base: Declaration) -> None:
         """Take from a base what the class itself does not say of the header as a whole."""
@@ -140,7 +142,7 @@ class Declaration:
     def plan(self) -> Plan:
         """How the header is read and written; worked out when first needed."""
         if self._plan is None:
-            self._plan = Plan(self.fields, self.before, self.after, self.payload_size, self.low)
+            self._plan = Plan(self.fields, self.before, self.after, self.payload_size, self.low, bool(self.in_bits))
             if self.stream and self._plan.total is self._plan.payload is None:
                 # A message that ends with its header: what stands after it is the next one.
                 self._plan = Plan(self.fields, self.before, self.after, Const(0), self.low)
@@ -165,14 +167,15 @@ class Declaration:
         """The fields that go on to the end of what surrounds the header, so that nothing can stand above it."""
         ends = [i for i, step in enumerate(self.plan.head) if isinstance(step, Bound) and step.part == "self"]
         steps = [step.step if isinstance(step, When) else step for step in self.plan.head[: ends[0] if ends else None]]
-        return [step.field for step in steps if isinstance(step, Open)]
+        loose = [f for step in steps if isinstance(step, Loose) for f in step.open]
+        return [step.field for step in steps if isinstance(step, Open)] + loose
 
 
 def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
     """Return what fields say of their values, presence, sizes and counts."""
     return [
         rule for f in fields
-        for rule in (f.rule, f.condition, f.size, f.count, f.computed, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
+        for rule in (f.rule, f.condition, f.size, f.count, f.computed, f.kind.wide, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
     ]  # fmt: skip
 
 
@@ -309,7 +312,7 @@ class _Measured:
     def of(self, f: Field) -> set[str]:
         """Names of the fields that a field's size follows from, itself among them."""
         # A number may count its own bytes: those that follow from its value are tried until it settles (see `Deriving`).
-        coded = f.kind.wire == "coded" and f.kind.is_number
+        coded = f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose
         return ({f.name} if f.kind.bits is None and not coded else set()) | (
             needs(f.outer) if f.outer is not None else set()
         )

@@ -206,7 +206,7 @@ class Field:
         self.default = spec.default
         if kind.one and self.size is None:
             self.count = Const(1)
-        self.stride = kind.element.fixed_bits // 8 if kind.element is not None else 0
+        self.stride = kind.element.fixed_bits // 8 if kind.element is not None and not kind.loose else 0
         if self.stride and self.count is not None:
             self.size = self.count * self.stride
         self.bit = 0

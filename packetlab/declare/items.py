@@ -54,6 +54,10 @@ class Items(Kind):
         if one:
             self.words, self.zero, self.allows = "a header", None, "size condition"
 
+    @property
+    def loose(self) -> bool:  # type: ignore[override]
+        return self.item is not None and bool(self.item.in_bits)
+
     def in_words(self) -> str:
         return self.item.name if self.one else f"{self.item.name}, one after the other"
 
@@ -65,7 +69,7 @@ class Items(Kind):
         return raw if not self.one else raw[0] if raw else None
 
     def raw(self, value: Raw, where: str) -> bytes | tuple[object, ...]:
-        if isinstance(value, (bytes, bytearray)):
+        if isinstance(value, (bytes, bytearray)) and not self.loose:
             return bytes(value)
         if _stands_for(type(value), self.item):
             return _bounded((value,), where)
@@ -78,7 +82,7 @@ class Items(Kind):
         wrong = {cls for cls in {*map(type, items)} if not _stands_for(cls, self.item)}
         for place, item in enumerate(items, 1) if wrong else ():
             # Bytes that are no whole item come last, as they were captured.
-            if type(item) in wrong and not (type(item) is bytes and place == len(items)):
+            if type(item) in wrong and not (type(item) is bytes and place == len(items) and not self.loose):
                 again = type(item).__qualname__ == self.item.qualname
                 hint = "the class was declared again after the one that has the field" if again else ""
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)

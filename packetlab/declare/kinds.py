@@ -72,6 +72,8 @@ class Kind:
     item: Declared
     as_raw: Kind | None = None
     judges = False
+    loose = False  # whether it begins and ends at any bit (see `declare.bits`)
+    wide: Any = None  # the rule that tells how many bits a number has
     transforms: tuple[Any, ...] = ()  # between a packet and the value (see `transforms.carried`)
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
@@ -424,14 +426,6 @@ explained(
         Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
     }
 )
-
-
-def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
-    """The kind of a whole number of `width` bits, 1 to 4096, for ``Annotated[SomeIntFlag, bits(8)]``.
-
-    `signed` is two's complement; `little` puts the low byte first, and wants whole bytes. DeclareError for other widths.
-    """
-    return Int(width, signed=signed, little=little)
 
 
 def fixed_bytes(size: int) -> Kind:

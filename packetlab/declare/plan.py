@@ -4,6 +4,7 @@ Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expec
 steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first needed.
 
     steps of a header        Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows, each of them also inside When
+    fields at any bit        Loose: a stretch of bits between byte boundaries (see `declare.bits`)
     what bounds it           Bound: from here on it is known where the header or its payload ends
     what lies above          Plan.payload, then the steps of the trailer
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.declare.bits.stretches import Loose, Pieces
 from packetlab.declare.checksums.ranges import covered, in_order
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.rules import Solved, apart, solve
@@ -128,7 +130,7 @@ class Bound:
         return []
 
 
-Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows | When | Bound
+Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows | Loose | When | Bound
 
 
 class SolvedSize(NamedTuple):
@@ -155,7 +157,7 @@ class Plan:
     """
 
     def __init__(
-        self, fields: tuple[Field, ...], before: list[Field], after: list[Field], payload_size: Expr | None, low: bool = False,
+        self, fields: tuple[Field, ...], before: list[Field], after: list[Field], payload_size: Expr | None, low: bool = False, bits: bool = False,
     ) -> None:
         self._fields, self._last = fields, before[-1] if before else None
         self.own: SolvedSize | None = None
@@ -181,12 +183,13 @@ class Plan:
         self._known: set[str] = set()
         bounds: list[tuple[str, SolvedSize | None]] = [("self", self.own), ("total", self.total)]
         self._bounds = {part: said for part, said in bounds if said is not None}
-        for piece in _pieces(before, low):
+        pieces = Pieces(low, self.sizes, self.counts, bits, self._by_name)
+        for piece in pieces.of(before):
             self.head.append(self._step(piece))
             self._known.update(f.name for f in self.head[-1].fields)
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
-        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(after, low)]
+        self.trailer: list[Step] = [self._step(piece) for piece in pieces.of(after)]
         self.covered = covered(before, after)
         self.sums = in_order([*before, *after], self.covered)
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
@@ -250,14 +253,15 @@ class Plan:
     def _known_size(self, name: str) -> Expr | None:
         """Return the size of a field where earlier fields tell it."""
         f = self._by_name.get(name)
-        if f is None:
+        if f is None or (f.condition is not None and f.kind.fixed_bits % 8):
             return None
         size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
         size = Size(name) if self._is_coded(name) else size  # the bytes that it was read from
         return size if size is None or f.condition is None else If(f.condition, size, Const(0))
 
     def _is_coded(self, name: str) -> bool:
-        return self._by_name[name].kind.wire == "coded" and not self._by_name[name].kind.unended
+        kind = self._by_name[name].kind
+        return kind.wire == "coded" and not kind.unended and not kind.loose
 
     def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
         """Take what a rule tells; say whether it tells one thing."""
@@ -312,11 +316,12 @@ class Plan:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
         if f.name in self.sizes or f.name in self.counts or f.pad:
             return False
-        return f.kind.wire == "open" or (f.kind.wire == "items" and f.until is None)
+        many = f.kind.wire == "items" or (f.kind.loose and f.kind.element is not None)
+        return f.kind.wire == "open" or (many and f.until is None)
 
-    def _step(self, piece: Run | Field) -> Step:
-        if isinstance(piece, Run):
-            return Fixed(piece)
+    def _step(self, piece: Run | Field | Loose) -> Step:
+        if isinstance(piece, Run | Loose):
+            return Fixed(piece) if isinstance(piece, Run) else piece
         step = self._of(piece)
         return step if piece.condition is None else When(piece.condition, step)
 
@@ -358,6 +363,11 @@ class Plan:
         return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next)]
 
     @property
+    def loose(self) -> list[Loose]:
+        """The stretches of bits of header and trailer."""
+        return [step for step in (*self.head, *self.trailer) if isinstance(step, Loose)]
+
+    @property
     def within(self) -> list[Step]:
         """The steps of the header up to the payload, those inside `When` in its place."""
         return [step.step if isinstance(step, When) else step for step in self.head]
@@ -371,29 +381,6 @@ class Plan:
     def units(self) -> list[Unit]:
         """What is packed as one, of header and trailer."""
         return [unit for step in self.steps if isinstance(step, Fixed) for unit in step.run.units]
-
-
-def _pieces(fields: list[Field], low: bool) -> list[Run | Field]:
-    """Split `fields` into runs and single fields (conditional ones, and those of varying size)."""
-    found: list[Run | Field] = []
-    units: list[Unit] = []
-    sharing: list[Field] = []
-    width = 0
-    for f in fields:
-        if f.condition is not None or f.kind.bits is None or f.computed is not None:
-            if units:
-                found.append(Run(units))
-                units = []
-            found.append(f)
-            continue
-        sharing.append(f)
-        width += f.kind.bits
-        if width % 8 == 0:
-            units.append(Unit(sharing, low))
-            sharing, width = [], 0
-    if units:
-        found.append(Run(units))
-    return found
 
 
 def _counts_payload(rule: Expr) -> bool:

@@ -10,13 +10,14 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
+from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
@@ -85,7 +86,7 @@ class Leaves:
         if isinstance(leaf, Size):
             return self.size(leaf.name)
         if isinstance(leaf, Count):
-            if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None:
+            if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None is kind.wide:
                 raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
             return min(0, self.field(leaf.name).none or 0), LONGEST
         if isinstance(leaf, Ahead):
@@ -128,6 +129,8 @@ class Leaves:
         if part in self.derived:
             return self.derived[part]
         fields = self.header.before if part == "self" else [self.field(part)]
+        if part != "self" and fields[0].kind.loose and fields[0].kind.element is None and fields[0].kind.wire != "items":
+            raise DeclareError(self.where, f"width_of({part!r}), which counts bits", f"size_of({part!r})")
         fixed = [f for f in fields if f.kind.bits is not None]
         low = sum(f.kind.fixed_bits for f in fixed if f.condition is None) // 8
         low = low if part == "self" else min(low, fields[0].none or 0)
@@ -202,6 +205,7 @@ def check_declaration(header: Declaration) -> None:
     check_label(header)
     _check_options(header)
     _check_layout(header)
+    check_items(header)
     _check_ends(header)
     _check_order(header)
     _check_solved(header)
@@ -220,6 +224,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         if low > f.kind.high or high < f.kind.low:
             least = f"{low} at least" if low > f.kind.high else f"{high} at most"
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
+    if f.kind.wide is not None:
+        f.kind.reach(max(0, min(bounds(f.kind.wide, Leaves(header, where, READ), where)[1], WIDEST)))  # type: ignore[attr-defined]
     for rule in (f.condition, f.size, f.count):
         if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=True), where)[1] < 0 and rule is not f.condition:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
@@ -262,10 +268,12 @@ def _check_options(header: Declaration) -> None:
 
 def _check_layout(header: Declaration) -> None:
     """Refuse fields that do not begin where a reader can find them."""
-    width = 0
+    width, among = 0, check_stretches(header)
     for f in header.fields:
         where = f"{header.name}.{f.name}"
         bits = f.kind.bits
+        if f in among:
+            continue
         if width % 8:
             for holds, expected in (
                 (bits is None or f.condition is not None, "a start on a byte boundary"),
@@ -281,7 +289,7 @@ def _check_layout(header: Declaration) -> None:
         if bits is not None and f.condition is None:
             width += bits
     if width % 8:
-        raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits")
+        raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits", f"{SPARE}; in_bits=True is for items of bits")
 
 
 def _check_ends(header: Declaration) -> None:
@@ -295,6 +303,7 @@ def _check_ends(header: Declaration) -> None:
         if isinstance(leaf, Size | Count)
     }
     open_ended = {step.field.name for step in plan.steps if isinstance(step, Open)}
+    open_ended |= {f.name for step in plan.loose for f in step.open}
     before: set[str] = set()
     for f in header.fields:
         where = f"{header.name}.{f.name}"
@@ -333,7 +342,7 @@ def _check_order(header: Declaration) -> None:
     plan = header.plan
     before: set[str] = set()
     for f in header.fields:
-        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed)
+        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed, f.kind.wide)
         for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
             if name not in before:
                 where = f"{header.name}.{f.name}"

@@ -62,6 +62,9 @@ class Derivation:
         return measured(self.header, fields) + (self.bodies.size(self.i) if "payload" in names else 0)
 
     def count(self, name: str) -> int:
+        kind = self.cls._by_name[name].kind
+        if kind.wide is not None:
+            return kind.count(self.raw(name) or 0)
         return self._none(name) or len(getattr(self.header, name) or ())
 
     def _none(self, name: str) -> int:

@@ -258,6 +258,7 @@ class HeaderType(type):
         bit_order: str | None = None,
         label: str | None = None,
         port: object = None,
+        in_bits: bool | None = None,
         inside: str | None = None,
         through: Any = None, remembers: Any = None,
         **wrong: object,
@@ -280,7 +281,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, label=label, remembers=remembers, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, label=label, in_bits=in_bits, remembers=remembers, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, default, many, when
-from packetlab.declare.kinds import Bytes, IPv4Address, IPv6Address, Named, bits
+from packetlab.declare.kinds import Bytes, IPv4Address, IPv6Address, Named
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import choose, count_of, field, internet_checksum, reply, request, size_of
 from packetlab.declare.values.integers import U1, U6, U8, U16, U24, U29, U32

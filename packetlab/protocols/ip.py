@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, const, default, many, sized, when
-from packetlab.declare.kinds import MAC, Bytes, IPv4Address, IPv6Address, Named, bits
+from packetlab.declare.kinds import MAC, Bytes, IPv4Address, IPv6Address, Named
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, internet_checksum, next_protocol, reply, request, size_of
 from packetlab.declare.values.integers import U1, U2, U4, U6, U8, U13, U16, U20, U32

@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, default
-from packetlab.declare.kinds import Named, XNSAddressField, bits
+from packetlab.declare.kinds import Named, XNSAddressField
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, size_of
 from packetlab.declare.values.addresses import XNSAddress

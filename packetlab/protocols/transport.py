@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, default, many, when
-from packetlab.declare.kinds import Bytes, Named, bits
+from packetlab.declare.kinds import Bytes, Named
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import field, internet_checksum, next_protocol, reply, request, sctp_checksum, size_of
 from packetlab.declare.values.integers import U4, U8, U16, U24, U32

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, default, when
-from packetlab.declare.kinds import Named, bits, fixed_bytes
+from packetlab.declare.kinds import Named, fixed_bytes
 from packetlab.declare.rules import choose, field, has, size_of
 from packetlab.declare.transforms.masks import xored
 from packetlab.declare.values.integers import U1, U7, U16, U64

@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated
 
+from packetlab.declare.bits.kinds import bits
 from packetlab.declare.fields import auto, default, many, pad
-from packetlab.declare.kinds import Bytes, Named, Payload, XNSAddressField, bits
+from packetlab.declare.kinds import Bytes, Named, Payload, XNSAddressField
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, reply, request, size_of, xns_checksum
 from packetlab.declare.values.addresses import XNSAddress

@@ -49,6 +49,7 @@ def describe(cls: object) -> dict[str, object]:
     found |= {"through": data_of_transforms(header, header.name)} if header.through else {}
     found |= {"stream": 1} if header.stream else {}
     found |= {"bit_order": "low"} if header.low else {}
+    found |= {"in_bits": 1} if header.in_bits else {}
     found |= {"label": header.label} if header.label else {}
     if header.pseudo is not None:
         for part in header.pseudo:

@@ -12,6 +12,7 @@ from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare import kinds
+from packetlab.declare.bits.kinds import BitList, BitNumber, SpareBits
 from packetlab.declare.computed import Computed, kind_for
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import WIDEST, Address, ByteString, Int, Kind, PayloadMark
@@ -21,7 +22,16 @@ from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Varint
 from packetlab.errors import DeclareError
 from packetlab.schema import views
-from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
+from packetlab.schema.expressions import (
+    dump_expression,
+    expect_list,
+    load_expression,
+    name,
+    number,
+    safe_repr,
+    table,
+    text,
+)
 from packetlab.schema.transforms import data_of_transforms, transforms_of
 from packetlab.schema.values import LONGEST, hexadecimal
 
@@ -113,10 +123,20 @@ def _number_spelled(row: dict[str, object], where: str, enums: dict[str, None]) 
     signed, little = row.get("signed") == 1, row.get("little") == 1
     written = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
     short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
-    return _annotation(row, where, enums, written, short if hasattr(integers, short) else "")
+    return annotation(row, where, enums, written, short if hasattr(integers, short) else "")
 
 
-def _annotation(row: dict[str, object], where: str, enums: dict[str, None], written: str, short: str) -> str:
+def _wide_data(kind: BitNumber, where: str) -> dict[str, object]:
+    found: dict[str, object] = {"width": dump_expression(kind.wide), **({"signed": 1} if kind.signed else {})}
+    return found if kind.names is None else {**found, "names": _enum_data(kind.names, where)}
+
+
+def _wide(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    kind = BitNumber(load_expression(row.get("width"), where), number(row.get("signed", 0), where, 0, 1) == 1)
+    return kind.typed(maker.enum(row["names"], where), where) if "names" in row else kind
+
+
+def annotation(row: dict[str, object], where: str, enums: dict[str, None], written: str, short: str) -> str:
     """Return the annotation of a kind of numbers: `written`, or the name `short` of it, if it has one and its values have none."""
     if "names" in row:
         called, source = _enum_spelled(row["names"], where)
@@ -165,7 +185,7 @@ def _coded(word: str) -> Form:
         given = [f"{'bits' if one == 'prefix' else one}={getattr(kind, one)!r}" for one in usual if one in row]
         if short == "MQTTInt" and row["most"] != 4:
             short = ""
-        return _annotation(row, where, enums, f"{function}({', '.join(given)})", short)
+        return annotation(row, where, enums, f"{function}({', '.join(given)})", short)
 
     says = f"{' '.join(usual)} names rule size none const when default"
     return Form(says, lambda one: type(one) is of and (of is not SizedInt or one.signed is (word == "ber_integer")),
@@ -290,7 +310,9 @@ def _element(row: dict[str, object], where: str) -> dict[str, object]:
 def _values(row: dict[str, object], where: str, maker: Maker) -> Kind:
     element = _element(row, where)
     kind = form_of(element, where).kind(element, where, maker)
-    if kind.wire not in ("number", "bytes", "coded") or kind.fixed_bits % 8:
+    if kind.wire == "number" and kind.fixed_bits % 8:
+        return BitList(kind)
+    if kind.wire not in ("number", "bytes", "coded") or kind.loose:
         raise DeclareError(where, "values of whole bytes, or that tell their own size", kind.in_words())
     return Repeated(kind)
 
@@ -306,6 +328,10 @@ def _bytes(row: dict[str, object], where: str, maker: object) -> Kind:
 
 def _bytes_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
     return f"Annotated[bytes, fixed_bytes({number(row['bytes'], where)})]" if "bytes" in row else "Bytes"
+
+
+def _plain(says: str, is_of: Callable[[Kind], bool], make: Callable[[], Kind], written: str) -> Form:
+    return Form(says, is_of, lambda kind, where: {}, lambda row, where, maker: make(), lambda row, where, enums: written)
 
 
 def _address(word: str, kind: Address) -> Form:
@@ -382,14 +408,8 @@ FORMS: dict[str, Form] = {
         lambda kind: type(kind) is ByteString and not kind.rest,
         lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),
-    "rest": Form(
-        "when default", lambda kind: type(kind) is ByteString and kind.rest,
-        lambda kind, where: {}, lambda row, where, maker: ByteString(rest=True), lambda row, where, enums: "Rest",
-    ),
-    "payload": Form(
-        "", lambda kind: type(kind) is PayloadMark,
-        lambda kind, where: {}, lambda row, where, maker: PayloadMark(), lambda row, where, enums: "Payload",
-    ),
+    "rest": _plain("when default", lambda kind: type(kind) is ByteString and kind.rest, lambda: ByteString(rest=True), "Rest"),
+    "payload": _plain("", lambda kind: type(kind) is PayloadMark, PayloadMark, "Payload"),
     "items": Form(
         "of size count until none align when default", lambda kind: type(kind) is Items and not kind.one,
         lambda kind, where: {"of": kind.item.name}, _items,
@@ -400,9 +420,14 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: _item_name(row, where).replace("Self", "Self | None"),
     ),
     "values": Form(
-        "of size count const when default", lambda kind: type(kind) is Repeated,
+        "of size count const when default", lambda kind: type(kind) in (Repeated, BitList),
         lambda kind, where: {"of": data_of_kind(kind.element, where)}, _values, _values_spelled,
     ),
+    "wide": Form(
+        "width signed names rule const when default", lambda kind: type(kind) is BitNumber, _wide_data, _wide,
+        lambda row, where, enums: annotation(row, where, enums, "bits(...)", ""),
+    ),
+    "spare": _plain("default", lambda kind: type(kind) is SpareBits, SpareBits, "int"),
     **{word: _coded(word) for word in _CODED},
     **{word: _view(word) for word in views.SAYS},
     "through": Form(

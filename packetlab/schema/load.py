@@ -189,8 +189,8 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order label under answers refines when inside defaults rules"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule computed when size count until none align pad const by"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label under answers refines when inside defaults rules"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad const by"
 
 
 class _Maker:
@@ -281,6 +281,8 @@ class _Maker:
         for word, most in (("bit_order", 4), ("label", LABEL)):
             if word in data:
                 options[word] = text(data[word], f"{called}, {word}", most)
+        if number(data.get("in_bits", 0), f"{called}, in_bits", 0, 1):
+            options["in_bits"] = True
         if "stream" in data:
             options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
         if "pseudo" in data:

@@ -22,7 +22,7 @@ from packetlab.schema.expressions import (
     space,
     text,
 )
-from packetlab.schema.kinds import ADDRESSES, docstring, form_of
+from packetlab.schema.kinds import ADDRESSES, annotation, docstring, form_of
 from packetlab.schema.transforms import link_spelled, spelled_transforms
 from packetlab.schema.values import written_of_data
 from packetlab.schema.views import view_of_data, written_view
@@ -44,6 +44,8 @@ def class_body(description: dict[str, object]) -> str:
             options.append(f"{word}={spelled(description[word], called)}")
     if "through" in description:
         options.append(f"through={link_spelled(description['through'], called, spelled)}")
+    if description.get("in_bits"):
+        options.append("in_bits=True")
     if "bit_order" in description:
         options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
     if "label" in description:
@@ -120,6 +122,9 @@ def _field(row: object, where: str, enums: dict[str, None]) -> str:
     called = name(row.get("name"), where)
     where = f"{where}.{called}"
     right = _right(row, where)
+    if row.get("kind") == "wide":
+        width = f"bits({spelled(row.get('width'), where)}{', signed=True' if row.get('signed') == 1 else ''})"
+        return f"{called}: {annotation(row, where, enums, width, '')}{f' = {right}' if right else ''}"
     return f"{called}: {form_of(row, where).spelled(row, where, enums)}{f' = {right}' if right else ''}"
 
 
@@ -130,6 +135,8 @@ def _right(row: dict[str, object], where: str) -> str:
         right = spelled_transforms(row.get("by"), _right({**cast("Any", row["of"]), **said}, where), where, spelled)
         return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
     value = _value(row["default"], row, where) if "default" in row else ""
+    if row.get("kind") == "spare":
+        return "spare_bits()"
     if "rule" in row:
         right = f"auto({spelled(row['rule'], where)})"
     elif "computed" in row:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address as StandardAddress
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -217,8 +217,9 @@ def test_both_travel_as_data_and_as_source() -> None:
 def test_a_list_of_addresses_says_so_in_help_and_in_the_diagram() -> None:
     assert "an IPv4 address, one after the other" in (Roster.__doc__ or "")
     assert "Endpoint" in (Call.__doc__ or "")
+    wide = Annotated[int, pl.bits(pl.field("n"))]
     with pytest.raises(DeclareError, match=r"values of whole bytes, or that tell their own size"):
-        type(Header)("X", (Header,), {"__annotations__": {"a": tuple[pl.U4, ...]}, "a": many(count=2)})
+        type(Header)("X", (Header,), {"__annotations__": {"a": tuple[wide, ...]}, "a": many(count=2)})
 
 
 def test_an_address_by_its_kind_is_the_value_that_a_field_gives() -> None:

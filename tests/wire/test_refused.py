@@ -155,7 +155,7 @@ for _ in range(40):
         ({"a": (U8, auto(0 - size_of("self")))}, r"Wrong\.a: expected a rule that comes to 0\.\.255, got .*-1 at most"),
         ({"a": U8, "payload": Payload, "length": (U8, auto(size_of("payload")))}, r"Wrong\.length: expected the payload's size to be known in front of the payload"),
         # what would be misunderstood
-        ({"a": (U1, when(field("b"))), "b": U8}, r"Wrong\.a: expected whole bytes for a field that may be absent, got 1 bits"),
+        ({"a": (U1, when(field("b"))), "b": U8}, r"Wrong\.b: expected fields that fill whole bytes before the end, got bit 0 or 1 of a byte"),
         ({"x": (U8, many(count=3))}, r"Wrong\.x: expected tuple\[SomeHeader, \.\.\.\] = many\(\.\.\.\), got many\(\.\.\.\) for a number"),
         ({"n": U8, "x": (U16, sized(field("n")))}, r"Wrong\.x: expected a right-hand side that suits a number, got sized\(\.\.\.\)"),
         ({"x": (MAC, auto(1))}, r"suits a MAC address, got auto\(\.\.\.\)"),
@@ -176,7 +176,7 @@ for _ in range(40):
         ({"x": Annotated[int, Varint]}, r"Wrong\.x: expected a kind of a field, got the class Varint"),
         ({"x": (tuple[Annotated[int, Varint()], ...], many(count=1))}, r"Wrong\.x: expected whole bytes in Varint\.bits"),
         ({"x": (tuple[U16, U8], many(count=1))}, r"Wrong\.x: expected tuple\[SomeKind, \.\.\.\], got .*a list has one kind of values"),
-        ({"x": (tuple[U12, ...], many(count=1))}, r"Wrong\.x: expected values of whole bytes, or that tell their own size, got number of 12 bits"),
+        ({"x": (tuple[U12, ...], many(count=1))}, r"Wrong\.x: expected fields that fill whole bytes before the end, got bit 4 of a byte"),
         ({"x": (tuple[Bytes, ...], many(count=1))}, r"Wrong\.x: expected values of whole bytes, or that tell their own size, got bytes"),
         ({"x": (tuple[U16, ...], many(until=field("x") == 1))}, r"Wrong\.x: expected a right-hand side that suits values, got many\(until=\.\.\.\)"),
         ({"x": Annotated[U16, bits(8)]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Int"),

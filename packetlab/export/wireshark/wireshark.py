@@ -18,6 +18,7 @@ from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
 from packetlab.codec.refinement.reading import choices_of, refuse_choices
 from packetlab.declare import registry
+from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
@@ -49,6 +50,7 @@ ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 addre
 CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
+    Loose: "where it begins and ends among bits only values tell",
 }
 """Step of a plan -> why the file has none."""
 PARTS = ("numbers", "coded", "reader", "sums", "tree")
@@ -378,6 +380,8 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
+    if isinstance(inner, Loose) or (reason and not (kind.form or base_of(kind) or written(kind))):
+        raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     if kind.wire == "number" and kind.fixed_bits > WIDE:
         if kind.bits not in (unit.bits for unit in f.owner.plan.units if f in unit.fields):
             raise BuildError(f"{f.owner.name}.{f.name}", f"a number of up to {WIDE} bits where bytes are shared", f"{kind.bits} bits")
@@ -386,8 +390,6 @@ def _kind(f: Field, step: Step) -> str:
         return "int"
     if isinstance(inner, Coded) and written(kind):
         return "bytes"
-    if reason:
-        raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")
 
 

@@ -1,0 +1,223 @@
+"""Source that packs a stretch of bits: one number that each field adds its bits to."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.bits.measured import header_number, header_width
+from packetlab.codec.bits.numbers import joined
+from packetlab.declare import registry
+from packetlab.declare.intervals import words
+from packetlab.declare.kinds import WIDEST
+from packetlab.declare.plan import needs
+from packetlab.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.bits.stretches import BitPart, Loose
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+    from packetlab.declare.plan import Plan
+
+
+def too_wide(header: AnyHeader, name: str, width: int, raw: int) -> BuildError:
+    """Return the error for a number that has not so many bits, or for a width that no number has."""
+    f, where = header._by_name[name], f"{type(header).__name__}.{name}"
+    if not 0 <= width <= WIDEST:
+        return BuildError(where, f"a width of 0 to {WIDEST} bits", f"{width}, as {words(f.kind.wide)} says")
+    names = ", ".join(sorted(needs(f.kind.wide)))
+    hint = f"{names} can be given too, or follow by auto(width_of({name!r}))" if names else ""
+    return BuildError(where, f"a number of {width} bits, as {words(f.kind.wide)} says", raw, hint)
+
+
+def uneven(header: AnyHeader, name: str, bits: int) -> BuildError:
+    """Return the error for bits that do not come to whole bytes."""
+    where = f"{type(header).__name__}.{name}"
+    return BuildError(
+        where,
+        "values that fill whole bytes",
+        f"{bits % 8} bits more",
+        "spare: int = spare_bits() fills up what is left",
+    )
+
+
+def spilled(header: AnyHeader, name: str, bits: int, raw: int) -> BuildError:
+    """Return the error for spare bits of which there are not so many."""
+    return BuildError(f"{type(header).__name__}.{name}", f"a number of the {bits} bits up to the next byte", raw)
+
+
+def taken(header: AnyHeader, name: str, bits: int, each: int) -> BuildError:
+    """Return the error for spare bits that read back as one value more."""
+    where, hint = f"{type(header).__name__}.{name}", "many(count=...) tells how many values there are"
+    return BuildError(
+        where, f"less than {each} bits that are left after the values, which go on to the end", f"{bits}", hint
+    )
+
+
+class BitWriting:
+    """Packs stretches of bits. `n` is the number so far, of `b` bits."""
+
+    cls: Declaration
+    tag: str
+    lines: list[str]
+    done: set[str]
+    direct: dict[str, str]
+    names: dict[str, object]
+    plan: Plan
+    value: Callable[[str], str]
+    present: Callable[[Field], str]
+    refuse: Callable[[str], str]
+    guards: list[str]
+    fitting: Callable[[Field, str], list[str]]
+
+    def loose(self, step: Loose) -> str:
+        """The variable that holds the bytes of a stretch."""
+        var = f"l_{step.parts[0].field.name}{self.tag}"
+        if var not in self.done:
+            self.done.add(var)
+            several = [part.field for part in step.parts if part.sort in ("values", "items", "sized")]
+            self.joined_up(step)
+            order = "little" if step.low else "big"
+            if self.cls.in_bits:  # by itself it is filled up with zeros
+                self.lines += [] if step.low else ["n <<= -b & 7"]
+            elif several:  # of which there may be given more, or fewer, than are read
+                error = f"uneven(h{self.tag}, '{several[0].name}', m_{var})"
+                self.lines.append(f"m_{var} = b & 7")
+                self.guards.append(f"if m_{var}: {self.refuse(error)}")
+            self.lines.append(f"{var} = n.to_bytes(b + 7 >> 3, '{order}')")
+        return var
+
+    def joined_up(self, step: Loose) -> None:
+        """Work out the number that a stretch is, and how many bits."""
+        self.names.update(
+            joined=joined, too_wide=too_wide, uneven=uneven, spilled=spilled, taken=taken, from_bytes=int.from_bytes
+        )
+        for part in step.parts:
+            self.value(part.field.name)
+            if part.field.condition is not None:
+                self.present(part.field)
+            if part.sort == "wide":
+                assert part.measure is not None
+                part.measure.code(self)  # type: ignore[arg-type]
+        for part in step.parts:
+            self.lines += self.fitting(part.field, self.raw(part.field)) if part.sort in ("number", "wide") else []
+        self.lines.append("n = b = 0")
+        for _, some in groupby(
+            step.parts, lambda part: (part.sort if part.sort != "bytes" else "number", str(part.field.condition))
+        ):
+            parts = [*some]
+            for alike in [parts] if parts[0].sort in ("number", "bytes") else [[part] for part in parts]:
+                there = self.present(alike[0].field) if alike[0].field.condition is not None else ""
+                lines = self.some(step, alike)
+                self.lines += [f"if {there}:", *("    " + line for line in lines)] if there else lines
+
+    def raw(self, f: Field) -> str:
+        return self.direct.get(f.name, f"v_{f.name}{self.tag}")
+
+    def some(self, step: Loose, parts: list[BitPart]) -> list[str]:
+        """Return the lines that add fields of fixed widths, or one other field, to the number."""
+        if parts[0].sort not in ("number", "bytes"):
+            return self.other(step, parts[0])
+        total, below, terms = sum(part.each for part in parts), 0, list[str]()
+        for part in parts if step.low else reversed(parts):
+            code = self.raw(part.field)
+            if part.sort == "bytes":
+                code = f"from_bytes({code}, '{'little' if step.low else 'big'}')"
+            elif part.field.kind.signed:
+                code = f"({code} & {(1 << part.each) - 1:#x})"
+            terms.append(f"{code} << {below}" if below else code)
+            below += part.each
+        return self.add(step, " | ".join(terms), str(total))
+
+    def add(self, step: Loose, code: str, bits: str) -> list[str]:
+        if step.low:
+            return [f"n |= ({code}) << b", f"b += {bits}"]
+        return [f"n = n << {bits} | {code}", f"b += {bits}"]
+
+    def other(self, step: Loose, part: BitPart) -> list[str]:
+        f, value, tag = part.field, self.raw(part.field), self.tag
+        if part.sort == "sized":
+            return [
+                f"w = len({value}) << 3",
+                *self.add(step, f"from_bytes({value}, '{'little' if step.low else 'big'}')", "w"),
+            ]
+        if part.sort == "values":
+            return [
+                f"w = len({value}) * {part.each}",
+                *self.add(step, f"joined({value}, {part.each}, {step.low})", "w"),
+            ]
+        if part.sort == "items":
+            self.names[f"B_{f.name}{tag}"] = bit_writer(f, type(self))
+            return [f"x, w = B_{f.name}{tag}({value})", *self.add(step, "x", "w")]
+        if part.sort == "spare":
+            error, lines = f"spilled(h{tag}, '{f.name}', w, {value})", ["w = -b & 7"]
+            before = step.parts[step.parts.index(part) - 1]
+            if before.field in step.open and before.each < 8:
+                wrong = f"taken(h{tag}, '{before.field.name}', w, {before.each})"
+                lines.append(f"if w >= {before.each}: {self.refuse(wrong)}")
+            return [*lines, f"if {value} >> w: {self.refuse(error)}", *self.add(step, value, "w")]
+        assert part.measure is not None
+        error = f"too_wide(h{tag}, '{f.name}', w, {value})"
+        fits = f"{value} >> w"
+        if f.kind.signed:
+            fits = f"({value} if {value} >= 0 else ~{value}) >> (w - 1) if w else {value}"
+        lines = [f"w = {part.measure.code(self)}", f"if not 0 <= w <= {WIDEST} or {fits}: {self.refuse(error)}"]  # type: ignore[arg-type]
+        return [*lines, *self.add(step, f"{value} & (1 << w) - 1" if f.kind.signed else value, "w")]
+
+    # How long they are -----------------------------------------------------------------------------------------
+
+    def stretches(self, fields: list[Field]) -> list[str]:
+        """Source for the bytes that some fields fill in each stretch of bits they are in."""
+        found = []
+        for step in self.plan.loose:
+            terms = [self.bit_size(part) for part in step.parts if part.field in fields]
+            if terms:
+                found.append(f"({' + '.join(terms)} + 7 >> 3)")
+        return found
+
+    def bit_size(self, part: BitPart) -> str:
+        f = part.field
+        if part.sort in ("number", "bytes", "spare"):
+            code = str(part.each)  # spare bits are what is rounded up
+        elif part.sort == "wide":
+            assert part.measure is not None
+            code = part.measure.code(self)  # type: ignore[arg-type]
+        else:
+            self.value(f.name)
+            code = f"len({self.raw(f)}) * {part.each or 8}"
+            if part.sort == "items" and not part.each:
+                self.names[f"I_{f.name}{self.tag}"] = items_width
+                code = f"I_{f.name}{self.tag}({self.raw(f)})"
+        return code if f.condition is None or part.sort == "spare" else f"({code} if {self.present(f)} else 0)"
+
+
+def items_width(items: tuple[AnyHeader, ...]) -> int:
+    """Return how many bits headers take that are items of bits."""
+    return sum(map(header_width, items))
+
+
+# Items of bits -------------------------------------------------------------------------------------------------
+
+_writers: dict[Field, Any] = {}
+registry.caches.append(_writers)
+
+
+def bit_writer(field: Field, packing: Callable[..., Any]) -> Callable[[tuple[AnyHeader, ...]], tuple[int, int]]:
+    """Return ``pack(items) -> (the number that their bits are, how many these are)`` for headers that are items of bits."""
+    if field not in _writers:
+        low = field.kind.item.low
+
+        def pack(items: tuple[AnyHeader, ...]) -> tuple[int, int]:
+            terms: list[str] = []
+            for item in items:
+                number, width = header_number(item)
+                terms += [f"{number:0{width}b}"] if width else []
+            text = "".join(reversed(terms) if low else terms)
+            return int(text or "0", 2), len(text)
+
+        _writers[field] = pack
+    writer: Callable[[tuple[AnyHeader, ...]], tuple[int, int]] = _writers[field]
+    return writer

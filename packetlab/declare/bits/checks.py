@@ -1,0 +1,107 @@
+"""What stretches of bits may not be: what has no end that a reader finds, or no place among bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.declare.expressions import Checksum, Size
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.bits.stretches import Loose
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+SPARE = "spare: int = spare_bits() fills up what is left of a byte"
+
+
+def check_stretches(header: Declaration) -> set[Field]:
+    """Refuse stretches of bits that cannot be read back; return their fields."""
+    found: set[Field] = set()
+    for step in header.plan.loose:
+        found.update(step.fields)
+        _check(header, step)
+    return found
+
+
+def _check(header: Declaration, step: Loose) -> None:
+    own = [said for said in (header.plan.own, header.plan.total) if said is not None and said.field is not None]
+    for place, part in enumerate(step.parts):
+        f, where = part.field, f"{header.name}.{part.field.name}"
+        if isinstance(f.rule, Checksum):
+            raise DeclareError(where, "a checksum on a byte boundary", "one among bits", SPARE)
+        if f.kind.wire == "number" and f.kind.little and not step.low:
+            hint = 'a plain number of that width, where bit_order="low" has the lowest byte first'
+            raise DeclareError(
+                where,
+                "a little-endian number on a byte boundary: bits of a shared byte have no order of bytes",
+                "one among bits",
+                hint,
+            )
+        if f in step.open:
+            last = place + 1 == len(step.parts) or (place + 2 == len(step.parts) and step.parts[-1].sort == "spare")
+            if not last:
+                raise DeclareError(
+                    f"{header.name}.{step.parts[place + 1].field.name}",
+                    f"nothing but spare_bits() after {f.name}, which goes on to the end",
+                    "a field",
+                )
+            if part.sort == "items" and not part.each and step.parts[-1].sort == "spare":
+                raise DeclareError(
+                    where,
+                    "many(count=...), or headers that always take as many bits, before spare_bits()",
+                    f.kind.in_words(),
+                )
+            for said in own:
+                if said.field in step.fields[:place]:
+                    hint = "where whole bytes stand before it, the length is known by then"
+                    raise DeclareError(
+                        where,
+                        "many(count=...), or a length that stands before the bits",
+                        f"{said.field.name} among them",
+                        hint,
+                    )
+        if part.sort == "items" and f.kind.item.low is not step.low:
+            raise DeclareError(
+                where,
+                f'headers of bit_order="{"low" if step.low else "high"}"',
+                f"{f.kind.item.name}, of another order",
+            )
+    final = step.parts[-1].field
+    if not header.in_bits and step.ends[-1] != {0}:
+        some = " or ".join(str(bit) for bit in sorted(step.ends[-1]))
+        after = header.fields[header.fields.index(final) + 1 :]
+        at = after[0].name if after and after[0].kind.wire != "payload" else "the end"
+        raise DeclareError(
+            f"{header.name}.{final.name}", f"fields that fill whole bytes before {at}", f"bit {some} of a byte", SPARE
+        )
+
+
+def check_items(header: Declaration) -> None:
+    """Refuse a header that is an item of bits and has what only bytes have."""
+    if header.in_bits not in (None, False, True):
+        raise DeclareError(f"{header.name}, in_bits", "True or False", repr(header.in_bits))
+    if not header.in_bits or not header.fields:
+        return
+    where = f"{header.name}, in_bits"
+    among = {f for step in header.plan.loose for f in step.fields}
+    for f in header.fields:
+        one = f"{header.name}.{f.name}"
+        if f not in among:
+            raise DeclareError(
+                one,
+                "numbers, lists of numbers and bytes of known size, in a header that is an item of bits",
+                f.kind.in_words(),
+            )
+        if f.kind.wire == "items" and f.kind.item.is_a(header):
+            raise DeclareError(one, "other headers than its own, among bits", header.name)
+        if f in [open_one for step in header.plan.loose for open_one in step.open]:
+            raise DeclareError(one, "a width, count or size: an item of bits has no end of its own", f.kind.in_words())
+        if [part for step in header.plan.loose for part in step.parts if part.field is f and part.sort == "spare"]:
+            raise DeclareError(one, "no spare_bits(): where a byte ends is not known inside of it", "spare_bits()")
+        if f.rule is not None and any(isinstance(leaf, Size) for leaf in f.rule.leaves()):
+            raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule))
+    if header.asks:
+        raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.asks[0]))
+    if header.refines is not None or header.plan.trailer or header.has_trailer:
+        raise DeclareError(where, "fields alone", "a refinement" if header.refines is not None else "a payload")

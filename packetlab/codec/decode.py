@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.lists import one_by_one
 from packetlab.codec.around.reading import Hearing
 from packetlab.codec.around.told import is_around, is_contextual, is_read_now, told_to
-from packetlab.codec.bits.reading import BitReading, bit_items
+from packetlab.codec.bits.reading import BitReading
 from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
@@ -261,9 +261,6 @@ class Decoding(BitReading, Refining, Hearing):
         if self.at_once(step.field, here, limit):
             return
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
-
-    def bit_reader(self, f: Field) -> Compiled:
-        return bit_items(f, Decoding)
 
     def sized(self, step: Sized | Padded) -> None:
         pos = self.pos

@@ -73,8 +73,7 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
             data, body = data + body, b""
         if f in stretches:
             data += stretch_bytes(header, stretches[f]) if f is stretches[f].fields[0] else b""
-            continue
-        if raw is None:
+        if f in stretches or raw is None:
             continue
         if f.kind.wire == "number":
             bits, value = f.kind.fixed_bits, raw & ((1 << f.kind.fixed_bits) - 1)

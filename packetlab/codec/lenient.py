@@ -179,15 +179,6 @@ class _LenientParser(BitWalking):
         number = int.from_bytes(chunk, "little" if low else "big") >> (skip if low else -self.bit % 8) & (1 << bits) - 1
         return number - (1 << bits) if kind.signed and number >> bits - 1 else number
 
-    def give_back(self) -> None:
-        for f in reversed(self.cls.before):
-            if self.bit % 8 == 0:
-                return
-            if f.name in self.known:
-                self.values[f.name] = None
-                self.known.discard(f.name)
-                self.bit -= f.kind.fixed_bits
-
     def varying(self, step: Sized | Padded | Open | Listed | Counted | Coded | Follows) -> object:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bits.numbers import bytes_at, number_at, numbers_at
+from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.declare.kinds import WIDEST, Raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from packetlab.codec.faults import Dissection, Values
+    from packetlab.codec.faults import Dissection
     from packetlab.declare.bits.stretches import BitPart, Loose
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
@@ -121,7 +122,7 @@ class Stretch:
     def item(self, part: BitPart) -> AnyHeader:
         item = part.field.kind.item
         values: dict[str, Any] = {f.name: None for f in item.fields}
-        inner = type(self.scope)(values, self.data, self.scope.end)
+        inner = Values(values, self.data, self.scope.end)
         for step in item.plan.loose:
             one = Stretch(step, inner, self.at, self.limit // 8, self.limit // 8)
             one.limit = one.open_limit = self.limit
@@ -208,3 +209,13 @@ class BitWalking:
             return False
         self.bit = reading.at
         return True
+
+    def give_back(self) -> None:
+        """Go back to the last byte boundary at which a field begins: what is left is left to the payload."""
+        for f in reversed(self.cls.before):
+            if self.bit % 8 == 0:
+                return
+            if f.name in self.known:
+                self.scope.values[f.name] = None
+                self.known.discard(f.name)
+                self.bit -= f.kind.fixed_bits

@@ -40,10 +40,6 @@ class BitReading(ReadSoFar):
     def limit(self) -> str:
         raise NotImplementedError
 
-    def bit_reader(self, f: Field) -> Callable[..., Any]:
-        """The reader of headers that are items of bits."""
-        raise NotImplementedError
-
     def loose(self, step: Loose) -> None:
         """Read a stretch, from a byte boundary to the next one."""
         pos = self.float()
@@ -184,7 +180,7 @@ class BitReading(ReadSoFar):
                 f"q += w * {each}",
             ]
         key = f"R_{part.field.name}{self.tag}"
-        self.names[key] = self.bit_reader(part.field)
+        self.names[key] = bit_items(part.field, type(self))
         given = f"{limit} << 3, w" if part.by == "count" or each else "q + w, None"
         lines += [] if each or part.by == "count" else [f"if w < 0 or q + w > {limit} << 3: {self.away}"]
         return [*lines, f"w = {key}(data, q, {given})", f"if w is None: {self.away}", f"{var}, q = w"]

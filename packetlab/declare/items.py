@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from packetlab.declare.kinds import Declared, Kind, Raw, Wire
+from packetlab.declare.kinds import Declared, Int, Kind, Raw, Wire
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text
 
@@ -106,8 +106,8 @@ class Repeated(Kind):
         self.width = element.fixed_bits // 8  # bytes of each, 0 where they tell their size themselves
         self.allows = "size count condition fixed"
         plain = element.wire == "number" and element.names is None and element.bits in _CODES
-        self._code = ""
-        if plain:
+        self._code = element.letter
+        if plain and type(element).value is Int.value:
             code = _CODES[element.fixed_bits]
             self._code = code.lower() if element.signed else code
         self._order = "<" if element.little else ">"

@@ -66,6 +66,7 @@ class Kind:
     signed = False
     little = False
     rest = False
+    letter = ""  # of struct, where that unpacks the very values
     single, unended, form = 0, False, ""
     one = False
     element: Kind | None = None

@@ -227,3 +227,16 @@ def test_an_address_by_its_kind_is_the_value_that_a_field_gives() -> None:
     assert MAC(b"\2\0\0\0\0\1") == EUI("02:00:00:00:00:01") == Ether(src=MAC("02:00:00:00:00:01")).src
     with pytest.raises(BuildError, match="an IPv4 address"):
         IPv4Address("10.0.0.256")
+
+
+def test_values_that_are_seen_in_another_form_are_so_in_lists() -> None:
+    class Floats(Header):
+        count: U8 = auto(count_of("floats"))
+        floats: tuple[pl.F32, ...] = many()
+        halves: tuple[Annotated[float, pl.scaled(16, 0.5)], ...] = many(count=2)
+        times: tuple[pl.UnixTime, ...] = many(count=1)
+
+    made = Floats(floats=(1.5, -2), halves=(0.5, 7), times=("2024-01-01",))
+    for header in (made, dissect(bytes(made), Floats)[Floats]):
+        assert (header.floats, header.halves) == ((1.5, -2.0), (0.5, 7.0))
+        assert [str(time) for time in header.times] == ["2024-01-01T00:00:00Z"]

@@ -354,3 +354,36 @@ def test_what_is_taken_apart_ends_where_its_bytes_end() -> None:
         class Twice(Option, inside="data", when={"kind": 14}):
             first: Bytes = b""
             second: Bytes = b""
+
+
+def test_a_condition_may_name_what_stands_around() -> None:
+    with bindings():
+
+        class Entry(Header):
+            kind: U8 = 1
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Name(Entry, inside="data", when=(field("^.space") == 7) & (field("kind") == 1)):
+            name: Text = ""
+
+        class Entries(Header):
+            space: U8 = 7
+            entries: tuple[Entry, ...] = many()
+
+        class Record(Header):
+            space: U8 = 7
+            body: Rest = b""
+
+        class Listed(Record, inside="body", when={"space": (7, 8)}):
+            entries: tuple[Entry, ...] = many()
+
+        for space, kind in ((7, Name), (8, Entry)):
+            data = bytes((space, 1, 3)) + b"lab" + bytes((2, 0))
+            for header, refined in ((Entries, Entries), (Record, Listed)):
+                found = dissect(data, header)
+                assert type(found[header]) is refined and bytes(found) == data and not found.faults
+                entries: tuple[Entry, ...] = found[refined].entries
+                assert [type(one) for one in entries] == [kind, Entry]
+                assert careful(header, data)[0] == found[header]
+                assert [type(one) for one in careful(header, data)[0].entries] == [kind, Entry]

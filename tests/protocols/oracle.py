@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from packetlab import Capture, Frame, Header, Packet, Writer, dissect
-from packetlab.declare.expressions import Next
+from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.kinds import PayloadMark
 from tests.conftest import ROOT
 
@@ -20,7 +20,6 @@ AS_IT_STANDS = (
 )
 """Options of tshark with which it looks at each frame alone, as packetlab does."""
 
-H = TypeVar("H", bound=Header)
 Ask: TypeAlias = Callable[..., list[list[str]]]
 """The fixture `tshark` of tests/conftest.py."""
 Readings: TypeAlias = Mapping[str, Callable[[Packet], object]]
@@ -72,11 +71,6 @@ def _alike(
     assert not wrong, f"{len(wrong)} values differ\n" + "\n".join(wrong[:8])
     assert seen, f"none of {list(readings)} is in any frame of {path.name}"
     return packets
-
-
-def of(header: type[H], read: Callable[[H], object]) -> Callable[[Packet], object]:
-    """Return what reads something of a header, in packets that have it."""
-    return lambda packet: read(packet[header]) if header in packet else None
 
 
 def _as_list(found: object) -> list[Any]:
@@ -140,7 +134,9 @@ def built(header: Header, last: bool = True) -> Header:
     given = {}
     for f in fields:
         follows = f.rule is not None and not (last and isinstance(f.rule, Next))
-        value = None if follows or f.fixed or isinstance(f.kind, PayloadMark) or f.pad else getattr(header, f.name)
+        value = None if f.fixed or isinstance(f.kind, PayloadMark) or f.pad else getattr(header, f.name)
+        if follows and not (isinstance(f.rule, Checksum) and value == f.rule.none):
+            value = None  # but where there is no checksum, nothing else tells
         if isinstance(value, Header):
             value = built(value)
         elif isinstance(value, tuple):

@@ -35,7 +35,8 @@ from packetlab import (
     next_protocol,
     size_of,
 )
-from tests.protocols.oracle import Ask, alike, cut, family, of, packets_of, sound, spoilt
+from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
+from tests.protocols.reading import of
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):

@@ -29,7 +29,8 @@ from packetlab import (
     size_of,
     sized,
 )
-from tests.protocols.oracle import Ask, alike, cut, family, of, packets_of, sound, spoilt
+from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
+from tests.protocols.reading import of
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):

@@ -14,7 +14,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
-from packetlab.declare.declaration import Declaration
+from packetlab.declare.declaration import Declaration, asked
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.refinement.registered import refinements
@@ -42,8 +42,7 @@ def look(
     if not leaf.path:
         return None if before is None else _number(getattr(before, slot_of(leaf.name), None))
     if leaf.path[0] == "^":
-        place = len(around) - len(leaf.path.split("."))
-        found = place if place >= 0 and leaf.name in around[place]._by_name else -1
+        found = _out(leaf, around)
     else:
         found = next((i for i in range(len(around) - 1, -1, -1) if is_called(around[i]._declaration, leaf)), -1)
     if found < 0:
@@ -54,6 +53,24 @@ def look(
         above = around[found + 1]._declaration if found + 1 < len(around) else last
         raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, above), slot_of(leaf.name))
     return _number(raw)
+
+
+def _out(leaf: Elsewhere, around: Sequence[AnyHeader]) -> int:
+    """Return the place of the header that "^", "^.^", ... stands for, -1 for none.
+
+    The header inside of a refinement (see `codec.refinement.views`) and the one it is a part of are one.
+    """
+    place, levels = len(around), len(leaf.path.split("."))
+    for level in range(1, levels + 1):
+        place -= 1
+        if place > 0 and is_inside(around[place]._declaration) and (level < levels or leaf.name not in around[place]._by_name):
+            place -= 1
+    return place if place >= 0 and leaf.name in around[place]._by_name else -1
+
+
+def is_inside(declaration: Declaration) -> bool:
+    """Whether its headers stand inside a field that a refinement takes apart."""
+    return declaration.qualname.endswith(".__inside__")
 
 
 def _number(raw: object) -> int:
@@ -118,12 +135,12 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
     if declaration in seen:
         return 0
     found = FAR if declaration.remembers else 0
-    for leaf in declaration.asks:
+    for leaf in (*declaration.asks, *asked(one.when for one in refinements(declaration))):
         found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
     for f in declaration.fields:
         if f.kind.wire == "items":
             inner = reach(f.kind.item, seen | {declaration})
-            found = max(found, inner if inner == FAR else inner - 1)
+            found = max(found, inner if inner == FAR or is_inside(declaration) else inner - 1)
     for one in refinements(declaration):
         if one.view is None:  # who reads a list reads these
             found = max(found, reach(one, seen | {declaration}))
@@ -152,7 +169,7 @@ def is_around(field: Field) -> bool:
 
 def is_read_at_once(field: Field) -> bool:
     """Whether it asks more than the header that holds it, so that it cannot wait until somebody looks into it."""
-    return _reach(field) > 1
+    return _reach(field) > 1 - is_inside(field.owner)
 
 
 def is_read_now(field: Field) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.told import reach
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.refinement.reading import views_of
@@ -52,7 +53,7 @@ def refine(
             ctx.faults.append(_unfit(header, one, name, max(places.values(), default=0), f"{name} for {one.name}", "none"))
             return header, None
         seen = Dissection()
-        if inner.asks:
+        if reach(inner):
             values = tuple(scope.values[f.name] for f in header.fields)  # type: ignore[attr-defined]
             seen.layers = (restored(classes[header], header.captured_state, values),)
         found, end, _, _ = walk(inner, raw, 0, len(raw), seen)

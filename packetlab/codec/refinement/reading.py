@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.told import reach
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.refinement.views import read_whole
 from packetlab.codec.source import Extents
@@ -61,7 +62,7 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
 
 def asking(views: list[Declaration]) -> bool:
     """Whether fields inside one of some refinements name fields of the base."""
-    return any(one.view is not None and one.view[1].asks for one in views)
+    return any(one.view is not None and reach(one.view[1]) > 0 for one in views)
 
 
 class Refining(Extents):

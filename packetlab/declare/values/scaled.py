@@ -33,7 +33,7 @@ class Float(NumberView):
         if bits not in _LETTERS:
             raise DeclareError("a float", "16, 32 or 64 bits", bits)
         super().__init__(bits, little=little)
-        self.made_with = {"bits": bits, **({"little": 1} if little else {})}
+        self.made_with, self.letter = {"bits": bits, **({"little": 1} if little else {})}, _LETTERS[bits]
         self.packed, self.integer = Struct(">" + _LETTERS[bits]), Struct(">" + {16: "H", 32: "I", 64: "Q"}[bits])
         self.words = f"a float of {bits} bits"
 

@@ -48,6 +48,8 @@ _HOOKS.update(
     check="packetlab.bulk.verify",
     class_pretty="packetlab.view.display",
     encode_items="packetlab.codec.encode",
+    measured="packetlab.codec.bodies",
+    settled="packetlab.codec.places.compressing",
     parse_inside="packetlab.codec.compiler",
     counterpart="packetlab.export.bridges.counterparts",
     declare_all="packetlab.protocols.linktypes",

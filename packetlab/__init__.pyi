@@ -74,6 +74,7 @@ from packetlab.declare.rules import (
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,
     request as request, sctp_checksum as sctp_checksum, size_of as size_of, xns_checksum as xns_checksum,
 )
+from packetlab.declare.values.names import labels as labels
 from packetlab.declare.values.varints import (
     BERLength as BERLength, MQTTInt as MQTTInt, QuicInt as QuicInt, SignedVarInt as SignedVarInt, Spelled as Spelled,
     VarInt as VarInt, ZigZagInt as ZigZagInt, ber_integer as ber_integer, ber_length as ber_length,

@@ -6,6 +6,7 @@
     bits              stretches of fields that begin and end at any bit
     around            headers whose rules name values of what stands around them
     context           what packets tell those after them
+    places            names that point back, by where they stand in a message
     readback          what would not be read back is refused when it is built
     stacks, way       one function for whole packets of a stack that keeps coming; the way through a header, not made yet
     bodies, pseudo    what each layer carries; the pseudo-header of transport checksums

@@ -169,7 +169,7 @@ class Decoding(BitReading, Refining, Hearing):
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
             Counted: self.counted, Follows: self.follows_from, Loose: self.loose,
         }  # fmt: skip
-        if getattr(step.fields[0].kind if step.fields else None, "uses_header", False):
+        if step.fields and (getattr(step.fields[0].kind, "uses_header", False) or self.is_marked(step.fields[0].name)):
             self.lines.append(f"o_{step.fields[0].name}{self.tag} = {self.pos}")
         how[type(step)](step)
         self.constants([] if isinstance(step, Fixed | When | Loose) else step.fields)
@@ -315,6 +315,7 @@ class Decoding(BitReading, Refining, Hearing):
         var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
         self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
         lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
+        lines = self.pointed(f, pos, lines) if f.kind.counted_from else lines
         if f.kind.single:  # most of them are one byte
             quick = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
             lines = [*quick, "else:", *("    " + line for line in lines)]
@@ -396,7 +397,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         part.names["filled"] = Filled.of
         lines += [f"end = pos + {fill}", "if end > pos:", "    if end > limit or any(data[pos:end]): return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
-    lines = lines if not part.choices else ["C = Dissection()", *(["C.layers = ctx.layers"] if is_around(field) else []), *lines]
+    lines = lines if not part.choices else ["C = Dissection()", *(["C.layers, C.place = ctx.layers, ctx.place"] if is_around(field) else []), *lines]
     lines = [f"def read(data, pos, limit, count{', ctx' * is_around(field)}):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
     return function(lines, part.names, f"{item.name} items")
 

@@ -146,7 +146,7 @@ class Packing(Deriving):
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
             first += ["told = told_by(h, cls.asks, stack, i)"] if self.cls.asks else []
-        return first
+        return [*self.settling(), *first]
 
     def source(self) -> None:
         """Write the lines that work out all values; from then on `pieces` has this header, too."""

@@ -43,12 +43,14 @@ class Dissection:
         cut: whether a header or payload was found shorter for one of these reasons.
         wanted: with `partial` or `missing`, the offset up to which there would have to be bytes at the least.
         layers: the headers that stand around what is read now, the nearest last. before: the item before it in its list.
+        place: where it stands, once that is asked (see `codec.places`).
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 
-    __slots__ = ("before", "cut", "faults", "layers", "missing", "partial", "unsized", "wanted")
+    __slots__ = ("before", "cut", "faults", "layers", "missing", "partial", "place", "unsized", "wanted")
     layers: Sequence[Any]
     before: Any
+    place: Any
     faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
@@ -56,7 +58,7 @@ class Dissection:
         self.cut, self.wanted = False, 0
         self.faults = []
         self.unsized = -1
-        self.layers, self.before = (), None
+        self.layers, self.before, self.place = (), None, None
 
     @property
     def clean(self) -> bool:

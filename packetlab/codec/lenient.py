@@ -16,6 +16,7 @@ from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
+from packetlab.codec.places.names import name_at
 from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
@@ -62,8 +63,8 @@ class _LenientParser(BitWalking):
 
     # Noting ------------------------------------------------------------------------------------------------
 
-    def fault(self, field: str, offset: int, expected: str, got: object) -> None:
-        self.ctx.faults.append(Fault(self.cls.name, field, offset, expected, _text(got)))
+    def fault(self, field: str, offset: int, expected: str, got: object, sort: type[Fault] = Fault) -> None:
+        self.ctx.faults.append(sort(self.cls.name, field, offset, expected, _text(got)))
 
     def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
@@ -117,7 +118,7 @@ class _LenientParser(BitWalking):
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
         open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
-        cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk) if refined else (self.cls, None)
+        cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk, self.start) if refined else (self.cls, None)
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
         if inner is not None:
             made.__viewed__ = inner  # type: ignore[attr-defined]
@@ -151,8 +152,8 @@ class _LenientParser(BitWalking):
             self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults
         wrong = f.kind.wrong(self.values[f.name]) if judged else ""
-        if wrong:
-            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))
+        if wrong:  # where a name that points back ends is known, whatever it points to
+            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]), InnerFault if f.kind.counted_from else Fault)
         for bound in self.plan.bounds:
             if f.name in bound.names <= self.known:
                 self.bound(bound)
@@ -215,7 +216,7 @@ class _LenientParser(BitWalking):
 
     def held(self, f: Field) -> Dissection | None:
         """What is known while the items of a field are read that ask what stands around them."""
-        return within(self.ctx, self.header(False)) if is_around(f) else None
+        return within(self.ctx, self.header(False), self.data, self.start) if is_around(f) else None
 
     def at_once(self, f: Field, pos: int, end: int) -> object:
         """Read all that is there of headers that cannot wait until somebody looks into them; what is none of them stays bytes."""
@@ -249,7 +250,7 @@ class _LenientParser(BitWalking):
 
     def coded(self, f: Field, pos: int, limit: int, told: bool = False) -> object:
         """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""
-        found = f.kind.read(self.data, pos, limit)
+        found, name = f.kind.read(self.data, pos, limit), f.kind.counted_from
         if found is None or (told and found[1] != limit):
             if not told and self.is_part(self.end) and f.kind.unfinished(self.data, pos, limit):
                 self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
@@ -258,7 +259,7 @@ class _LenientParser(BitWalking):
                 self.fault(f.name, pos, expected, f.kind.refused(self.data, pos, limit))
             raise _Stop
         self.bit, self.scope.sizes[f.name] = found[1] * 8, found[1] - pos
-        return found[0]
+        return name_at(name, self.cls, found[0], self.data, pos, self.start, self.ctx) if name else found[0]
 
     def bound(self, step: Bound) -> None:
         pos, field = self.bit // 8, step.field
@@ -383,8 +384,9 @@ def read_items(
     while pos < limit:
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
             break
+        noted = len(ctx.faults)
         header, stop, _, _ = read(data, pos, limit, ctx)
-        if broken(ctx.faults) or stop <= pos:
+        if stop <= pos or broken(ctx.faults[noted:]):
             break
         more = dict(zip(map(str, told), heard(told, ctx), strict=True))
         items.append(header)

@@ -26,7 +26,11 @@ def _check(header: Declaration, item: Declaration, level: int, where: str, seen:
 
 
 def check_asked(header: Declaration) -> None:
-    """Refuse values of headers that nobody has declared, at first use."""
+    """Refuse values of headers, and places in such, that nobody has declared, at first use."""
+    for f in header.fields:
+        if f.kind.counted_from not in ("", "self", "packet") and registry.header_named(f.kind.counted_from) is None:
+            hint = suggestion(f.kind.counted_from, [one.name for one in registry.declared()])
+            raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
     for leaf in header.asks:
         if leaf.path.isidentifier():
             found = registry.header_named(leaf.path)

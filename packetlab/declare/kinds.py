@@ -49,6 +49,7 @@ class Kind:
         of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes. form: how numbers of a varying
         width lie in bytes, for who reads them without `read`: "groups", "prefix", "length" or "told" (see `values.varints`).
         as_raw: the kind of raw values, where users see another form and paths end in ``.raw``. judges: whether `wrong` may find faults.
+        counted_from: of names that point back, the header at whose beginning pointers begin to count (see `values.names`).
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
     any raw form that compares and hashes. `raw`, `value` and `text` change between it and what users write and see.
@@ -67,7 +68,7 @@ class Kind:
     little = False
     rest = False
     letter = ""  # of struct, where that unpacks the very values
-    single, unended, form = 0, False, ""
+    single, unended, form, counted_from = 0, False, "", ""
     one = False
     element: Kind | None = None
     item: Declared

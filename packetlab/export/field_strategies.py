@@ -159,7 +159,7 @@ def _coded(kind: Kind, data: bytes) -> Raw:
     near = [one for some in (data, low) for one in (some, some.replace(b"\0", b"") + b"\0", bytes([len(some)]) + some)]
     for one in near if data else ():
         found = kind.read(one, 0, len(one))
-        if found is not None and _is_value(kind, found[0]) and kind.write(found[0]) == one[: found[1]]:
+        if found is not None and _is_value(kind, found[0]) and not kind.wrong(found[0]) and kind.write(found[0]) == one[: found[1]]:
             return kind.value(found[0])
     return kind.value(kind.zero)
 

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare.kinds import Kind
-from packetlab.declare.values import digits, identifiers, scaled, text as texts, times
+from packetlab.declare.values import digits, identifiers, names, scaled, text as texts, times
 from packetlab.declare.values.digits import SpelledDigits
 from packetlab.declare.values.views import RawValue, View
 from packetlab.errors import BuildError, DeclareError
@@ -44,12 +44,13 @@ _MADE: dict[str, _Row] = {
     "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user const when default"),
     "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
     "digits": _Row(digits.DigitsKind, digits.digits, "base width signed", "names none rule const when default"),
+    "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),
 }
 SAYS = {word: f"{row.arguments} {row.says}" for word, row in _MADE.items()}
 """Word of a description -> what a field of it may say."""
 _TYPES: dict[str, type] = {"float": float, "Fraction": Fraction, "Decimal": Decimal, "int": int, "str": str}
 _RENAMED = {"size": "taken", "pad": "fill"}  # of text, since a field says other things by these words
-_FLAGS = ("signed", "little", "swapped", "rest")
+_FLAGS = ("signed", "little", "swapped", "rest", "compress")
 
 
 def is_one(word: str, kind: Kind) -> bool:
@@ -130,7 +131,7 @@ def spelled(word: str, row: dict[str, object], where: str, enums: dict[str, None
     alias = _ALIASES.get(repr(sorted(_MADE[word].make(**given).made_with.items()))) if word in ("timestamp", "duration") else None
     if alias is not None:
         return alias
-    first = {"scaled": "float", "bcd": "str", "timestamp": "datetime", "duration": "timedelta", "text": "str", "digits": "int"}[word]
+    first = {"scaled": "float", "bcd": "str", "timestamp": "datetime", "duration": "timedelta", "text": "str", "digits": "int", "labels": "str"}[word]
     if "user" in row:
         first = name(row["user"], where)
     if "names" in row:

@@ -71,6 +71,7 @@ from packetlab import (
     from_scapy,
     has,
     hdlc,
+    labels,
     link_type,
     many,
     masked,
@@ -344,3 +345,15 @@ def steps(one: Step) -> int:
     more: int | None = one.more
     number: int = Step(number=5, more=None).number
     return number + (more or 0)
+
+
+class Asked(Header):
+    """Names that point back: text."""
+
+    name: Annotated[str, labels(since="Asked", compress=True)] = "."
+    other: Annotated[str, labels()] = raw(b"\xc0\x00")
+
+
+def asked(packet: Packet) -> str:
+    name: str = packet[Asked].name
+    return Asked(name=name, other="www.example.com").replace(name="example.com").other

@@ -22,7 +22,7 @@ def read_all(
     if found is not None and found[1] == len(raw):
         return found[0]
     anew, noted = Dissection(), [] if faults is None else faults
-    anew.layers = ctx.layers
+    anew.layers, anew.place = ctx.layers, ctx.place
     return read_items(field, raw, 0, len(raw), count, noted, origin, whole=True, owner=field.owner.name, around=anew)[0]
 
 

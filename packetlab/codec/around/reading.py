@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import heard, is_around, look, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
+from packetlab.codec.places.names import name_at
 from packetlab.codec.source import ReadSoFar
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.plan import Follows
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.declare.values.names import Unnamed
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -34,6 +37,13 @@ class Hearing(ReadSoFar):
         key = f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, ctx.layers, ctx.before) or 0)"
+
+    def pointed(self, f: Field, pos: str, lines: list[str]) -> list[str]:
+        """Return lines that read a name, and what its pointer leads to."""
+        var, key = self.v(f.name), f"N_{f.name}{self.tag}"
+        self.names.update({key: partial(name_at, f.kind.counted_from, self.cls), "Unnamed": Unnamed})
+        more = f"if type({var}) is Unnamed: {var} = {key}({var}, data, b_{var}, {self.start}, ctx)"
+        return [f"b_{var} = {pos}", *lines, more]
 
     def hear(self) -> None:
         """Look up what the header is told."""
@@ -84,7 +94,7 @@ class Hearing(ReadSoFar):
         self.names.update(within=within, restored=restored)
         self.names.setdefault("ctx", None)
         values = "".join(f"{self.v(g.name) if g.name in self.read else None}, " for g in self.cls.fields)
-        return f", within(ctx, restored(of{self.tag}[0], {self.cls.captured_state:#x}, ({values})))"
+        return f", within(ctx, restored(of{self.tag}[0], {self.cls.captured_state:#x}, ({values})), data, {self.start})"
 
     def follows_from(self, step: Follows) -> None:
         """Work out a value that is not in the bytes."""

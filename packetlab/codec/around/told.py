@@ -12,6 +12,7 @@ from typing import Any
 from packetlab.codec.context.recalling import recall_built
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
+from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, asked
@@ -113,9 +114,10 @@ def heard(leaves: tuple[Elsewhere, ...], ctx: Dissection) -> tuple[int, ...]:
     return tuple(None if isinstance(leaf, Recalled) else look(leaf, ctx.layers, ctx.before) or 0 for leaf in leaves)  # type: ignore[misc]
 
 
-def within(ctx: Dissection | None, holder: AnyHeader) -> Dissection:
-    """Return what is known while the items are read that a header holds."""
+def within(ctx: Dissection | None, holder: AnyHeader, data: bytes, start: int) -> Dissection:
+    """Return what is known while the items are read that a header holds, which begins at ``data[start]``."""
     inner = Dissection()
+    inner.place = around(ctx, holder._declaration, data, start)
     inner.layers = (*(() if ctx is None else ctx.layers), holder)
     return inner
 
@@ -134,7 +136,7 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
     """Return how many levels around it a header, or what is in its fields, asks: 0 for none, `FAR` for any header below."""
     if declaration in seen:
         return 0
-    found = FAR if declaration.remembers else 0
+    found = FAR if declaration.remembers or is_placed(declaration) else 0
     for leaf in (*declaration.asks, *asked(one.when for one in refinements(declaration))):
         found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
     for f in declaration.fields:
@@ -181,7 +183,8 @@ def asks_around(declaration: Declaration) -> bool:
     """Whether a header is read and written with what stands around it, or has items that are."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
     computed = any(f.computed is not None for f in declaration.fields)
-    return bool(declaration.asks or declaration.remembers) or computed or any(map(is_around, declaration.fields)) or bool(told_to(conditions, ()))
+    placed = is_placed(declaration) or any(map(is_around, declaration.fields))
+    return bool(declaration.asks or declaration.remembers) or computed or placed or bool(told_to(conditions, ()))
 
 
 def names_asked(field: Field, level: int = 1) -> set[str]:

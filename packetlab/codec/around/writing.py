@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.around.following import in_place
 from packetlab.codec.around.told import Within, is_whole, look, names_asked, told, told_to
 from packetlab.codec.lenient import ItemValues
+from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, unended
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled
 from packetlab.declare.plan import Listed
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.hooks import hook
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -85,6 +87,7 @@ class Telling:
     tag: str
     lines: list[str]
     names: dict[str, object]
+    stack: tuple[Declaration, ...] | None
     done: set[str]
 
     def value(self, name: str) -> str:
@@ -99,6 +102,13 @@ class Telling:
         key = f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, stack[:i], None, i) or 0)"
+
+    def settling(self) -> list[str]:
+        """Return the lines that give the names in a header the form in which they are to stand."""
+        if not is_placed(self.cls) or self.stack is not None:
+            return []
+        self.names["settled"] = hook("settled")
+        return ["h = settled(h, stack, i)"]
 
     def outside(self, f: Field) -> str:
         """Source for what stands around the items of a field."""

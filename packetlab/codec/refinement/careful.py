@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import reach
-from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.objects import classes, restored
+from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.reading import views_of
 from packetlab.declare.plan import needs
 
@@ -36,7 +38,7 @@ def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declara
 
 
 def refine(
-    header: Declaration, scope: Scope, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded]
+    header: Declaration, scope: Values, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded], start: int
 ) -> tuple[Declaration, AnyHeader | None]:
     """Return what a header that was read is, and the header inside it; a fault where it should be more and is not."""
     if header.when is not None and not header.when.evaluate(scope):
@@ -48,18 +50,22 @@ def refine(
         if one.view is None or one.when is None or not (one is header or one.when.evaluate(scope)):
             continue
         name, inner = one.view
-        raw: object = scope.values.get(name)  # type: ignore[attr-defined]
+        raw: object = scope.values.get(name)
         if not isinstance(raw, bytes):
             ctx.faults.append(_unfit(header, one, name, max(places.values(), default=0), f"{name} for {one.name}", "none"))
             return header, None
         seen = Dissection()
         if reach(inner):
-            values = tuple(scope.values[f.name] for f in header.fields)  # type: ignore[attr-defined]
+            values = tuple(scope.values[f.name] for f in header.fields)
             seen.layers = (restored(classes[header], header.captured_state, values),)
+        placed = is_placed(inner)
+        seen.place = around(ctx, header, scope.data, start, places[name]) if placed else None
         found, end, _, _ = walk(inner, raw, 0, len(raw), seen)
         at = places[name]
         if not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut):
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
+            if placed:
+                scope.values[name] = HeldBytes.of(raw, found)
             return one, found
         fault = next((f for f in seen.faults if type(f) is not InnerFault), None)
         if fault is None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.told import reach
 from packetlab.codec.objects import classes, restored
+from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.views import read_whole
 from packetlab.codec.source import Extents
 from packetlab.declare.declaration import Declaration
@@ -54,10 +56,10 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
     if plain and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
         size = plan.least
-        return lambda raw, *values: True if type(raw) is bytes and len(raw) == size else None
+        return lambda raw, *values, place=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):
-        return lambda raw, *values: read_whole(inner, raw, restored(classes[header], header.captured_state, values))
-    return lambda raw, *values: read_whole(inner, raw)
+        return lambda raw, *values, place=None: read_whole(inner, raw, restored(classes[header], header.captured_state, values), place)
+    return lambda raw, *values, place=None: read_whole(inner, raw, None, place)
 
 
 def asking(views: list[Declaration]) -> bool:
@@ -72,7 +74,12 @@ class Refining(Extents):
     """
 
     became: list[str]
+    names: dict[str, object]
     _decided = False
+
+    def is_marked(self, name: str) -> bool:
+        """Whether something wants to know where a field begins."""
+        return any(one.view is not None and one.view[0] == name for one in (self.cls, *self.views) if is_placed(one))
 
     @property
     def choices(self) -> list[Declaration]:
@@ -100,8 +107,9 @@ class Refining(Extents):
             self.lines.append(f"if not {own.when.code(self)}: {self.away}")
         if own.view is not None:
             self.names[f"L{tag}"] = looker(own)
-            self.lines += [f"w = L{tag}({self.v(own.view[0])}{self.values([own])})", f"if w is None: {self.away}", plain]
-            self.lines.append(f"if w is not True: h{tag}.__viewed__ = w")
+            raw = self.v(own.view[0])
+            self.lines += [f"w = L{tag}({raw}{self.values([own])})", f"if w is None: {self.away}", plain]
+            self.lines += [f"if w is not True: h{tag}.__viewed__ = w", *self.held_in([own], own.view[0])]
             return
         views = self.views
         if not views:
@@ -109,16 +117,31 @@ class Refining(Extents):
             return
         self.find("x", views, lambda one: (looker(one), one.view and one.view[0], (classes[one],), classes[one].__new__))
         names = {one.view[0] for one in views if one.view is not None}
-        raw = self.v(names.pop()) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
+        raw = self.v([*names][0]) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
         self.lines += [
             f"if x is None: {plain}", "else:", f"    w = x[0]({raw}{self.values(views)})", f"    if w is None: {self.away}",
             f"    h{tag} = x[3](*x[2])", f"    if w is not True: h{tag}.__viewed__ = w",
+            *(f"    {line}" for name in sorted(names) for line in self.held_in(views, name)),
         ]  # fmt: skip
+
+    def held_in(self, views: list[Declaration], name: str) -> list[str]:
+        """Return lines that have the bytes of a field keep the header inside them, where that goes by where they stand."""
+        if not any(map(is_placed, views)):
+            return []
+        self.names["hold"], var = HeldBytes.of, self.v(name)
+        several = len({one.view[0] for one in views if one.view is not None}) > 1
+        return [f"if w is not True{f' and x[1] == {name!r}' if several else ''}: {var} = hold({var}, w)"]
 
     def values(self, views: list[Declaration]) -> str:
         """Source for the values of the base's fields where one of some refinements wants them."""
         fields = self.cls.fields if asking(views) else ()
-        return "".join(f", {'None' if f.kind.wire == 'payload' else self.v(f.name)}" for f in fields)
+        place = ""
+        if any(map(is_placed, views)):
+            self.names.update(place_around=around)
+            names = sorted({one.view[0] for one in views if one.view is not None})
+            at = f"o_{names[0]}{self.tag}" if len(names) == 1 else "{" + ", ".join(f"{n!r}: o_{n}{self.tag}" for n in names) + "}[x[1]]"
+            place = f", place=place_around(ctx, declaration{self.tag}, data, {self.start}, {at})"
+        return "".join(f", {'None' if f.kind.wire == 'payload' else self.v(f.name)}" for f in fields) + place
 
     def find(self, var: str, among: list[Declaration], entry: Callable[[Declaration], Any]) -> None:
         """Write the lines that find the first of some headers whose condition holds, or what stands for it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
+from packetlab.codec.places.held import HeldBytes
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError
 
@@ -35,11 +36,15 @@ class Containing(Tolerance):
         return repr(inner)
 
 
-def read_whole(inner: Declaration, raw: object, holder: AnyHeader | None = None) -> AnyHeader | None:
-    """Return the header that some bytes of `holder` are from end to end, without a fault; None where they are none."""
+def read_whole(inner: Declaration, raw: object, holder: AnyHeader | None = None, place: Any = None) -> AnyHeader | None:
+    """Return the header that some bytes of `holder` are from end to end, without a fault; None where they are none.
+
+    `place` says where they stand, for fields that go by it.
+    """
     if type(raw) is not bytes:
         return None
     ctx = Dissection()
+    ctx.place = place
     ctx.layers = () if holder is None else (holder,)
     header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
     return header if end == len(raw) and ctx.clean else None
@@ -55,6 +60,8 @@ def viewed(header: AnyHeader) -> AnyHeader:
     raw = getattr(header, header._by_name[name].slot)
     if isinstance(raw, Containing):
         made: AnyHeader = raw.written[0]
+    elif isinstance(raw, HeldBytes):
+        made = raw.inner
     else:
         raw, ctx = raw if isinstance(raw, bytes) else b"", Dissection()
         ctx.layers = (header,)

@@ -12,6 +12,7 @@
     text        text in any encoding, padded or not; enums of text
     digits      numbers written as text, which rules use as any number
     delimited   values up to a delimiter
+    names       names of DNS, with the pointers that they were written with
 
 Begin with `integers`, beside `Kind` of `declare.kinds`.
 

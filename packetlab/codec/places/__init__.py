@@ -1,0 +1,13 @@
+"""Where in a message something stands: what names that point back need to know of it.
+
+    surroundings   where the headers begin that are read, and those around them
+    names          names of DNS: pointers followed when a message is read
+    compressing    ... and kept, or made anew, when one is written
+    held           bytes of a field with the header inside them, which points to what is outside
+
+Begin with `surroundings`.
+
+>>> from packetlab.codec.places.names import followed
+>>> followed(b"\x03com\x00\x01a\xc0\x00", 0, 5, 9, {})
+b'\x01a\x03com\x00'
+"""

@@ -1,0 +1,253 @@
+"""Names of DNS in a message that is written: pointers that were captured are kept as long as they are right, others made.
+
+A header that is encoded by itself, with all it holds, is gone through once before: from then on each name is written as it is to
+stand (`Compressed`), and its size is known to whoever asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.around.told import Within
+from packetlab.codec.bodies import width
+from packetlab.codec.derive import is_derived
+from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.places.names import followed
+from packetlab.codec.places.surroundings import is_called, is_placed, wanted
+from packetlab.codec.refinement.views import viewed
+from packetlab.declare.fields import Filled
+from packetlab.declare.values.names import FURTHEST, LABEL, Compressed, Unnamed, pointer_of
+
+if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+Starts = tuple[tuple["Declaration", int], ...]
+TRIES = 4
+
+
+def settled(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader:
+    """Return header `i` of a stack with all names in it written as they are to stand; one inside others is so already."""
+    if isinstance(stack, Within) or header._is_partial:
+        return header
+    names, inside = wanted(header._declaration)
+    first = (
+        0
+        if "packet" in names
+        else next((k for k in range(i) if any(is_called(stack[k]._declaration, n) for n in names)), i)
+    )
+    if first == i and not inside:
+        return header  # taken out of its message: as it was there
+    doubtful: set[int] | None = set()
+    for last in range(TRIES):
+        message = _Message(None if last == TRIES - 1 else doubtful)
+        made = message.layers(header, stack, first, i)
+        wrong = message.wrong(made, stack, i)
+        if not wrong:
+            break
+        doubtful = (doubtful or set()) | wrong
+    return made
+
+
+class _Names:
+    """The names that stand in a message: by place from its beginning, and the place of each."""
+
+    def __init__(self) -> None:
+        self.at: dict[int, bytes] = {}
+        self.of: dict[bytes, int] = {}
+
+    def add(self, name: bytes, written: bytes, place: int) -> None:
+        """Note a name, and all that it ends with."""
+        at = 0
+        while at < len(written) and written[at]:
+            self.at[place + at] = name[at:]
+            if written[at] > LABEL:
+                return
+            if place + at <= FURTHEST:
+                self.of.setdefault(name[at:], place + at)
+            at += written[at] + 1
+
+    def shortest(self, name: bytes, place: int) -> bytes:
+        """Return a name with a pointer to the longest end of it that stands before."""
+        at = 0
+        while name[at]:
+            there = self.of.get(name[at:], place)
+            if there < place:
+                return Compressed.of(name, name[:at] + (0xC000 | there).to_bytes(2, "big"))
+            at += name[at] + 1
+        return name
+
+
+class _Message:
+    """What is gone through. Of names that are `doubtful`, by their number, no pointer is kept that leads to no name; None: of all."""
+
+    def __init__(self, doubtful: set[int] | None) -> None:
+        self.doubtful, self.count, self.start = doubtful, 0, 0  # how many names there were; where the last layer begins
+        self.names: dict[int, _Names] = {}
+        self.kept: list[
+            tuple[int, int, int, bytes]
+        ] = []  # number, where pointers count from, where one leads to, the name there
+
+    def layers(self, header: AnyHeader, stack: tuple[AnyHeader, ...], first: int, i: int) -> AnyHeader:
+        """Go through the headers of a stack up to one of them; return that."""
+        outside = Within(stack)
+        outside.holders = i
+        starts: Starts = ()
+        end = 0
+        for k in range(first, i):
+            starts, (_, end) = (
+                (*starts, (stack[k]._declaration, end)),
+                self.header(stack[k], end, starts, outside, k, False),
+            )
+        self.start = end
+        return self.header(header, end, starts, outside, i, False)[0]
+
+    def wrong(self, made: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> set[int]:
+        """Return the numbers of the names whose pointers, kept as they were, turn out to lead elsewhere."""
+        if not self.kept:
+            return set()
+        inner, wrong = Within((*stack[:i], made, *stack[i + 1 :])), set[int]()
+        inner.holders = i
+        data = type(made)._encode(made, b"", inner, i, None)
+        for number, origin, target, name in self.kept:
+            origin -= self.start
+            if origin < 0 or followed(data, origin, target + origin, len(data), {}) != name:
+                wrong.add(number)
+        return wrong
+
+    def header(
+        self, header: AnyHeader, at: int, starts: Starts, stack: Within, i: int, within: bool = True
+    ) -> tuple[AnyHeader, int]:
+        """Go through a header that begins at `at`; return it, and where its fields end before the payload."""
+        own: Any = header._declaration
+        starts = (*starts, (own, at))
+        whole: Any = (
+            header
+            if _is_plain(own) or header._state >= own.captured_state
+            else type(header)._resolve(header, b"", stack, i, None)
+        )
+        bits, view = 0, own.view
+        changes: dict[Field, Any] = {}
+        new: Any
+        for f in own.before:
+            raw, place = getattr(header, f.slot), at + bits // 8
+            if f.condition is not None and getattr(whole, f.slot) is None:
+                continue
+            if f.pad and raw is None:
+                bits += 8 * (-(bits // 8) % f.pad)
+            elif f.kind.counted_from:
+                raw = getattr(whole, f.slot)
+                new = (
+                    self.name(f, raw, place, starts, bool(header._state >> len(own.fields) & f.bit))
+                    if raw is not None
+                    else b""
+                )
+                if new is not raw:
+                    changes[f] = new
+                bits += 8 * len(f.kind.write(new))
+            elif type(raw) in (tuple, Filled) and is_placed(f.kind.item):
+                new, end = self.items(f, raw, place, starts, whole, stack, i)
+                if new is not raw:
+                    changes[f] = new
+                bits += 8 * (end - place)
+            elif view is not None and f.name == view[0] and isinstance(raw, bytes) and is_placed(view[1]):
+                seen = viewed(header)
+                new, _ = self.header(seen, place, starts, Within((*stack[: i + 1], seen)), i + 1)
+                if new is not seen:
+                    raw = changes[f] = HeldBytes.of(type(new)._encode(new, b"", _inside(header, new), 1, None), new)
+                bits += 8 * len(raw)
+            else:
+                bits += f.kind.bits if f.kind.bits is not None else width(whole, f)
+        if changes:
+            made = type(header)._copied(header)
+            for f, new in changes.items():
+                setattr(made, f.slot, new)
+            header = _followed(header, made, changes, stack, i) if within else made
+        return header, at + bits // 8
+
+    def items(
+        self, f: Field, raw: Any, at: int, starts: Starts, holder: AnyHeader, stack: Within, i: int
+    ) -> tuple[Any, int]:
+        """Go through the items of a field; return them, and where they end."""
+        begin, before = at, None
+        made: list[AnyHeader | bytes] = []
+        for item in raw:
+            if type(item) is bytes:
+                made.append(item)
+                at += len(item)
+                continue
+            inner = Within((*stack[:i], holder, item))
+            inner.holders, inner.before = stack.holders, before
+            new, at = self.header(item, at, starts, inner, i + 1)
+            made.append(new)
+            before = type(new)._resolve(new, b"", inner, i + 1, None) if item._declaration.asks else None
+        if type(raw) is Filled:
+            at += len(raw.fill)
+        elif f.align and not holder._state >> len(holder._fields) & f.bit:
+            at += -(at - begin) % f.align
+        if all(one is other for one, other in zip(made, raw, strict=True)):
+            return raw, at
+        return Filled.of(made, raw.fill) if type(raw) is Filled else tuple(made), at
+
+    def name(self, f: Field, raw: bytes, at: int, starts: Starts, captured: bool) -> bytes:
+        """Return a name as it is to stand at `at`."""
+        kind: Any = f.kind
+        origin = next((begin for one, begin in reversed(starts) if is_called(one, kind.counted_from)), None)
+        if kind.counted_from == "self":
+            origin = starts[-1][1]
+        elif kind.counted_from == "packet":
+            origin = 0
+        if origin is None or isinstance(raw, Unnamed):
+            return raw
+        names, place, number = self.names.setdefault(origin, _Names()), at - origin, self.count
+        self.count += 1
+        made = raw
+        if isinstance(raw, Compressed):
+            target, end = pointer_of(raw.written) or 0, bytes(raw)[len(raw.written) - 2 :]
+            there = names.at.get(target)
+            if target < place and there is None and self.doubtful is not None and number not in self.doubtful:
+                self.kept.append((number, origin, target, end))
+            elif target >= place or there != end:
+                made = names.shortest(bytes(raw), place)
+        elif kind.compress and not captured:
+            made = names.shortest(raw, place)
+        names.add(bytes(made), kind.write(made), place)
+        return made
+
+
+def _inside(holder: AnyHeader, inner: AnyHeader) -> Within:
+    stack = Within((holder, inner))
+    stack.holders = 1
+    return stack
+
+
+def _is_plain(declaration: Declaration) -> bool:
+    """Whether the sizes of a header's fields are known before those that follow from others are filled in."""
+    return all(
+        f.condition is None and (f.kind.bits is not None or f.pad or not is_derived(f)) for f in declaration.before
+    )
+
+
+def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Any], stack: Within, i: int) -> AnyHeader:
+    """Have captured fields follow again that hold what follows for them, where others are of another size now."""
+    count, own = len(header._fields), header._declaration
+    loose = [f for f in own.before if is_derived(f) and header._state >> count & f.bit]
+    same = all(
+        len(f.kind.write(new)) == len(f.kind.write(getattr(header, f.slot)))
+        for f, new in changes.items()
+        if f.kind.counted_from
+    )
+    same = same and all(len(new) == len(getattr(header, f.slot)) for f, new in changes.items() if f.kind.wire == "open")
+    if not loose or (same and all(f.kind.wire != "items" for f in changes)):
+        return made
+    anew: AnyHeader = type(header)._copied(header)
+    for f in loose:
+        anew._state &= ~(f.bit | f.bit << count)
+        setattr(anew, f.slot, None)
+    whole = type(header)._resolve(anew, b"", stack, i, None)
+    for f in loose:
+        if getattr(whole, f.slot) == getattr(header, f.slot):
+            made._state &= ~(f.bit | f.bit << count)
+            setattr(made, f.slot, None)
+    return made

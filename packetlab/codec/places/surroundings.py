@@ -1,0 +1,112 @@
+"""Where headers begin, while a message is read: kept in `Dissection.place` by lists whose items want to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.declare import registry
+from packetlab.declare.refinement.registered import refinements
+from packetlab.hooks import hook
+
+if TYPE_CHECKING:
+    from packetlab.codec.faults import Dissection
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
+
+Known = dict[tuple[int, int], "bytes | tuple[str, str]"]
+"""(where pointers begin to count, where one leads to) -> the name there, or what was expected and got."""
+
+
+class Standing(NamedTuple):
+    """Where what is read stands.
+
+    Attributes:
+        whole: all bytes there are. shift: where in them the first of the bytes at hand stands. starts: the headers that hold what is
+            read, the nearest last, and where each begins. below: the layers below these. known: the names that pointers led to.
+    """
+
+    whole: bytes
+    shift: int
+    starts: tuple[tuple[Declaration, int], ...]
+    below: Sequence[AnyHeader]
+    known: Known
+
+
+def around(ctx: Dissection | None, holder: Declaration, data: bytes, start: int, shift: int = 0) -> Standing:
+    """Return the place of what a header holds that begins at ``data[start]``; `shift` is added to places of what is inside it."""
+    place = here(ctx, data)
+    return place._replace(shift=place.shift + shift, starts=(*place.starts, (holder, place.shift + start)))
+
+
+def here(ctx: Dissection | None, data: bytes) -> Standing:
+    """Return the place of what is read now."""
+    if ctx is None:
+        return Standing(data, 0, (), (), {})
+    if ctx.place is None:
+        ctx.place = Standing(data, 0, (), ctx.layers, {})
+    found: Standing = ctx.place
+    return found
+
+
+def is_called(declaration: Declaration, name: str) -> bool:
+    """Whether a header has a name, or a base of it has."""
+    return any(one.name == name for one in (declaration, *declaration.bases))
+
+
+def begins(since: str, own: Declaration, start: int, place: Standing) -> int | None:
+    """Return where in all bytes the header begins that is called `since`; None where there is none.
+
+    `own` is what asks, a header that begins at `start` of the bytes at hand.
+    """
+    at = start + place.shift
+    if since == "self" or is_called(own, since):
+        return at
+    if since == "packet":
+        return 0
+    for declaration, begin in reversed(place.starts):
+        if is_called(declaration, since):
+            return begin
+        at = begin
+    for header in reversed(place.below):
+        at -= hook("measured")(header, header._declaration.before)
+        if is_called(header._declaration, since):
+            return at if at >= 0 else None
+    return None
+
+
+# Which headers hold such fields --------------------------------------------------------------------------------
+
+_wanted: dict[Declaration, Wanted] = {}
+registry.caches.append(_wanted)
+
+
+class Wanted(NamedTuple):
+    """What fields of a header, and of what is in it or becomes of it, go by: `names` of headers, of which `inside` has one or more."""
+
+    names: frozenset[str]
+    inside: bool
+
+
+def wanted(declaration: Declaration) -> Wanted:
+    """Return the names of the headers from which places are counted in a header and in what it holds."""
+    found = _wanted.get(declaration)
+    if found is None:
+        seen, todo, names = set[Any](), [declaration], set[str]()
+        while todo:
+            one = todo.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            names |= {f.kind.counted_from for f in one.fields if f.kind.counted_from}
+            todo += [f.kind.item for f in one.fields if f.kind.wire == "items"]
+            todo += [refined if refined.view is None else refined.view[1] for refined in refinements(one)]
+            todo += [] if one.view is None else [one.view[1]]
+        inside = bool(names & {"self", "packet"}) or any(is_called(one, name) for one in seen for name in names)
+        found = _wanted[declaration] = Wanted(frozenset(names), inside)
+    return found
+
+
+def is_placed(declaration: Declaration) -> bool:
+    """Whether a header, or what is in its fields or becomes of it, has fields that go by where something stands."""
+    return bool(wanted(declaration).names)

@@ -235,7 +235,7 @@ def check_stream(header: Declaration) -> None:
     ):
         raise DeclareError(where, "a message that tells where its payload ends", "one that does not", way)
     if not told and all(f.kind.bits is not None for f in header.fields):
-        hint = f"{way}; payload_size=0 says that these fields are all of it"
+        hint = f"{way}; last=True says that these fields are all of it"
         raise DeclareError(where, "a message that tells where it ends", "fields of fixed sizes alone", hint)
 
 

@@ -286,7 +286,8 @@ class Address(Kind):
         self.zero = zero or bytes(size)
 
     def annotation(self) -> str:
-        return self.name.partition(" ")[2]
+        first, *more = self.name.split(" ")[1:]
+        return first if first == "MAC" else "".join([first, *(word.capitalize() for word in more)])
 
     def raw(self, value: object, where: str) -> bytes:
         try:
@@ -387,7 +388,10 @@ if TYPE_CHECKING:
 else:
 
     class Named:
-        """``Annotated[Named[SomeIntEnum], bits(8)]``: gives members, and takes numbers and names too."""
+        """``Annotated[Named[SomeIntEnum], bits(8)]``: gives members, and takes numbers and names too.
+
+        In lists, and where it may be None, write the enum itself: ``tuple[Annotated[SomeIntEnum, bits(8)], ...]``.
+        """
 
         def __class_getitem__(cls, names: type[Enum]) -> type[Enum]:
             return names

@@ -13,7 +13,7 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.classbody.ports import with_port
+from packetlab.declare.classbody.options import with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.refinement import registered

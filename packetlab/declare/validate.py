@@ -385,7 +385,7 @@ def check_above(under: Declaration, where: str, upper: Declaration) -> None:
         hint = f"link_type(147, {upper.name}) says whose it is; over others it is a field: frame: Inner = through(...)"
         raise DeclareError(where, "a header that is no frame of a link (through=)", upper.name, hint)
     if under.plan.bare:
-        raise DeclareError(where, "a header that something follows", "payload_size=0, or messages without payload")
+        raise DeclareError(where, "a header that something follows", "one that is the last, or a message without payload")
     for f in under.endless:
         if f.condition is None:
             hint = f"where {f.name} has a size (or a count of items), there is room above it"

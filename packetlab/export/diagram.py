@@ -179,7 +179,13 @@ def signature(header: Any) -> Signature:
         else:
             plain = kind.wire in ("number", "items", "payload") or (kind.verbatim and not kind.is_address)
             default = f.default if plain else kind.text(f.default)
-        takes = {"bytes": bytes, "int": int}.get(kind.annotation()) or _Word(kind.annotation())
+            if kind.wire == "number" and kind.names is not None:
+                member = kind.value(f.default)
+                names = (getattr(member, "name", None) or "").split("|")
+                default = _Word("|".join(f"{kind.annotation()}.{name}" for name in names)) if names[0] else f.default
+        absent = f.condition is not None
+        takes: object = {"bytes": bytes, "int": int}.get(kind.annotation()) if not absent else None
+        takes = takes or _Word(kind.annotation() + " | None" * absent)
         parameters.append(Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=takes))
     return Signature(parameters)
 

@@ -22,6 +22,7 @@ from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
 from packetlab.declare.classbody.namespace import Namespace
+from packetlab.declare.classbody.options import size_above
 from packetlab.declare.declaration import OPTIONS, Declaration, asked, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
@@ -35,7 +36,7 @@ from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
 
 H = TypeVar("H", bound="HeaderBase")
-ABOVE = ("under", "when", "sets", "port", "inside", "answers")  # options of a class that say where it stands
+ABOVE = ("under", "when", "sets", "port", "inside", "last", "answers")  # options of a class that say where it stands
 
 
 class FieldProperty(property, Field):
@@ -259,6 +260,7 @@ class HeaderType(type):
         label: str | None = None,
         port: object = None,
         in_bits: bool | None = None,
+        last: bool = False,
         inside: str | None = None,
         through: Any = None, remembers: Any = None,
         **wrong: object,
@@ -273,11 +275,8 @@ class HeaderType(type):
         header._by_name = {f.name: f for f in cls._fields}
         written = {"opaque": opaque, "unsized": unsized, "partial": partial, "quotes": quotes}
         said: dict[str, Any] = {word: expression(rule) for word, rule in written.items() if rule is not None}
-        if payload_size is not None:
-            said["payload_size"] = size = expression(payload_size)
-            if payload_size is True or payload_size is False or (isinstance(size, Const) and size.number < 0):
-                hint = "choose(condition, size, -1) is unknown where the condition fails"
-                raise DeclareError(f"{name}, payload_size", "a number of bytes or an expression", payload_size, hint)
+        size = size_above(payload_size, last, name)
+        said.update({} if size is None else {"payload_size": size})
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)

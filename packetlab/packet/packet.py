@@ -38,8 +38,8 @@ class Header(HeaderBase):
     Class options (a derived class has its base's where it says nothing):
         under, when, port, sets: which header(s) it follows, on which numbers, port (either) or condition; see `registry.bind`.
         label: a text that says in one line what it is, with fields in braces: "{op} {name}", "{id:#06x}", "{sender.host}".
-        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
-            nothing can be bound, and what stands after, built as a payload too, reads as what fills the frame (`Packet.trailer`).
+        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown.
+        last: True where nothing can follow; what stands after it, built as a payload too, fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
             is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.

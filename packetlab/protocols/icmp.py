@@ -181,7 +181,7 @@ class Redirect(Header, under=ICMPv6, when={"type": 137}):
     options: tuple[NDOption, ...] = many()
 
 
-class ListenerMessage(Header, under=ICMPv6, when={"type": (130, 131, 132)}, payload_size=0):
+class ListenerMessage(Header, under=ICMPv6, when={"type": (130, 131, 132)}, last=True):
     """Multicast listener discovery (RFC 2710 section 3); the delay is in milliseconds."""
 
     maximum_delay: U16 = 0
@@ -200,7 +200,7 @@ class ListenerRecord(Header):
     auxiliary: Bytes = b""
 
 
-class ListenerReport(Header, under=ICMPv6, when={"type": 143}, payload_size=0):
+class ListenerReport(Header, under=ICMPv6, when={"type": 143}, last=True):
     """A version 2 multicast listener report (RFC 3810 section 5.2)."""
 
     reserved: U16 = 0

@@ -36,7 +36,7 @@ class ARP(
     Header,
     under=Ether,
     when={"type": (0x0806, 0x8035)},
-    payload_size=0,
+    last=True,
     # RFC 826, "packet reception": requester and target change places.
     answers=(request.operation == 1)
     & (reply.operation == 2)
@@ -66,7 +66,7 @@ class SLARPCode(IntEnum):
     KEEPALIVE = 2
 
 
-class SLARP(Header, under=CiscoHDLC, when={"type": 0x8035}, payload_size=0):
+class SLARP(Header, under=CiscoHDLC, when={"type": 0x8035}, last=True):
     """Cisco's serial line address resolution and keep-alives; some senders let the seconds they are up follow."""
 
     code: Annotated[Named[SLARPCode], bits(32)] = default(SLARPCode.KEEPALIVE)

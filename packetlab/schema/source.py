@@ -40,7 +40,9 @@ def class_body(description: dict[str, object]) -> str:
     # A class that follows itself first has to be there.
     options = [under.pop(0)] if under and bound[0]["header"] != called else []
     for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
-        if word in description:
+        if word == "payload_size" and description.get(word) == 0:
+            options.append("last=True")
+        elif word in description:
             options.append(f"{word}={spelled(description[word], called)}")
     if "through" in description:
         options.append(f"through={link_spelled(description['through'], called, spelled)}")
@@ -124,8 +126,11 @@ def _field(row: object, where: str, enums: dict[str, None]) -> str:
     right = _right(row, where)
     if row.get("kind") == "wide":
         width = f"bits({spelled(row.get('width'), where)}{', signed=True' if row.get('signed') == 1 else ''})"
-        return f"{called}: {annotation(row, where, enums, width, '')}{f' = {right}' if right else ''}"
-    return f"{called}: {form_of(row, where).spelled(row, where, enums)}{f' = {right}' if right else ''}"
+        kind = annotation(row, where, enums, width, "")
+    else:
+        kind = form_of(row, where).spelled(row, where, enums)
+    absent = " | None" if ("when" in row or "none" in row) and not kind.endswith("| None") else ""
+    return f"{called}: {kind}{absent}{f' = {right}' if right else ''}"
 
 
 def _right(row: dict[str, object], where: str) -> str:

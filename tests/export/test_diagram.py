@@ -185,8 +185,11 @@ def test_the_signature_of_a_header_has_its_fields_with_types_and_defaults() -> N
         == "(*, sport: int = 0, dport: int = auto, length: int = auto, checksum: int = auto)"
     )
     shown = str(inspect.signature(IPv4))
-    assert "ttl: int = 64" in shown and "flags: IPv4Flags = " in shown and "src: IPv4 address = '0.0.0.0'" in shown
+    assert "ttl: int = 64" in shown and "flags: IPv4Flags = 0" in shown and "src: IPv4Address = '0.0.0.0'" in shown
     assert shown.endswith("options: tuple[IPOption, ...] = ())")
+    assert "flags: TCPFlags = TCPFlags.SYN," in str(inspect.signature(TCP))
+    ether = inspect.signature(Ether)
+    assert [one.annotation for one in ether.parameters.values()][2] is int and "dst: MAC = " in str(ether)
 
 
 def test_a_field_that_may_be_absent_may_say_so_in_its_annotation() -> None:
@@ -194,7 +197,7 @@ def test_a_field_that_may_be_absent_may_say_so_in_its_annotation() -> None:
         has: U8
         value: U16 | None = when(field("has") == 1)
 
-    assert str(inspect.signature(Choice)) == "(*, has: int, value: int = absent)"
+    assert str(inspect.signature(Choice)) == "(*, has: int, value: int | None = absent)"
     assert dissect(b"\0", Choice)[Choice].value is None and dissect(b"\1\0\5", Choice)[Choice].value == 5
     with pytest.raises(DeclareError, match=r"Wrong.value: expected when\(...\) for a field that may be None"):
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
 from fractions import Fraction
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated, Self, assert_type
 from uuid import UUID as UUID4, uuid4
 
 from netaddr import IPAddress
@@ -20,6 +20,7 @@ from packetlab import (
     U8,
     U16,
     U32,
+    UDP,
     UUID,
     BERLength,
     Bytes,
@@ -30,6 +31,7 @@ from packetlab import (
     Header,
     IPv4,
     IPv4Address,
+    IPv6Address,
     Named,
     NTPTime,
     Packet,
@@ -42,6 +44,7 @@ from packetlab import (
     Transform,
     VarInt,
     WebSocketFrame,
+    XNSAddress,
     ZigZagInt,
     aead,
     any_value,
@@ -174,6 +177,63 @@ def views() -> float:
     host: str = one.host + one.line
     print(sent, spread, exact, key, method, host)
     return one.level + one.delay + one.meter + one.length
+
+
+class Present(Header, port=9, under=UDP, label="{has}", last=True):
+    has: U8 = 0
+    number: U16 | None = when(field("has") == 1)
+    unsaid: U16 = when(field("has") == 1)  # None where it is absent, which checkers do not know then
+    noted: Annotated[int, bits(8)] | None = when(field("has"), 5)
+    colour: Annotated[Colour, bits(8)] | None = when(field("has"))
+    title: Text | None = when(field("has"), ended(b"\0"))
+    raw: Bytes | None = when(field("has"), sized(4))
+    host: IPv4Address | None = when(field("has"))
+    key: UUID | None = when(field("has"))
+    at: NTPTime | None = when(field("has"))
+    level: F32 | None = when(field("has"))
+    inner: Entry | None = when(field("has"))
+    entries: tuple[Entry, ...] | None = when(field("has"), many(count=1))
+    quoted: "VarInt | None" = when(field("has"))
+
+
+def present(one: Present) -> None:
+    assert_type(one.number, int | None)
+    assert_type(one.unsaid, int)
+    assert_type(one.noted, int | None)
+    assert_type(one.colour, Colour | None)
+    assert_type(one.title, str | None)
+    assert_type(one.raw, bytes | None)
+    assert_type(one.host, IPv4Address | None)
+    assert_type(one.key, UUID | None)
+    assert_type(one.at, datetime | None)
+    assert_type(one.level, float | None)
+    assert_type(one.inner, Entry | None)
+    assert_type(one.entries, tuple[Entry, ...] | None)
+    assert_type(one.quoted, int | None)
+    print(Present(number=3, colour=Colour.RED, host=IPv4Address("10.0.0.1"), title="x", key=None, inner=Entry()), one.host and one.host.words)
+
+
+class Lists(Header):
+    hosts: tuple[IPv4Address, ...] = many(count=1)
+    more: tuple[IPv6Address, ...] = many(count=1)
+    cards: tuple[MAC, ...] = many(count=1)
+    keys: tuple[UUID, ...] = many(count=1)
+    places: tuple[XNSAddress, ...] = many(count=1)
+    numbers: tuple[U16, ...] = many(count=1)
+    times: tuple[NTPTime, ...] = many(count=1)
+    colours: tuple[Annotated[Colour, bits(8)], ...] = many(count=1)
+
+
+def lists(one: Lists) -> None:
+    assert_type(one.hosts, tuple[IPv4Address, ...])
+    assert_type(one.more, tuple[IPv6Address, ...])
+    assert_type(one.cards, tuple[MAC, ...])
+    assert_type(one.keys, tuple[UUID, ...])
+    assert_type(one.places, tuple[XNSAddress, ...])
+    assert_type(one.numbers, tuple[int, ...])
+    assert_type(one.times, tuple[datetime, ...])
+    assert_type(one.colours, tuple[Colour, ...])
+    print(Lists(hosts=(IPv4Address("10.0.0.1"), *one.hosts), keys=(UUID(int=5),)), one.hosts[0].words, one.keys[0].hex, one.cards[0].oui, one.places[0].socket)
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):

@@ -1,6 +1,6 @@
 """Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run."""
 
-from packetlab import TCP, U8, U16, Ether, Header, IPv4, Rest, SimNetwork, dissect
+from packetlab import TCP, U8, U16, Ether, Header, IPv4, IPv4Address, Rest, SimNetwork, dissect, field, many, when
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):
@@ -16,6 +16,16 @@ class Half(Kinded, inside="data", when={"kind": 5}):
     high: U8
 
 
+class Present(Header):
+    has: U8 = 0
+    number: U16 | None = when(field("has") == 1)
+    hosts: tuple[IPv4Address, ...] = many(count=1)
+
+
+Present().number + 1  # wrong
+Present(number="x")  # wrong
+Present(hosts=(5.5,))  # wrong
+Present().hosts[0].hots  # wrong
 Half(high="x")  # wrong
 Half(high=1).hihg  # wrong
 Beacon(statoin=7)  # wrong

@@ -163,7 +163,7 @@ def test_a_message_says_where_it_ends() -> None:
             class Open(Header, stream=True):
                 data: Rest = b""
 
-        with pytest.raises(DeclareError, match="payload_size=0 says"):
+        with pytest.raises(DeclareError, match="last=True says"):
 
             class Forgotten(Header, stream=True):
                 type: U8 = 0

@@ -60,7 +60,9 @@ from packetlab import (
 from packetlab.codec import compiler
 from packetlab.declare import kinds, registry as registry
 from packetlab.packet.coerce import as_packet
+from packetlab.schema.dump import describe
 from packetlab.schema.load import declare_from
+from packetlab.schema.source import class_body
 
 
 def made(name: str = "Wrong", **body: Any) -> Any:
@@ -227,12 +229,12 @@ def test_a_second_field_of_a_name_is_reported() -> None:
 def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
     with bindings():
 
-        class Last(Header, under=Ether, when={"type": 0x88B5}, payload_size=0):
+        class Last(Header, under=Ether, when={"type": 0x88B5}, last=True):
             a: U8 = 1
 
         for rule in (None, {"a": 1}, field("a") == 1):
             with pytest.raises(
-                DeclareError, match="Above under Last: expected a header that something follows, got payload_size=0"
+                DeclareError, match="Above under Last: expected a header that something follows, got one that is the last"
             ):
 
                 class Above(Header, under=Last, when=rule):
@@ -240,6 +242,12 @@ def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
 
         read = dissect(bytes(Ether() / Last() / b"x"))
         assert (read.payload, read.trailer, read.faults) == (b"", b"x", ())
+        assert class_body(describe(Last)) == "class Last(Header, under=Ether, when={\"type\": 0x88b5}, last=True):\n    a: U8 = 1"
+        for options in ({"last": True, "payload_size": 3}, {"last": 1}):
+            with pytest.raises(DeclareError, match="Both, last=: expected True, and no other size of a payload"):
+
+                class Both(Header, **options):
+                    a: U8 = 1
 
 
 @pytest.mark.parametrize(

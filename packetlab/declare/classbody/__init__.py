@@ -2,7 +2,7 @@
 
     namespace  the names of a class body while it is read: fields once each, and names that are not defined
     label      ``label="{op} {name}"``, what a header is in one line
-    ports      ``port=69`` in bindings
+    options    ``port=69`` and ``last=True``
 
 Begin with `label`.
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 from packetlab.declare.kinds import Kind, explained
 from packetlab.declare.values.views import UNTYPED, BytesView, _name, own_bytes
 from packetlab.errors import BuildError, DeclareError
-
-if TYPE_CHECKING:
-    from packetlab.declare.kinds import Converted
 
 
 class UUIDKind(BytesView):
@@ -123,8 +120,7 @@ def bcd(digits: int, *, swapped: bool = False, filler: int | None = None) -> Kin
 
 
 if TYPE_CHECKING:
-    UUID: TypeAlias = Converted[uuid.UUID, uuid.UUID | str | bytes]
-    GUID: TypeAlias = Converted[uuid.UUID, uuid.UUID | str | bytes]
+    from packetlab.declare.values.typed import GUID as GUID, UUID as UUID
 else:
     UUID = Annotated[uuid.UUID, UUIDKind()]
     GUID = Annotated[uuid.UUID, UUIDKind(True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import uuid
 from enum import Enum
 from typing import Generic, Self, TypeAlias, TypeVar, overload
 
@@ -52,3 +53,17 @@ class IPv4Address(netaddr.IPAddress):
 
 
 class IPv6Address(IPv4Address): ...
+
+
+class UUID(uuid.UUID):
+    """The same for UUIDs."""
+
+    @overload
+    def __get__(self, header: None, owner: type) -> Converted[uuid.UUID, uuid.UUID | str | bytes]: ...
+    @overload
+    def __get__(self, header: object, owner: type) -> Self: ...
+    def __get__(self, header: object, owner: type) -> object: ...
+    def __set__(self, header: object, value: uuid.UUID | str | bytes) -> None: ...
+
+
+class GUID(UUID): ...

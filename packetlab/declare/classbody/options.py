@@ -1,0 +1,35 @@
+"""Options in short: ``port=69`` is a binding by either port, ``last=True`` a header that nothing follows."""
+
+from __future__ import annotations
+
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Const, Expr, expression
+from packetlab.errors import DeclareError
+
+
+def with_port(below: Declaration, when: object, port: object, where: str) -> object:
+    """Return what a binding says with `when=` for what it says with `port=`, a number or several."""
+    if port is None:
+        return when
+    if when is not None:
+        hint = 'when={"dport": 69, ...} goes by the destination and by what else it names'
+        raise DeclareError(where, "port= alone, or when=", "both", hint)
+    if "port" not in below.by_name and not {"sport", "dport"} <= below.by_name.keys():
+        raise DeclareError(f"{where}, port=", "a header with sport and dport, such as UDP", below.name)
+    return {"port": port}
+
+
+def size_above(payload_size: object, last: object, header: str) -> Expr | None:
+    """Return the size of what stands above a header as its class says it, by `payload_size=` or by `last=`; None where it says nothing."""
+    if last is not False:
+        if last is not True or payload_size is not None:
+            got = f"last={last!r}" if last is not True else "payload_size= too"
+            raise DeclareError(f"{header}, last=", "True, and no other size of a payload", got)
+        return Const(0)
+    if payload_size is None:
+        return None
+    size = expression(payload_size)
+    if payload_size is True or payload_size is False or (isinstance(size, Const) and size.number < 0):
+        hint = "choose(condition, size, -1) is unknown where the condition fails"
+        raise DeclareError(f"{header}, payload_size", "a number of bytes or an expression", payload_size, hint)
+    return size

@@ -62,7 +62,6 @@ class Interface(Port):
         if socket is None:
             _known(name)  # before anything is said of privileges
         self._waits, self._rings = Waits(name), list["Ring"]()
-        self._reading = threading.Lock()  # one buffer for all who receive
         try:
             self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
         except PermissionError as error:
@@ -88,7 +87,9 @@ class Interface(Port):
         if promiscuous:
             member = struct.pack("iHH8s", index, PROMISCUOUS, 0, b"")
             self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
-        self._buffer = bytearray(LARGEST)
+        self._buffers = [
+            bytearray(LARGEST)
+        ]  # who receives takes one out: another thread, or a signal's handler, makes its own
         self._vectors = threading.local()
         self._passes: PcapFilter | None = None  # where the kernel cannot filter
         if filter is not None:
@@ -151,19 +152,27 @@ class Interface(Port):
         if self._passes is not None or self._kept or self._trouble is not None:
             return super().take()
         taken: list[bytes] = []
-        receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
-        with self._reading:
-            try:
-                for _ in range(BATCH):
-                    size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
-                    if address[2] != OUTGOING or self.outgoing:
-                        taken.append(view[:size].tobytes())
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._waits.check()
-                raise self._refusal(error.errno or 0, 0) from None
+        receive, buffer = self._socket.recvfrom_into, self._spare()
+        view = memoryview(buffer)
+        try:
+            for _ in range(BATCH):
+                size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
+                if address[2] != OUTGOING or self.outgoing:
+                    taken.append(view[:size].tobytes())
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._waits.check()
+            raise self._refusal(error.errno or 0, 0) from None
+        finally:
+            self._buffers.append(buffer)
         return taken
+
+    def _spare(self) -> bytearray:
+        try:
+            return self._buffers.pop()
+        except IndexError:
+            return bytearray(LARGEST)
 
     def _receive(self, timeout: float | None) -> Frame | None:
         deadline = None if timeout is None else self._now() + int(timeout * 1e9)
@@ -171,12 +180,12 @@ class Interface(Port):
         while True:
             # Before it looks: it may stand still after.
             left = None if deadline is None else (deadline - self._now()) / 1e9
+            buffer = self._spare()
             try:
-                with self._reading:
-                    size, messages, _, address = self._socket.recvmsg_into(
-                        [self._buffer], 256, _socket.MSG_TRUNC | _socket.MSG_DONTWAIT
-                    )
-                    frame = self._frame(size, messages)
+                size, messages, _, address = self._socket.recvmsg_into(
+                    [buffer], 256, _socket.MSG_TRUNC | _socket.MSG_DONTWAIT
+                )
+                frame = self._frame(buffer, size, messages)
             except BlockingIOError:
                 if left is not None and left <= 0:
                     return None
@@ -185,6 +194,8 @@ class Interface(Port):
             except OSError as error:
                 self._waits.check()
                 raise self._refusal(error.errno or 0, 0) from None
+            finally:
+                self._buffers.append(buffer)
             wanted = (address[2] != OUTGOING or self.outgoing) and self._mine(frame.data)
             if wanted and (self._passes is None or self._passes(frame)):
                 return frame
@@ -201,8 +212,8 @@ class Interface(Port):
         """Whether a frame is for this port."""
         return True
 
-    def _frame(self, size: int, messages: list[tuple[int, int, bytes]]) -> Frame:
-        data = bytes(memoryview(self._buffer)[: min(size, LARGEST)])
+    def _frame(self, buffer: bytearray, size: int, messages: list[tuple[int, int, bytes]]) -> Frame:
+        data = bytes(memoryview(buffer)[: min(size, LARGEST)])
         time_ns = 0
         for level, kind, value in messages:
             if level == _socket.SOL_SOCKET and kind == TIMESTAMP_NS:

@@ -25,7 +25,9 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing tells how many may lie there
+MOST = (
+    16 * BATCH
+)  # frames that are taken at most once a wait's time is over, where nothing tells how many may lie there
 
 
 SHORT = 1 << 16  # frames that are taken from a socket at a time at the most, however little each is charged with
@@ -159,10 +161,12 @@ class Port(ABC):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
+        self._check()
+        taken = self._take_kept()
         self._drain(self._receive, BATCH)
-        if not self._kept:
+        if not taken and not self._kept:
             self._complain()
-        return self._take_kept()
+        return taken + self._take_kept()
 
     def _take_kept(self) -> list[bytes]:
         taken: list[bytes] = []
@@ -176,15 +180,18 @@ class Port(ABC):
         return MOST, HUGE
 
     def _drain(self, receive: Callable[[float | None], Frame | None], most: int = HUGE) -> None:
-        """Take what lies in the port, `most` frames of it, to be looked at later."""
+        """Take what lies in the port, `most` frames of it, to be looked at later; nothing while some that were taken are left."""
         self._check()
-        if self._kept.maxlen == 0:
-            self._kept = deque()
+        kept = self.__dict__.setdefault("_kept", deque())
+        if (
+            kept
+        ):  # else waits that look at a few each would keep more and more, and nothing would say that frames are lost
+            return
         (frames, size), passed = self._room(), self._passed
         frames = min(frames, most) + passed
         try:
             while self._passed < frames and size >= 0 and (frame := receive(0.0)) is not None:
-                self._kept.append(frame)
+                kept.append(frame)
                 frames -= 1
                 size -= max(SMALLEST, len(frame.data)) if len(frame.data) >= LONG else 0
         except OSError as error:  # what came before is looked at first
@@ -203,9 +210,10 @@ class Port(ABC):
     ) -> Iterator[Frame]:
         """Yield the frames of `timeout` seconds, all that had come by then: whoever looks at them may stand still.
 
-        Once the time is over the first of what lies there is looked at, then all the rest is taken before any of that is,
-        so that neither input without end nor a slow look goes on. No clock and no count of the kernel's tells which these are: frames get their
-        times late, wall clocks are set, and others share the socket. `stop` as for `capture`.
+        Once the time is over what an earlier wait kept is looked at, and the first of what lies there; then all the rest is
+        taken before any of that is looked at, so that neither input without end nor a slow look goes on. No clock and no
+        count of the kernel's tells which these are: frames get their times late, wall clocks are set, and others share the
+        socket. `stop` as for `capture`.
         """
         receive = receive or self._receive
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
@@ -230,22 +238,23 @@ class Port(ABC):
             return None
 
     def _rest(self, receive: Callable[[float | None], Frame | None], stop: Stop | None) -> Iterator[Frame]:
-        """Take all that lies in the port, then yield it; what nobody looks at any more stays for the next wait."""
+        """Yield what was kept, then take all that lies in the port and yield it; what nobody looks at stays for the next wait."""
         self._check()
-        first = self._next_kept() or receive(0.0)
-        if first is None:
+        yield from self._kept_now(stop)
+        if stop is not None and stop.is_set():
             return
-        yield first  # who wants one alone leaves the others where they are
-        self._drain(receive)
-        left = len(self._kept)
-        while left and not (stop is not None and stop.is_set()):
-            left -= 1
-            frame = self._next_kept()
-            if frame is None:
+        if (first := self._next_kept() or receive(0.0)) is not None:
+            yield first  # who wants one alone leaves the others where they are
+            self._drain(receive)
+            yield from self._kept_now(stop)
+            if not self._kept and not (stop is not None and stop.is_set()):
+                self._complain()
+
+    def _kept_now(self, stop: Stop | None) -> Iterator[Frame]:
+        for _ in range(len(self._kept)):
+            if (stop is not None and stop.is_set()) or (frame := self._next_kept()) is None:
                 return
             yield frame
-        if not self._kept and not (stop is not None and stop.is_set()):
-            self._complain()
 
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""

@@ -12,10 +12,9 @@ import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,7 +78,7 @@ class Ring:
         sock.setsockopt(SOL_PACKET, RX_RING, request)
         self._memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
         self._words = memoryview(self._memory).cast("I")
-        self._waits, self._taking = Waits(f"ring of {self.name}"), threading.Lock()
+        self._waits = Waits(f"ring of {self.name}")
         self._next = 0
         self.received = 0
 
@@ -93,7 +92,8 @@ class Ring:
     ) -> Iterator[FrameBatch]:
         """Yield frames as they come, in batches: `count` of them at most, for `timeout` seconds at most, until `stop`.
 
-        Of what is in the ring at the end nothing is left there.
+        Of what is in the ring at the end nothing is left there; for what is in a block that the kernel still fills that
+        takes some 20 ms more.
 
         Args:
             stop: a `threading.Event`: ends it when set, within a fifth of a second.
@@ -104,15 +104,20 @@ class Ring:
         """
         until = None if timeout is None else time.monotonic_ns() + nanoseconds(timeout, f"ring of {self.name}: timeout")
         left = count
-        more = self._blocks  # that are taken after the end
+        more, late = (
+            self._blocks,
+            AT_ONCE,
+        )  # blocks that are taken after the end, seconds that the kernel has to hand them over
         while (left is None or left > 0) and more > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
             ended = wait == 0 or (stop is not None and stop.is_set())
             taken = self._take(more if ended else MOST)
             if taken is None:
                 if ended:
-                    return
-                if stop is not None:
+                    if not (late and self._filling()):
+                        return
+                    wait, late = late, 0.0
+                elif stop is not None:
                     wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
                 if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
                     trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -138,9 +143,8 @@ class Ring:
 
     def _take(self, most: int) -> tuple[range, NDArray[np.uint8], list[int]] | None:
         """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
-        with self._taking:
-            self._waits.check()
-            words, first, base = self._words, self._next, self._next * BLOCK
+        with self._mapped() as words:
+            first, base = self._next, self._next * BLOCK
             places: list[int] = []
             add = places.append
             end, block = base, first
@@ -157,14 +161,35 @@ class Ring:
                 block += 1
             if block == first:
                 return None
+            raw = np.frombuffer(self._memory, np.uint8, end - base, base)
             self._next = block % self._blocks
-            return range(first, block), np.frombuffer(self._memory, np.uint8, end - base, base), places
+            return range(first, block), raw, places
+
+    def _filling(self) -> bool:
+        """Whether the kernel has put frames into a block that it has not handed over yet."""
+        with self._mapped() as words:
+            return words[(self._next * BLOCK + COUNT) // 4] > 0
 
     def _give_back(self, blocks: range) -> None:
         """Let the kernel fill blocks again."""
-        with self._taking:
-            for block in blocks if not self.closed else ():
-                self._words[(block * BLOCK + STATUS) // 4] = 0
+        with suppress(OSError), self._mapped() as words:  # if it is closed they are the kernel's already
+            for block in blocks:
+                words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
+                words[(block * BLOCK + STATUS) // 4] = 0
+
+    @contextmanager
+    def _mapped(self) -> Iterator[memoryview]:
+        """Give the shared memory, to one thread at a time; OSError where it is closed."""
+        with self._waits.turn:
+            self._waits.check()
+            try:
+                yield self._words
+            except ValueError:  # a signal's handler closed it meanwhile
+                self._waits.check()
+                raise
+            finally:
+                if self.closed:
+                    self._unmap()
 
     def _batch(self, raw: NDArray[np.uint8], places: list[int]) -> FrameBatch:
         rows = np.array(places, np.int64)
@@ -189,12 +214,17 @@ class Ring:
 
         A thread waiting for a batch gets an OSError that says so.
         """
-        if self._waits.close():
-            with self._taking, suppress(BufferError):  # a batch that is still in use keeps the memory until it goes
+        self._waits.close()
+        with self._waits.turn:
+            self._unmap()
+
+    def _unmap(self) -> None:
+        if not self._memory.closed:
+            with suppress(BufferError):  # a batch that is still in use keeps the memory until it goes
                 self._words.release()
                 self._memory.close()
-            with suppress(OSError):  # the socket may be closed already
-                self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+                with suppress(OSError):  # the socket may be closed already
+                    self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
 
     def __enter__(self) -> Ring:
         return self

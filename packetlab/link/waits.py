@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -57,12 +58,25 @@ class Waits:
 
     Attributes:
         name: for messages. closed: whether it is.
+        turn: a lock for what one thread alone may do with the port; a signal's handler gets it within its own thread.
     """
 
     def __init__(self, name: str) -> None:
         self.name, self.closed = name, False
-        self._changed = threading.Condition()
         self._users: dict[int, int] = {}  # a descriptor that wakes each, and its thread
+        self._renew_locks()
+        _all.add(self)
+
+    def _renew_locks(self) -> None:
+        self.turn, self._changed = threading.RLock(), threading.Condition()
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: the other threads are not there, what they held is nobody's."""
+        self._renew_locks()
+        me = threading.get_ident()
+        for wake in [wake for wake, user in self._users.items() if user != me]:
+            del self._users[wake]
+            os.close(wake)
 
     def check(self) -> None:
         """Raise the error of a closed port where it is one: an OSError, EBADF."""
@@ -129,3 +143,14 @@ class Waits:
             me = threading.get_ident()  # a signal's handler may close what its own thread waits for
             self._changed.wait_for(lambda: all(user == me for user in self._users.values()), PATIENCE)
         return first
+
+
+_all: weakref.WeakSet[Waits] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for waits in list(_all):
+        waits.forked()
+
+
+os.register_at_fork(after_in_child=_in_child)

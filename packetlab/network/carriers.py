@@ -14,12 +14,14 @@ import termios
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import reduce
+from operator import iconcat
 from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import HUGE, Port, room
-from packetlab.link.waits import Waits
+from packetlab.link.port import BATCH, HUGE, Port, room
+from packetlab.link.waits import LARGEST, Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import LLC, SNAP, Ether
@@ -189,8 +191,7 @@ class NetHubPort(Port):
             self._socket.close()
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
         self._waits = Waits(self.name)
-        self._buffer = b""
-        self._frames: list[bytes] = []
+        self._buffer = bytearray()  # what was read of the line and not yet received
         self._broken: ConnectionError | None = None
 
     def fileno(self) -> int:
@@ -217,56 +218,64 @@ class NetHubPort(Port):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
-        self._fill(0.0)
-        frames, self._frames = self._take_kept() + self._frames, []
-        if not frames and self._broken is not None:
-            raise self._broken
-        return frames
+        taken = self._take_kept()
+        try:
+            while len(taken) < BATCH and (data := self._next()) is not None:
+                taken.append(data)
+        except ConnectionError:
+            if not taken:  # it is raised again after these
+                raise
+        return taken
 
     def _receive(self, timeout: float | None) -> Frame | None:
         until = None if timeout is None else time.monotonic() + timeout
-        while not self._frames:
-            if self._broken is not None:
-                raise self._broken
-            left = None if until is None else max(0.0, until - time.monotonic())
-            if not self._fill(left) and not self._frames:
-                if self._broken is None:
-                    return None
-        return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
+        while True:
+            left = None if until is None else until - time.monotonic()  # before it looks: it may stand still after
+            if (data := self._next()) is not None:
+                return Frame(data, time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
+            if left is not None and left <= 0:
+                return None
+            self._waits.ready(self._socket.fileno(), _select.POLLIN, left)
 
     def _room(self) -> tuple[int, int]:
         try:
             unread = int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), byteorder)
         except (OSError, ValueError):  # it is closed, which receiving says
             unread = 0
-        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1, HUGE
+        return (len(self._buffer) + unread) // (2 + SHORTEST) + 1, HUGE
 
-    def _fill(self, timeout: float | None) -> bool:
-        """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""
-        if self._broken is not None:
-            return False
-        try:
-            piece = self._waits.receive(self._socket, timeout)
-        except OSError as error:
-            self._waits.check()
-            self._broken = ConnectionError(str(error.strerror or error))
-            return True
-        if piece is None:
-            return False
-        if not piece:
-            self._broken = ConnectionError(f"{self.name}: the hub closed the line")
-        self._buffer += piece
-        while len(self._buffer) >= 2:
-            size = int.from_bytes(self._buffer[:2], "big")
-            if not SHORTEST <= size <= NETHUB_LARGEST:
-                expected = f"expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
-                self._broken = ConnectionError(f"{self.name}: {expected}")
-                break
-            if len(self._buffer) < 2 + size:
-                break
-            self._frames.append(self._buffer[2 : 2 + size])
-            self._buffer = self._buffer[2 + size :]
-        return True
+    def _next(self) -> bytes | None:
+        """Return the next whole frame, None where none has come. What is wrong is reported after the frames before it."""
+        with self._waits.turn:  # a line has one order, whoever reads it
+            while (data := self._whole()) is None and self._broken is None:
+                size = len(self._buffer)
+                try:
+                    # One call, so that no interrupt comes between what is read and the bytes before it.
+                    reduce(iconcat, map(self._socket.recv, (LARGEST,), (_socket.MSG_DONTWAIT,)), self._buffer)
+                except BlockingIOError:
+                    return None
+                except OSError as error:
+                    self._waits.check()
+                    self._broken = ConnectionError(f"{self.name}: {error.strerror or error}")
+                else:
+                    if len(self._buffer) == size:
+                        self._broken = ConnectionError(f"{self.name}: the hub closed the line")
+            if data is None and self._broken is not None:
+                raise self._broken
+            return data
+
+    def _whole(self) -> bytes | None:
+        if len(self._buffer) < 2:
+            return None
+        size = int.from_bytes(self._buffer[:2], "big")
+        if not SHORTEST <= size <= NETHUB_LARGEST:
+            expected = f"expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
+            self._broken = self._broken or ConnectionError(f"{self.name}: {expected}")
+        elif len(self._buffer) >= 2 + size:
+            data = bytes(self._buffer[2 : 2 + size])
+            del self._buffer[: 2 + size]
+            return data
+        return None
 
     def close(self) -> None:
         """Leave the hub. A thread waiting for a frame gets an OSError that says so."""

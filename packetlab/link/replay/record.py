@@ -67,8 +67,6 @@ def record(
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames until then.
     """
-    from packetlab.link.ring import FULL_AFTER_MS
-
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
@@ -77,7 +75,7 @@ def record(
         try:
             with suppress(KeyboardInterrupt):
                 log.take(seconds, stop)
-            log.take(2 * FULL_AFTER_MS / 1000, None)  # frames that are on their way: the ring hands them over
+            log.take(0, None)  # frames that are in the ring already
             log.tally()
         except BaseException as error:
             clear_frames(error.__traceback__)  # or they would hold batches, and these the ring

@@ -1,0 +1,243 @@
+"""Ports that several use: who polls, threads, handlers of signals and forked children find whole frames, and none is lost unsaid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from packetlab import Ether, SimNetwork
+from packetlab.errors import SocketMisuse
+from packetlab.link.memory import memory_wire
+from packetlab.link.simnet import ROOM
+from packetlab.network.carriers import NetHubPort, UDPPort
+from tests.sockets.test_background import free_ports
+
+PATIENCE = 20.0
+
+
+def frame(number: int) -> bytes:
+    return bytes(Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x88B5) / number.to_bytes(4, "big"))
+
+
+def number_of(data: bytes) -> int:
+    return int.from_bytes(data[14:18], "big")
+
+
+@contextmanager
+def line() -> Iterator[tuple[NetHubPort, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener, NetHubPort(listener.getsockname()[:2]) as port:
+        hub, _ = listener.accept()
+        with hub:
+            yield port, hub
+
+
+def sent(hub: socket.socket, numbers: range) -> None:
+    hub.sendall(b"".join(len(frame(one)).to_bytes(2, "big") + frame(one) for one in numbers))
+
+
+@contextmanager
+def tracing(step: Callable[[object], object], *names: str) -> Iterator[None]:
+    """Call `step` between any two instructions of the functions of these names, as handlers of signals are called."""
+
+    def trace(frame, event, arg):
+        if frame.f_code.co_name not in names:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            step(frame)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+def test_who_polls_keeps_no_more_and_what_finds_no_room_is_counted() -> None:
+    net = SimNetwork(seed=1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    port = b.interface
+    sending = frame(0).replace(b"\x02\0\0\0\0\x02", b"\xff" * 6)
+    for _ in range(4):
+        for _ in range(ROOM // 2):
+            a.interface.send(sending)
+        net.run(1)
+        port.receive_frame(0)
+        with pytest.raises(TimeoutError):
+            port.receive_frame(0, lambda packet: False)
+    for turn in range(4):
+        for _ in range(ROOM):
+            a.interface.send(sending)
+        net.run(1)
+        seen = 0
+
+        def third(packet: object) -> bool:
+            nonlocal seen
+            seen += 1
+            return seen == 3
+
+        port.receive_frame(0, third)
+        assert (port.lost > 0) == (turn > 1), "two ports' room: what lies there, and what an earlier wait took of it"
+
+
+def test_what_was_kept_and_what_lies_there_are_both_looked_at() -> None:
+    there, here = memory_wire()
+    with here:
+        for number in range(100):
+            there.send(frame(number))
+        here.receive_frame(0, lambda packet: number_of(bytes(packet)) == 3)
+        for number in range(100, 200):
+            there.send(frame(number))
+        found = here.receive_frame(0, lambda packet: number_of(bytes(packet)) == 150)
+        assert number_of(found.data) == 150
+        assert [number_of(data) for data in here.take()] == list(range(151, 200))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_hubs_line_is_read_whole_by_several_threads(threads) -> None:
+    count = 3000
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with line() as (port, hub):
+            found: list[int] = []
+
+            def read() -> None:
+                while True:
+                    try:
+                        found.append(number_of(port.receive_frame(0.5).data))
+                    except TimeoutError:
+                        return
+
+            readers = [threading.Thread(target=read) for _ in range(threads)]
+            for one in readers:
+                one.start()
+            sent(hub, range(count))
+            for one in readers:
+                one.join(PATIENCE)
+            assert sorted(found) == list(range(count))
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_an_interruption_anywhere_hides_none_of_a_hubs_frames_but_the_one_in_hand() -> None:
+    reached = True
+    place = 0
+    while reached:
+        place, reached, count = place + 1, False, 0
+        with line() as (port, hub):
+            sent(hub, range(5))
+
+            def interrupt(_: object, place: int = place) -> None:
+                nonlocal count, reached
+                count += 1
+                if count == place:
+                    reached = True
+                    raise KeyboardInterrupt
+
+            found: list[int] = []
+            try:
+                with tracing(interrupt, "_next", "_whole"):
+                    for one in port.capture(timeout=0):
+                        found.append(number_of(one.data))
+            except KeyboardInterrupt:
+                pass
+            late = [number_of(one.data) for one in port.capture(timeout=0)]
+            assert len(late) >= 4 - len(found) and late == list(range(5))[5 - len(late) :], place
+    assert place > 20
+
+
+def test_a_ring_ends_when_a_handler_closes_it_wherever_its_thread_is(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    reached, place = True, 0
+    with a.attachments[0].open() as port:
+        while reached:
+            place, reached, count = place + 7, False, 0
+            ring = port.ring(1 << 20)
+            for number in range(3):
+                b.interface.send(frame(number))
+
+            def close(_: object, place: int = place, ring: object = ring) -> None:
+                nonlocal count, reached
+                count += 1
+                if count == place:
+                    reached = True
+                    ring.close()
+
+            got = 0
+            with tracing(close, "_take", "_give_back", "_filling", "_mapped"), suppress(SocketMisuse):
+                for batch in ring.batches(timeout=0.05):
+                    got += len(batch)
+            assert ring.closed == reached and (reached or got == 3)
+            ring.close()
+    assert place > 50
+
+
+def test_what_came_to_a_ring_before_its_time_was_over_is_taken(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(1 << 20) as ring:
+        for turn in range(5):
+            for number in range(10):
+                b.interface.send(frame(number))
+            assert sum(len(batch) for batch in ring.batches(timeout=0)) == 10, turn
+        start = time.monotonic()
+        assert list(ring.batches(timeout=0)) == [] and time.monotonic() - start < 0.15
+
+
+def hub_port() -> tuple[object, object]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    return NetHubPort(listener.getsockname()[:2]), listener
+
+
+def udp_port() -> tuple[object, object]:
+    one, two = free_ports(2)
+    return UDPPort(("127.0.0.1", one), ("127.0.0.1", two)), None
+
+
+@pytest.mark.parametrize("opened", [hub_port, udp_port])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_waits_by_itself_whatever_the_threads_of_its_parent_held(opened) -> None:
+    port, listener = opened()
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with port._waits.using(), port._waits.turn, port._waits._changed:
+            held.set()
+            leave.wait(PATIENCE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(PATIENCE)
+    child = os.fork()
+    if child == 0:  # nothing of pytest's may run here
+        signal.alarm(10)
+        status = 1
+        try:
+            start = time.monotonic()
+            try:
+                port.receive_frame(0.05)
+            except TimeoutError:
+                port.close()
+                status = 0 if time.monotonic() - start < 0.9 else 2  # nobody is waited for who is not there
+        finally:
+            os._exit(status)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        leave.set()
+        holder.join()
+        port.close()
+        if listener is not None:
+            listener.close()

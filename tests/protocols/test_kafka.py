@@ -178,7 +178,7 @@ READINGS = {
     "kafka.timeout": of(Produce, lambda h: h.timeout),
     "kafka.batch_crc": of(Produce, lambda h: [one.crc for one in batches(h)]),
     "kafka.batch_last_offset_delta": of(Produce, lambda h: [one.last for one in batches(h)]),
-    "kafka.message_key": of(Produce, lambda h: [r.key or "<MISSING>" for one in batches(h) for r in one.records]),
+    "kafka.message_key": of(Produce, lambda h: [r.key or b"" for one in batches(h) for r in one.records]),
     "kafka.message_value": of(Produce, lambda h: [r.value for one in batches(h) for r in one.records if r.value]),
     "kafka.header_key": of(Produce, lambda h: [x.key for one in batches(h) for r in one.records for x in r.headers]),
     "kafka.topic_name": of(KafkaRequest, names),

@@ -20,6 +20,7 @@ from packetlab import (
     Ether,
     Header,
     Packet,
+    VarInt,
     Writer,
     auto,
     before,
@@ -242,3 +243,30 @@ def test_they_travel_in_files_and_as_source() -> None:
             pasted: dict[str, Any] = {**globals()}
             exec(class_body(data[-1]), pasted)
             assert describe(pasted[str(data[-1]["name"])])["fields"] == data[-1]["fields"]
+
+
+def test_a_class_that_is_found_by_a_computed_number_need_not_be_given_it() -> None:
+    with bindings():
+
+        class Keyed(Header):
+            key: VarInt = auto(field("number") * 8 + field("wire"))
+            number: int = computed(field("key") // 8)
+            wire: int = computed(field("key") % 8)
+
+        class KeyedNumber(Keyed, when={"wire": 0}):
+            value: VarInt = 0
+
+        class KeyedBytes(Keyed, when={"wire": 2}):
+            size: VarInt = auto(size_of("data"))
+            data: Bytes = b""
+
+        class KeyedSum(KeyedBytes, inside="data", when={"number": 3}):
+            one: U16 = 0
+            two: U16 = 7
+
+        made = [KeyedNumber(number=1, value=150), KeyedBytes(number=16, data=b"ab"), KeyedSum(one=1)]
+        assert [bytes(one).hex() for one in made] == ["089601", "8201026162", "1a0400010007"]
+        assert [type(dissect(bytes(one), Keyed)[Keyed]) for one in made] == [KeyedNumber, KeyedBytes, KeyedSum]
+        assert bytes(KeyedNumber(key=0x20)) == b"\x20\0"
+        with pytest.raises(BuildError, match="expected 2, as key // 8 says, got 1"):
+            bytes(KeyedNumber(number=1, wire=9))

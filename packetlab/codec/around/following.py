@@ -44,6 +44,8 @@ def value_of(to: Working, f: Field) -> str:
     if f.rule is not None:
         code = f.rule.code(to)  # type: ignore[arg-type]
         to.lines.append(f"{var} = {known} if {known} is not None else {code}")
+    elif isinstance(f.default, int):  # of a class that is found by it
+        to.lines.append(f"{var} = {known} if {known} is not None else {f.default}")
     else:
         to.lines += [f"{var} = {known}", f"if {var} is None: {to.refuse(f'missing(h{to.tag}, {f.name!r})')}"]
     to.done.add(f.name)

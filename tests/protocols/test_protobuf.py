@@ -51,7 +51,7 @@ with (scope := Scope()):
         fields: tuple[ProtoField, ...] = many()
 
     class Packed(Delimited, inside="data", when={"number": 6}):
-        """repeated int32 f = 6 [packed = true];"""
+        """repeated int32 f = 6 [packed = true]."""
 
         numbers: tuple[VarInt, ...] = many()
 

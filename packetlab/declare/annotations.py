@@ -10,6 +10,7 @@ from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
 from packetlab.declare.bits.kinds import BitList, SpareBits
+from packetlab.declare.classbody.slips import wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const
@@ -209,5 +210,5 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
         try:
             spec.default = kind.raw(spec.default, where)
         except BuildError as error:
-            raise DeclareError(where, error.expected, error.got) from None
+            raise DeclareError(where, error.expected, error.got, wrong_default(spec.default)) from None
     return spec

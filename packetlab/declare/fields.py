@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
 from packetlab.errors import DeclareError
@@ -86,7 +87,7 @@ def when(condition: object, value: object = REQUIRED) -> Any:
     `value` is its default, or `auto(...)`, `sized(...)`, `many(...)`. An absent field reads as None.
     """
     spec = value if isinstance(value, Spec) else Spec(value)
-    spec.condition = expression(condition)
+    spec.condition = expression(checked_condition(condition, "when(...)"))
     return spec
 
 

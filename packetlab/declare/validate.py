@@ -178,7 +178,8 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
     if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open" and kind.element is None:
         fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
-        raise DeclareError(where, fixed, f"sized({words(spec.size)})")
+        hint = 'sized(field("n")) is as long as the field n says'
+        raise DeclareError(where, fixed, f"sized({words(spec.size)})", hint)
     if spec.ended is not None and (spec.size is not None or kind.rest):
         raise DeclareError(where, "ended(...) alone, which says where the field ends", spec.written)
     for multiple in (spec.align, spec.pad):
@@ -321,7 +322,8 @@ def _check_ends(header: Declaration) -> None:
                 )
             alone = isinstance(header.payload_size, Const) and header.payload_size.number == 0  # nothing comes after it
             if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
-                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
+                hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n"))'
+                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none", hint)
         before.add(f.name)
     for f, other in plan.ends:
         where = f"{header.name}.{other.name}"

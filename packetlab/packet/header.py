@@ -23,6 +23,7 @@ from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
+from packetlab.declare.classbody.slips import NotARule
 from packetlab.declare.declaration import OPTIONS, Declaration, asked, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
@@ -39,7 +40,7 @@ H = TypeVar("H", bound="HeaderBase")
 ABOVE = ("under", "when", "sets", "port", "inside", "last", "answers")  # options of a class that say where it stands
 
 
-class FieldProperty(property, Field):
+class FieldProperty(NotARule, property, Field):
     """What ``Beacon.station`` is on the class: the declared field. On a header it is the field's value."""
 
     @property

@@ -56,7 +56,8 @@ OWN = [header for header in declared_classes() if header.__module__.startswith("
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in dir(packetlab) if name[:1] in "US" and name[1:2].isdigit()},
-    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Bytes", "Rest", "Payload", "Named", "bits", "fixed_bytes")},
+    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Bytes", "Rest", "Payload", "Named", "fixed_bytes")},
+    "bits": bits,
     **{name: getattr(right_hand, name) for name in ("auto", "const", "default", "many", "pad", "sized", "when")},
     **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "sctp_checksum", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.errors import DeclareError
@@ -10,7 +11,7 @@ from packetlab.errors import DeclareError
 def with_port(below: Declaration, when: object, port: object, where: str) -> object:
     """Return what a binding says with `when=` for what it says with `port=`, a number or several."""
     if port is None:
-        return when
+        return condition(when, f"{where}, when=")
     if when is not None:
         hint = 'when={"dport": 69, ...} goes by the destination and by what else it names'
         raise DeclareError(where, "port= alone, or when=", "both", hint)

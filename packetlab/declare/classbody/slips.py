@@ -1,0 +1,35 @@
+"""Ways out for what is often written in class bodies and means something else to Python."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from packetlab.errors import DeclareError
+
+
+class NotARule:
+    """What ``UDP.dport`` on a class is not: a value, with which a rule could be made."""
+
+    name: str
+    owner: Any
+
+    def _refuse(self, *_other: object) -> NoReturn:
+        whole = f"{self.owner.name}.{self.name}"
+        hint = f'in rules field("{self.name}") is its value, and field("{whole}") that of a header around'
+        raise DeclareError(whole, "a value", "the field itself", hint)
+
+    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = __floordiv__ = __mod__ = _refuse
+    __invert__ = __neg__ = _refuse
+
+
+def condition(said: object, where: str) -> object:
+    """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives."""
+    if isinstance(said, bool):
+        raise DeclareError(where, 'a condition, such as field("kind") == 1', said, "other things compare at once, and give that")
+    return said
+
+
+def wrong_default(given: object) -> str:
+    """Return the way out for a default that is none."""
+    return 'auto(...) is a rule, of field("name") and size_of("name")' if callable(given) and not isinstance(given, type) else ""

@@ -1,0 +1,128 @@
+"""What a beginner writes: each slip is told where the class is made, with the way out; what only looks like one works."""
+
+from __future__ import annotations
+
+import textwrap
+from enum import IntEnum
+from typing import Any
+
+import pytest
+
+import packetlab
+from packetlab import UDP, DeclareError, PacketlabError, bindings, dissect
+
+NAMES = {name: getattr(packetlab, name) for name in dir(packetlab) if not name.startswith("_")}
+
+
+class Kind(IntEnum):
+    A = 1
+
+
+def declared(body: str, options: str = "") -> Any:
+    """Return the class A with a body, as written in a module."""
+    from typing import Annotated
+
+    names: dict[str, Any] = {**NAMES, "IntEnum": IntEnum, "Annotated": Annotated, "Kind": Kind, "__name__": "slips"}
+    text = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
+    source = f"class Item(Header):\n    v: U8 = 0\n\nclass A(Header{options}):\n{text}\n"
+    exec(compile(source, "slips.py", "exec", dont_inherit=True), names)
+    return names["A"]
+
+
+SIZED = 'expected a size: sized(...), pad(...), Rest or a size_of rule, got none (n: U8 = auto(size_of("data")) before it tells it'
+SLIPS = [
+    ("x: int = 0", "", "A.x: ", "a number wants its width: U8, U16, ... or Annotated[int, bits(n)]"),
+    ("x: U16 = lambda p: 1", "", "A.x: expected 0..65535", 'auto(...) is a rule, of field("name") and size_of("name")'),
+    ("n: U8 = auto(size_of(data))\ndata: Bytes = b''", "", "A: expected a name that is defined, got data", 'size_of("data") its size'),
+    ("n: U8 = auto(len('data'))\ndata: Bytes = b''", "", "A.data: ", SIZED),
+    ("n: U8 = 0\ndata: Bytes = sized('n', b'')", "", "a rule: ", "field('n') is a field's value"),
+    ("n: U8 = 0\ndata: Bytes = sized(n, b'')", "", "A.data: ", 'sized(field("n")) is as long as the field n says'),
+    ("data: bytes = b''", "", "A.data: ", "bytes want their size: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
+    ("data: Bytes = b''", "", "A.data: ", SIZED),
+    ("name: str = ''", "", "A.name: ", "text wants its end: Text = sized(...)"),
+    ("x: float = 0.5", "", "A.x: ", "a float wants its width: F16, F32, F64"),
+    ("a: U8 = auto(-size_of('self'))", "", "A.a: expected a rule that comes to 0..255", "0 - size_of(self), -1 at most"),
+    ("a: U8 = auto(field('b') + 1)\nb: U8 = auto(field('a') + 1)", "", "A.a: ", "rules without a circle, got a -> b -> a"),
+    ("a: U8 = auto(size_of('self') + 300)", "", "A.a: ", "got size_of(self) + 300, 301 at least"),
+    ("a: U16 = auto(crc32('self'))", "", "A.a: ", "an unsigned field of 32 bits or more, in bytes, got 16 bits"),
+    ("a: U16 = auto(internet_checksum('self') + 1)", "", "A.a: ", "in the rule of a value, got internet(self)"),
+    ("a: U8 = 0\nb: U8 = when(ahead(8) == 1, 0)", "", "A.b: ", "got ahead(8)"),
+    ("a: U8 = 0\nb: U8 = when(size_of('payload') > 3, 0)", "", "A.b: ", "got size_of(payload)"),
+    ("n: U8 = 0\nitems: tuple[Item, ...] = many(until=field('nosuch') == 0)", "", "A.items, until: ", "a field of Item, got nosuch"),
+    ("n: U8 = auto(count_of('data'))\ndata: Bytes = b''", "", "A.n: ", "count_of(...) of a field tuple[SomeHeader, ...], got data"),
+    ("n: U8 = 0", ", payload_size=field('nosuch')", "A, payload_size: ", "a field of A, got nosuch"),
+    ("n: U8 = 0", ", opaque=field('nosuch')", "A, opaque: ", "a field of A, got nosuch"),
+    ("n: U8 = 0", ", partial=field('nosuch')", "A, partial: ", "a field of A, got nosuch"),
+    ("n: U8 = 0", ", under=UDP, when={'prot': 9}", "A under UDP: ", "a field of UDP, got prot (did you mean 'sport'?)"),
+    ("n: U8 = 0", ", under=UDP, when=field('nosuch') == 9", "A under UDP: ", "a field of UDP, got nosuch"),
+    ("n: U8 = 0", ", under=UDP, when=UDP.dport == 9", "A under UDP, when=: ", 'a condition, such as field("kind") == 1, got False'),
+    ("kind: Kind = Kind.A", "", "A.kind: ", "an enum wants its width: Annotated[Named[Kind], bits(8)]"),
+    ("length: U8 = auto(size_of('body'))\nbody: Bytes = sized(5, b'')", "", "A.body: ", "expected Annotated[bytes, fixed_bytes(n)] for a fixed size, got sized(5)"),
+    ("a: Annotated[bytes, fixed_bytes(4)] = sized(3, b'abc')", "", "A.a: ", "Bytes for a size that varies, got 4 bytes"),
+    ("x: U8 = many(count=3)", "", "A.x: ", "tuple[SomeHeader, ...] = many(...), got many(...) for a number"),
+    ("x: U16 = sized(3)", "", "A.x: ", "a right-hand side that suits a number, got sized(...)"),
+    ("x: U8 = when(field('y'), 1)\ny: U8 = 0", "", "A.x: ", "presence and size to follow from fields before it, got y"),
+    ("n: U8 = 0\nd: Bytes = sized(field('n') // field('n'), b'')", "", "A.d: ", "a number that is never 0 after //, got n"),
+    ("n: U64 = 0\nd: Bytes = sized(1 * field('n') << field('n'), b'')", "", "A.d: ", "field(...) & 63 is such a number"),
+    ("a: U8 = 0\na: U16 = 0", "", "A.a: ", "one field of each name, got two"),
+    ("from_: U8 = 0\nU8: U8 = 0\nz: U8 = 0", "", "A.U8: ", "a field or variable above has the name of the type"),
+    ("a: U8 = 0\nb: U8 = when(UDP.dport > 9, 1)", "", "UDP.dport: ", 'field("UDP.dport") that of a header around'),
+    ("a: U8 = 0\nb: U8 = when(UDP.dport == 9, 1)", "", "when(...): ", 'a condition, such as field("kind") == 1, got False'),
+    ("a: U8 = 0\nb: U8 = when(nosuch == 9, 1)", "", "A: ", 'a name that is defined, got nosuch (rules name fields in quotes: field("nosuch")'),
+    ("a: U8 = 0", ", whne={'a': 1}", "A, whne=: ", "did you mean 'when'?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "options", "where", "way"), SLIPS, ids=[f"{body}{options}" for body, options, *_ in SLIPS])
+def test_a_slip_is_told_at_the_class_with_the_way_out(body: str, options: str, where: str, way: str) -> None:
+    with bindings(), pytest.raises(DeclareError) as caught:
+        declared(body, options)
+    assert str(caught.value).startswith(where) and way in str(caught.value)
+    assert " at 0x" not in str(caught.value) or "lambda" in body
+
+
+@pytest.mark.parametrize("condition", ["field('a') == 1 and field('a') == 2", "not field('a')", "0 < field('a') < 5"])
+def test_a_condition_has_no_truth_value(condition: str) -> None:
+    with bindings(), pytest.raises(TypeError, match=r"combine conditions with & and \|, and write \(condition\) == 0 for not"):
+        declared(f"a: U8 = 0\nb: U8 = when({condition}, 0)")
+
+
+WORK = [
+    ("a: U8 = 0\nb: U8 = when(field('a') % 4 == 0, 7)", "", "0007"),
+    ("a: U8 = 0\nb: U8 = when(~field('a') & 1, 7)", "", "0007"),
+    ("a: U16 = auto(1 << size_of('self'))", "", "0004"),
+    ("a: U32 = auto(crc32('a', 'payload'))", "", "2144df1c"),
+    ("n: U8 = 0", ", under=UDP, when={'port': 17385}", "00"),
+    ("state: U8 = 0\nanswers: U8 = 1\npartial: U8 = 2\nshow: U8 = 3\nreplace: U8 = 4", "", "0001020304"),
+    ("class Inner(Header):\n    v: U8 = 0\nv: U8 = 9", "", "09"),
+    ("kind: Annotated[Named[Kind], bits(8)] = default(Kind.A)", "", "01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "options", "built"), WORK, ids=[body for body, *_ in WORK])
+def test_what_only_looks_like_a_slip_works(body: str, options: str, built: str) -> None:
+    with bindings():
+        made = declared(body, options)
+        assert bytes(made()).hex() == built
+        assert bytes(dissect(bytes(made()), made)) == bytes(made()) and not dissect(bytes(made()), made).faults
+
+
+def test_a_size_that_only_some_values_have_is_told_when_it_is_built() -> None:
+    with bindings():
+        made = declared("n: U8 = 0\nd: Bytes = sized(field('n') - 10, b'')")
+        with pytest.raises(PacketlabError, match=r"A\.d: expected -10 bytes, as n - 10 says, got 0 bytes \(n can be given too, or follow by auto"):
+            bytes(made())
+        assert bytes(made(n=12, d=b"ab")) == b"\x0cab" and dissect(b"\5", made).faults
+
+
+def test_names_of_the_surroundings_are_found() -> None:
+    width = 3
+    with bindings():
+
+        class Local(packetlab.Header):
+            a: packetlab.U8 = width  # of this function
+            b: packetlab.U8 = len("abc")
+            c: packetlab.U8 = a + 1
+
+        assert bytes(Local()) == b"\3\3\4"
+    assert UDP.dport == UDP.dport and UDP.dport in {UDP.dport: 1}

@@ -153,7 +153,7 @@ def test_an_interruption_anywhere_hides_none_of_a_hubs_frames_but_the_one_in_han
             except KeyboardInterrupt:
                 pass
             late = [number_of(one.data) for one in port.capture(timeout=0)]
-            assert len(late) >= 4 - len(found) and late == list(range(5))[5 - len(late) :], place
+            assert sorted(found + late) == found + late and len(found + late) >= 4, place
     assert place > 20
 
 

@@ -34,6 +34,12 @@ class Fault(NamedTuple):
         return printable(text) + ", cut by the capture" * self.cut  # the layer may be a foreign class, called anything
 
 
+class InnerFault(Fault):
+    """A fault in what a header holds, or might have become: its own fields are sound, and it stays what it is."""
+
+    __slots__ = ()
+
+
 class Dissection:
     """What is known of one packet while it is read.
 

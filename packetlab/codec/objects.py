@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
@@ -120,7 +120,8 @@ def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, i
         scope.values[f.name] = found = kind.opened(raw, tuple(given))
         noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
         if found.expected and not noted:
-            ctx.faults.append(Fault(cls.name, f.name, known[f.name], found.expected, found.got))
+            made = InnerFault if kind.stays else Fault
+            ctx.faults.append(made(cls.name, f.name, known[f.name], found.expected, found.got))
 
 
 def on_link(headers: tuple[AnyHeader, ...], data: bytes) -> bytes:

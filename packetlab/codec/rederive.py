@@ -55,6 +55,7 @@ class Rederiving(Deriving):
         lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}o.{f.slot}")
+        lines += ["r.__told__ = getattr(o, '__told__', None)"] if self.cls.asks else []
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")

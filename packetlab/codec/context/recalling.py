@@ -9,7 +9,7 @@ from packetlab.codec.context.context import Context, Moment, RecalledNumber, Tol
 from packetlab.codec.faults import Dissection, Values
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
-from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered
+from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered, Untold
 from packetlab.declare.transforms.carried import Carried, InnerValue
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
             return found
         if found is not None and type(found.value) is int:
             return RecalledNumber.of(found)
-    return leaf.default
+    return leaf.default if leaf.is_number else Untold(*unknown(leaf, layers, own))
 
 
 def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
@@ -151,7 +151,7 @@ def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place: int) -> Any:
     """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
     known = getattr(header, "__told__", None)
-    if known is not None and place < len(known) and known[place] is not None:
+    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold):
         return known[place]
     return recall(leaf, around, lambda name: _own(header, name))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import reach
-from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.surroundings import around, is_placed
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader, Decoded
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.expressions import Scope
-
-
-class InnerFault(Fault):
-    """A fault in what a header holds, or might have become: its own fields are sound, and it stays what it is."""
-
-    __slots__ = ()
 
 
 def broken(faults: Iterable[Fault]) -> bool:

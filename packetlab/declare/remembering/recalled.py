@@ -36,6 +36,13 @@ class PacketEnd(Expr):
         return "receiver()" if self.to else "sender()"
 
 
+class Untold(NamedTuple):
+    """What stands for a value that nobody told: what was expected, and what there is."""
+
+    expected: str
+    got: str
+
+
 def sender() -> Expr:
     """Where a packet comes from, as part of a key: the address of its network layer with the port of its transport.
 
@@ -74,7 +81,7 @@ def own_fields(key: Iterable[Expr]) -> list[str]:
 
 
 def recalled(table: str, *key: object, default: int | None = None) -> Any:
-    """What an earlier packet told: the value that `table` has under a key, as a number in a rule.
+    """What an earlier packet told: the value that `table` has under a key, as a number in a rule, or as a template in `laid_out`.
 
     ``dcid: Bytes = sized(recalled("quic.cid", receiver()))``. Parts of the key are fields of the header, read before,
     (``field("id")``), of headers around it (``field("IPv4.src")``), rules of numbers, `sender()` and `receiver()`. A header

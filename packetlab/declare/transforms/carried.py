@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Checksum, Const, Expr, Ref
+from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
 from packetlab.declare.transforms.transform import Transform, UnfitError
@@ -76,11 +76,12 @@ class Through(Kind):
     Attributes:
         inner: the kind of the value inside. transforms: those between the packet and it, the outermost first.
         late: their parameters that follow from fields, as (place of the transform, word, rule).
+        stays: whether the header stays what it is where what is inside cannot be found, in a list too.
     """
 
     wire: Wire = "open"
     allows = "size condition"
-    judges = True
+    judges, stays = True, False
 
     def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "through(...)") -> None:
         if inner.wire not in ("open", "items", "bytes") or inner.is_number or isinstance(inner, Through):
@@ -247,6 +248,10 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
                        ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None), ("none=", spec.none)):  # fmt: skip
         if said is not None:
             raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word)
+    carry = getattr(spec.through[0], "carry", None)
+    if carry is not None and len(spec.through) == 1:
+        made: Through = carry(kind, where)
+        return made
     return Through(kind, spec.through, where)
 
 
@@ -259,7 +264,7 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
         raise DeclareError(where, "a field before the payload for through(...)", "one after it")
     for _, word, rule in kind.late:
         for leaf in rule.leaves() if isinstance(rule, Expr) else ():
-            if isinstance(leaf, Const):
+            if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule):
                 continue
             if not isinstance(leaf, Ref):
                 raise DeclareError(where, f"fields and numbers as {word}", str(leaf))

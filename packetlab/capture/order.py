@@ -1,0 +1,129 @@
+"""Packets of a capture in their order: what each tells those after it is known whenever one of them is read, in whatever order.
+
+A frame of a capture knows its `Order`. When its packet recalls something, the packets before it are read first, as far as they
+were not; what they told is kept with their numbers, so that a packet read again, or alone, recalls the same as in order.
+Where no declared header tells or recalls anything, frames are as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from packetlab.capture.frame import Frame
+from packetlab.codec.around.told import is_contextual
+from packetlab.codec.context.context import Context, Moment, read_in
+from packetlab.declare import registry
+from packetlab.errors import CaptureError
+
+if TYPE_CHECKING:
+    from packetlab.packet.packet import Packet
+
+
+class Framed(Protocol):
+    """What an order has to know of a capture."""
+
+    name: str
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read from its beginning more than once."""
+
+    @property
+    def _make(self) -> Callable[[], Iterator[Frame]]: ...
+
+
+_declared: dict[str, bool] = {}
+registry.caches.append(_declared)
+
+
+def tells() -> bool:
+    """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
+    if "any" not in _declared:
+        _declared["any"] = any(map(is_contextual, registry.declared()))
+    return _declared["any"]
+
+
+class Order:
+    """What the packets of a capture told, as far as it was read.
+
+    Attributes:
+        context: the tables. seen: number of the last frame whose packet is in them, with all before it.
+    """
+
+    def __init__(self, capture: Framed) -> None:
+        self.capture, self.context, self.seen = capture, Context(), 0
+        self._frames: Iterator[Frame] | None = None
+        self._next: Frame | None = None
+        self._lock = RLock()
+
+    def frames(self, some: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield frames that know their order."""
+        return map(self.frame, some)
+
+    def frame(self, frame: Frame) -> Frame:
+        """Return a frame that knows its order."""
+        return frame if isinstance(frame, OrderedFrame) and frame.order is self else OrderedFrame.of(frame, self)
+
+    def packet(self, frame: Frame) -> Packet:
+        """Return the packet of a frame, with what those before it told."""
+        with self._lock:
+            moment = Moment(self.context, frame.number, frame.time_ns, lambda: self._read_before(frame.number))
+            packet: Packet = read_in(moment, lambda: Frame.packet(frame))
+            if frame.number == self.seen + 1:
+                moment.keep()
+                self.seen += 1
+            return packet
+
+    def _read_before(self, number: int) -> None:
+        """Read the packets before one, as far as that was not done."""
+        if self.seen >= number - 1:
+            return
+        if not self.capture.again:
+            hint = "read its packets in order, all of them; or write it to a file first"
+            raise CaptureError(self.capture.name, f"the packets before {number}, which tell what it recalls, read in order", f"{self.seen} of a stream that is read once", hint)
+        if self._frames is None:
+            self._frames = self.capture._make()
+        while True:
+            frame = self._next or next(self._frames, None)
+            self._next = frame
+            if frame is None or frame.number >= number:
+                break
+            self._next = None
+            if frame.number > self.seen:
+                moment = Moment(self.context, frame.number, frame.time_ns)
+                read_in(moment, lambda frame=frame: Frame.packet(frame))  # type: ignore[misc]
+                moment.keep()
+                self.seen = frame.number
+        self.seen = max(self.seen, number - 1)
+
+
+class OrderedFrame(Frame):
+    """A frame of a capture, with what the packets before it told."""
+
+    __slots__ = ("order",)
+    order: Order
+
+    @classmethod
+    def of(cls, frame: Frame, order: Order) -> OrderedFrame:
+        """Return a frame with its order."""
+        made = cls.__new__(cls)
+        for word in Frame.__slots__:
+            setattr(made, word, getattr(frame, word))
+        made.order = order
+        return made
+
+    def packet(self) -> Packet:
+        return self.order.packet(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as a frame by itself: what other packets told stays behind, and is a fault where it is needed."""
+        return _alone, tuple(getattr(self, word) for word in Frame.__slots__)
+
+
+def _alone(*values: object) -> Frame:
+    made = Frame.__new__(Frame)
+    for word, value in zip(Frame.__slots__, values, strict=True):
+        setattr(made, word, value)
+    return made

@@ -2,6 +2,7 @@
 
     capture, reading    `Capture`: frames as they are needed; which reader a file gets
     frame, batch        one frame with its circumstances; a stretch of them in one buffer
+    order               what packets tell those after them
     index               any frame of a large file at once, by number or time
     loops, elf          loops compiled by numba and kept on disk; what is checked of them before they are loaded
     files/              the formats, read and written

@@ -31,10 +31,11 @@ class FrameBatch(Batch):
         interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
         numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame as well.
         far: row -> a time that does not fit the array; `times_ns` has the nearest that does.
+        order: what frames know of those before them (see `order`).
         spent: whether nobody needs what lies between the frames in the buffer, so that a writer may put record headers there.
     """
 
-    __slots__ = ("extras", "far", "interfaces", "numbers", "spent", "times_ns", "which", "wire_sizes")
+    __slots__ = ("extras", "far", "interfaces", "numbers", "order", "spent", "times_ns", "which", "wire_sizes")
 
     times_ns: Numbers
     wire_sizes: Numbers
@@ -66,6 +67,7 @@ class FrameBatch(Batch):
             np.arange(numbers, numbers + count) if isinstance(numbers, int) else np.asarray(numbers, np.int64)
         )
         self.extras, self.far, self.spent = extras or {}, far or {}, False
+        self.order: Any = None
 
     @classmethod
     def of(cls, packets: Iterable[Any]) -> FrameBatch:
@@ -93,7 +95,7 @@ class FrameBatch(Batch):
     def frame(self, row: int) -> Frame:
         """Return one frame."""
         time = int(self.times_ns[row])
-        return Frame(
+        made = Frame(
             self[row],
             self.far.get(row, None if time == NO_TIME else time),
             wire_length=int(self.wire_sizes[row]),
@@ -101,6 +103,7 @@ class FrameBatch(Batch):
             number=int(self.numbers[row]),
             extras=self.extras.get(row, NOTHING),
         )
+        return made if self.order is None else self.order.frame(made)
 
     def chosen(self, which: object) -> FrameBatch:
         """Return the frames of some rows, an array of truths or of rows in rising order; the buffer stays shared."""
@@ -109,7 +112,7 @@ class FrameBatch(Batch):
         rows = np.asarray(which)
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         places = {int(row): place for place, row in enumerate(rows)} if self.extras or self.far else {}
-        return FrameBatch(
+        made = FrameBatch(
             self.data,
             self.starts[rows],
             self.sizes[rows],
@@ -121,8 +124,13 @@ class FrameBatch(Batch):
             {places[row]: extras for row, extras in self.extras.items() if row in places},
             {places[row]: time for row, time in self.far.items() if row in places},
         )
+        made.order = self.order
+        return made
 
     def __iter__(self) -> Iterator[Frame]:
+        return self._frames() if self.order is None else self.order.frames(self._frames())
+
+    def _frames(self) -> Iterator[Frame]:
         interfaces, extras, far = self.interfaces, self.extras, self.far
         columns = (array.tolist() for array in (self.times_ns, self.wire_sizes, self.which, self.numbers))
         for row, (data, time, wire, which, number) in enumerate(zip(super().__iter__(), *columns, strict=True)):

@@ -19,6 +19,7 @@ from packetlab.capture.files.pcapng import Listener, Reader, read_metadata
 from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
+from packetlab.capture.order import PacketOrder, batches_in_order, in_order
 from packetlab.capture.reading import records
 from packetlab.errors import CaptureError
 from packetlab.hooks import Shown
@@ -52,6 +53,7 @@ class Capture(Shown):
     """
 
     _left: Counter[str] = Counter()  # of a rewritten one
+    _order: PacketOrder | None = None
 
     strict = True
     _faults: tuple[CaptureError, ...] = ()
@@ -75,8 +77,7 @@ class Capture(Shown):
     def of(cls, frames: Iterable[object]) -> Capture:
         """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it.
 
-        Frames are numbered by their places in it, from 1, as those of a file; what was given stays as it is.
-        """
+        Frames are numbered by their places in it, from 1, as those of a file; what was given stays as it is."""
         return cls._holding([Frame.of(frame).numbered(number) for number, frame in enumerate(frames, 1)])
 
     @classmethod
@@ -137,9 +138,7 @@ class Capture(Shown):
             follow = False if following is None else True if following.silence is None else following.silence
             return partial(Capture, self._source, strict=self.strict, follow=follow), ()
         if not self.again:
-            raise TypeError(
-                f"{self.name}: a stream that is read once cannot be pickled; Capture.of(...) holds its frames"
-            )
+            raise TypeError(f"{self.name}: a stream that is read once cannot be pickled; Capture.of(...) holds its frames")
         return Capture._holding, (list(self), self.name, self.strict)
 
     # Reading -----------------------------------------------------------------------------------------------
@@ -205,11 +204,13 @@ class Capture(Shown):
         return records(self, self._source, lambda data: Reader(data).blocks(), None)
 
     def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
-        """Yield the frames in stretches, each in one buffer with times and sizes as arrays beside it.
+        """Yield the frames in stretches (4096 of those chosen, or in memory), each in one buffer, times and sizes as arrays beside it.
 
-        For work on many frames at once; damage is reported as in iteration. Chosen frames and frames in memory come in
-        stretches of 4096. Where not `lasting`, the buffer of one is good only until the next: that is faster.
+        Damage is reported as in iteration. Where not `lasting`, the buffer of one is good only until the next: that is faster.
         """
+        return batches_in_order(self, self._in_file_batches(lasting))
+
+    def _in_file_batches(self, lasting: bool) -> Iterator[FrameBatch]:
         if self._source is not None:
             memory = SourceBytes if lasting else Window
             yield from records(self, self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory)
@@ -250,7 +251,7 @@ class Capture(Shown):
             return None
 
     def __iter__(self) -> Iterator[Frame]:
-        return self._make()
+        return in_order(self, self._make())
 
     def packets(self) -> Iterator[Packet]:
         """Yield each frame dissected."""
@@ -408,7 +409,6 @@ class Capture(Shown):
         BuildError for an option that does not fit; CaptureError while reading where a frame cannot be given `link`.
         """
         from packetlab.capture.rewrite.rewrite import Rewriter, batches
-
         rewriter = Rewriter(
             mac=mac, src_mac=src_mac, dst_mac=dst_mac, ip=ip, src_ip=src_ip, dst_ip=dst_ip, ports=ports,
             vlan_push=vlan_push, vlan_pop=vlan_pop, vlan=vlan, ttl=ttl, tos=tos, tclass=tclass, flowlabel=flowlabel,
@@ -416,7 +416,7 @@ class Capture(Shown):
             capture_size=self._capture_size(),
         )  # fmt: skip
         part = self._in_stretches(lambda lasting: batches(self.batches(lasting), rewriter, lasting))
-        part._left = rewriter.left
+        part._left, part._order = rewriter.left, PacketOrder(part)
         return part
 
     def sides(

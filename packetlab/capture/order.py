@@ -1,6 +1,6 @@
 """Packets of a capture in their order: what each tells those after it is known whenever one of them is read, in whatever order.
 
-A frame of a capture knows its `Order`. When its packet recalls something, the packets before it are read first, as far as they
+A frame of a capture knows its `PacketOrder`. When its packet recalls something, the packets before it are read first, as far as they
 were not; what they told is kept with their numbers, so that a packet read again, or alone, recalls the same as in order.
 Where no declared header tells or recalls anything, frames are as they were.
 """
@@ -18,6 +18,7 @@ from packetlab.declare import registry
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
+    from packetlab.capture.batch import FrameBatch
     from packetlab.packet.packet import Packet
 
 
@@ -45,7 +46,7 @@ def tells() -> bool:
     return _declared["any"]
 
 
-class Order:
+class PacketOrder:
     """What the packets of a capture told, as far as it was read.
 
     Attributes:
@@ -82,7 +83,12 @@ class Order:
             return
         if not self.capture.again:
             hint = "read its packets in order, all of them; or write it to a file first"
-            raise CaptureError(self.capture.name, f"the packets before {number}, which tell what it recalls, read in order", f"{self.seen} of a stream that is read once", hint)
+            raise CaptureError(
+                self.capture.name,
+                f"the packets before {number}, which tell what it recalls, read in order",
+                f"{self.seen} of a stream that is read once",
+                hint,
+            )
         if self._frames is None:
             self._frames = self.capture._make()
         while True:
@@ -98,15 +104,42 @@ class Order:
                 self.seen = frame.number
         self.seen = max(self.seen, number - 1)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave it behind where frames go elsewhere."""
+        return type(None), ()
+
+
+def order_of(capture: Any) -> PacketOrder:
+    """Return the order of the capture that some frames are of: that of the whole, or of what was rewritten."""
+    while capture._order is None and capture._parent is not None:
+        capture = capture._parent
+    if capture._order is None:
+        capture._order = PacketOrder(capture)
+    found: PacketOrder = capture._order
+    return found
+
+
+def in_order(capture: Any, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Return the frames of a capture, each knowing its order where there is a header that goes by it."""
+    return order_of(capture).frames(frames) if tells() else frames
+
+
+def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+    """The same for frames in stretches."""
+    order = order_of(capture) if tells() else None
+    for batch in batches:
+        batch.order = order
+        yield batch
+
 
 class OrderedFrame(Frame):
     """A frame of a capture, with what the packets before it told."""
 
     __slots__ = ("order",)
-    order: Order
+    order: PacketOrder
 
     @classmethod
-    def of(cls, frame: Frame, order: Order) -> OrderedFrame:
+    def of(cls, frame: Frame, order: PacketOrder) -> OrderedFrame:
         """Return a frame with its order."""
         made = cls.__new__(cls)
         for word in Frame.__slots__:

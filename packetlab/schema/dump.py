@@ -18,6 +18,7 @@ from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind
+from packetlab.schema.recalled import remembered_by
 from packetlab.schema.transforms import data_of_transforms
 from packetlab.schema.values import data_of_value
 
@@ -47,6 +48,7 @@ def describe(cls: object) -> dict[str, object]:
         if rule is not None:
             found[option] = dump_expression(rule)
     found |= {"through": data_of_transforms(header, header.name)} if header.through else {}
+    found |= remembered_by(header, dump_expression)
     found |= {"stream": 1} if header.stream else {}
     found |= {"bit_order": "low"} if header.low else {}
     found |= {"in_bits": 1} if header.in_bits else {}

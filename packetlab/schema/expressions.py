@@ -4,6 +4,7 @@
     ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits
     ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
+    ["recalled", "table", [term, "sender"], null]   what an earlier packet told (see `recalled`)
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
     ["next_protocol", "ethertype", 0]
     ["checksum", "internet", ["pseudo", "self"], 0, 65535]
@@ -38,9 +39,11 @@ from packetlab.declare.expressions import (
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
+from packetlab.schema.recalled import recalled_data, recalled_of_data
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
@@ -115,6 +118,8 @@ def dump_expression(rule: Expr) -> object:
         return int(rule.number)
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
+    if isinstance(rule, Recalled):
+        return recalled_data(rule, dump_expression)
     if isinstance(rule, Elsewhere):
         return ["field", str(rule)] if rule.path else ["before", rule.name]
     if isinstance(rule, Side):
@@ -137,7 +142,7 @@ def dump_expression(rule: Expr) -> object:
 
 def load_expression(data: object, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
-    return _Terms(where, (*_NAMED, "ahead", "before")).read(data, 0)
+    return _Terms(where, (*_NAMED, "ahead", "before", "recalled")).read(data, 0)
 
 
 def answer(data: object, where: str) -> Expr:
@@ -190,6 +195,8 @@ class _Terms:
         word, *operands = expect_list(data, self.where, 4, 2)
         if type(word) is not str:
             raise self.refuse("a word", word)
+        if word == "recalled" and word in self.words:
+            return recalled_of_data(data, self.where, lambda part, where: self.read(part, depth + 1))
         if word in SIGNS and len(operands) == 2:
             return Op(word, *(self.read(operand, depth + 1) for operand in operands))
         if len(operands) == 1 and word in self.words:

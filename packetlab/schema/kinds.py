@@ -16,6 +16,7 @@ from packetlab.declare.bits.kinds import BitList, BitNumber, SpareBits
 from packetlab.declare.computed import Computed, kind_for
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import WIDEST, Address, ByteString, Int, Kind, PayloadMark
+from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.transforms.carried import Through
 from packetlab.declare.values import integers
 from packetlab.declare.values.delimited import Delimited
@@ -32,6 +33,7 @@ from packetlab.schema.expressions import (
     table,
     text,
 )
+from packetlab.schema.recalled import layout_data, layout_of_data
 from packetlab.schema.transforms import data_of_transforms, transforms_of
 from packetlab.schema.values import LONGEST, hexadecimal
 
@@ -430,6 +432,14 @@ FORMS: dict[str, Form] = {
     "spare": _plain("default", lambda kind: type(kind) is SpareBits, SpareBits, "int"),
     **{word: _coded(word) for word in _CODED},
     **{word: _view(word) for word in views.SAYS},
+    "laid_out": Form(
+        "by size when", lambda kind: isinstance(kind, LaidOut),
+        lambda kind, where: {"by": layout_data(kind, dump_expression, lambda one: data_of_kind(one, where))},
+        lambda row, where, maker: layout_of_data(
+            row.get("by"), where, load_expression, lambda said: form_of(said, where).kind(said, where, maker)
+        ),
+        lambda row, where, enums: "Records",
+    ),
     "through": Form(
         "of by size when default", lambda kind: bool(kind.transforms),
         lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": data_of_transforms(kind, where)}, _through,

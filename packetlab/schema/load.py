@@ -42,6 +42,7 @@ from packetlab.schema.expressions import (
     text,
 )
 from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of, import_name
+from packetlab.schema.recalled import remembered_of_data
 from packetlab.schema.source import class_body
 from packetlab.schema.transforms import transforms_of
 from packetlab.schema.values import LONGEST, value_of_data
@@ -189,7 +190,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label under answers refines when inside defaults rules"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
 _FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad const by"
 
 
@@ -283,6 +284,8 @@ class _Maker:
                 options[word] = text(data[word], f"{called}, {word}", most)
         if number(data.get("in_bits", 0), f"{called}, in_bits", 0, 1):
             options["in_bits"] = True
+        if "remembers" in data:
+            options["remembers"] = remembered_of_data(data["remembers"], f"{called}, remembers", load_expression)
         if "stream" in data:
             options["stream"] = number(data["stream"], f"{called}, stream", 0, 1) == 1
         if "pseudo" in data:

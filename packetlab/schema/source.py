@@ -23,6 +23,7 @@ from packetlab.schema.expressions import (
     text,
 )
 from packetlab.schema.kinds import ADDRESSES, annotation, docstring, form_of
+from packetlab.schema.recalled import layout_spelled, recalled_spelled, remembered_spelled
 from packetlab.schema.transforms import link_spelled, spelled_transforms
 from packetlab.schema.values import written_of_data
 from packetlab.schema.views import view_of_data, written_view
@@ -52,6 +53,8 @@ def class_body(description: dict[str, object]) -> str:
         options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
     if "label" in description:
         options.append(f"label={text(description['label'], called, _MOST)!a}")
+    if "remembers" in description:
+        options.append(f"remembers={remembered_spelled(description['remembers'], called, spelled)}")
     if description.get("stream"):
         options.append("stream=True")
     base = "Header"
@@ -139,6 +142,10 @@ def _right(row: dict[str, object], where: str) -> str:
         said: Any = {word: row[word] for word in ("size", "default") if word in row}
         right = spelled_transforms(row.get("by"), _right({**cast("Any", row["of"]), **said}, where), where, spelled)
         return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
+    if row.get("kind") == "laid_out":
+        right = _right({word: value for word, value in row.items() if word in ("size",)}, where)
+        right = layout_spelled(row.get("by"), right, where, spelled, lambda said: form_of(said, where).spelled(said, where, {}))
+        return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
     value = _value(row["default"], row, where) if "default" in row else ""
     if row.get("kind") == "spare":
         return "spare_bits()"
@@ -220,6 +227,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:
     if type(data) is int:
         return str(number(data, where))
     word, *parts = expect_list(data, where, 5, 2)
+    if word == "recalled":
+        return recalled_spelled(data, where, spelled)
 
     def inner(at: int) -> str:
         return spelled(parts[at], where, depth + 1)

@@ -23,7 +23,7 @@ Number: TypeAlias = "int | tuple[int, int]"
 """What a template calls a field: its number, or (enterprise, number)."""
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """One field of a layout.
 
     Attributes:
@@ -60,7 +60,9 @@ class Place(NamedTuple):
                 signed = isinstance(kind, Kind) and kind.signed
                 least = max(1, -(-(value.bit_length() + signed) // 8))
                 try:
-                    value = value.to_bytes(least if size == VARYING else size, "little" if little else "big", signed=signed)
+                    value = value.to_bytes(
+                        least if size == VARYING else size, "little" if little else "big", signed=signed
+                    )
                 except OverflowError:
                     raise BuildError(where, f"a number of {size} bytes", value) from None
             elif isinstance(value, str):
@@ -75,7 +77,7 @@ class Place(NamedTuple):
         return bytes(value)
 
 
-class Layout(tuple[Place, ...]):
+class RecordLayout(tuple[RecordPlace, ...]):
     """The fields of a record in order."""
 
     @property
@@ -83,7 +85,7 @@ class Layout(tuple[Place, ...]):
         """Bytes of a record at the least."""
         return sum(1 if place.size == VARYING else place.size for place in self)
 
-    def read(self, data: bytes, pos: int) -> tuple[Record, int] | None:
+    def read(self, data: bytes, pos: int) -> tuple[TemplateRecord, int] | None:
         """Return the record at `pos` and where it ends; None where there is no whole one."""
         found, end = [], len(data)
         for place in self:
@@ -100,11 +102,11 @@ class Layout(tuple[Place, ...]):
                 return None
             found.append(data[pos : pos + size])
             pos += size
-        return Record._read(self, found), pos
+        return TemplateRecord._read(self, found), pos
 
     def write(self, record: Mapping[Any, Any], where: str) -> bytes:
         """Return the bytes of a record. BuildError where it has not just these fields, or one does not fit."""
-        record = record if isinstance(record, Record) else Record(record)
+        record = record if isinstance(record, TemplateRecord) else TemplateRecord(record)
         found = b""
         for place, value in zip(self, record._placed(self, where), strict=True):
             raw = place.raw(value, f"{where}[{place.name}]")
@@ -114,23 +116,23 @@ class Layout(tuple[Place, ...]):
         return found
 
 
-class Record(Mapping[Any, Any]):
+class TemplateRecord(Mapping[Any, Any]):
     """Values by the numbers that a template gives them: ``record[1]``, ``record[FieldType.IN_BYTES]``, ``record["IN_BYTES"]``.
 
     A mapping of number, or (enterprise, number), to value. Of a number that stands in a template several times it has the first
-    value; `pairs` has all, in order. To build one, give its values: ``Record({1: 44, 8: "10.0.0.1"})``, or any mapping.
+    value; `pairs` has all, in order. To build one, give its values: ``TemplateRecord({1: 44, 8: "10.0.0.1"})``, or any mapping.
     """
 
     __slots__ = ("_layout", "pairs")
     pairs: tuple[tuple[Any, Any], ...]
-    _layout: Layout | None
+    _layout: RecordLayout | None
 
     def __init__(self, values: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         pairs = values.items() if isinstance(values, Mapping) else values
         self.pairs, self._layout = tuple((_number(number), value) for number, value in pairs), None
 
     @classmethod
-    def _read(cls, layout: Layout, raws: list[bytes]) -> Record:
+    def _read(cls, layout: RecordLayout, raws: list[bytes]) -> TemplateRecord:
         made = cls.__new__(cls)
         made.pairs = tuple((place.number, place.value(raw)) for place, raw in zip(layout, raws, strict=True))
         made._layout = layout
@@ -150,7 +152,7 @@ class Record(Mapping[Any, Any]):
         return len({number for number, _ in self.pairs})
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Record):
+        if isinstance(other, TemplateRecord):
             return self.pairs == other.pairs
         return Mapping.__eq__(self, other) if isinstance(other, Mapping) else NotImplemented
 
@@ -158,14 +160,21 @@ class Record(Mapping[Any, Any]):
         return hash(tuple(number for number, _ in self.pairs))
 
     def __repr__(self) -> str:
-        names = [place.name for place in self._layout] if self._layout is not None else [str(number) for number, _ in self.pairs]
-        shown = (f"{name}={bytes_text(v) if isinstance(v, bytes) else v}" for name, (_, v) in zip(names, self.pairs, strict=True))
-        return printable(f"Record({', '.join(shown)})")
+        names = (
+            [place.name for place in self._layout]
+            if self._layout is not None
+            else [str(number) for number, _ in self.pairs]
+        )
+        shown = (
+            f"{name}={bytes_text(v) if isinstance(v, bytes) else v}"
+            for name, (_, v) in zip(names, self.pairs, strict=True)
+        )
+        return printable(f"TemplateRecord({', '.join(shown)})")
 
     def __reduce__(self) -> Any:
         return _again, (self.pairs, self._layout)
 
-    def _placed(self, layout: Layout, where: str) -> list[Any]:
+    def _placed(self, layout: RecordLayout, where: str) -> list[Any]:
         """Return the values in the order of a layout."""
         left = [*self.pairs]
         found = []
@@ -180,8 +189,8 @@ class Record(Mapping[Any, Any]):
         return found
 
 
-def _again(pairs: tuple[tuple[Any, Any], ...], layout: Layout | None) -> Record:
-    made = Record(pairs)
+def _again(pairs: tuple[tuple[Any, Any], ...], layout: RecordLayout | None) -> TemplateRecord:
+    made = TemplateRecord(pairs)
     made._layout = layout
     return made
 
@@ -199,12 +208,12 @@ class RecordsKind(Kind):
     words = "records as a template says"
 
     def annotation(self) -> str:
-        return "tuple[Record, ...]"
+        return "tuple[TemplateRecord, ...]"
 
-    def raw(self, value: Any, where: str) -> tuple[Record, ...]:
+    def raw(self, value: Any, where: str) -> tuple[TemplateRecord, ...]:
         some = (value,) if isinstance(value, Mapping) else value
         try:
-            found = tuple(one if isinstance(one, Record) else Record(one) for one in some)
+            found = tuple(one if isinstance(one, TemplateRecord) else TemplateRecord(one) for one in some)
         except (TypeError, ValueError):
             raise BuildError(where, "records: mappings of the template's numbers to values", repr(value)) from None
         return found
@@ -213,7 +222,7 @@ class RecordsKind(Kind):
         return ", ".join(map(repr, raw)) or "none"
 
 
-Records: TypeAlias = Annotated[tuple[Record, ...], RecordsKind()]
+Records: TypeAlias = Annotated[tuple[TemplateRecord, ...], RecordsKind()]
 """Records whose layout an earlier packet told (see `laid_out`)."""
 
 
@@ -231,13 +240,15 @@ class LaidOutBy(Transform):
                 raise DeclareError(where, f"the name of a template's field as {word}=", repr(self.given[word]))
         if type(self.given["align"]) is not int or not 0 <= self.given["align"] <= 256:
             raise DeclareError(where, "a number of bytes from 0 as align=", repr(self.given["align"]))
-        self.kinds = {_number(number): _kind(one, f"{where}, kinds") for number, one in (self.given["kinds"] or {}).items()}
+        self.kinds = {
+            _number(number): _kind(one, f"{where}, kinds") for number, one in (self.given["kinds"] or {}).items()
+        }
 
     def carry(self, inner: Kind, where: str) -> Through:
         """Return the kind of the field."""
         return LaidOut(inner, (self,), where)
 
-    def layout(self, template: object) -> Layout | str:
+    def layout(self, template: object) -> RecordLayout | str:
         """Return the layout that a template says, or what is wrong with it."""
         found, given = [], self.given
         for one in template if isinstance(template, tuple) else (template,):
@@ -250,8 +261,8 @@ class LaidOutBy(Transform):
             name = getattr(number, "name", None) if key == plain else None
             name = name if isinstance(name, str) else f"{key[0]}/{key[1]}" if isinstance(key, tuple) else str(key)
             usual = int if size <= 8 else bytes
-            found.append(Place(key, name, int(size), self.kinds.get(key, usual)))
-        made = Layout(found)
+            found.append(RecordPlace(key, name, int(size), self.kinds.get(key, usual)))
+        made = RecordLayout(found)
         return made if made.least else "a template of no bytes"
 
 
@@ -274,7 +285,7 @@ class LaidOut(Through):
         if not isinstance(inner, RecordsKind):
             raise DeclareError(where, "Records for laid_out(...)", inner.in_words())
         super().__init__(inner, transforms, where)
-        self._layouts: dict[Any, Layout | str] = {}
+        self._layouts: dict[Any, RecordLayout | str] = {}
 
     def in_words(self) -> str:
         return self.inner.in_words()
@@ -287,7 +298,7 @@ class LaidOut(Through):
         origin = getattr(given, "origin", "")
         return f", laid out as {self.late[0][2]} says" + (f", {origin}" if origin else "")
 
-    def layout_of(self, told: Any) -> Layout | str:
+    def layout_of(self, told: Any) -> RecordLayout | str:
         """Return the layout that was told, or why there is none."""
         template = told.value
         key = id(template)
@@ -314,7 +325,10 @@ class LaidOut(Through):
         found.inner, found.opened = tuple(records), True
         left = data[pos:]
         if len(left) >= layout.least or any(left):
-            found.expected, found.got = f"whole records of {layout.least} bytes or more, and zeros", f"{len(left)} bytes: {bytes_text(left)}"
+            found.expected, found.got = (
+                f"whole records of {layout.least} bytes or more, and zeros",
+                f"{len(left)} bytes: {bytes_text(left)}",
+            )
         return found
 
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
@@ -329,7 +343,7 @@ class LaidOut(Through):
             (layout,) = layouts.values()  # records that were read have theirs
         if layout is None and not raw.inner:
             return Carried(b"")
-        if not isinstance(layout, Layout):
+        if not isinstance(layout, RecordLayout):
             expected = told.expected if isinstance(told, Untold) else f"{self.late[0][2]}, told by an earlier packet"
             hint = "build it inside `with context:`, in which the template was built or read"
             raise BuildError(self.where, expected, layout or (told.got if isinstance(told, Untold) else "none"), hint)
@@ -343,7 +357,11 @@ class LaidOut(Through):
         return made
 
     def raw(self, value: Raw, where: str) -> Raw:
-        return value if isinstance(value, Carried | InnerValue | RawValue) and not isinstance(value, RawValue) else super().raw(value, where)
+        return (
+            value
+            if isinstance(value, Carried | InnerValue | RawValue) and not isinstance(value, RawValue)
+            else super().raw(value, where)
+        )
 
 
 def laid_out(
@@ -368,5 +386,8 @@ def laid_out(
     if isinstance(layout, Recalled):
         layout = Recalled(layout.table, layout.key, None, is_number=False)
     spec = value if isinstance(value, Spec) else Spec(value)
-    spec.through = (LaidOutBy(layout=layout, size=size, number=number, enterprise=enterprise, align=align, kinds=kinds), *spec.through)
+    spec.through = (
+        LaidOutBy(layout=layout, size=size, number=number, enterprise=enterprise, align=align, kinds=kinds),
+        *spec.through,
+    )
     return spec

@@ -65,7 +65,7 @@ class PacketOrder:
 
     def frame(self, frame: Frame) -> Frame:
         """Return a frame that knows its order."""
-        return frame if isinstance(frame, OrderedFrame) and frame.order is self else OrderedFrame.of(frame, self)
+        return frame if isinstance(frame, OrderedFrame) and frame.order is self else OrderedFrame.placed(frame, self)
 
     def packet(self, frame: Frame) -> Packet:
         """Return the packet of a frame, with what those before it told."""
@@ -139,7 +139,7 @@ class OrderedFrame(Frame):
     order: PacketOrder
 
     @classmethod
-    def of(cls, frame: Frame, order: PacketOrder) -> OrderedFrame:
+    def placed(cls, frame: Frame, order: PacketOrder) -> OrderedFrame:
         """Return a frame with its order."""
         made = cls.__new__(cls)
         for word in Frame.__slots__:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
-from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.names import name_at
-from packetlab.codec.refinement.careful import InnerFault, broken, chosen, refine
+from packetlab.codec.refinement.careful import broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry

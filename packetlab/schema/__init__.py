@@ -4,6 +4,7 @@
     expressions       rules as plain data
     algorithms        algorithms of checksums as plain data
     kinds, views      kinds of fields as plain data
+    own_kinds         kinds of a user's own as plain data
     recalled          what packets tell those after them, as plain data
     transforms        transforms of fields as plain data
     values            values of fields as plain data

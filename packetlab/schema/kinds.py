@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Flag, FlagBoundary, IntEnum, IntFlag
-from inspect import Parameter, cleandoc, signature
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare import kinds
@@ -33,6 +33,7 @@ from packetlab.schema.expressions import (
     table,
     text,
 )
+from packetlab.schema.own_kinds import arguments, import_name, own_data
 from packetlab.schema.recalled import layout_data, layout_of_data
 from packetlab.schema.transforms import data_of_transforms, transforms_of
 from packetlab.schema.values import LONGEST, hexadecimal
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from packetlab.declare.declaration import Declaration
 
-MEMBERS, ARGUMENTS, WORDS = 4096, 16, 1 << 16
+MEMBERS, WORDS = 4096, 1 << 16
 NESTING = 4
 
 ADDRESSES: dict[str, Address] = {
@@ -226,39 +227,6 @@ def classes(some: Iterable[type[Kind]]) -> tuple[type[Kind], ...]:
     return found
 
 
-def import_name(kind: type[Kind]) -> str:
-    """Return where a class of kinds is found: "module.Class"."""
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _own_data(kind: Kind, where: str) -> dict[str, object]:
-    """Return the name of the class, and the arguments it was made with: attributes of the same names."""
-    made: Any = type(kind).__init__
-    given = {}
-    for one in list(signature(made).parameters.values())[1:] if made is not object.__init__ else ():
-        value = getattr(kind, one.name, None)
-        if value is one.default:
-            continue
-        if one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or type(value) not in (int, str, bool):
-            expected = f"numbers and texts that {type(kind).__name__} is made with, in attributes of the same names"
-            raise DeclareError(where, expected, f"{one.name} of {type(value).__name__}, which is code")
-        given[one.name] = value
-    return {"of": import_name(type(kind)), **({"given": given} if given else {})}
-
-
-def _arguments(row: dict[str, object], where: str) -> dict[str, object]:
-    given = row.get("given", {})
-    if type(given) is not dict or len(given) > ARGUMENTS:
-        raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", safe_repr(given))
-    for one, value in given.items():
-        name(one, where)
-        if type(value) is str:
-            text(value, where, 1000)
-        elif type(value) is not bool:
-            number(value, where)
-    return given
-
-
 def _own(row: dict[str, object], where: str, maker: Maker) -> Kind:
     called = text(row.get("of"), where, 200)
     known = [kind for kind in maker.kinds if import_name(kind) == called]
@@ -267,7 +235,7 @@ def _own(row: dict[str, object], where: str, maker: Maker) -> Kind:
         hint = "pass the class in: declare_from(descriptions, kinds=[ThatKind]); its name imports nothing"
         raise DeclareError(where, "a kind of field that is known here", safe_repr(called), hint)
     try:
-        made: Kind = known[0](**_arguments(row, where))
+        made: Kind = known[0](**arguments(row, where))
         return made
     except TypeError as error:
         raise DeclareError(where, f"what {known[0].__name__} is made with", str(error)) from None
@@ -275,7 +243,7 @@ def _own(row: dict[str, object], where: str, maker: Maker) -> Kind:
 
 def _own_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
     called = name(text(row.get("of"), where, 200).rpartition(".")[2], where)
-    given = ", ".join(f"{one}={value!a}" for one, value in _arguments(row, where).items())
+    given = ", ".join(f"{one}={value!a}" for one, value in arguments(row, where).items())
     return f"Annotated[Any, {called}({given})]"
 
 
@@ -433,12 +401,8 @@ FORMS: dict[str, Form] = {
     **{word: _coded(word) for word in _CODED},
     **{word: _view(word) for word in views.SAYS},
     "laid_out": Form(
-        "by size when", lambda kind: isinstance(kind, LaidOut),
-        lambda kind, where: {"by": layout_data(kind, dump_expression, lambda one: data_of_kind(one, where))},
-        lambda row, where, maker: layout_of_data(
-            row.get("by"), where, load_expression, lambda said: form_of(said, where).kind(said, where, maker)
-        ),
-        lambda row, where, enums: "Records",
+        "by size when", lambda kind: isinstance(kind, LaidOut), lambda kind, where: layout_data(kind, where, dump_expression, data_of_kind),
+        lambda row, where, maker: layout_of_data(row.get("by"), where, load_expression, form_of, maker), lambda row, where, enums: "Records",
     ),
     "through": Form(
         "of by size when default", lambda kind: bool(kind.transforms),
@@ -454,6 +418,6 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
     ),
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
-    "own": Form("of given rule size pad const when default", lambda kind: True, _own_data, _own, _own_spelled),
+    "own": Form("of given rule size pad const when default", lambda kind: True, own_data, _own, _own_spelled),
 }  # fmt: skip
 """Word of a description -> how such a kind travels; the last one takes all that no other does."""

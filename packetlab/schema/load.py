@@ -41,7 +41,8 @@ from packetlab.schema.expressions import (
     table,
     text,
 )
-from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of, import_name
+from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of
+from packetlab.schema.own_kinds import import_name
 from packetlab.schema.recalled import remembered_of_data
 from packetlab.schema.source import class_body
 from packetlab.schema.transforms import transforms_of

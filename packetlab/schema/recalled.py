@@ -92,7 +92,7 @@ def remembered_data(said: tuple[Remembered, ...], dump: Dump) -> list[object]:
 def remembered_by(header: Declaration, dump: Dump) -> dict[str, object]:
     """Return what a header itself says that it remembers, and not its base."""
     said = header.remembers
-    new = said and not any(base.remembers == said for base in header.bases if base.fields)
+    new = said and not any(base.remembers is said for base in header.bases if base.fields)
     return {"remembers": remembered_data(said, dump)} if said and new else {}
 
 
@@ -121,7 +121,7 @@ def remembered_spelled(data: object, where: str, spelled: Spelled) -> str:
 # Layouts -------------------------------------------------------------------------------------------------------
 
 
-def layout_data(kind: LaidOut, dump: Dump, of_kind: Callable[[Kind], object]) -> dict[str, object]:
+def layout_data(kind: LaidOut, where: str, dump: Dump, of_kind: Callable[[Kind, str], object]) -> dict[str, object]:
     """Return how records are laid out as plain data."""
     one = kind.transforms[0]
     found: dict[str, object] = {
@@ -133,21 +133,23 @@ def layout_data(kind: LaidOut, dump: Dump, of_kind: Callable[[Kind], object]) ->
         found["kinds"] = [
             [
                 [*number] if isinstance(number, tuple) else number,
-                of_kind(said) if isinstance(said, Kind) else words[said],
+                of_kind(said, where) if isinstance(said, Kind) else words[said],
             ]
             for number, said in one.kinds.items()
         ]
-    return found
+    return {"by": found}
 
 
-def layout_of_data(data: object, where: str, load: Load, of_data: Callable[[Any], Kind]) -> LaidOut:
+def layout_of_data(data: object, where: str, load: Load, form_of: Callable[[Any, str], Any], maker: object) -> LaidOut:
     """Return the kind of records that are laid out so."""
     if type(data) is not dict or not {*data} <= {"layout", "size", "number", "enterprise", "align", "kinds"}:
         raise DeclareError(where, "a layout", f"a {type(data).__name__}")
     given = {word: value for word, value in data.items() if word not in ("layout", "kinds")}
     rule = recalled_of_data(data.get("layout"), where, load)
     kinds = {
-        _number(number, where): PLAIN[said] if type(said) is str and said in PLAIN else of_data(said)
+        _number(number, where): PLAIN[said]
+        if type(said) is str and said in PLAIN
+        else form_of(said, where).kind(said, where, maker)
         for number, said in _kinds(data, where)
     }
     layout = Recalled(rule.table, rule.key, None, is_number=False)

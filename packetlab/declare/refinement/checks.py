@@ -35,7 +35,7 @@ def check_refinement(header: Declaration) -> None:
     base, rule = header.refines, header.when
     assert base is not None and rule is not None
     where = f"{header.name}, when="
-    if header.view is not None and header.remembers != base.remembers:
+    if header.view is not None and header.remembers is not base.remembers:
         hint = "a refinement without inside=, whose fields go on after the base's, may"
         raise DeclareError(f"{header.name}, remembers=", "no such thing of a class that takes a field apart", header.view[0], hint)
     if bounds(rule, Leaves(base, where, READ), where)[1] == 0:

@@ -285,7 +285,7 @@ class LaidOut(Through):
         if not isinstance(inner, RecordsKind):
             raise DeclareError(where, "Records for laid_out(...)", inner.in_words())
         super().__init__(inner, transforms, where)
-        self._layouts: dict[Any, RecordLayout | str] = {}
+        self._layouts: dict[int, tuple[object, RecordLayout | str]] = {}
 
     def in_words(self) -> str:
         return self.inner.in_words()
@@ -302,11 +302,11 @@ class LaidOut(Through):
         """Return the layout that was told, or why there is none."""
         template = told.value
         key = id(template)
-        if key not in self._layouts or self._layouts[key][0] is not template:  # type: ignore[comparison-overlap]
+        if key not in self._layouts or self._layouts[key][0] is not template:
             if len(self._layouts) > 1000:
                 self._layouts.clear()
-            self._layouts[key] = template, self.transforms[0].layout(template)  # type: ignore[assignment]
-        return self._layouts[key][1]  # type: ignore[return-value]
+            self._layouts[key] = template, self.transforms[0].layout(template)
+        return self._layouts[key][1]
 
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
         found, (told,) = Carried(data), given

@@ -41,9 +41,7 @@ registry.caches.append(_declared)
 
 def tells() -> bool:
     """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
-    if "any" not in _declared:
-        _declared["any"] = any(map(is_contextual, registry.declared()))
-    return _declared["any"]
+    return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
 
 
 class PacketOrder:
@@ -125,8 +123,8 @@ def in_order(capture: Any, frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The same for frames in stretches."""
-    order = order_of(capture) if tells() else None
+    """The same for frames in stretches, where there is such a header (see `tells`)."""
+    order = order_of(capture)
     for batch in batches:
         batch.order = order
         yield batch

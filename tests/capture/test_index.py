@@ -158,7 +158,7 @@ def test_a_slice_reads_its_own_part_and_a_filter_goes_over_that_alone(large: Pat
     assert [int(n) for n in part.where("frame.number == 30501").table("number")["number"]] == [30_501]
     number = "frame.number == 30501"
     part.where(number).count()
-    assert steps(lambda: part.where(number).count()) < steps(lambda: whole.where(number).count()) / 8
+    assert steps(lambda: part.where(number).count()) < steps(lambda: whole.where(number).count()) / 7
 
 
 def test_marks_are_bounded_and_farther_apart_in_larger_files() -> None:

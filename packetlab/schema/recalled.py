@@ -106,16 +106,16 @@ def remembered_of_data(data: object, where: str, load: Load) -> dict[object, obj
     return found
 
 
-def remembered_spelled(data: object, where: str, spelled: Spelled) -> str:
-    """Return the Python that says what a header remembers."""
+def remembered_spelled(data: object, where: str, spelled: Spelled) -> list[str]:
+    """Return the Python that says what a header remembers, as an option of a class; none for nothing."""
     words = []
-    for entry in _list(data, where, 0, MOST):
+    for entry in _list(data, where, 0, MOST) if data is not None else ():
         called, key, values = _list(entry, where, 3, 3)
         some = [spelled(value, where) for value in _list(values, where, 1, MOST)]
         key_words = [ascii(_text(called, where)), *_key_spelled(key, where, spelled)]
         value = some[0] if len(some) == 1 else f"({', '.join(some)})"
         words.append(f"({', '.join(key_words)}{',' * (len(key_words) == 1)}): {value}")
-    return f"{{{', '.join(words)}}}"
+    return [f"remembers={{{', '.join(words)}}}"] if words else []
 
 
 # Layouts -------------------------------------------------------------------------------------------------------

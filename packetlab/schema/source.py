@@ -53,8 +53,7 @@ def class_body(description: dict[str, object]) -> str:
         options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
     if "label" in description:
         options.append(f"label={text(description['label'], called, _MOST)!a}")
-    if "remembers" in description:
-        options.append(f"remembers={remembered_spelled(description['remembers'], called, spelled)}")
+    options += remembered_spelled(description.get("remembers"), called, spelled)
     if description.get("stream"):
         options.append("stream=True")
     base = "Header"

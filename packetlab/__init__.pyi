@@ -146,6 +146,7 @@ from packetlab.protocols.xns import (
     ErrorNumber as ErrorNumber, PacketType as PacketType, RIPEntry as RIPEntry,
 )
 from packetlab.schema.dump import describe as describe
+from packetlab.schema.ksy.importing import import_ksy as import_ksy
 from packetlab.schema.load import declare_from as declare_from
 from packetlab.sockets import (
     accept as accept, bind as bind, close as close, connect as connect, create as create, listen as listen,

@@ -3,7 +3,8 @@
     arguments                  kinds of arguments, exit status, complaints: what commands share
     offline/                   commands that read a capture file: show, table, ladder, follow, rewrite
     capture, replay, send      commands that use a network interface
-    malformed, declarations, export    damaged packets; declarations that captures carry; dissectors and diagrams
+    malformed, declarations    damaged packets; declarations that captures carry
+    importing, export          declarations out of other languages; dissectors and diagrams
     demo, completion           a first look; completion for shells
 
 Letters mean what tcpdump, tshark and tcpreplay have taught. Exit status: 0 done, 1 nothing matched, a difference or a
@@ -38,6 +39,7 @@ COMMANDS = {
     "capture": "capture",
     "malformed": "malformed",
     "declarations": "declarations",
+    "import": "importing",
     "export": "export",
     "completion": "completion",
 }

@@ -364,7 +364,7 @@ def items_reader(field: Field, counted: bool) -> Compiled:
 def _items_reader(field: Field, counted: bool) -> Compiled:
     item, until = field.kind.item, field.until
     head = item.plan.head
-    sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted), 0)
+    sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted and not field.kind.one), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.became = _became(part, until)
     first, each = part.hear_in_list(until)
@@ -385,7 +385,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     else:
         part.lines = _item(part, head, until, each)
     lines = [f"start, last, found = pos, limit - {sure or 1}, []", "add = found.append", *first]
-    lines += [f"{'for _ in range(count)' if counted else 'while pos <= last'}:", *("    " + line for line in part.lines)]
+    lines += [f"{'for _ in range(count)' if counted else 'for _ in range(1)' if field.kind.one else 'while pos <= last'}:", *("    " + line for line in part.lines)]
     lines += ["if len(found) < count: return None"] if counted and until is not None else []
     fill = f"-(pos - start) % {field.align}"
     filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item

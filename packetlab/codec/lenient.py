@@ -364,7 +364,7 @@ def read_items(
     are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
     fault, as long as it is zeros (see `Filled`). `around` is what is known of what holds the items, where they ask that.
     """
-    kind, deep = field.kind, too_deep(field, pos + origin, owner) if pos < limit and count != 0 else None
+    kind, deep = field.kind, too_deep(field, pos + origin, owner) if (pos < limit or field.kind.one) and count != 0 else None
     if deep is not None:
         if faults is not None:
             faults.append(deep)
@@ -381,18 +381,20 @@ def read_items(
         wanted = -(pos - start) % field.align if field.align else 0
         return 0 < wanted == limit - pos and not any(data[pos:limit])
 
-    while pos < limit:
+    while pos < limit or (kind.one and not items):
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
             break
         noted = len(ctx.faults)
         header, stop, _, _ = read(data, pos, limit, ctx)
-        if stop <= pos or broken(ctx.faults[noted:]):
+        if (stop <= pos and not kind.one) or broken(ctx.faults[noted:]):
             break
         more = dict(zip(map(str, told), heard(told, ctx), strict=True))
         items.append(header)
         pos, ctx.before = stop, header
-        if field.until is not None and field.until.evaluate(ItemValues(header, data, limit, more)):
+        if kind.one or (field.until is not None and field.until.evaluate(ItemValues(header, data, limit, more))):
             break
+    if kind.one and whole and items and pos < limit:
+        ctx.faults.append(Fault(owner, field.name, pos, f"{kind.item.name} to end here", f"{limit - pos} bytes more"))
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
         fill, pos = data[pos:limit], limit

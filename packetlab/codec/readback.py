@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from packetlab.codec.around.told import is_read_at_once
+from packetlab.codec.around.told import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.refinement.careful import broken
 from packetlab.declare.bits.stretches import Loose
-from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
+from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
 from packetlab.declare.plan import Listed, Open, Sized, When, needs
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import InnerValue
 from packetlab.errors import BuildError, DeclareError
@@ -255,8 +256,8 @@ def _samples(
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     if cls.when is not None:
-        if any(f.default is REQUIRED or f.rule is not None for f in map(cls.by_name.__getitem__, needs(cls.when))):
-            return []  # what makes it one is up to who builds it
+        if any(f.default is REQUIRED or f.rule is not None for f in map(cls.by_name.__getitem__, needs(cls.when))) or _is_around(cls, cls.when):
+            return []  # what makes it one is up to who builds it, or to what stands around it
         free = [f for f in free if f.name not in needs(cls.when)]
     usual = {
         f.name: f.kind.zero
@@ -268,7 +269,8 @@ def _samples(
     if usual.keys() & measures:
         return []  # sizes that only who builds it knows
     open_ended = [f for f in free if f.kind.bits is None and not _is_own(f) and not f.align and f.until is None]
-    open_ended = [f for f in open_ended if not is_read_at_once(f)]  # these cannot be built without what stands around
+    # Some cannot be built without what stands around, and a list that its last item ends needs one.
+    open_ended = [f for f in open_ended if not is_read_at_once(f) and not (f.kind.one and _wants_an_end(f.kind.item))]
     found = [usual, usual | full, usual | least]
     if plan.payload is not None:
         rule = plan.payload.size
@@ -283,20 +285,38 @@ def _samples(
     )
 
 
+def _wants_an_end(item: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
+    """Whether a header has, at any depth, a list that one of its items ends."""
+    held = [f.kind.item for f in item.fields if f.kind.wire == "items" and f.kind.item not in inside]
+    return any(f.until is not None for f in item.fields) or any(_wants_an_end(one, (*inside, item)) for one in held if one is not item)
+
+
+def _is_around(cls: Declaration, rule: Expr) -> bool:
+    """Whether a rule follows from what stands around the header, directly or by way of computed values."""
+    for leaf in rule.leaves():
+        computed = cls.by_name[leaf.name].computed if isinstance(leaf, Ref) else None
+        if isinstance(leaf, Elsewhere) or (computed is not None and _is_around(cls, computed)):
+            return True
+    return False
+
+
 def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
     if f.kind.transforms:
         return InnerValue(_of_size(f.kind.field, size))  # type: ignore[attr-defined]
     if f.kind.one:
-        return (classes[f.kind.item](),)
+        return classes[f.kind.item]()
     if f.kind.wire != "items":
         return f.kind.sound(bytes(range(1, size + 1)))
     return tuple(classes[f.kind.item]() for _ in range(-(-size // 8)))
 
 
-def _reaches_end(header: Declaration) -> bool:
-    """Whether a header may leave no room for a payload, or its size is for the user to tell."""
+def _reaches_end(header: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
+    """Whether a header, or one that it holds, may leave no room for a payload, or its size is for the user to tell."""
     plan = header.plan
+    held = [f.kind.item for f in header.before if f.kind.wire == "items" and f.name not in plan.sizes]
+    if any(_reaches_end(item, (*inside, header)) for item in held if item is not header and item not in inside):
+        return True
     return _is_left_out(header) or (any(isinstance(step, Open) for step in plan.steps) and plan.own is None)
 
 
@@ -332,6 +352,8 @@ def _come_back(said: Declaration, values: dict[str, object], body: bytes) -> Bui
     if type(read) is not cls:
         return None  # one that it refines into, which proves itself
     for f in said.fields if whole._state < said.prototype_bit else ():
+        if f.kind.wire == "items" and is_around(f) and refinements(f.kind.item):
+            return None  # what is held may have to be one that goes by what stands around it
         built, got = (getattr(h, f.slot) for h in (whole, read))
         if built is not None and got is not None and f.kind.wire == "items":
             built, got = (h._items_of(f) for h in (whole, read))

@@ -145,6 +145,8 @@ def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
             todo += [one.left, one.right]
         elif isinstance(one, OneOf):
             found.append((str(one.values), frozenset(one.among), True))
+        elif isinstance(one, Op) and one.sign == "==" and isinstance(one.left, OneOf) and str(one.right) == "0":
+            found.append((str(one.left.values), frozenset(one.left.among), False))
         elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
             found.append((str(one.left), frozenset((one.right.number,)), one.sign == "=="))
         else:

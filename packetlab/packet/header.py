@@ -372,7 +372,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
             count = compiler.said_count(self, field)
-            raw = compiler.parse_items(field, raw, [], count=count, around=(self,)) if raw else ()
+            raw = compiler.parse_items(field, raw, [], count=count, around=(self,)) if raw or field.kind.one else ()
             object.__setattr__(self, field.slot, raw)
         elif isinstance(raw, tuple) and is_around(field) and not (self._is_partial or all(map(is_whole, raw))):
             raw = getattr(self._resolved_alone(), field.slot)

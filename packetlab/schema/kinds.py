@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
 
 MEMBERS, WORDS = 4096, 1 << 16
-NESTING = 4
+NESTING = 24
 
 ADDRESSES: dict[str, Address] = {
     word: get_args(annotation)[1]

@@ -33,8 +33,8 @@ _MOST = 1 << 16
 _NOBODY: Any = None  # who reads a description knows headers and enums; values are spelled without
 
 
-def class_body(description: dict[str, object]) -> str:
-    """Return the source of a class, its enums before it and further bindings after it."""
+def class_body(description: dict[str, object], shared: dict[str, None] | None = None) -> str:
+    """Return the source of a class, its enums before it (or added to those `shared`) and further bindings after it."""
     called = name(description.get("name"), "a declaration")
     bound = expect_list(description.get("under", []), called, NUMBERS)
     under = [_binding(entry, called) for entry in bound]
@@ -66,7 +66,7 @@ def class_body(description: dict[str, object]) -> str:
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
     if "answers" in description:
         options.append(f"answers={_answers(description['answers'], called)}")
-    enums: dict[str, None] = {}
+    enums: dict[str, None] = {} if shared is None else shared
     lines = [f"class {called}({', '.join([base, *options])}):"]
     if description.get("doc"):
         lines += [f"    {line}".rstrip() for line in docstring(text(description["doc"], called, _MOST))]
@@ -82,7 +82,7 @@ def class_body(description: dict[str, object]) -> str:
     body = given + [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
     lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]
-    return "\n".join([*("\n".join([one, "", ""]) for one in enums), *lines])
+    return "\n".join([*("\n".join([one, "", ""]) for one in enums if shared is None), *lines])
 
 
 def _binding(entry: object, where: str) -> str:

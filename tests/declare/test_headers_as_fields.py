@@ -240,3 +240,72 @@ def test_values_that_are_seen_in_another_form_are_so_in_lists() -> None:
     for header in (made, dissect(bytes(made), Floats)[Floats]):
         assert (header.floats, header.halves) == ((1.5, -2.0), (0.5, 7.0))
         assert [str(time) for time in header.times] == ["2024-01-01T00:00:00Z"]
+
+
+def test_a_header_as_a_field_may_have_no_bytes() -> None:
+    with bindings():
+
+        class Entry7A(Header):
+            number: U8
+
+        class Entries7A(Header):
+            entries: tuple[Entry7A, ...] = many()
+
+        class Sized7A(Header):
+            size: U8 = auto(size_of("entries"))
+            entries: Entries7A = sized(field("size"))
+            end: U8 = 3
+
+        class Last7A(Header):
+            number: U8
+            entries: Entries7A
+
+        for made in (Sized7A(entries=Entries7A()), Sized7A(entries=Entries7A(entries=[Entry7A(number=7)])), Last7A(number=1, entries=Entries7A())):
+            packet = dissect(bytes(made), type(made))
+            assert packet[type(made)] == made
+            assert packet[type(made)].entries == made.entries
+            assert not packet.faults
+
+
+def test_a_header_as_a_field_that_is_there_has_to_be_given_and_ends_with_its_bytes() -> None:
+    with bindings():
+
+        class Inner7B(Header):
+            number: U8
+
+        class Outer7B(Header):
+            kind: U8
+            size: U8 = auto(size_of("inner"))
+            inner: Inner7B | None = when(field("kind") == 0, sized(field("size")))
+            other: Inner7B | None = when(field("kind") == 1)
+
+        for kind, name in enumerate(("inner", "other")):
+            with pytest.raises(BuildError, match=rf"Outer7B\.{name}: expected a value, got none"):
+                bytes(Outer7B(kind=kind))
+            made = Outer7B(kind=kind, **{name: Inner7B(number=9)})
+            assert dissect(bytes(made), Outer7B)[Outer7B] == made
+        packet = dissect(bytes.fromhex("00 03 09 09 09 ff"), Outer7B)
+        assert packet[Outer7B].inner == Inner7B(number=9)
+        assert str(packet.faults[0]) == "Outer7B.inner: expected Inner7B to end here at offset 3, got 2 bytes more"
+        assert bytes(packet) == bytes.fromhex("00 03 09 09 09 ff")
+
+
+def test_a_choice_may_go_by_what_stands_around_it() -> None:
+    with bindings():
+
+        class Body7C(Header):
+            kind: int = pl.computed(field("^.kind"))
+
+        class Frame7C(Header):
+            kind: U8
+            body: Body7C
+
+        class Number7C(Body7C, when={"kind": 6}):
+            number: U16
+
+        class Frames7C(Body7C, when={"kind": 4}):
+            inner: Frame7C
+
+        made = Frame7C(kind=4, body=Frames7C(inner=Frame7C(kind=6, body=Number7C(number=5))))
+        assert bytes(made) == bytes.fromhex("04 06 00 05")
+        assert dissect(bytes(made), Frame7C)[Frame7C] == made

@@ -1,0 +1,103 @@
+"""`import_ksy`: a Kaitai Struct description as header classes, and as Python source to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from packetlab.codec.objects import AnyHeader
+from packetlab.declare import registry
+from packetlab.declare.kinds import Kind
+from packetlab.errors import DeclareError
+from packetlab.schema.ksy.classes import KsyHeader, headers_of
+from packetlab.schema.ksy.model import Loaded
+from packetlab.schema.ksy.plans import Plans
+from packetlab.schema.load import Declarations, HeaderDescription, declare_from
+from packetlab.schema.source import class_body
+
+
+class KaitaiHeaders(Declarations):
+    """The headers that a Kaitai file describes, those that others need first. Nothing is declared before `declare` is called.
+
+    ``str()`` is Python source for a module of its own, which makes the same classes.
+    """
+
+    place = 0  # of the class of the file itself
+
+    @property
+    def name(self) -> str:
+        """The class of the file itself."""
+        return str(self[self.place].name)
+
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+        """Make the classes; return them, that of the file itself first. DeclareError as for `HeaderDescription.declare`."""
+        made = super().declare(kinds)
+        return [made[self.place], *made[: self.place], *made[self.place + 1 :]]
+
+    def __str__(self) -> str:
+        enums: dict[str, None] = {}
+        bodies = [class_body(one.description, enums) for one in self]
+        lines = ["from typing import Annotated, Self", "", " ".join(("from packetlab import", "*"))]
+        lines[0:0] = ["from enum import IntEnum"] * bool(enums)
+        return "\n\n\n".join(["\n".join(lines), *enums, *bodies]) + "\n"
+
+
+def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> KaitaiHeaders:
+    """Read a Kaitai Struct description (.ksy) and what it imports; return its headers, yet to be declared.
+
+    An import that begins with / is looked for in `folders`, then in the folders above the file. Needs PyYAML (the extra
+    `ksy`). DeclareError, with file and line, for what cannot be said as a header, and for an import that is not there;
+    OSError where the file cannot be read.
+    """
+    plans = Plans(Loaded(Path(path), [Path(folder) for folder in folders]))
+    headers = headers_of(plans)
+    while True:
+        found, owners = _descriptions(headers, plans)
+        try:
+            with registry.bindings():
+                declare_from(found)
+            break
+        except DeclareError as error:
+            if not _mended(error, owners):
+                raise _located(error, owners) from None
+    made = KaitaiHeaders(HeaderDescription(found, place) for place in range(len(found)))
+    made.place = next(place for place, one in enumerate(found) if one["name"] == plans.first.name)
+    return made
+
+
+def _descriptions(headers: list[KsyHeader], plans: Plans) -> tuple[list[dict[str, Any]], dict[str, KsyHeader]]:
+    """Return what is declared, in order, that of the file itself last; and of which header each is."""
+    found: list[dict[str, Any]] = []
+    owners: dict[str, KsyHeader] = {}
+    for header in headers:
+        found.append(header.description())
+        owners[header.plan.name] = header
+    for header in headers:
+        found += header.choices
+        owners.update({choice["name"]: header for choice in header.choices})
+    return found, owners
+
+
+def _mended(error: DeclareError, owners: dict[str, KsyHeader]) -> bool:
+    """Leave out what the file does not need to say, if that is what is wrong: a length that follows, a value that is worked out."""
+    called, _, name = str(error.where).partition(",")[0].partition(".")
+    header = owners.get(called)
+    if header is None:
+        return False
+    for row in header.rows:
+        if row["name"] == name and name in header.follow:
+            header.follow.discard(name)
+            del row["rule"]
+            return True
+    return False
+
+
+def _located(error: DeclareError, owners: dict[str, KsyHeader]) -> DeclareError:
+    """Return an error with the line of the file that it is about."""
+    called, _, name = str(error.where).partition(",")[0].partition(".")
+    header = owners.get(called)
+    if header is None:
+        return error
+    where = header.lines.get(name, header.plan.type.said.at())
+    return DeclareError(f"{where}: {error.where}", error.expected, error.got, error.hint)

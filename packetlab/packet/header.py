@@ -195,7 +195,7 @@ class HeaderType(type):
             check_name(field_name, where)
         base, inside, said = next(iter(families), None), options.get("inside"), options.get("when")
         if inside is not None:
-            taken_apart(mcls, name, base, body, annotations, inside, said)
+            taken_apart(mcls, name, base, body, annotations, inside, said, options.get("bit_order"))
             annotations = {}
         if base is not None and said is not None and options.get("under") is None:
             restate(base._declaration, said, body)
@@ -281,7 +281,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order, label=label, in_bits=in_bits, remembers=remembers, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order if inside is None else None, label=label, in_bits=in_bits, remembers=remembers, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:

@@ -47,10 +47,11 @@ def describe(cls: object) -> dict[str, object]:
         rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
+    bits = header if header.view is None else header.view[1]
     found |= {"through": data_of_transforms(header, header.name)} if header.through else {}
     found |= remembered_by(header, dump_expression)
     found |= {"stream": 1} if header.stream else {}
-    found |= {"bit_order": "low"} if header.low else {}
+    found |= {"bit_order": "low" if bits.low else "high"} if bits.low != (header.view is not None and header.low) else {}
     found |= {"in_bits": 1} if header.in_bits else {}
     found |= {"label": header.label} if header.label else {}
     if header.pseudo is not None:

@@ -316,3 +316,44 @@ def test_lua_reads_and_shows_them(tmp_path: Path) -> None:
         shown = [int(cell, 0) if cell else None for cell in [*row.values()][:6]]
         assert shown == [0x123 * n, n % 4, n % 4, n << 31, -n, 7 if n % 4 == 2 else None]
         assert row["_ws.expert.message"] == ""
+
+
+def test_what_is_taken_apart_has_the_order_of_its_base_or_its_own() -> None:
+    with bindings():
+
+        class OrderedBase(Header):
+            kind: U4 = 1
+            size: U12 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class OrderedLow(OrderedBase, inside="data", when={"kind": 2}, bit_order="low"):
+            first: U4 = 1
+            second: U12 = 0xABC
+
+        class OrderedSame(OrderedBase, inside="data", when={"kind": 3}):
+            first: U4 = 1
+            second: U12 = 0xABC
+
+        class LowBase(Header, bit_order="low"):
+            kind: U4 = 1
+            size: U12 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class LowSame(LowBase, inside="data", when={"kind": 2}):
+            first: U4 = 1
+            second: U12 = 0xABC
+
+        class LowHigh(LowBase, inside="data", when={"kind": 3}, bit_order="high"):
+            first: U4 = 1
+            second: U12 = 0xABC
+
+        wanted = {OrderedLow: "2002c1ab", OrderedSame: "30021abc", LowSame: "2200c1ab", LowHigh: "23001abc"}
+        assert {one: bytes(one()).hex() for one in wanted} == wanted
+        data = [bytes(one()) for one in wanted]
+        described = [describe(one) for one in (OrderedBase, LowBase, *wanted)]
+    with bindings():
+        first, second, *others = declare_from(described)
+        assert [bytes(one()) for one in others] == data
+        read = [dissect(one, base) for one, base in zip(data, (first, first, second, second), strict=True)]
+        assert [type(one.layers[0]).__name__ for one in read] == [one.__name__ for one in wanted]
+        assert [describe(one) for one in (first, second, *others)] == described

@@ -38,11 +38,12 @@ class ViewProperty(property):
 
 def taken_apart(
     meta: Any, name: str, base: type[AnyHeader] | None, body: dict[str, Any], annotations: Mapping[str, object],
-    inside: object, when: object,
+    inside: object, when: object, bit_order: object,
 ) -> None:  # fmt: skip
     """Put what a refinement's own fields say into a class inside, and in their place what looks into that.
 
-    `annotations` are those of the body, none as text any more.
+    `annotations` are those of the body, none as text any more. The bits inside have an order of their own, that of the base
+    where none is said.
     """
     check_base(name, None if base is None else base._declaration, inside, when)
     assert base is not None
@@ -55,7 +56,7 @@ def taken_apart(
     own = {word: body.pop(word) for word in annotations if word in body}
     qualname = f"{body.get('__qualname__', name)}.__inside__"
     own.update(__annotations__=dict(annotations), __module__=body["__module__"], __qualname__=qualname, __hidden__=True)
-    body["__inside__"] = inner = meta(name, (root,), own, payload_size=0)
+    body["__inside__"] = inner = meta(name, (root,), own, payload_size=0, bit_order=bit_order or said.bit_order)
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
     for leaf in inner._declaration.asks:

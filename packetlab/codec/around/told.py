@@ -143,9 +143,9 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
         if f.kind.wire == "items":
             inner = reach(f.kind.item, seen | {declaration})
             found = max(found, inner if inner == FAR or is_inside(declaration) else inner - 1)
-    for one in refinements(declaration):
-        if one.view is None:  # who reads a list reads these
-            found = max(found, reach(one, seen | {declaration}))
+    for one in refinements(declaration):  # who reads a list reads these
+        inner = reach(one if one.view is None else one.view[1], seen | {declaration})
+        found = max(found, inner if inner == FAR or one.view is None else inner - 1)
     return found
 
 

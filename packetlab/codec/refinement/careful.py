@@ -51,7 +51,7 @@ def refine(
         seen = Dissection()
         if reach(inner):
             values = tuple(scope.values[f.name] for f in header.fields)
-            seen.layers = (restored(classes[header], header.captured_state, values),)
+            seen.layers = (*ctx.layers, restored(classes[header], header.captured_state, values))
         placed = is_placed(inner)
         seen.place = around(ctx, header, scope.data, start, places[name]) if placed else None
         found, end, _, _ = walk(inner, raw, 0, len(raw), seen)

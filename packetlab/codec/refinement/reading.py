@@ -48,7 +48,8 @@ def refuse_choices(header: Declaration, what: str) -> None:
 def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     """Return what says of raw bytes whether a refinement can take them apart: the header inside, True, or None for no.
 
-    Where fields inside ask what stands around them (see `asking`), it is called with the values of the base's fields too.
+    Where fields inside ask what stands around them (see `asking`), it is called with what is known of that, and with the values
+    of the base's fields too.
     """
     assert header.view is not None
     inner = header.view[1]
@@ -56,10 +57,12 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
     if plain and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
         size = plan.least
-        return lambda raw, *values, place=None: True if type(raw) is bytes and len(raw) == size else None
+        return lambda raw, *values, place=None, ctx=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):
-        return lambda raw, *values, place=None: read_whole(inner, raw, restored(classes[header], header.captured_state, values), place)
-    return lambda raw, *values, place=None: read_whole(inner, raw, None, place)
+        return lambda raw, *values, place=None, ctx=None: read_whole(
+            inner, raw, restored(classes[header], header.captured_state, values), place, ctx
+        )
+    return lambda raw, *values, place=None, ctx=None: read_whole(inner, raw, None, place)
 
 
 def asking(views: list[Declaration]) -> bool:
@@ -134,14 +137,16 @@ class Refining(Extents):
 
     def values(self, views: list[Declaration]) -> str:
         """Source for the values of the base's fields where one of some refinements wants them."""
-        fields = self.cls.fields if asking(views) else ()
         place = ""
         if any(map(is_placed, views)):
             self.names.update(place_around=around)
             names = sorted({one.view[0] for one in views if one.view is not None})
             at = f"o_{names[0]}{self.tag}" if len(names) == 1 else "{" + ", ".join(f"{n!r}: o_{n}{self.tag}" for n in names) + "}[x[1]]"
             place = f", place=place_around(ctx, declaration{self.tag}, data, {self.start}, {at})"
-        return "".join(f", {'None' if f.kind.wire == 'payload' else self.v(f.name)}" for f in fields) + place
+        if not asking(views):
+            return place
+        self.names.setdefault("ctx", None)
+        return "".join(f", {'None' if f.kind.wire == 'payload' else self.v(f.name)}" for f in self.cls.fields) + place + ", ctx=ctx"
 
     def find(self, var: str, among: list[Declaration], entry: Callable[[Declaration], Any]) -> None:
         """Write the lines that find the first of some headers whose condition holds, or what stands for it."""

@@ -36,16 +36,19 @@ class Containing(Tolerance):
         return repr(inner)
 
 
-def read_whole(inner: Declaration, raw: object, holder: AnyHeader | None = None, place: Any = None) -> AnyHeader | None:
+def read_whole(
+    inner: Declaration, raw: object, holder: AnyHeader | None = None, place: Any = None, around: Dissection | None = None
+) -> AnyHeader | None:
     """Return the header that some bytes of `holder` are from end to end, without a fault; None where they are none.
 
-    `place` says where they stand, for fields that go by it.
+    `place` says where they stand, for fields that go by it; `around` what is known of what stands around the holder.
     """
     if type(raw) is not bytes:
         return None
     ctx = Dissection()
     ctx.place = place
-    ctx.layers = () if holder is None else (holder,)
+    if holder is not None:
+        ctx.layers = (*(() if around is None else around.layers), holder)
     header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
     return header if end == len(raw) and ctx.clean else None
 

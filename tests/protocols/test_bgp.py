@@ -1,0 +1,251 @@
+"""BGP-4 (RFC 4271): several messages in a segment, path attributes by type, AS numbers of two or four bytes (RFC 6793)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import pytest
+
+from packetlab import (
+    TCP,
+    U1,
+    U4,
+    U8,
+    U16,
+    U32,
+    Bytes,
+    Header,
+    IPv4Address,
+    Packet,
+    Rest,
+    auto,
+    computed,
+    const,
+    count_of,
+    default,
+    field,
+    fixed_bytes,
+    many,
+    recalled,
+    receiver,
+    sender,
+    size_of,
+    sized,
+    when,
+)
+from tests.protocols.oracle import Ask, alike, family, sound
+from tests.protocols.reading import H, of
+from tests.protocols.scope import Scope
+
+with (scope := Scope()):
+    AS4 = recalled("bgp.as4", sender(), receiver(), default=0) & recalled("bgp.as4", receiver(), sender(), default=0)
+
+    class BGP(Header, under=TCP, when={"port": 179}, stream=True):
+        marker: Annotated[bytes, fixed_bytes(16)] = const(b"\xff" * 16)
+        length: U16 = auto(size_of("self") + size_of("payload"))
+        type: U8 = 4
+
+    class Capability(Header):
+        code: U8 = 0
+        length: U8 = auto(size_of("self") - 2)
+
+    class OtherCapability(Capability, when=(field("code") != 1) & (field("code") != 65)):
+        value: Bytes = b""
+
+    class Multiprotocol(Capability, when={"code": 1}):
+        family: U16 = 1
+        reserved: U8 = 0
+        subfamily: U8 = 1
+
+    class FourByteAS(Capability, when={"code": 65}, remembers={("bgp.as4", sender(), receiver()): 1}):
+        autonomous_system: U32 = 0
+
+    class Parameter(Header):
+        type: U8 = 2
+        length: U8 = auto(size_of("value"))
+        value: Bytes = b""
+
+    class Capabilities(Parameter, inside="value", when={"type": 2}):
+        capabilities: tuple[Capability, ...] = many()
+
+    class Open(Header, under=BGP, when={"type": 1}):
+        version: U8 = 4
+        autonomous_system: U16 = 0
+        hold: U16 = 180
+        identifier: IPv4Address = default("0.0.0.0")
+        size: U8 = auto(size_of("parameters"))
+        parameters: tuple[Parameter, ...] = many()
+
+    class Prefix(Header):
+        """The first bits of an address, and how many."""
+
+        bits: U8 = 0
+        address: Bytes = sized((field("bits") + 7) // 8, b"")
+
+    class Attribute(Header):
+        optional: U1 = 0
+        transitive: U1 = 1
+        partial: U1 = 0
+        extended: U1 = auto(size_of("value") > 255)
+        unused: U4 = 0
+        type: U8 = 0
+        wide: int = computed(AS4)  # whether AS numbers have four bytes: where both sides can have them
+        length: U8 | None = when(field("extended") == 0, auto(size_of("value")))
+        long_length: U16 | None = when(field("extended"), auto(size_of("value")))
+        value: Bytes = b""
+
+    class Origin(Attribute, inside="value", when={"type": 1}):
+        origin: U8 = 0
+
+    class Segment2(Header):
+        type: U8 = 2
+        count: U8 = auto(count_of("systems"))
+        systems: tuple[U16, ...] = many()
+
+    class Segment4(Header):
+        type: U8 = 2
+        count: U8 = auto(count_of("systems"))
+        systems: tuple[U32, ...] = many()
+
+    class Path2(Attribute, inside="value", when=(field("type") == 2) & (field("wide") == 0)):
+        segments: tuple[Segment2, ...] = many()
+
+    class Path4(Attribute, inside="value", when=(field("type") == 2) & (field("wide") == 1)):
+        segments: tuple[Segment4, ...] = many()
+
+    class AS4Path(Attribute, inside="value", when={"type": 17}):
+        segments: tuple[Segment4, ...] = many()
+
+    class Hop(Attribute, inside="value", when={"type": (3, 9)}):
+        """The next hop, or the originator."""
+
+        address: IPv4Address = default("0.0.0.0")
+
+    class Preference(Attribute, inside="value", when={"type": (4, 5)}):
+        """MULTI_EXIT_DISC, LOCAL_PREF."""
+
+        value_of: U32 = 100
+
+    class Aggregator2(Attribute, inside="value", when=(field("type") == 7) & (field("wide") == 0)):
+        system: U16 = 0
+        address: IPv4Address = default("0.0.0.0")
+
+    class Aggregator4(Attribute, inside="value", when=(field("type") == 7) & (field("wide") == 1)):
+        system: U32 = 0
+        address: IPv4Address = default("0.0.0.0")
+
+    class Community(Header):
+        system: U16 = 0
+        value: U16 = 0
+
+    class Communities(Attribute, inside="value", when={"type": 8}):
+        communities: tuple[Community, ...] = many()
+
+    class Clusters(Attribute, inside="value", when={"type": 10}):
+        clusters: tuple[IPv4Address, ...] = many()
+
+    class Reachable(Attribute, inside="value", when={"type": 14}):
+        family: U16 = 1
+        subfamily: U8 = 1
+        hop_size: U8 = auto(size_of("hop"))
+        hop: Bytes = b""
+        reserved: U8 = 0
+        prefixes: tuple[Prefix, ...] = many()
+
+    class LargeCommunity(Header):
+        system: U32 = 0
+        value: U32 = 0
+        more: U32 = 0
+
+    class LargeCommunities(Attribute, inside="value", when={"type": 32}):
+        communities: tuple[LargeCommunity, ...] = many()
+
+    class Update(Header, under=BGP, when={"type": 2}):
+        withdrawn_size: U16 = auto(size_of("withdrawn"))
+        withdrawn: tuple[Prefix, ...] = many()
+        attributes_size: U16 = auto(size_of("attributes"))
+        attributes: tuple[Attribute, ...] = many()
+        routes: tuple[Prefix, ...] = many()
+
+    class Notification(Header, under=BGP, when={"type": 3}):
+        error: U8 = 6
+        code: U8 = 0
+        data: Rest = b""
+
+    class Refresh(Header, under=BGP, when={"type": 5}):
+        family: U16 = 1
+        subtype: U8 = 0
+        subfamily: U8 = 1
+
+
+A = TypeVar("A", bound=Attribute)
+
+
+def attributes(packet: Packet, kind: type[A]) -> list[A]:
+    updates = [one[Update] for one in packet.messages(BGP) if Update in one]
+    return [one for update in updates for one in update.attributes if isinstance(one, kind)]
+
+
+def each(wanted: type[H], read: Callable[[H], object]) -> Callable[[Packet], list[object]]:
+    return lambda packet: [value for one in packet.messages(BGP) for value in of(wanted, read)(one)]
+
+
+def prefix(one: Prefix) -> str:
+    return str(IPv4Address(one.address.ljust(4, b"\0")))
+
+
+READINGS = {
+    "bgp.type": each(BGP, lambda h: h.type),
+    "bgp.length": each(BGP, lambda h: h.length),
+    "bgp.open.myas": each(Open, lambda h: h.autonomous_system),
+    "bgp.open.identifier": each(Open, lambda h: h.identifier),
+    "bgp.cap.type": each(
+        Open,
+        lambda h: [c.code for one in h.parameters if isinstance(one, Capabilities) for c in one.capabilities],
+    ),
+    "bgp.cap.4as": each(
+        Open,
+        lambda h: [
+            c.autonomous_system
+            for one in h.parameters
+            if isinstance(one, Capabilities)
+            for c in one.capabilities
+            if isinstance(c, FourByteAS)
+        ],
+    ),
+    "bgp.update.withdrawn_routes.length": each(Update, lambda h: h.withdrawn_size),
+    "bgp.update.path_attribute.type_code": lambda p: [one.type for one in attributes(p, Attribute)],
+    "bgp.update.path_attribute.flags.partial": lambda p: [one.partial for one in attributes(p, Attribute)],
+    "bgp.update.path_attribute.origin": lambda p: [one.origin for one in attributes(p, Origin)],
+    "bgp.update.path_attribute.as_path_segment.as2": lambda p: [
+        system for one in attributes(p, Path2) for some in one.segments for system in some.systems
+    ],
+    "bgp.update.path_attribute.as_path_segment.as4": lambda p: [
+        system
+        for one in attributes(p, Attribute)
+        if isinstance(one, Path4 | AS4Path)
+        for some in one.segments
+        for system in some.systems
+    ],
+    "bgp.update.path_attribute.next_hop": lambda p: [one.address for one in attributes(p, Hop) if one.type == 3],
+    "bgp.update.path_attribute.local_pref": lambda p: [
+        one.value_of for one in attributes(p, Preference) if one.type == 5
+    ],
+    "bgp.update.path_attribute.community_value": lambda p: [
+        each.value for one in attributes(p, Communities) for each in one.communities
+    ],
+    "bgp.large_communities.ga": lambda p: [
+        each.system for one in attributes(p, LargeCommunities) for each in one.communities
+    ],
+    "bgp.nlri_prefix": each(Update, lambda h: [prefix(one) for one in h.routes]),
+    "bgp.prefix_length": each(Update, lambda h: [one.bits for one in (*h.withdrawn, *h.routes)]),
+    "bgp.notify.major_error": each(Notification, lambda h: h.error),
+    "bgp.route_refresh.afi": each(Refresh, lambda h: h.family),
+}
+CAPTURES = ["bgp/bgp-4byte-asn.pcap", "bgp/BgpPackets.pcapng", "bgp/bgp-large-community.pcap", "bgp/bgp-role.pcapng"]
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_captures_are_read_as_tshark_reads_them(tshark: Ask, name: str) -> None:
+    sound(alike(tshark, family(name), READINGS), BGP)

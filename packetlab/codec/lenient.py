@@ -118,7 +118,7 @@ class _LenientParser(BitWalking):
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
         open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
-        cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk, self.start) if refined else (self.cls, None)
+        cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk, read_items, self.start) if refined else (self.cls, None)
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
         if inner is not None:
             made.__viewed__ = inner  # type: ignore[attr-defined]

@@ -167,6 +167,7 @@ class Plan:
         # Values of a fixed width have a size where they have a count.
         self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None and not f.stride}
         self.rounded: list[tuple[Field, Solved]] = []
+        self._alternatives: dict[str, list[tuple[Expr | None, Expr]]] = {}
         self.unsolved: list[Field] = []
         self._before, self._by_name = before, {f.name: f for f in [*before, *after]}
         rules = [(f, f.rule) for f in fields if f.rule is not None and not isinstance(f.rule, Checksum | Next)]
@@ -266,11 +267,11 @@ class Plan:
     def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
         """Take what a rule tells; say whether it tells one thing."""
         if parts == {"self": 1}:
-            self.own = SolvedSize(size, said_by)
+            self.own = SolvedSize(self._said("self", size, said_by), said_by)
         elif parts == {"self": 1, "payload": 1}:
-            self.total = SolvedSize(size, said_by)
+            self.total = SolvedSize(self._said("total", size, said_by), said_by)
         elif parts == {"payload": 1}:
-            self.payload = SolvedSize(size, said_by)
+            self.payload = SolvedSize(self._said("payload", size, said_by), said_by)
         elif len(parts) == 1:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
@@ -281,13 +282,26 @@ class Plan:
                 return False
             size = size if often == 1 else size // often
             f = self._by_name.get(name.lstrip("#"))
+            known = self.counts if name.startswith("#") else self.sizes
             if name.startswith("#") and f is not None and f.stride:
-                self.sizes.setdefault(f.name, size * f.stride)
-            else:
-                (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
+                known, size = self.sizes, size * f.stride
+            if name.lstrip("#") not in known or name in self._alternatives:
+                known[name.lstrip("#")] = self._said(name, size, said_by)
         else:
             return not parts
         return True
+
+    def _said(self, part: str, size: Expr, said_by: Field) -> Expr:
+        """Return what tells a size: where several fields do, each where its condition holds, the first of them that is there."""
+        ways = self._alternatives.setdefault(part, [])
+        if ways and ways[-1][0] is None:
+            return size if part in ("self", "total", "payload") else ways[-1][1]
+        ways.append((said_by.condition, size))
+        found = ways[-1][1]
+        for condition, other in reversed(ways[:-1]):
+            assert condition is not None
+            found = If(condition, other, found)
+        return found
 
     def _look_behind(self, before: list[Field]) -> None:
         """For each field that goes on to an end, work out the size of what stands after it in the header.

@@ -56,6 +56,7 @@ from packetlab.codec.objects import declared_classes
 from packetlab.codec.readback import prove
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.schema.load import declare_from
+from tests.careful import careful
 
 
 class Speck(Header):
@@ -589,3 +590,28 @@ def test_sizes_that_few_values_have_are_no_contradiction() -> None:
         assert bytes(Two(x=b"a", y=b"bcde")) == b"\1abcde"
         assert bytes(Long(m=3, x=bytes(73))) == bytes([3, 73]) + bytes(73)
         assert bytes(Above(x=bytes(71)) / b"p") == b"\1" + bytes(71) + b"p"
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 70_000])
+def test_a_length_of_several_forms_is_that_of_the_form_that_is_there(size: int) -> None:
+    with pl.bindings():
+
+        class Field(pl.Header):
+            form: pl.U8 = pl.auto((pl.size_of("data") > 255) + (pl.size_of("data") > 65_535))
+            short: pl.U8 | None = pl.when(pl.field("form") == 0, pl.auto(pl.size_of("data")))
+            middle: pl.U16 | None = pl.when(pl.field("form") == 1, pl.auto(pl.size_of("data")))
+            long: pl.U32 | None = pl.when(pl.field("form") == 2, pl.auto(pl.size_of("data")))
+            data: pl.Bytes = b""
+
+        class Layer(pl.Header):
+            form: pl.U8 = pl.auto(pl.size_of("payload") > 255)
+            short: pl.U8 | None = pl.when(pl.field("form") == 0, pl.auto(pl.size_of("payload")))
+            long: pl.U32 | None = pl.when(pl.field("form"), pl.auto(pl.size_of("payload")))
+
+        data = bytes(Field(data=bytes(size))) + b"rest"
+        found = pl.dissect(data, Field)
+        assert len(found[Field].data) == size and found.payload == b"rest" and bytes(found) == data and not found.faults
+        assert careful(Field, data)[0] == found[Field]
+        data = bytes(Layer() / bytes(size)) + b"rest"
+        found = pl.dissect(data, Layer)
+        assert len(found.payload) == size and found.trailer == b"rest" and bytes(found) == data

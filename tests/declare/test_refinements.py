@@ -387,3 +387,20 @@ def test_a_condition_may_name_what_stands_around() -> None:
                 assert [type(one) for one in entries] == [kind, Entry]
                 assert careful(header, data)[0] == found[header]
                 assert [type(one) for one in careful(header, data)[0].entries] == [kind, Entry]
+
+
+def test_a_list_that_does_not_read_whole_leaves_the_base() -> None:
+    with bindings():
+
+        class Part(Header):
+            count: U8 = auto(count_of("values"))
+            values: tuple[U16, ...] = many()
+
+        class Parts(Option, inside="data", when={"kind": 20}):
+            parts: tuple[Part, ...] = many()
+
+        data = bytes(Counted(options=[Option(kind=20, data=b"\1\0\5\xff\xff"), Option(kind=20, data=b"\1\0\5\0")]))
+        found = dissect(data, Counted)
+        assert [type(one) for one in found[Counted].options] == [Option, Parts]
+        assert [fault.expected for fault in found.faults] == ["510 bytes for Part.values for Parts.parts for Option.data"]
+        assert careful(Counted, data)[0] == found[Counted] and bytes(found) == data

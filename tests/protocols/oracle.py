@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
-from packetlab import Capture, Frame, Header, Packet, Writer, dissect
+from packetlab import Capture, Context, Frame, Header, Packet, Writer, dissect
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.kinds import PayloadMark
+from packetlab.declare.remembering.recalled import Recalled
 from tests.conftest import ROOT
 
 FAMILIES = ROOT / "captures" / "families"
@@ -38,36 +39,43 @@ def alike(
     *options: str,
     linktype: int = 1,
     given_up: Collection[int] = (),
+    context: Context | None = None,
 ) -> list[Packet]:
     """Assert that tshark has, in every frame, just the values that packetlab reads there; return the packets.
 
     source: a capture, or packets, which are written to one. A value is compared by its own type: numbers as numbers (tshark
     writes them in many ways), bytes as hex, all else as text. given_up: numbers of frames that tshark does not read to the end.
+    context: what was agreed on before.
     """
     if isinstance(source, Path):
-        return _alike(tshark, source, readings, options, given_up)
+        return _alike(tshark, source, readings, options, given_up, context)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "made.pcap"
         with Writer(path) as writer:
             for number, one in enumerate(source):
                 writer.write(Frame(bytes(one), number * 1000, linktype))
-        return _alike(tshark, path, readings, options, given_up)
+        return _alike(tshark, path, readings, options, given_up, context)
 
 
 def _alike(
-    tshark: Ask, path: Path, readings: Readings, options: Sequence[str], given_up: Collection[int]
+    tshark: Ask,
+    path: Path,
+    readings: Readings,
+    options: Sequence[str],
+    given_up: Collection[int],
+    context: Context | None,
 ) -> list[Packet]:
-    packets = [frame.packet() for frame in Capture(path)]
     rows = tshark(path, *readings, "frame.number", options=("-E", "aggregator=\x1f", *AS_IT_STANDS, *options))
-    assert len(rows) == len(packets)
-    wrong, seen = [], set()
-    for number, (packet, row) in enumerate(zip(packets, rows, strict=True), 1):
-        for (name, read), said in zip(readings.items(), row[:-1], strict=True) if number not in given_up else ():
-            theirs = said.split("\x1f") if said else []
-            ours = _as_list(read(packet))
-            seen |= {name} if ours or theirs else set()
-            if len(ours) != len(theirs) or not all(map(_same, ours, theirs)):
-                wrong.append(f"frame {number}, {name}: {ours}, tshark {theirs}\n    {packet.summary()}")
+    packets, wrong, seen = [], [], set()
+    with context or Context():
+        for frame, row in zip(Capture(path), rows, strict=True):
+            packets.append(packet := frame.packet())
+            for (name, read), said in zip(readings.items(), row[:-1], strict=True) if frame.number not in given_up else ():
+                theirs = said.split("\x1f") if said else []
+                ours = _as_list(read(packet))
+                seen |= {name} if ours or theirs else set()
+                if len(ours) != len(theirs) or not all(map(_same, ours, theirs)):
+                    wrong.append(f"frame {frame.number}, {name}: {ours}, tshark {theirs}\n    {packet.summary()}")
     assert not wrong, f"{len(wrong)} values differ\n" + "\n".join(wrong[:8])
     assert seen, f"none of {list(readings)} is in any frame of {path.name}"
     return packets
@@ -134,6 +142,7 @@ def built(header: Header, last: bool = True) -> Header:
     given = {}
     for f in fields:
         follows = f.rule is not None and not (last and isinstance(f.rule, Next))
+        follows |= f.computed is not None and any(isinstance(leaf, Recalled) for leaf in f.computed.leaves())
         value = None if f.fixed or isinstance(f.kind, PayloadMark) or f.pad else getattr(header, f.name)
         if follows and not (isinstance(f.rule, Checksum) and value == f.rule.none):
             value = None  # but where there is no checksum, nothing else tells

@@ -11,6 +11,7 @@ from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.reading import views_of
+from packetlab.codec.refinement.views import unread
 from packetlab.declare.plan import needs
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declara
 
 
 def refine(
-    header: Declaration, scope: Values, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded], start: int
-) -> tuple[Declaration, AnyHeader | None]:
+    header: Declaration, scope: Values, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded],
+    read_list: Callable[..., object], start: int,
+) -> tuple[Declaration, AnyHeader | None]:  # fmt: skip
     """Return what a header that was read is, and the header inside it; a fault where it should be more and is not."""
     if header.when is not None and not header.when.evaluate(scope):
         name = next((name for name in sorted(needs(header.when)) if name in places), "")
@@ -56,7 +58,11 @@ def refine(
         seen.place = around(ctx, header, scope.data, start, places[name]) if placed else None
         found, end, _, _ = walk(inner, raw, 0, len(raw), seen)
         at = places[name]
-        if not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut):
+        whole = not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut)
+        left = unread(found) if whole else None
+        if left is not None:
+            read_list(left[0], left[1], 0, len(left[1]), None, seen.faults, max(0, raw.rfind(left[1])), owner=left[0].owner.name)
+        elif whole:
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
             if placed:
                 scope.values[name] = HeldBytes.of(raw, found)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
 
 
@@ -50,7 +51,18 @@ def read_whole(
     if holder is not None:
         ctx.layers = (*(() if around is None else around.layers), holder)
     header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
-    return header if end == len(raw) and ctx.clean else None
+    return header if end == len(raw) and ctx.clean and unread(header) is None else None
+
+
+def unread(header: AnyHeader) -> tuple[Field, bytes] | None:
+    """Return a list in a header, or in what it holds, that ends in bytes that are no whole item, and these; None for none."""
+    for f in header._declaration.repeated:
+        items = () if getattr(header, f.slot) is None or f.kind.loose else header._items_of(f)
+        for item in items:
+            found: tuple[Field, bytes] | None = unread(item) if isinstance(item, AnyHeader) else (f, item)
+            if found is not None:
+                return found
+    return None
 
 
 def viewed(header: AnyHeader) -> AnyHeader:

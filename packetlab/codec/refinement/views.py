@@ -5,7 +5,7 @@ The bytes are what counts: `==`, `hash`, places and what is sent go by them. The
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
@@ -59,7 +59,7 @@ def unread(header: AnyHeader) -> tuple[Field, bytes] | None:
     for f in header._declaration.repeated:
         items = () if getattr(header, f.slot) is None or f.kind.loose else header._items_of(f)
         for item in items:
-            found: tuple[Field, bytes] | None = unread(item) if isinstance(item, AnyHeader) else (f, item)
+            found = (f, item) if isinstance(item, bytes) else unread(cast("AnyHeader", item))
             if found is not None:
                 return found
     return None

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from packetlab.codec.around.told import look
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.compiler import replaced
+from packetlab.codec.context.recalling import number_told, told_lines
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.pseudo import pseudo_sum
@@ -20,6 +21,7 @@ from packetlab.declare.checksums.ranges import has_payload, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.kinds import Raw
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
@@ -86,7 +88,7 @@ class Derivation:
         raise NotImplementedError("only a binding's condition looks ahead")
 
     def elsewhere(self, leaf: Elsewhere) -> int:
-        return look(leaf, self.layers[: self.i], None) or 0
+        return number_told(self.header, leaf) if isinstance(leaf, Recalled) else look(leaf, self.layers[: self.i], None) or 0
 
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
@@ -303,6 +305,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
+    lines += told_lines(scope.header, f.size, f.count)
     if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
@@ -311,11 +314,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         return Text("\n".join([*lines, "  there is no checksum"]))
     derived = derive(scope, f)
     if isinstance(f.rule, Checksum):
-        lines += [
-            f"  rule: {f.rule}",
-            *_sum_lines(scope, f.rule),
-            f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}",
-        ]
+        lines += [f"  rule: {f.rule}", *_sum_lines(scope, f.rule), f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
     else:
         lines.append(f"  rule: {rule} = {derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
@@ -362,6 +361,8 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
         above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
         return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
+        if isinstance(leaf, Recalled):
+            return told_lines(scope.header, leaf)[0].strip()
         unknown = isinstance(leaf, Elsewhere) and look(leaf, scope.layers[: scope.i], None) is None
         return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)

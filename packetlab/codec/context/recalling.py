@@ -251,3 +251,30 @@ def header_items(header: AnyHeader, f: Field) -> tuple[Any, ...]:
     """Return the headers of a list."""
     found = getattr(header, f.slot)
     return tuple(header._items_of(f) if isinstance(found, bytes) else found or ())
+
+
+# In words ------------------------------------------------------------------------------------------------------
+
+
+def told_to(header: AnyHeader, leaf: Recalled) -> Any:
+    """Return what a header recalled, None where nothing was told."""
+    found: tuple[Any, ...] = getattr(header, "__told__", None) or ()
+    return next((value for one, value in zip(header._declaration.asks, found, strict=False) if str(one) == str(leaf)), None)
+
+
+def number_told(header: AnyHeader, leaf: Recalled) -> int:
+    """Return what a header recalled as a number, 0 where nothing was told."""
+    found = told_to(header, leaf)
+    return found if isinstance(found, int) else 0
+
+
+def told_lines(header: AnyHeader, *rules: Expr | None) -> list[str]:
+    """Return a line for each value that some rules recall: which it was, and which packet told it."""
+    lines = []
+    for leaf in (leaf for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Recalled)):
+        found = told_to(header, leaf)
+        if isinstance(found, RecalledNumber):
+            lines.append(f"  {leaf} = {found}, {found.told.origin}")
+        else:
+            lines.append(f"  {leaf} = {found}, the default" if found is not None else f"  {leaf}: told by no packet before")
+    return lines

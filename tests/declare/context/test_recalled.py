@@ -258,3 +258,22 @@ def test_any_order_reads_as_a_dictionary_says(said: list[tuple[bool, int, bytes]
 def test_what_makes_no_sense_is_refused_when_it_is_said(declare: Any, message: str) -> None:
     with bindings(), pytest.raises(DeclareError, match=message):
         declare()
+
+
+def test_why_says_which_packet_told_it() -> None:
+    with bindings():
+
+        class Body(Header):
+            id: U8
+            size: int = computed(recalled("size", field("id"), default=1))
+            body: Bytes = sized(recalled("size", field("id"), default=1))
+
+    _, found, other = read(Context(), (Hello, "07 02"), (Body, "07 41 42"), (Body, "08 41"))
+    assert str(found.why(Body, "body")).splitlines()[1] == "  recalled('size', id, default=1) = 2, told by packet 1"
+    assert "  rule: recalled('size', id, default=1) = 2" in str(found.why(Body, "size")).splitlines()
+    assert "    recalled('size', id, default=1) = 2, told by packet 1" in str(found.why(Body, "size")).splitlines()
+    assert str(other.why(Body, "body")).splitlines()[1] == "  recalled('size', id, default=1) = 1, the default"
+    with Context():
+        bytes(Hello(id=3, size=2) / b"")
+        built = Body(id=3, body=b"ab") / b""
+        assert "told by a packet that was built" in str(built.why(Body, "body"))

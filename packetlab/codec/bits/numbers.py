@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TOGETHER = 512
-"""Bits that are taken apart, or put together, as one number: long lists would take time that grows with their square."""
+TOGETHER = 120
+"""Bits that are taken apart, or put together, as one number: with more of them each step takes longer."""
+HALVES: dict[tuple[int, bool], list[tuple[int, ...]]] = {
+    (bits, low): [
+        tuple(byte >> shift & (1 << bits) - 1 for shift in (range(0, 8, bits) if low else range(8 - bits, -1, -bits)))
+        for byte in range(256)
+    ]
+    for bits in (1, 2, 4)
+    for low in (False, True)
+}
+"""Numbers of 1, 2 or 4 bits in a byte."""
 
 
 def number_at(data: bytes, at: int, bits: int, low: bool = False, signed: bool = False) -> int:
@@ -29,18 +38,28 @@ def bytes_at(data: bytes, at: int, size: int, low: bool = False) -> bytes:
 def numbers_at(data: bytes, at: int, count: int, bits: int, low: bool = False, signed: bool = False) -> tuple[int, ...]:
     """Return so many numbers of some bits each, side by side."""
     found: list[int] = []
+    if bits in (1, 2, 4) and count * bits > 16:
+        total = count * bits
+        some = data[at >> 3 : at + total + 7 >> 3]
+        if at & 7:
+            number = number_at(data, at, total, low)
+            some = (number if low else number << -total % 8).to_bytes(-(-total // 8), "little" if low else "big")
+        for few in map(HALVES[bits, low].__getitem__, some):
+            found += few
+        del found[count:]
+        count = 0
     mask, together = (1 << bits) - 1, max(1, TOGETHER // bits)
     while count > 0:
-        some = min(count, together)
-        stop = at + some * bits
+        several = min(count, together)
+        stop = at + several * bits
         chunk = data[at >> 3 : stop + 7 >> 3]
         if low:
             whole = int.from_bytes(chunk, "little") >> (at & 7)
-            found += [whole >> shift & mask for shift in range(0, some * bits, bits)]
+            found += [whole >> shift & mask for shift in range(0, several * bits, bits)]
         else:
             whole = int.from_bytes(chunk, "big") >> (-stop & 7)
-            found += [whole >> shift & mask for shift in range((some - 1) * bits, -1, -bits)]
-        at, count = stop, count - some
+            found += [whole >> shift & mask for shift in range((several - 1) * bits, -1, -bits)]
+        at, count = stop, count - several
     if signed:
         half = 1 << bits - 1
         return tuple([(one ^ half) - half for one in found])
@@ -49,10 +68,28 @@ def numbers_at(data: bytes, at: int, count: int, bits: int, low: bool = False, s
 
 def joined(values: Sequence[int], bits: int, low: bool = False) -> int:
     """Return numbers of some bits each, side by side, as one number."""
-    mask = (1 << bits) - 1
-    if len(values) * bits > TOGETHER:
-        return int("".join([f"{one & mask:0{bits}b}" for one in (reversed(values) if low else values)]), 2)
-    whole = 0
+    mask, whole = (1 << bits) - 1, 0
+    order: Literal["little", "big"] = "little" if low else "big"
+    if len(values) > 16:  # eight of them are whole bytes
+        parts, eights = list[bytes](), len(values) // 8 * 8
+        for place in range(0, eights, 8):
+            eight = 0
+            for one in reversed(values[place : place + 8]) if low else values[place : place + 8]:
+                eight = eight << bits | one & mask
+            parts.append(eight.to_bytes(bits, order))
+        whole, rest = int.from_bytes(b"".join(parts), order), joined(values[eights:], bits, low)
+        return whole | rest << eights * bits if low else whole << (len(values) - eights) * bits | rest
     for one in reversed(values) if low else values:
         whole = whole << bits | one & mask
     return whole
+
+
+def merged(numbers: list[tuple[int, int]], low: bool = False) -> tuple[int, int]:
+    """Return numbers with how many bits each has, side by side, as one such; in steps of two, so that long ones stay quick."""
+    while len(numbers) > 1:
+        twos = zip(numbers[::2], numbers[1::2], strict=False)
+        pairs = [
+            (one | other << bits if low else one << more | other, bits + more) for (one, bits), (other, more) in twos
+        ]
+        numbers = pairs + numbers[len(numbers) // 2 * 2 :]
+    return numbers[0] if numbers else (0, 0)

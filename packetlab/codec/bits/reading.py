@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.bits.numbers import bytes_at, number_at, numbers_at
 from packetlab.codec.source import Compiled, ReadSoFar, function
 from packetlab.declare import registry
+from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.kinds import WIDEST
 
 if TYPE_CHECKING:
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
-FEW = 64
+FEW = 128
 """Bits of a field up to which it is read with those beside it."""
 
 
 class BitReading(ReadSoFar):
-    """Reads stretches of bits. In `n` are the bytes up to `e` as a number, of which `b` bits are left; or `q` is the bit reading has come to."""
+    """Reads stretches of bits. In `n` are the bytes up to `e` as a number, of which `b` bits are left; or `q` is the bit reading has come to.
+
+    Bytes that are missing are read as zeros: whether there are so many is looked at when all is read. `left` is `b` where
+    it is the same in all packets, and is no variable then.
+    """
 
     cls: Declaration
     away: str
     stop: str
     at_limit: str
+    left: int | None = None
 
     def float(self) -> str:
         raise NotImplementedError
@@ -44,82 +50,110 @@ class BitReading(ReadSoFar):
         """Read a stretch, from a byte boundary to the next one."""
         pos = self.float()
         at = self.bits(step, f"{pos} << 3", pos)
-        whole = not self.cls.in_bits or step.ends[-1] == {0}
-        if at == "q":
-            self.lines += [*([] if whole else [f"if q & 7: {self.away}"]), f"{pos} = q >> 3"]
+        if self.cls.in_bits and step.ends[-1] != {0}:
+            self.vary()
+            self.lines.append(f"if {at} & 7: {self.away}")
+        if at == "b" and self.left is not None:
+            self.lines.append(f"{pos} = e{f' - {self.left // 8}' if self.left >= 8 else ''}")
+            self.left = None
         else:
-            self.lines += [*([] if whole else [f"if b & 7: {self.away}"]), f"{pos} = e - (b >> 3)"]
+            self.lines.append(f"{pos} = q >> 3" if at == "q" else f"{pos} = e - (b >> 3)")
+        self.lines.append(f"if {pos} > {self.limit}: {self.away}")
 
     def bits(self, step: Loose, begin: str, pos: str = "") -> str:
         """Read what is in a stretch that begins at the bit `begin`, the byte `pos` if it is one; return "q" or "b", which tells the end."""
         at = "start" if pos else "q"
-        order = "little" if step.low else "big"
-        self.names.update(from_bytes=int.from_bytes, number_at=number_at, numbers_at=numbers_at, bytes_at=bytes_at)
-        for few, some in groupby(
-            step.parts, lambda part: part.sort in ("number", "bytes", "spare", "wide") and _most(part) <= FEW
-        ):
+        self.names.update(number_at=number_at, numbers_at=numbers_at, bytes_at=bytes_at)
+        for few, some in groupby(step.parts, self.is_few):
             parts = [*some]
             if few:
-                most = sum(map(_most, parts))
-                if at == "start":
-                    self.lines += [f"e = {pos} + {-(-most // 8)}", f"if e > {self.limit}: e = {self.limit}",
-                                   f"n = from_bytes(data[{pos}:e], '{order}')", f"b = (e - {pos}) << 3"]  # fmt: skip
-                else:
-                    self.lines += [f"e = q + {most + 7} >> 3", f"if e > {self.limit}: e = {self.limit}",
-                                   f"n = from_bytes(data[q >> 3:e], '{order}'){' >> (q & 7)' if step.low else ''}", "b = (e << 3) - q"]  # fmt: skip
-                for _, alike in groupby(
-                    parts, lambda part: (part.sort if part.sort != "bytes" else "number", str(part.field.condition))
-                ):
-                    self.some(step, [*alike])
+                self.window(step, sum(map(self.most, parts)), pos if at == "start" else "")
+                for alike in together(parts):
+                    self.some(step, alike)
                 at = "b"
                 continue
+            self.vary()
             self.lines += [f"q = {begin}"] if at == "start" else ["q = (e << 3) - b"] if at == "b" else []
             for part in parts:
                 self.under_condition([part], self.single(step, part))
             at = "q"
         return at
 
+    def window(self, step: Loose, most: int, pos: str = "", end: str = "") -> None:
+        """Take the bytes of the next `most` bits, from the byte `pos` or the bit `q` on."""
+        end, first = end or self.end, pos or "q >> 3"
+        self.names["from_bytes"] = int.from_bytes
+        self.lines.append(f"e = {pos} + {-(-most // 8)}" if pos else f"e = q + {most + 7} >> 3")
+        if step.low:
+            self.lines.append(f"n = from_bytes(data[{first}:e], 'little'){'' if pos else ' >> (q & 7)'}")
+        else:
+            short = f"from_bytes(data[{first}:{end}], 'big') << (e - {end} << 3)"
+            self.lines.append(f"n = from_bytes(data[{first}:e], 'big') if e <= {end} else {short}")
+        self.left = -(-most // 8) * 8 if pos else None
+        self.lines += [] if pos else ["b = (e << 3) - q"]
+
+    def vary(self) -> None:
+        """Let `b` be a variable from here on."""
+        if self.left is not None:
+            self.lines.append(f"b = {self.left}")
+            self.left = None
+
+    def is_few(self, part: BitPart) -> bool:
+        """Whether a field is read with those beside it."""
+        return part.sort in ("number", "bytes", "spare", "wide", "values") and 0 <= self.most(part) <= FEW
+
+    def most(self, part: BitPart) -> int:
+        """How many bits a field can take; -1 for a list of which that is not known."""
+        if part.sort == "spare":
+            return 7
+        if part.sort == "wide":
+            return int(getattr(part.field.kind, "widest", WIDEST))
+        if part.sort in ("number", "bytes"):
+            return part.each
+        rule = part.measure if part.by == "count" else None
+        if isinstance(rule, Ref) and self.cls.by_name[rule.name].kind.low >= 0:
+            return self.cls.by_name[rule.name].kind.high * part.each
+        return rule.number * part.each if isinstance(rule, Const) else -1
+
     def under_condition(self, parts: list[BitPart], lines: list[str]) -> None:
         """Add lines that read fields with one condition."""
-        fields, condition = [part.field for part in parts], parts[0].field.condition
-        before = self.lines
-        self.lines = lines
+        fields = [part.field for part in parts]
+        before, self.lines = self.lines, lines
         self.constants(fields)
         lines, self.lines = self.lines, before
-        if condition is not None and not self.holds.get(str(condition)):
-            code = condition.code(self)
-            self.lines += [
-                f"{' = '.join(self.v(f.name) for f in fields)} = None",
-                f"if {code}:",
-                *("    " + line for line in lines),
-            ]
-        else:
+        if self.is_sure(parts[0]):
             self.lines += lines
+        else:
+            assert parts[0].field.condition is not None
+            code = parts[0].field.condition.code(self)
+            self.lines += [f"{' = '.join(self.v(f.name) for f in fields)} = None", f"if {code}:"]
+            self.lines += ["    " + line for line in lines]
         self.read.update(f.name for f in fields)
+
+    def is_sure(self, part: BitPart) -> bool:
+        """Whether a field is always there."""
+        condition = part.field.condition
+        return condition is None or bool(self.holds.get(str(condition)))
 
     def some(self, step: Loose, parts: list[BitPart]) -> None:
         """Read fields of fixed widths with one condition, or one field of another width, from `n`."""
-        first, lines = parts[0], list[str]()
-        var, signed = self.v(first.field.name), first.field.kind.signed
-        if first.sort == "spare":
-            take = f"{var} = n{' >> b' * (not step.low)} & (1 << w) - 1"
-            self.under_condition(parts, ["w = b & 7", "b -= w", take, *(["n >>= w"] if step.low else [])])
+        first = parts[0]
+        if first.sort == "spare" and self.left is not None and self.is_sure(first):
+            first = first._replace(sort="number", each=self.left % 8)
+            parts = [first]
+        if first.sort not in ("number", "bytes"):
+            self.vary()
+            self.under_condition(parts, self.varying(step, first))
             return
-        if first.sort == "wide":
-            assert first.measure is not None
-            for part in parts:
-                var, signed = self.v(part.field.name), part.field.kind.signed
-                assert part.measure is not None
-                lines = [f"w = {part.measure.code(self)}", f"if w < 0 or w > b: {self.away}", "b -= w"]
-                lines += [f"{var} = n{' >> b' * (not step.low)} & (1 << w) - 1", *(["n >>= w"] if step.low else [])]
-                lines += [f"if w and {var} >> w - 1: {var} -= 1 << w"] if signed else []
-                self.under_condition([part], lines)
-            return
-        total = sum(part.each for part in parts)
-        lines = [f"b -= {total}", f"if b < 0: {self.away}"]
-        below = 0
+        if not self.is_sure(first):
+            self.vary()
+        total, below = sum(part.each for part in parts), 0
+        lines = [] if self.left is not None else [f"b -= {total}"]
+        self.left = None if self.left is None else self.left - total
         for part in parts if step.low else reversed(parts):
             shift = str(below or "") if step.low else f"b + {below}" if below else "b"
+            if not step.low and self.left is not None:
+                shift = str(self.left + below or "")
             code = f"n{f' >> {shift}' if shift else ''} & {(1 << part.each) - 1:#x}"
             if part.sort == "bytes":
                 code = f"({code}).to_bytes({part.each // 8}, '{'little' if step.low else 'big'}')"
@@ -128,7 +162,28 @@ class BitReading(ReadSoFar):
                 code = f"(({code}) ^ {half:#x}) - {half:#x}"
             lines.append(f"{self.v(part.field.name)} = {code}")
             below += part.each
-        self.under_condition(parts, [*lines, *([f"n >>= {total}"] if step.low else [])])
+        self.under_condition(parts, [*lines, *([f"n >>= {total}"] if step.low and total else [])])
+
+    def varying(self, step: Loose, part: BitPart) -> list[str]:
+        """Return the lines that read a field of a few bits, but not always as many, from `n`."""
+        var, each = self.v(part.field.name), part.each
+        if part.sort == "spare":
+            lines = ["w = b & 7"]
+        else:
+            assert part.measure is not None
+            lines = [f"w = {part.measure.code(self)}"]
+            lines += [] if isinstance(part.measure, Ref | Const) else [f"if w < 0: {self.away}"]
+        if part.sort == "values":
+            assert part.field.kind.element is not None
+            one = f"n >> s & {(1 << each) - 1:#x}"
+            half = 1 << each - 1
+            one = f"(({one}) ^ {half:#x}) - {half:#x}" if part.field.kind.element.signed else one
+            lines += [f"b -= w * {each}"]
+            if step.low:
+                return [*lines, f"{var} = tuple([{one} for s in range(0, w * {each}, {each})])", f"n >>= w * {each}"]
+            return [*lines, f"{var} = tuple([{one} for s in range(b + (w - 1) * {each}, b - 1, -{each})])"]
+        lines += ["b -= w", f"{var} = n{' >> b' * (not step.low)} & (1 << w) - 1", *(["n >>= w"] if step.low else [])]
+        return [*lines, *([f"if w and {var} >> w - 1: {var} -= 1 << w"] if part.field.kind.signed else [])]
 
     def single(self, step: Loose, part: BitPart) -> list[str]:
         """Return the lines that read a field by itself, from the bit `q` on."""
@@ -186,13 +241,6 @@ class BitReading(ReadSoFar):
         return [*lines, f"w = {key}(data, q, {given})", f"if w is None: {self.away}", f"{var}, q = w"]
 
 
-def _most(part: BitPart) -> int:
-    """How many bits a field can take, of those that are no lists."""
-    if part.sort == "spare":
-        return 7
-    return part.each or int(getattr(part.field.kind, "widest", WIDEST))
-
-
 # Items of bits -------------------------------------------------------------------------------------------------
 
 _readers: dict[Field, Compiled] = {}
@@ -207,26 +255,57 @@ def bit_items(field: Field, reading: Callable[..., Any]) -> Compiled:
     """
     if field not in _readers:
         item = field.kind.item
-        part = reading(item, tag="_i", start="0", end="end", away="return None")
-        for step in item.plan.loose:
-            if part.bits(step, "q") == "b":
-                part.lines.append("q = (e << 3) - b")
+        part: BitReading = reading(item, tag="_i", start="0", end="end", away="return None")
+        (step,) = item.plan.loose
+        few, most = all(map(part.is_few, step.parts)), sum(map(part.most, step.parts))
+        if few and most <= FEW:  # many of them are in one number
+            for alike in together(step.parts):
+                part.some(step, alike)
+        elif part.bits(step, "q") == "b":
+            part.lines.append("q = (e << 3) - b")
         for f in (f for f in item.fields if f.kind.judges):
             part.names[f"J_{f.name}_i"] = f.kind.wrong
             part.check(f"{part.v(f.name)} is not None and J_{f.name}_i({part.v(f.name)})")
         part.made()
-        loop = [
-            "    first = q",
-            *("    " + line for line in part.lines),
-            "    if q > limit or (count is None and q == first): return None",
+        lines, part.lines = part.lines, []
+        again = "while q < limit if count is None else len(found) < count:"
+        if few and most <= FEW:
+            part.window(step, 3 * FEW, end="end")
+            lines = [
+                f"if b < {most}:",
+                "    q = (e << 3) - b",
+                "    if q > limit: return None",
+                *("    " + line for line in part.lines),
+                *lines,
+            ]
+            lines = [
+                "e, n, b = q + 7 >> 3, 0, -q & 7",
+                f"n = {NOW[step.low]}",
+                f"{again.replace('q <', '(e << 3) - b <')}",
+                *("    " + line for line in [*lines, "add(h_i)"]),
+            ]
+            lines += ["q = (e << 3) - b"]
+        else:
+            lines = [again, *("    " + line for line in [*lines, "if q > limit: return None", "add(h_i)"])]
+        head = [
+            "def read(data, q, limit, count):",
+            "    if q > limit: return None",
+            "    end, found = limit + 7 >> 3, []",
+            "    add = found.append",
         ]
-        lines = [
-            "end, found = limit + 7 >> 3, []",
-            "add = found.append",
-            "while q < limit if count is None else len(found) < count:",
-        ]
-        lines += [*loop, "    add(h_i)", "return tuple(found), q"]
-        _readers[field] = function(
-            ["def read(data, q, limit, count):", *("    " + line for line in lines)], part.names, f"{item.name} bits"
-        )
+        lines = [*head, *("    " + line for line in [*lines, "if q > limit: return None", "return tuple(found), q"])]
+        _readers[field] = function(lines, part.names, f"{item.name} bits")
     return _readers[field]
+
+
+NOW = {False: "data[q >> 3] & (1 << b) - 1 if b else 0", True: "data[q >> 3] >> (q & 7) if b else 0"}
+"""The bits of the byte that reading has come to the middle of, by the order of bits."""
+
+
+def together(parts: list[BitPart]) -> list[list[BitPart]]:
+    """Return fields of fixed widths side by side with one condition in one list, and each other one in one of its own."""
+    found: list[list[BitPart]] = []
+    for plain, some in groupby(parts, lambda part: (part.sort in ("number", "bytes"), str(part.field.condition))):
+        alike = [*some]
+        found += [alike] if plain[0] else [[part] for part in alike]
+    return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bits.measured import header_number, header_width
-from packetlab.codec.bits.numbers import joined
+from packetlab.codec.bits.numbers import joined, merged
+from packetlab.codec.bits.reading import together
+from packetlab.codec.objects import classes
+from packetlab.codec.readback import checks
+from packetlab.codec.source import function
 from packetlab.declare import registry
 from packetlab.declare.intervals import words
 from packetlab.declare.kinds import WIDEST
@@ -58,13 +61,14 @@ def taken(header: AnyHeader, name: str, bits: int, each: int) -> BuildError:
 
 
 class BitWriting:
-    """Packs stretches of bits. `n` is the number so far, of `b` bits."""
+    """Packs stretches of bits. `n` is the number so far, of `b` bits and `known` more, which are the same in all headers."""
 
     cls: Declaration
     tag: str
     lines: list[str]
     done: set[str]
     direct: dict[str, str]
+    constant: set[str]
     names: dict[str, object]
     plan: Plan
     value: Callable[[str], str]
@@ -79,19 +83,19 @@ class BitWriting:
         if var not in self.done:
             self.done.add(var)
             several = [part.field for part in step.parts if part.sort in ("values", "items", "sized")]
-            self.joined_up(step)
+            width = self.joined_up(step)
             order = "little" if step.low else "big"
             if self.cls.in_bits:  # by itself it is filled up with zeros
-                self.lines += [] if step.low else ["n <<= -b & 7"]
+                self.lines += [] if step.low else [f"n <<= -({width}) & 7"]
             elif several:  # of which there may be given more, or fewer, than are read
                 error = f"uneven(h{self.tag}, '{several[0].name}', m_{var})"
-                self.lines.append(f"m_{var} = b & 7")
+                self.lines.append(f"m_{var} = {width} & 7")
                 self.guards.append(f"if m_{var}: {self.refuse(error)}")
-            self.lines.append(f"{var} = n.to_bytes(b + 7 >> 3, '{order}')")
+            self.lines.append(f"{var} = n.to_bytes({width} + 7 >> 3, '{order}')")
         return var
 
-    def joined_up(self, step: Loose) -> None:
-        """Work out the number that a stretch is, and how many bits."""
+    def joined_up(self, step: Loose) -> str:
+        """Work out the number that a stretch is; return source for how many bits."""
         self.names.update(
             joined=joined, too_wide=too_wide, uneven=uneven, spilled=spilled, taken=taken, from_bytes=int.from_bytes
         )
@@ -102,23 +106,42 @@ class BitWriting:
             if part.sort == "wide":
                 assert part.measure is not None
                 part.measure.code(self)  # type: ignore[arg-type]
-        for part in step.parts:
-            self.lines += self.fitting(part.field, self.raw(part.field)) if part.sort in ("number", "wide") else []
-        self.lines.append("n = b = 0")
-        for _, some in groupby(
-            step.parts, lambda part: (part.sort if part.sort != "bytes" else "number", str(part.field.condition))
-        ):
-            parts = [*some]
-            for alike in [parts] if parts[0].sort in ("number", "bytes") else [[part] for part in parts]:
-                there = self.present(alike[0].field) if alike[0].field.condition is not None else ""
-                lines = self.some(step, alike)
-                self.lines += [f"if {there}:", *("    " + line for line in lines)] if there else lines
+        self.fits([part for part in step.parts if part.sort in ("number", "wide")])
+        self.known, self.varies, self.begun = 0, False, False
+        for alike in together(step.parts):
+            there = self.present(alike[0].field) if alike[0].field.condition is not None else ""
+            if there or alike[0].sort not in ("number", "bytes"):
+                self.lines += [*([] if self.begun else ["n = 0"]), *([] if self.varies else ["b = 0"])]
+                self.begun = self.varies = True
+            lines = self.some(step, alike, bool(there))
+            self.lines += [f"if {there}:", *("    " + line for line in lines)] if there else lines
+            self.begun = True
+        return self.width
+
+    @property
+    def width(self) -> str:
+        """Source for how many bits there are so far."""
+        return str(self.known) if not self.varies else f"(b + {self.known})" if self.known else "b"
+
+    def fits(self, parts: list[BitPart]) -> None:
+        """Refuse numbers that follow from others and are none of their kinds."""
+        plain = []
+        for part in parts:
+            f, value = part.field, self.raw(part.field)
+            lines = self.fitting(f, value)
+            if lines and f.condition is None and f.kind.low == 0 and part.sort == "number":
+                plain.append(f"{value} >> {part.each}")
+            else:
+                self.lines += lines
+        if plain:
+            error = f"misfit(((h{self.tag}, '{self.tag}'),), locals())"
+            self.lines.append(f"if {' or '.join(plain)}: {self.refuse(error)}")
 
     def raw(self, f: Field) -> str:
         return self.direct.get(f.name, f"v_{f.name}{self.tag}")
 
-    def some(self, step: Loose, parts: list[BitPart]) -> list[str]:
-        """Return the lines that add fields of fixed widths, or one other field, to the number."""
+    def some(self, step: Loose, parts: list[BitPart], varies: bool) -> list[str]:
+        """Return the lines that add fields of fixed widths, or one other field, to the number; `varies`: they may be absent."""
         if parts[0].sort not in ("number", "bytes"):
             return self.other(step, parts[0])
         total, below, terms = sum(part.each for part in parts), 0, list[str]()
@@ -130,14 +153,19 @@ class BitWriting:
                 code = f"({code} & {(1 << part.each) - 1:#x})"
             terms.append(f"{code} << {below}" if below else code)
             below += part.each
-        return self.add(step, " | ".join(terms), str(total))
+        lines = self.add(step, " | ".join(terms), str(total))
+        if varies:
+            return lines
+        self.known += total
+        return lines[:1] if self.begun else [f"n = {' | '.join(terms)}"]
 
     def add(self, step: Loose, code: str, bits: str) -> list[str]:
         if step.low:
-            return [f"n |= ({code}) << b", f"b += {bits}"]
+            return [f"n |= ({code}) << {self.width}", f"b += {bits}"]
         return [f"n = n << {bits} | {code}", f"b += {bits}"]
 
     def other(self, step: Loose, part: BitPart) -> list[str]:
+        """Return the lines that add a field of a width that varies."""
         f, value, tag = part.field, self.raw(part.field), self.tag
         if part.sort == "sized":
             return [
@@ -153,8 +181,8 @@ class BitWriting:
             self.names[f"B_{f.name}{tag}"] = bit_writer(f, type(self))
             return [f"x, w = B_{f.name}{tag}({value})", *self.add(step, "x", "w")]
         if part.sort == "spare":
-            error, lines = f"spilled(h{tag}, '{f.name}', w, {value})", ["w = -b & 7"]
-            before = step.parts[step.parts.index(part) - 1]
+            error, lines = f"spilled(h{tag}, '{f.name}', w, {value})", [f"w = -{self.width} & 7"]
+            before = step.parts[max(0, step.parts.index(part) - 1)]
             if before.field in step.open and before.each < 8:
                 wrong = f"taken(h{tag}, '{before.field.name}', w, {before.each})"
                 lines.append(f"if w >= {before.each}: {self.refuse(wrong)}")
@@ -205,19 +233,27 @@ _writers: dict[Field, Any] = {}
 registry.caches.append(_writers)
 
 
-def bit_writer(field: Field, packing: Callable[..., Any]) -> Callable[[tuple[AnyHeader, ...]], tuple[int, int]]:
+def bit_writer(field: Field, writing: Callable[..., Any]) -> Callable[[tuple[AnyHeader, ...]], tuple[int, int]]:
     """Return ``pack(items) -> (the number that their bits are, how many these are)`` for headers that are items of bits."""
     if field not in _writers:
-        low = field.kind.item.low
-
-        def pack(items: tuple[AnyHeader, ...]) -> tuple[int, int]:
-            terms: list[str] = []
-            for item in items:
-                number, width = header_number(item)
-                terms += [f"{number:0{width}b}"] if width else []
-            text = "".join(reversed(terms) if low else terms)
-            return int(text or "0", 2), len(text)
-
-        _writers[field] = pack
+        item = field.kind.item
+        part: Any = writing(item, ())
+        part.names.update(
+            stack=(), i=0, above=None, item_class=classes[item], merged=merged, header_number=header_number
+        )
+        for name in item.order:
+            part.value(name)
+        width = part.joined_up(item.plan.loose[0])
+        lines = [
+            f"if type(h) is not item_class or h._state > {item.captured_state:#x}: add(header_number(h)); continue"
+        ]
+        lines += ["s = h._state", *part.lines, *checks(part), *part.guards, f"add((n, {width}))"]
+        head = ["def pack(items):", "    found = []", "    add = found.append", "    for h in items:"]
+        made = function(
+            [*head, *("        " + line for line in lines), f"    return merged(found, {item.low})"],
+            part.names,
+            f"{item.name} bits",
+        )
+        _writers[field] = made
     writer: Callable[[tuple[AnyHeader, ...]], tuple[int, int]] = _writers[field]
     return writer

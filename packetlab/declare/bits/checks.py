@@ -101,6 +101,8 @@ def check_items(header: Declaration) -> None:
             raise DeclareError(one, "no spare_bits(): where a byte ends is not known inside of it", "spare_bits()")
         if f.rule is not None and any(isinstance(leaf, Size) for leaf in f.rule.leaves()):
             raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule))
+    if not any(f.condition is None and f.kind.fixed_bits for f in header.fields):
+        raise DeclareError(where, "a field of some bits that is always there: lists of nothing have no end", "none")
     if header.asks:
         raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.asks[0]))
     if header.refines is not None or header.plan.trailer or header.has_trailer:

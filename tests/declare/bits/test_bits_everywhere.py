@@ -51,7 +51,7 @@ class HighBitsNibble(Header, in_bits=True):
     b: U12 = 5
 
 
-class HighBits(Header, under=Ether, when={"type": 0x7AE0}):
+class HighBits(Header, under=Ether, when={"type": 0x7BA6}):
     f: U1 = auto(has("x"))
     x: U12 = when(field("f"))
     n: U4 = auto(count_of("v"))
@@ -69,7 +69,7 @@ class LowBitsNibble(Header, in_bits=True, bit_order="low"):
     b: U12 = 5
 
 
-class LowBits(Header, under=Ether, when={"type": 0x7AE1}, bit_order="low"):
+class LowBits(Header, under=Ether, when={"type": 0x7BA7}, bit_order="low"):
     f: U1 = auto(has("x"))
     x: U12 = when(field("f"))
     n: U4 = auto(count_of("v"))

@@ -311,6 +311,9 @@ class Plan:
         places = {f.name: place for place, f in enumerate(before)}
         bits, sizes, unknown = 0, Const(0), []  # type: int, Expr, list[Field]
         for f in reversed(before):
+            place = places[f.name]
+            if f.kind.loose and f.kind.words == "spare bits" and place and self._goes_on(before[place - 1]):
+                continue  # what is left of the last byte
             if self._goes_on(f):
                 size: Expr = sizes if bits == 0 else Const(bits // 8) if isinstance(sizes, Const) else sizes + bits // 8
                 if not isinstance(size, Const) or size.number:

@@ -191,9 +191,9 @@ class BitReading(ReadSoFar):
         measure = part.measure.code(self) if part.measure is not None else ""
         limit = self.limit
         if not part.by and part.sort in ("values", "items"):
-            limit = (
-                self.stop or self.total or (f"({self.end} - {self.plan.trailing})" if self.plan.trailing else self.end)
-            )
+            limit = self.stop or self.total or (f"({self.end} - {self.plan.trailing})" if self.plan.trailing else self.end)
+            after = self.plan.after.get(f.name)
+            limit = limit if after is None else f"({limit} - {after.code(self)})"
         if part.sort in ("number", "bytes", "wide"):
             lines = [f"w = {measure or part.each}", f"if w < 0 or w > {WIDEST} or q + w > {limit} << 3: {self.away}"]
             lines = lines if part.sort != "bytes" else [f"w = {part.each}", f"if q + w > {limit} << 3: {self.away}"]
@@ -255,7 +255,7 @@ def bit_items(field: Field, reading: Callable[..., Any]) -> Compiled:
     """
     if field not in _readers:
         item = field.kind.item
-        part: BitReading = reading(item, tag="_i", start="0", end="end", away="return None")
+        part: Any = reading(item, tag="_i", start="0", end="end", away="return None")
         (step,) = item.plan.loose
         few, most = all(map(part.is_few, step.parts)), sum(map(part.most, step.parts))
         if few and most <= FEW:  # many of them are in one number

@@ -31,7 +31,11 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
     for region in some:
         fields = header.before if region.part == "head" else header.after
         for border in (fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1) if region.fields else ():
-            bit = sum(one.kind.bits or 0 for one in fields[:border] if one.condition is None) % 8
+            stretches = {one: step for step in header.plan.loose for one in step.fields}
+            bit = sum(one.kind.bits or 0 for one in fields[:border] if one.condition is None and one not in stretches) % 8
+            inside = stretches.get(fields[border]) if border < len(fields) else None
+            if inside is not None and fields[border] is not inside.fields[0]:
+                raise DeclareError(where, "a checksum over whole bytes", f"one with a border among bits, before {fields[border].name}")
             if bit:
                 name = fields[border].name if border < len(fields) else fields[-1].name
                 hint = "take or leave all fields that share a byte"

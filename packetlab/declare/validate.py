@@ -306,9 +306,10 @@ def _check_ends(header: Declaration) -> None:
     open_ended = {step.field.name for step in plan.steps if isinstance(step, Open)}
     open_ended |= {f.name for step in plan.loose for f in step.open}
     before: set[str] = set()
+    alone = isinstance(header.payload_size, Const) and header.payload_size.number == 0  # nothing comes after it
     for f in header.fields:
         where = f"{header.name}.{f.name}"
-        if f.kind.unended and f.name not in plan.sizes:
+        if f.kind.unended and f.name not in plan.sizes and not (alone and f is header.fields[-1]):
             raise DeclareError(where, "a size: sized(...) or a size_of rule", "none", "or ended(...)" * ("ended" in f.kind.allows))
         if f.name in open_ended and not f.kind.rest:
             ended = plan.own is not None and needs(plan.own.size) <= before
@@ -320,7 +321,6 @@ def _check_ends(header: Declaration) -> None:
                 raise DeclareError(
                     where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
                 )
-            alone = isinstance(header.payload_size, Const) and header.payload_size.number == 0  # nothing comes after it
             if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
                 hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n"))'
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none", hint)

@@ -4,7 +4,7 @@ import copy
 import pickle
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -13,6 +13,7 @@ from packetlab import (
     U8,
     U16,
     U32,
+    BERLength,
     BuildError,
     Bytes,
     DeclareError,
@@ -22,6 +23,7 @@ from packetlab import (
     Rest,
     Text,
     auto,
+    ber_integer,
     bindings,
     const,
     count_of,
@@ -404,3 +406,22 @@ def test_a_list_that_does_not_read_whole_leaves_the_base() -> None:
         assert [type(one) for one in found[Counted].options] == [Option, Parts]
         assert [fault.expected for fault in found.faults] == ["510 bytes for Part.values for Parts.parts for Option.data"]
         assert careful(Counted, data)[0] == found[Counted] and bytes(found) == data
+
+
+def test_a_number_of_any_size_ends_with_what_is_taken_apart() -> None:
+    with bindings():
+
+        class TakenElement(Header):
+            tag: U8 = 5
+            length: BERLength = auto(size_of("content"))
+            content: Bytes = b""
+
+        class TakenInteger(TakenElement, inside="content", when={"tag": 2}):
+            value: Annotated[int, ber_integer()] = 0
+
+        for value, data in ((0, "020100"), (-129, "0202ff7f"), (1 << 62, "0208" + "40".ljust(16, "0"))):
+            assert bytes(TakenInteger(value=value)).hex() == data
+            read = dissect(bytes.fromhex(data), TakenElement)[TakenElement]
+            assert isinstance(read, TakenInteger)
+            assert read.value == value
+        assert type(dissect(b"\2\0", TakenElement)[TakenElement]) is TakenElement  # an integer of no bytes is none

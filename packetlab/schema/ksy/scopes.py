@@ -41,10 +41,15 @@ class Rules:
     """
 
     def __init__(
-        self, place: KsyPlace, where: str, computed: Callable[[Env, Attr], None], item: KsyPlace | None = None
+        self,
+        place: KsyPlace,
+        where: str,
+        computed: Callable[[Env, Attr], None],
+        item: KsyPlace | None = None,
+        depth: int = 0,
     ) -> None:
         self.place, self.where, self.computed, self.item = place, where, computed, item
-        self.depth = 0
+        self.depth = depth
 
     def refuse(self, expected: str, got: object) -> DeclareError:
         return DeclareError(self.where, expected, got)
@@ -199,7 +204,9 @@ class Rules:
         env = place.env
         if env.variant is not None and env.outer is not None:  # part of what holds it: the argument itself
             given = dict(zip(env.type.params, env.variant.arguments, strict=True))
-            return Rules(KsyPlace(place.way, env.outer), self.where, self.computed).number(given[name])
+            return Rules(KsyPlace(place.way, env.outer), self.where, self.computed, None, self.depth).number(
+                given[name]
+            )
         return ["field", f"{self._out(place)}{parameter(env.type.id, name)}"]
 
     def _is_bit(self, node: KsyNode) -> bool:
@@ -235,7 +242,7 @@ class Rules:
             )
             if said is None:
                 raise self.refuse("numbers of fields, since rules know nothing else", f"{shown(node)}.{word}")
-            found.append(Rules(place, self.where, self.computed).number(said))
+            found.append(Rules(place, self.where, self.computed, None, self.depth).number(said))
         return found[0] if found else None
 
 

@@ -1,0 +1,168 @@
+"""A description may come from anybody: whatever stands in it, it is read as data, bounded, and refused with its place."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packetlab import DeclareError, bindings, import_ksy
+from packetlab.cli import main
+from packetlab.errors import PacketlabError
+from packetlab.schema.ksy.reading import DEPTH, LETTERS, NODES
+from tests.conftest import amount
+from tests.ksy.again import ALL, FORMATS
+
+HEAD = "meta:\n  id: some\n  endian: be\n"
+
+
+def refused(folder: Path, text: str | bytes) -> str:
+    path = folder / "some.ksy"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with bindings(), pytest.raises(DeclareError) as caught:
+        import_ksy(path)
+    assert str(path) in str(caught.value) and len(str(caught.value)) < 2000
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "expected a mapping with the keys of a Kaitai description"),
+        ("- 1", "expected a mapping with the keys of a Kaitai description"),
+        ("a: [1, 2", r":1: expected YAML"),
+        ("a: 1\na: 2", r":2: expected each key once, got 'a'"),
+        ("seq: []", "expected meta with an id"),
+        ("meta: {id: '1; import os'}", r":1: expected a name of up to 48 small letters"),
+        (f"meta: {{id: {'a' * 60}}}", r":1: expected a name of up to 48 small letters"),
+        ("meta: !!python/object/apply:os.system [echo]", r":1: expected"),
+        ("meta: {id: !!python/name:os.system ''}", r":1: expected a value without a tag"),
+        (b"meta: {id: \xff}", "expected text in UTF-8, got other bytes"),
+        (b"meta: {id: a\x00}", "expected YAML"),
+        ("? [1]\n: 2", r":1: expected a name or a number for a key"),
+        ("a: *b", r"expected"),
+        ("a: &a [*a]", r":1: expected an alias of something before it"),
+        ("a: " + "[" * (DEPTH + 2) + "]" * (DEPTH + 2), rf":1: expected {DEPTH} levels at most"),
+        ("x" * (LETTERS + 1), f"expected {LETTERS} letters at most"),
+        ("meta: {id: a, imports: [../b]}", r""":1: expected a file, as in "/network/udp_datagram", got '\.\./b'"""),
+        ("meta: {id: a, imports: [/etc/passwd]}", r":1: expected the file that is imported, /etc/passwd"),
+        (HEAD + "  imports:\n    - nothing\n", r":5: expected the file that is imported, nothing, got no .*nothing\.ksy"),
+        (HEAD + "seq:\n  - id: a\n    type: nothing\n", r":6: some\.a: expected a type that is there, got 'nothing'"),
+        (HEAD + "seq:\n  - id: a\n    typ: u1\n", r":6: expected a key of Kaitai fields, got 'typ' \(did you mean"),
+        (HEAD + "seq:\n  - id: a\n    type: u2\n    enum: e\n", r":7: some\.a: expected an enum that is there"),
+        ("meta: {id: some}\nseq:\n  - id: a\n    type: u2\n", r":4: some\.a: expected u2le or u2be, or meta/endian"),
+        (HEAD + "seq:\n  - id: a\n", r":5: some\.a: expected size, size-eos or terminator"),
+        (HEAD + "seq:\n  - id: a\n    size: 1\n  - id: a\n    size: 1\n", r"expected each name once"),
+        (HEAD + "seq:\n  - {id: n, type: u1}\n  - {id: a, size: n, process: rot13}\n", r":6: some\.a: expected zlib or xor"),
+        (HEAD + "seq:\n  - {id: a, type: str, size: 3, encoding: rot13}\n", r":5: some\.a: expected an encoding"),
+        (HEAD + "seq:\n  - {id: a, size: 99999999}\n", r":5: some\.a: expected a size of up to 65536 bytes"),
+        (HEAD + "seq:\n  - {id: a, type: u1, repeat: expr}\n", r":5: expected repeat: expr together with repeat-expr"),
+        (HEAD + "seq:\n  - {id: a, type: some}\n", r":5: some\.a: expected a type that may end"),
+        (HEAD + "seq:\n  - {id: a, type: b}\ntypes:\n  b: {seq: [{id: c, type: some}]}\n", r":7: b\.c: expected types that hold each other"),
+        (HEAD + "enums:\n  e: {1: a, 2: a}\n", r":5: expected each name once"),
+        (HEAD + "enums:\n  e: {a: b}\n", r":5: expected a number of up to 64 bits"),
+        (HEAD + "params:\n  - {id: a, type: str}\n", r":5: expected a parameter that is a number"),
+        (HEAD + "seq:\n  - {id: a, size-eos: true}\n  - {id: b, type: u1}\n", r":6: Some\.b: expected"),
+        (HEAD + "seq:\n  - {id: a, type: b3}\n  - {id: b, type: b5le}\n", r":6: some\.b: expected bits in one order"),
+        (HEAD + "seq:\n  - {id: a, type: u1, valid: 300}\n", r":5: Some\.a: expected"),
+    ],
+)  # fmt: skip
+def test_what_is_no_description_is_refused_with_its_place(tmp_path: Path, text: str | bytes, error: str) -> None:
+    assert re.search(error, refused(tmp_path, text)), refused(tmp_path, text)
+
+
+def test_bombs_of_aliases_are_counted_and_not_made(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 20)]
+    assert f"expected {NODES} keys and values at most" in refused(tmp_path, "\n".join(lines))
+
+
+def test_files_that_import_each_other_are_read_once(tmp_path: Path) -> None:
+    (tmp_path / "other.ksy").write_text("meta: {id: other, endian: be, imports: [some]}\nseq:\n  - {id: n, type: u1}\n")
+    (tmp_path / "some.ksy").write_text("meta: {id: some, endian: be, imports: [other, some]}\nseq:\n  - {id: o, type: other}\n")
+    assert [one.name for one in import_ksy(tmp_path / "some.ksy")] == ["Other", "Some"]
+    for n in range(80):
+        (tmp_path / f"f{n}.ksy").write_text(f"meta: {{id: f{n}, imports: [f{n + 1}]}}\n")
+    with pytest.raises(DeclareError, match="expected 64 files at most"):
+        import_ksy(tmp_path / "f0.ksy")
+    (tmp_path / "same.ksy").write_text("meta: {id: some}\n")
+    (tmp_path / "two.ksy").write_text("meta: {id: two, imports: [same, some]}\n")
+    with pytest.raises(DeclareError, match="expected an id that no other file has, got some"):
+        import_ksy(tmp_path / "two.ksy")
+
+
+def test_names_and_texts_of_a_file_do_nothing_where_they_are_printed(tmp_path: Path, capsys: Any) -> None:
+    doc = 'A "quoted" text, """ and \\ \\x1b[31m\x85 and {braces}'
+    text = HEAD + f"doc: |\n  {doc}\nseq:\n" + "".join(
+        f"  - {{id: {name}, type: u1}}\n" for name in ("class", "field", "sized", "self", "payload", "state", "bits", "none", "print")
+    )  # fmt: skip
+    path = tmp_path / "some.ksy"
+    path.write_text(text + "  - {id: text, size: sized}\nenums:\n  e: {1: name, 2: value, 3: mro, 4: none, 5: real}\n", encoding="utf-8")
+    found = import_ksy(path)
+    source = str(found)
+    assert source.isascii() or source.isprintable() or "\x1b" not in source
+    with bindings():
+        names: dict[str, Any] = {"__name__": "described"}
+        exec(compile(source, "some", "exec"), names)
+        made = names["Some"](class_=1, field_=2, self_=0, payload_=0, state=1, bits_=1, none=0, print=3, text_=b"ab")
+        assert bytes(made)[2:3] == b"\2"  # how long the text is
+    bad = tmp_path / "b\x1b[31mad.ksy"
+    bad.write_text("meta: {id: 1}")
+    assert main(["import", "ksy", str(bad)]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_the_systems_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        import_ksy(tmp_path / "nothing.ksy")
+    assert main(["import", "ksy", str(tmp_path / "nothing.ksy")]) == 2
+
+
+def mutated(text: str, chance: random.Random) -> str:
+    """Return a text with a few of its lines, words or letters changed, doubled, dropped or moved."""
+    lines = text.split("\n")
+    for _ in range(chance.randrange(1, 5)):
+        at, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+        what = chance.randrange(8)
+        words = lines[at].split(" ")
+        if what == 0:
+            del lines[at : at + chance.randrange(1, 4)]
+        elif what == 1:
+            lines.insert(other, lines[at])
+        elif what == 2:
+            lines[at], lines[other] = lines[other], lines[at]
+        elif what == 3 and words:
+            words[-1] = chance.choice(["u1", "b3", "b1", "str", "0", "-1", "99999999999", "''", "[]", "{}", "null", "true", "_root", "_parent.x",
+                                       "_io.pos", "a + 1", "1 ? 2 : 3", "eos", "until", "x::y", "[0x41, b]", "&a *a", "f8", "u8le", "strz"])  # fmt: skip
+            lines[at] = " ".join(words)
+        elif what == 4:
+            pick = chance.choice(lines).split()
+            lines[at] = " ".join([*words[:-1], *pick[-1:]])
+        elif what == 5 and lines[at]:
+            place = chance.randrange(len(lines[at]))
+            lines[at] = lines[at][:place] + chance.choice("{}[]:-'\"#&*!|>%@`\t\x00é09az ") + lines[at][place + chance.randrange(2) :]
+        elif what == 6:
+            lines[at] = "  " + lines[at] if chance.random() < 0.5 else lines[at][2:]
+        else:
+            lines[at] += chance.choice([" + 1", ".x", " == 1", "_", ": 1", "(1)", " #"])
+        lines = lines or [""]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("pcap", "packet_ppi", "protocol_body", "ethernet_frame")])
+def test_spoilt_descriptions_are_read_or_refused_and_nothing_else(tmp_path: Path, name: str) -> None:
+    text, chance = (FORMATS / f"{name}.ksy").read_text(), random.Random(name)
+    text = re.sub(r"(?m)^((  ){2,}[0-9]+: .*\n){9,}", lambda found: found[0].split("\n")[0] + "\n", text)  # long enums say little
+    path, read = tmp_path / "some.ksy", 0
+    for _ in range(amount(12, 500)):
+        path.write_text(mutated(text, chance), encoding="utf-8")
+        try:
+            with bindings():
+                str(import_ksy(path, [FORMATS.parent]))
+            read += 1
+        except PacketlabError as error:
+            assert str(path) in str(error) or ".ksy:" in str(error), error
+    assert read >= 0

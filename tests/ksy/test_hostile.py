@@ -33,7 +33,7 @@ def refused(folder: Path, text: str | bytes) -> str:
     [
         ("", "expected a mapping with the keys of a Kaitai description"),
         ("- 1", "expected a mapping with the keys of a Kaitai description"),
-        ("a: [1, 2", r":1: expected YAML"),
+        ("a: [1, 2", r":[12]: expected YAML"),
         ("a: 1\na: 2", r":2: expected each key once, got 'a'"),
         ("seq: []", "expected meta with an id"),
         ("meta: {id: '1; import os'}", r":1: expected a name of up to 48 small letters"),
@@ -65,7 +65,7 @@ def refused(folder: Path, text: str | bytes) -> str:
         (HEAD + "enums:\n  e: {1: a, 2: a}\n", r":5: expected each name once"),
         (HEAD + "enums:\n  e: {a: b}\n", r":5: expected a number of up to 64 bits"),
         (HEAD + "params:\n  - {id: a, type: str}\n", r":5: expected a parameter that is a number"),
-        (HEAD + "seq:\n  - {id: a, size-eos: true}\n  - {id: b, type: u1}\n", r":6: Some\.b: expected"),
+        (HEAD + "seq:\n  - {id: a, size-eos: true}\n  - {id: b, size-eos: true}\n", r":6: Some\.b: expected"),
         (HEAD + "seq:\n  - {id: a, type: b3}\n  - {id: b, type: b5le}\n", r":6: some\.b: expected bits in one order"),
         (HEAD + "seq:\n  - {id: a, type: u1, valid: 300}\n", r":5: Some\.a: expected"),
     ],
@@ -82,7 +82,9 @@ def test_bombs_of_aliases_are_counted_and_not_made(tmp_path: Path) -> None:
 
 def test_files_that_import_each_other_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "other.ksy").write_text("meta: {id: other, endian: be, imports: [some]}\nseq:\n  - {id: n, type: u1}\n")
-    (tmp_path / "some.ksy").write_text("meta: {id: some, endian: be, imports: [other, some]}\nseq:\n  - {id: o, type: other}\n")
+    (tmp_path / "some.ksy").write_text(
+        "meta: {id: some, endian: be, imports: [other, some]}\nseq:\n  - {id: o, type: other}\n"
+    )
     assert [one.name for one in import_ksy(tmp_path / "some.ksy")] == ["Other", "Some"]
     for n in range(80):
         (tmp_path / f"f{n}.ksy").write_text(f"meta: {{id: f{n}, imports: [f{n + 1}]}}\n")
@@ -95,15 +97,18 @@ def test_files_that_import_each_other_are_read_once(tmp_path: Path) -> None:
 
 
 def test_names_and_texts_of_a_file_do_nothing_where_they_are_printed(tmp_path: Path, capsys: Any) -> None:
-    doc = 'A "quoted" text, """ and \\ \\x1b[31m\x85 and {braces}'
-    text = HEAD + f"doc: |\n  {doc}\nseq:\n" + "".join(
+    doc = r'"A \"quoted\" text, \"\"\" and \\ \e[31m and {braces} \u202e"'
+    text = HEAD + f"doc: {doc}\nseq:\n" + "".join(
         f"  - {{id: {name}, type: u1}}\n" for name in ("class", "field", "sized", "self", "payload", "state", "bits", "none", "print")
     )  # fmt: skip
     path = tmp_path / "some.ksy"
-    path.write_text(text + "  - {id: text, size: sized}\nenums:\n  e: {1: name, 2: value, 3: mro, 4: none, 5: real}\n", encoding="utf-8")
+    path.write_text(
+        text + "  - {id: text, size: sized}\nenums:\n  e: {1: name, 2: value, 3: mro, 4: none, 5: real}\n",
+        encoding="utf-8",
+    )
     found = import_ksy(path)
     source = str(found)
-    assert source.isascii() or source.isprintable() or "\x1b" not in source
+    assert source.isascii() and "\x1b" not in source
     with bindings():
         names: dict[str, Any] = {"__name__": "described"}
         exec(compile(source, "some", "exec"), names)
@@ -143,7 +148,11 @@ def mutated(text: str, chance: random.Random) -> str:
             lines[at] = " ".join([*words[:-1], *pick[-1:]])
         elif what == 5 and lines[at]:
             place = chance.randrange(len(lines[at]))
-            lines[at] = lines[at][:place] + chance.choice("{}[]:-'\"#&*!|>%@`\t\x00é09az ") + lines[at][place + chance.randrange(2) :]
+            lines[at] = (
+                lines[at][:place]
+                + chance.choice("{}[]:-'\"#&*!|>%@`\t\x00é09az ")
+                + lines[at][place + chance.randrange(2) :]
+            )
         elif what == 6:
             lines[at] = "  " + lines[at] if chance.random() < 0.5 else lines[at][2:]
         else:
@@ -152,17 +161,21 @@ def mutated(text: str, chance: random.Random) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("pcap", "packet_ppi", "protocol_body", "ethernet_frame")])
+@pytest.mark.parametrize(
+    "name", [name for name in ALL if name not in ("pcap", "packet_ppi", "protocol_body", "ethernet_frame")]
+)
 def test_spoilt_descriptions_are_read_or_refused_and_nothing_else(tmp_path: Path, name: str) -> None:
     text, chance = (FORMATS / f"{name}.ksy").read_text(), random.Random(name)
-    text = re.sub(r"(?m)^((  ){2,}[0-9]+: .*\n){9,}", lambda found: found[0].split("\n")[0] + "\n", text)  # long enums say little
-    path, read = tmp_path / "some.ksy", 0
+    text = re.sub(
+        r"(?m)^((  ){2,}[0-9]+: .*\n){9,}", lambda found: found[0].split("\n")[0] + "\n", text
+    )  # long enums say little
+    path = tmp_path / "some.ksy"
     for _ in range(amount(12, 500)):
         path.write_text(mutated(text, chance), encoding="utf-8")
+        error = None
         try:
             with bindings():
                 str(import_ksy(path, [FORMATS.parent]))
-            read += 1
-        except PacketlabError as error:
-            assert str(path) in str(error) or ".ksy:" in str(error), error
-    assert read >= 0
+        except PacketlabError as found:
+            error = found
+        assert error is None or ".ksy" in str(error), f"{error}\n{path.read_text()}"

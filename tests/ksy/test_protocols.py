@@ -245,7 +245,7 @@ def test_dime_fills_up_to_four_bytes(format: Any) -> None:
 
 
 def test_captures_of_hashcat(format: Any) -> None:
-    """https://hashcat.net/wiki/doku.php?id=hccap and ?id=hccapx"""
+    """https://hashcat.net/wiki/doku.php?id=hccap and ?id=hccapx."""
     old = (
         b"lab".ljust(36, b"\0")
         + b"\1" * 6

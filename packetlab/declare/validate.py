@@ -278,7 +278,6 @@ def _check_layout(header: Declaration) -> None:
         if width % 8:
             for holds, expected in (
                 (bits is None or f.condition is not None, "a start on a byte boundary"),
-                (f.kind.wire != "number", "a start on a byte boundary, as bytes have"),
                 (f.kind.wire == "number" and f.kind.little, "a little-endian number on a byte boundary: bits of a shared byte have no order of bytes"),
                 (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
             ):  # fmt: skip
@@ -383,6 +382,9 @@ def _check_solved(header: Declaration) -> None:
 
 def check_above(under: Declaration, where: str, upper: Declaration) -> None:
     """Refuse anything above a header that leaves no room for it."""
+    if upper.in_bits or under.in_bits:
+        one = upper if upper.in_bits else under
+        raise DeclareError(where, "headers of whole bytes; in_bits=True is for items of bits, in fields of others", one.name)
     if upper.through:
         hint = f"link_type(147, {upper.name}) says whose it is; over others it is a field: frame: Inner = through(...)"
         raise DeclareError(where, "a header that is no frame of a link (through=)", upper.name, hint)

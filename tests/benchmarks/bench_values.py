@@ -2,6 +2,7 @@
 
 By hand means a class with the same attributes, a function that reads it from bytes, checked for their end, and one that packs it.
 Coded numbers: eight of LEB128, of one to three bytes; and a message of QUIC's numbers whose length counts what follows.
+Bits: a flag that adds 12 bits, a number as wide as another says, five numbers of 4 bits; a list of 40 headers of 13 bits.
 Checksums: a CRC of 16 bits over 1,500 bytes, by a table of 256 numbers.
 """
 
@@ -10,12 +11,38 @@ from __future__ import annotations
 import argparse
 import struct
 import warnings
+from typing import Annotated
 
 warnings.simplefilter("ignore")
 
 from run import race, tell  # noqa: E402
 
-from packetlab import U8, Bytes, Header, Payload, QuicInt, U16le, VarInt, auto, crc, dissect, size_of  # noqa: E402
+from packetlab import (  # noqa: E402
+    U1,
+    U3,
+    U4,
+    U5,
+    U8,
+    U12,
+    Bytes,
+    Header,
+    Payload,
+    QuicInt,
+    U16le,
+    VarInt,
+    auto,
+    bits,
+    count_of,
+    crc,
+    dissect,
+    field,
+    has,
+    many,
+    size_of,
+    spare_bits,
+    when,
+    width_of,
+)  # fmt: skip
 
 
 class Eight(Header):
@@ -50,10 +77,37 @@ class RTU(Header):
     crc: U16le = auto(crc("CRC-16/MODBUS", "self", "payload"))
 
 
+class Shot(Header):
+    """Fields at any bit."""
+
+    aimed: U1 = auto(has("angle"))
+    angle: U12 = when(field("aimed"))
+    weapon: U3 = 1
+    width: U5 = auto(width_of("force"))
+    force: Annotated[int, bits(field("width"))] = 0
+    count: U4 = auto(count_of("grades"))
+    grades: tuple[U4, ...] = many(count=field("count"))
+    spare: int = spare_bits()
+
+
+class Step(Header, in_bits=True):
+    up: U1 = 0
+    far: U12 = 0
+
+
+class Way(Header):
+    count: U8 = auto(count_of("steps"))
+    steps: tuple[Step, ...] = many(count=field("count"))
+    spare: int = spare_bits()
+
+
 class Plain:
     """Attributes, as a header has them."""
 
-    __slots__ = ("a", "b", "c", "d", "data", "e", "f", "g", "h", "id", "length", "offset", "type")
+    __slots__ = (
+        "a", "aimed", "angle", "b", "c", "count", "d", "data", "e", "f", "far", "force", "g", "grades", "h", "id", "length", "offset", "spare",
+        "type", "up", "weapon", "width",
+    )  # fmt: skip
 
 
 def varint(data: bytes, pos: int) -> tuple[int, int]:
@@ -139,6 +193,78 @@ def rtu_by_hand() -> bytes:
     return data + struct.pack("<H", register)
 
 
+def shot_by_hand() -> Plain:
+    one, data = Plain(), SHOT
+    whole, left = int.from_bytes(data, "big"), 8 * len(data)
+    left -= 1
+    one.aimed = whole >> left & 1
+    one.angle = None
+    if one.aimed:
+        left -= 12
+        one.angle = whole >> left & 0xFFF
+    left -= 3
+    one.weapon = whole >> left & 7
+    left -= 5
+    one.width = whole >> left & 31
+    left -= one.width
+    one.force = whole >> left & (1 << one.width) - 1
+    left -= 4
+    one.count = whole >> left & 15
+    grades = []
+    for _ in range(one.count):
+        left -= 4
+        grades.append(whole >> left & 15)
+    one.grades = tuple(grades)
+    if left < 0:
+        raise ValueError("no whole shot")
+    one.spare = whole & (1 << left) - 1
+    return one
+
+
+def shot_packed(angle: int | None, weapon: int, force: int, grades: tuple[int, ...]) -> bytes:
+    whole, size = 0, 1
+    if angle is not None:
+        whole, size = 1 << 12 | angle, 13
+    width = force.bit_length()
+    if width > 31 or len(grades) > 15:
+        raise ValueError("too much")
+    whole = ((whole << 3 | weapon) << 5 | width) << width | force
+    whole = whole << 4 | len(grades)
+    size += 12 + width
+    for grade in grades:
+        whole, size = whole << 4 | grade, size + 4
+    return (whole << -size % 8).to_bytes(-(-size // 8), "big")
+
+
+def way_by_hand() -> list[Plain]:
+    data = WAY
+    if len(data) < 1 or len(data) < -(-data[0] * 13 // 8) + 1:
+        raise ValueError("no whole way")
+    whole, left, found = int.from_bytes(data[1:], "big"), 8 * len(data) - 8, []
+    for _ in range(data[0]):
+        left -= 13
+        one = Plain()
+        one.up = whole >> left + 12 & 1
+        one.far = whole >> left & 0xFFF
+        found.append(one)
+    return found
+
+
+def way_packed(steps: list[Plain]) -> bytes:
+    whole, size = 0, 13 * len(steps)
+    for one in steps:
+        whole = whole << 13 | one.up << 12 | one.far
+    return bytes([len(steps)]) + (whole << -size % 8).to_bytes(-(-size // 8), "big")
+
+
+def shot() -> Shot:
+    return Shot._decode(SHOT, 0, len(SHOT), None)[0]
+
+
+def way() -> Way:
+    return Way._decode(WAY, 0, len(WAY), None)[0]
+
+
 def eight() -> Eight:
     return Eight._decode(EIGHT, 0, len(EIGHT), None)[0]
 
@@ -152,6 +278,11 @@ EIGHT = b"".join(map(packed, NUMBERS.values()))
 STREAM = quic_packed(0x0E) + quic_packed(4) + quic_packed(70_000) + quic_packed(120) + bytes(120)
 DATA = bytes(120)
 STEPS, LONG = table(), bytes(range(250)) * 6
+SENT = Shot(angle=0xABC, force=1234, grades=(1, 2, 3, 4, 5))
+SHOT = shot_packed(0xABC, 1, 1234, (1, 2, 3, 4, 5))
+STEPPED = Way(steps=tuple(Step(up=n & 1, far=n) for n in range(40)))
+WAY = bytes(STEPPED)
+WALKED = way_by_hand()
 MADE, FRAME = Eight(**NUMBERS), Stream(id=4, offset=70_000, data=bytes(120))
 
 
@@ -162,6 +293,7 @@ if __name__ == "__main__":
     assert dissect(EIGHT, Eight)[Eight] == MADE and bytes(MADE) == EIGHT and bytes(FRAME) == STREAM
     assert dissect(STREAM, Stream)[Stream] == FRAME and stream_by_hand().data == bytes(120)
     assert bytes(RTU() / LONG) == rtu_by_hand()
+    assert bytes(SENT) == SHOT and shot().grades == shot_by_hand().grades and way() == STEPPED and way_packed(WALKED) == WAY
     assert [getattr(eight_by_hand(), name) for name in NUMBERS] == [*NUMBERS.values()]
     for title, ours, by_hand in (
         ("8 numbers of LEB128", eight, eight_by_hand),
@@ -172,6 +304,10 @@ if __name__ == "__main__":
             lambda: bytes(FRAME),
             lambda: b"".join(map(quic_packed, (0x0E, 4, 70_000, len(DATA)))) + DATA,
         ),
+        ("fields at any bit", shot, shot_by_hand),
+        ("fields at any bit, built", lambda: bytes(SENT), lambda: shot_packed(0xABC, 1, 1234, (1, 2, 3, 4, 5))),
+        ("40 headers of 13 bits", way, way_by_hand),
+        ("40 headers of 13 bits, built", lambda: bytes(STEPPED), lambda: way_packed(WALKED)),
         ("a CRC over 1,500 bytes, built", lambda: bytes(RTU() / LONG), rtu_by_hand),
     ):
         tell(title, race({"packetlab": ours, "by hand": by_hand}, seconds), "packetlab", {"by hand": 0.5})

@@ -18,6 +18,7 @@ from packetlab import (
     TCP,
     U4,
     U8,
+    U12,
     U16,
     U32,
     UDP,
@@ -89,12 +90,14 @@ from packetlab import (
     size_of,
     sized,
     span,
+    spare_bits,
     sum16,
     text,
     through,
     timestamp,
     varint,
     when,
+    width_of,
     xor,
     zeroed,
     zlib,
@@ -234,6 +237,31 @@ def lists(one: Lists) -> None:
     assert_type(one.times, tuple[datetime, ...])
     assert_type(one.colours, tuple[Colour, ...])
     print(Lists(hosts=(IPv4Address("10.0.0.1"), *one.hosts), keys=(UUID(int=5),)), one.hosts[0].words, one.keys[0].hex, one.cards[0].oui, one.places[0].socket)
+
+
+class Nibble(Header, in_bits=True):
+    up: U4 = 0
+    far: U12 | None = when(field("up"))
+
+
+class Loose(Header, bit_order="low"):
+    width: U4 = auto(width_of("value"))
+    value: Annotated[int, bits(field("width"))] = 0
+    colour: Annotated[Colour, bits(field("width") + 1)] = Colour.RED
+    grades: tuple[U4, ...] = many(count=2)
+    way: tuple[Nibble, ...] = many(count=1)
+    first: Nibble = Nibble()
+    spare: int = spare_bits()
+
+
+def loose(one: Loose) -> None:
+    assert_type(one.value, int)
+    assert_type(one.colour, Colour)
+    assert_type(one.grades, tuple[int, ...])
+    assert_type(one.way, tuple[Nibble, ...])
+    assert_type(one.first.far, int | None)
+    assert_type(one.spare, int)
+    print(Loose(value=3, grades=(1, 2), way=(Nibble(far=5),), spare=1))
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):

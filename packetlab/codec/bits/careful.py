@@ -188,7 +188,9 @@ class BitWalking:
                 reading.limit = self.limit() * 8
                 end = self.end - self.plan.trailing if self.total is None else self.total
                 after = self.plan.after.get(part.field.name) if part.field in step.open else None
-                reading.open_limit = ((end if self.stop is None else self.stop) - (after.evaluate(self.scope) if after is not None else 0)) * 8
+                reading.open_limit = (
+                    (end if self.stop is None else self.stop) - (after.evaluate(self.scope) if after is not None else 0)
+                ) * 8
                 at, noted = reading.at // 8, len(self.ctx.faults)
                 if reading.part(part):
                     self.bit = reading.at

@@ -191,7 +191,9 @@ class BitReading(ReadSoFar):
         measure = part.measure.code(self) if part.measure is not None else ""
         limit = self.limit
         if not part.by and part.sort in ("values", "items"):
-            limit = self.stop or self.total or (f"({self.end} - {self.plan.trailing})" if self.plan.trailing else self.end)
+            limit = (
+                self.stop or self.total or (f"({self.end} - {self.plan.trailing})" if self.plan.trailing else self.end)
+            )
             after = self.plan.after.get(f.name)
             limit = limit if after is None else f"({limit} - {after.code(self)})"
         if part.sort in ("number", "bytes", "wide"):

@@ -244,16 +244,15 @@ def bit_writer(field: Field, writing: Callable[..., Any]) -> Callable[[tuple[Any
         for name in item.order:
             part.value(name)
         width = part.joined_up(item.plan.loose[0])
-        lines = [
-            f"if type(h) is not item_class or h._state > {item.captured_state:#x}: add(header_number(h)); continue"
-        ]
-        lines += ["s = h._state", *part.lines, *checks(part), *part.guards, f"add((n, {width}))"]
-        head = ["def pack(items):", "    found = []", "    add = found.append", "    for h in items:"]
-        made = function(
-            [*head, *("        " + line for line in lines), f"    return merged(found, {item.low})"],
-            part.names,
-            f"{item.name} bits",
-        )
+        joins = "whole |= n << bits" if item.low else f"whole = whole << {width} | n"
+        lines = ["s = h._state", f"if type(h) is not item_class or s > {item.captured_state:#x}:"]
+        lines += ["    add((whole, bits)); add(header_number(h))", "    whole = bits = 0", "    continue"]
+        lines += [*part.lines, *checks(part), *part.guards, joins, f"bits += {width}"]
+        lines.append("if bits > 512: add((whole, bits)); whole = bits = 0")  # with longer ones each step takes longer
+        head = ["def pack(items):", "    found, whole, bits = [], 0, 0", "    add = found.append", "    for h in items:"]
+        tail = ["    add((whole, bits))", f"    return merged(found, {item.low})"]
+        lines = [*head, *("        " + line for line in lines), *tail]
+        made = function(lines, part.names, f"{item.name} bits")
         _writers[field] = made
     writer: Callable[[tuple[AnyHeader, ...]], tuple[int, int]] = _writers[field]
     return writer

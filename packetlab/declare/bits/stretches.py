@@ -207,7 +207,7 @@ class Pieces:
         """Whether a field is none that a run, or a step of its own, can have after `width` bits."""
         if f.kind.bits is None or f.condition is not None:
             return f.kind.loose or self.bits or bool((f.kind.fixed_bits + width) % 8) or bool(width % 8)
-        return self.bits
+        return self.bits or (f.kind.wire == "bytes" and bool(width % 8))
 
     def stretch(self, fields: list[Field], first: int) -> Loose | None:
         """Return the stretch that some fields begin with; it has the one at `first` in it. None where that cannot be."""

@@ -22,14 +22,17 @@ from packetlab import (
     BuildError,
     Bytes,
     DeclareError,
+    Ether,
     Header,
     U16le,
     auto,
+    bind,
     bindings,
     bits,
     count_of,
     dissect,
     field,
+    fixed_bytes,
     has,
     internet_checksum,
     many,
@@ -393,3 +396,23 @@ def test_a_checksum_over_bits_stands_after_them() -> None:
         read = dissect(bytes(sent), Summed)
         assert read.verdict(Summed).name == "GOOD" and read[Summed] == sent
     assert dissect(b"\x80\x08\x00\x00", Summed).verdict(Summed).name == "BAD"
+
+
+def test_bytes_may_begin_at_any_bit() -> None:
+    class Askew(Header):
+        a: U4 = 1
+        station: MAC = "02:00:00:00:00:03"  # type: ignore[assignment]
+        text: Annotated[bytes, fixed_bytes(2)] = b"ab"
+        b: U4 = 2
+
+    assert bytes(Askew()) == bytes.fromhex("1 02 00 00 00 00 03 61 62 2".replace(" ", ""))
+    read = dissect(bytes(Askew()), Askew)[Askew]
+    assert (str(read.station), read.text, read.b) == ("02:00:00:00:00:03", b"ab", 2)
+
+
+def test_an_item_of_bits_is_no_layer() -> None:
+    for under, upper in ((Ether, Sample), (Sample, Maybe)):
+        with bindings(), pytest.raises(DeclareError, match=r"expected headers of whole bytes; in_bits=True .* got Sample"):
+            bind(upper, under=under, when={"type" if under is Ether else "kind": 0x7BA8 if under is Ether else 3})
+    read = dissect(b"\x00", Sample)
+    assert read.faults[0].field == "kind" and bytes(read) == b"\x00"

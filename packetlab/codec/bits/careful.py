@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.bits.numbers import bytes_at, number_at, numbers_at
 from packetlab.codec.faults import Values
@@ -121,7 +121,7 @@ class Stretch:
 
     def item(self, part: BitPart) -> AnyHeader:
         item = part.field.kind.item
-        values: dict[str, Any] = {f.name: None for f in item.fields}
+        values: dict[str, Raw] = {f.name: None for f in item.fields}
         inner = Values(values, self.data, self.scope.end)
         for step in item.plan.loose:
             one = Stretch(step, inner, self.at, self.limit // 8, self.limit // 8)

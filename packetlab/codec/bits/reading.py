@@ -12,9 +12,6 @@ from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.kinds import WIDEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from packetlab.declare.bits.stretches import BitPart, Loose
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
@@ -249,7 +246,7 @@ _readers: dict[Field, Compiled] = {}
 registry.caches.append(_readers)
 
 
-def bit_items(field: Field, reading: Callable[..., Any]) -> Compiled:
+def bit_items(field: Field, reading: Compiled) -> Compiled:
     """Return ``read(data, q, limit, count) -> (items, the bit where they end)`` for headers that are items of bits.
 
     It gives None where there are none of that sort. `count` None: as many as there are up to the bit `limit`. `reading` makes
@@ -257,7 +254,7 @@ def bit_items(field: Field, reading: Callable[..., Any]) -> Compiled:
     """
     if field not in _readers:
         item = field.kind.item
-        part: Any = reading(item, tag="_i", start="0", end="end", away="return None")
+        part = reading(item, tag="_i", start="0", end="end", away="return None")
         (step,) = item.plan.loose
         few, most = all(map(part.is_few, step.parts)), sum(map(part.most, step.parts))
         if few and most <= FEW:  # many of them are in one number

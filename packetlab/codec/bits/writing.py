@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.bits.measured import header_number, header_width
 from packetlab.codec.bits.numbers import joined, merged
 from packetlab.codec.bits.reading import together
 from packetlab.codec.objects import classes
 from packetlab.codec.readback import checks
-from packetlab.codec.source import function
+from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.intervals import words
 from packetlab.declare.kinds import WIDEST
@@ -229,15 +229,15 @@ def items_width(items: tuple[AnyHeader, ...]) -> int:
 
 # Items of bits -------------------------------------------------------------------------------------------------
 
-_writers: dict[Field, Any] = {}
+_writers: dict[Field, Compiled] = {}
 registry.caches.append(_writers)
 
 
-def bit_writer(field: Field, writing: Callable[..., Any]) -> Callable[[tuple[AnyHeader, ...]], tuple[int, int]]:
+def bit_writer(field: Field, writing: Compiled) -> Compiled:
     """Return ``pack(items) -> (the number that their bits are, how many these are)`` for headers that are items of bits."""
     if field not in _writers:
         item = field.kind.item
-        part: Any = writing(item, ())
+        part = writing(item, ())
         part.names.update(
             stack=(), i=0, above=None, item_class=classes[item], merged=merged, header_number=header_number
         )
@@ -254,5 +254,4 @@ def bit_writer(field: Field, writing: Callable[..., Any]) -> Callable[[tuple[Any
         lines = [*head, *("        " + line for line in lines), *tail]
         made = function(lines, part.names, f"{item.name} bits")
         _writers[field] = made
-    writer: Callable[[tuple[AnyHeader, ...]], tuple[int, int]] = _writers[field]
-    return writer
+    return _writers[field]

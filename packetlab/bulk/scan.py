@@ -94,8 +94,8 @@ class Scanner(CodedScanner):
 
     def refusal(self) -> str:
         """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
-        if refinements(self.cls):
-            return "a header that others become"
+        if refinements(self.cls) or self.plan.behind:
+            return "a header that others become, or a field that is counted from an end"
         for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]

@@ -20,6 +20,7 @@ from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
+from packetlab.codec.places.behind import Behind
 from packetlab.codec.refinement.depth import is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
@@ -51,7 +52,7 @@ SURE = 1 << 62
 """As many bytes as no header needs."""
 
 
-class Decoding(BitReading, Refining, Hearing):
+class Decoding(BitReading, Refining, Behind, Hearing):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -238,12 +239,12 @@ class Decoding(BitReading, Refining, Hearing):
         if known is None or len(self.lines) != place[1] or str(known) != str(step.condition):
             place = len(self.lines), 0
             self.lines.append(f"if {condition}:")
-        self.lines.insert(place[0], f"{var} = None")
+        self.lines[place[0] : place[0]] = absent = [] if step.field.behind else [f"{var} = None"]  # else it is known already
         before, self.holds[holds] = len(self.lines), True
         self.step(step.step)
         del self.holds[holds]
         self.lines[before:] = ["    " + line for line in self.lines[before:]]
-        self.under = step.condition, (place[0] + 1, len(self.lines))
+        self.under = step.condition, (place[0] + len(absent), len(self.lines))
 
     def open(self, step: Open) -> None:
         """Take all up to the end of what surrounds it; items are looked into when somebody asks."""
@@ -254,6 +255,7 @@ class Decoding(BitReading, Refining, Hearing):
             limit = f"{self.end} - {self.plan.trailing}"
             self.check(f"{limit} < {here}")
         if step.after is not None:
+            self.read_behind(limit, here)
             self.lines.append(f"w = {limit} - {step.after.code(self)}")
             limit, self.at_limit = "w", ""
             self.check(f"w < {here}")
@@ -321,25 +323,6 @@ class Decoding(BitReading, Refining, Hearing):
             lines = [*quick, "else:", *("    " + line for line in lines)]
         size = f"z_{f.name}{self.tag}"
         self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
-
-    def trailer(self, end: str) -> None:
-        """Read what stands after the payload; `outer` is where that ends."""
-        self.outer = end
-        if not self.plan.trailer:
-            return
-        self.outer = at = f"t{self.tag}"
-        self.lines.append(f"{at} = {end}")
-        for step in self.plan.trailer:
-            if isinstance(step, Fixed):
-                self.check(f"{at} + {step.run.size} > {self.end}")
-                self.unpack(step.run, at)
-                self.lines.append(f"{at} += {step.run.size}")
-            else:
-                assert isinstance(step, Padded)  # see `validate`
-                self.lines.append(f"w = -({at} - {self.start}) % {step.multiple}")
-                self.check(f"{at} + w > {self.end}")
-                self.lines += [f"{self.v(step.field.name)} = data[{at}:{at} + w]", f"{at} += w"]
-                self.read.add(step.field.name)
 
 
 # Lists ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
+from packetlab.codec.places.careful_ends import EndsWalking
 from packetlab.codec.places.names import name_at
 from packetlab.codec.refinement.careful import broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
@@ -44,7 +45,7 @@ def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -
     return _LenientParser(cls, data, start, end, ctx).read()
 
 
-class _LenientParser(BitWalking):
+class _LenientParser(BitWalking, EndsWalking):
     def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan
@@ -90,7 +91,7 @@ class _LenientParser(BitWalking):
                     return walk(other, self.data, self.start, self.end, self.ctx)
                 last = step.fields[-1].name if step.fields else last
         except _Stop:
-            cut = True
+            cut = self.forgotten()
         except Unrecalled as error:
             cut = True
             self.fault(step.fields[0].name if step.fields else last, self.bit // 8, error.expected, error.got)
@@ -101,7 +102,7 @@ class _LenientParser(BitWalking):
             # Bytes inside the header by its own word that no field takes: left to the payload, unread.
             self.fault(last, pos, f"a header of {pos - self.start} bytes", self.stop - self.start)
             self.trusted = False
-        payload_end = self.payload_end(pos)
+        payload_end = self.payload_end(pos) if self.plan.tail is None else self.tail_begins(pos, self.plan.tail)
         self.scope.pos, self.scope.payload_end = pos, payload_end
         tail_missing = self.trailer(payload_end)
         header = self.header(tail_missing, True)
@@ -197,6 +198,7 @@ class _LenientParser(BitWalking):
                 limit = max(pos, self.end - self.plan.trailing)
             size = limit - pos
             if step.after is not None:
+                self.read_behind(limit, pos)
                 size = max(0, size - step.after.evaluate(self.scope))
         else:
             size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
@@ -314,7 +316,7 @@ class _LenientParser(BitWalking):
     def trailer(self, at: int) -> bool:
         """Read the fields after the payload; say whether the bytes ended before them."""
         self.bit, self.stop = at * 8, None
-        for step in self.plan.trailer:
+        for step in [] if self.lost else self.plan.trailer:
             pos = self.bit // 8
             if isinstance(step, Padded):
                 size = -(pos - self.start) % step.multiple
@@ -328,7 +330,7 @@ class _LenientParser(BitWalking):
                 self.step(step)
             except _Stop:
                 return True
-        return False
+        return self.lost
 
     def following(self, pos: int, end: int) -> Declaration | None:
         if pos >= end or (self.cls.opaque is not None and self.cls.opaque.evaluate(self.scope)):

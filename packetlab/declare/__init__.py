@@ -8,6 +8,7 @@
     checksums             the algorithms of checksums
     fields, declaration   a field and a header as plain data
     classbody             what a class body says besides fields: labels, ports, names that are not defined
+    places                fields that say where they lie
     plan                  how a header is read and written, step by step: everything that walks a header goes by it
     refinement            headers that others become where a condition holds
     registry              which header follows which

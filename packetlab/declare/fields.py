@@ -17,7 +17,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "computed", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
+        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -33,6 +33,7 @@ class Spec:
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
+        self.behind: int = rules.get("behind", 0)
         self.ended: bytes | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
@@ -45,6 +46,7 @@ class Spec:
         words += ["computed"] if self.computed is not None else []
         words += ["ended"] if self.ended is not None else []
         words += ["through"] if self.through else []
+        words += ["from_end"] if self.behind else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
         return f"{[*words, 'default'][0]}(...)"
 
@@ -148,6 +150,20 @@ def _none(none: int | None, measure: object, value: object) -> int | None:
     return none
 
 
+def from_end(distance: int, value: object = REQUIRED) -> Any:
+    """A field that begins `distance` bytes before the end of what its header may fill, so that fields before it may go by it.
+
+    As in RTP, whose last byte counts the padding (RFC 3550 section 5.1): after a `Payload`, or after a field that goes on to an end,
+    ``padding: Bytes = sized(field("count") - 1)`` and ``count: U8 = from_end(1, auto(size_of("padding") + 1))``. What stands from
+    there to the end has fixed sizes. `value` is a default, ``auto(...)`` or ``const(...)``; ``when(..., from_end(...))`` may be absent.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    if type(distance) is not int or not 0 < distance <= 1 << 16:
+        raise DeclareError("from_end(...)", "1 to 65536 bytes", f"{distance!r:.60}")
+    spec.behind = distance
+    return spec
+
+
 def pad(multiple: int) -> Any:
     """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
     return Spec(None, pad=multiple)
@@ -189,7 +205,7 @@ class Field:
             from the value when it is built. solved: whether the rule is such a one, solved for this field.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
-        align, pad: multiples of bytes (see `many`, `pad`). stride: bytes of each of several values. fixed: whether another value than the default is a fault.
+        align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -204,7 +220,7 @@ class Field:
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
-        self.default = spec.default
+        self.default, self.behind = spec.default, spec.behind
         if kind.one and self.size is None:
             self.count = Const(1)
         self.stride = kind.element.fixed_bits // 8 if kind.element is not None and not kind.loose else 0

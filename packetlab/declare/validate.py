@@ -18,6 +18,7 @@ from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Exp
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import WIDEST, Kind
+from packetlab.declare.places.behind import check_behind, is_ahead
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
@@ -345,19 +346,17 @@ def _check_order(header: Declaration) -> None:
     for f in header.fields:
         said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed, f.kind.wide)
         for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
-            if name not in before:
+            if name not in before and not is_ahead(header, f, name):
                 where = f"{header.name}.{f.name}"
-                raise DeclareError(where, "presence and size to follow from fields before it", name)
+                hint = f"{name} = from_end(...) is read first" if f in header.after else ""
+                raise DeclareError(where, "presence and size to follow from fields before it", name, hint)
         before.add(f.name)
     after = {f.name for f in header.after}
     if plan.payload is not None:
         for name in sorted(needs(plan.payload[0]) & after):
             where = f"{header.name}.{name}"
             raise DeclareError(where, "the payload's size to be known in front of the payload", "a field after it")
-    for f in header.after:
-        if f.condition is not None or (f.kind.bits is None and not f.pad):
-            where = f"{header.name}.{f.name}"
-            raise DeclareError(where, "a fixed field or pad() after a payload", "one that may be absent or of any size")
+    check_behind(header)
 
 
 def _values_in(rules: Iterable[Expr | None]) -> set[str]:

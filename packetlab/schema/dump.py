@@ -133,7 +133,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     ):
         if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):
             found[word] = dump_expression(rule)
-    found.update({word: number for word, number in (("align", f.align), ("pad", f.pad)) if number})
+    found.update({word: number for word, number in (("align", f.align), ("pad", f.pad), ("from_end", f.behind)) if number})
     if f.fixed:
         found["const"] = 1
     if f.none is not None:

@@ -192,7 +192,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad const by"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad from_end const by"
 
 
 class _Maker:
@@ -299,7 +299,7 @@ class _Maker:
 
     def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)
-        table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, form.says)
+        table({key: value for key, value in row.items() if key not in ("name", "kind", "from_end")}, where, form.says)
         return form.kind(row, where, self)
 
     def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]:
@@ -333,6 +333,8 @@ class _Maker:
                 rules[said] = load_expression(row[word], where)
         if "align" in row:
             rules["align"] = number(row["align"], where, 1, PADDING)
+        if "from_end" in row:
+            rules["behind"] = number(row["from_end"], where, 1, PADDING)
         if "pad" in row:
             rules["pad"] = number(row["pad"], where, 1, PADDING)
         if "none" in row:

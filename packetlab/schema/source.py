@@ -170,6 +170,8 @@ def _right(row: dict[str, object], where: str) -> str:
     if row.get("kind") == "ended":
         delimiter = bytes.fromhex(text(row.get("by"), where, _MOST))
         right = f"ended({delimiter!r}{f', {right}' if right else ''})"
+    if "from_end" in row:
+        right = f"from_end({number(row['from_end'], where)}{f', {right}' if right else ''})"
     if "when" in row:
         return f"when({spelled(row['when'], where)}{f', {right}' if right else ''})"
     return right

@@ -4,6 +4,8 @@
     names          names of DNS: pointers followed when a message is read
     compressing    ... and kept, or made anew, when one is written
     held           bytes of a field with the header inside them, which points to what is outside
+    behind         fields whose place is counted from an end, and what stands after the payload
+    careful_ends   the same by the careful reader
 
 Begin with `surroundings`.
 

@@ -27,7 +27,9 @@ class HeldBytes(bytes):
         return plain(self.inner)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, bytes) and self.plain == (other.plain if isinstance(other, HeldBytes) else bytes(other))
+        return isinstance(other, bytes) and self.plain == (
+            other.plain if isinstance(other, HeldBytes) else bytes(other)
+        )
 
     def __hash__(self) -> int:
         return hash(self.plain)

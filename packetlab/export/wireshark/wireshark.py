@@ -23,6 +23,7 @@ from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
+from packetlab.declare.places.behind import refuse_behind
 from packetlab.declare.plan import Coded, Counted, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
@@ -83,7 +84,7 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        refuse_choices(header, "Wireshark's Lua")
+        refuse_choices(refuse_behind(header, "Wireshark's Lua"), "Wireshark's Lua")
         near = [f.kind.item for f in header.fields if f.kind.wire == "items"]
         # What follows and has choices is left out like all that is not declared: its bytes are shown as such.
         upper = [one for one in following(header) if not is_known(one) and not _has_choices(one)]

@@ -1,0 +1,88 @@
+"""What the careful reader does about fields whose place is counted from an end; the oracle for `behind`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.codec.faults import Values
+from packetlab.declare.expressions import Expr
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Raw
+    from packetlab.declare.plan import Plan
+
+
+class EndsWalking:
+    """The part of the careful reader that is about ends. `lost`: whether the fields after the payload could not be found."""
+
+    cls: Declaration
+    plan: Plan
+    scope: Values
+    values: dict[str, Raw]
+    data: bytes
+    end: int
+    trusted: bool
+    bit: int
+    stop: int | None
+    lost = False
+    known: set[str]
+
+    def fault(self, field: str, offset: int, expected: str, got: object) -> None:
+        raise NotImplementedError
+
+    def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
+        raise NotImplementedError
+
+    def is_part(self, end: int) -> bool:
+        raise NotImplementedError
+
+    def fixed(self, f: Field) -> int | bytes:
+        raise NotImplementedError
+
+    def read_behind(self, end: int, pos: int) -> Field | None:
+        """Read the fields that stand so many bytes before an end; return the first that would begin before `pos`."""
+        for f in self.plan.behind:
+            if f.condition is not None and not f.condition.evaluate(self.scope):
+                continue
+            if end - f.behind < pos:
+                return f
+            (self.bit, self.stop), held = ((end - f.behind) * 8, None), (self.bit, self.stop)
+            self.values[f.name] = self.fixed(f)
+            self.bit, self.stop = held
+        return None
+
+    def forgotten(self) -> bool:
+        """Leave out what was read of the end where the bytes end before it."""
+        for f in self.plan.behind:
+            if f.name not in self.known:
+                self.values[f.name] = None
+        return True
+
+    def tail_begins(self, pos: int, tail: Expr) -> int:
+        """Return where the payload ends, by the size of what stands after it; where that is none, it has all bytes."""
+        room = self.end - pos
+        if self.is_part(self.end):
+            self.truncated_field("", self.end, 1, 0, "bytes after the payload, or more")
+            self.lost = True
+        elif (missing := self.read_behind(self.end, pos)) is not None:
+            self.truncated_field(missing.name, pos, missing.behind, room)
+            self.lost = True
+        else:
+            whole = tail.evaluate(self.scope)
+            for f in self.cls.after:
+                there = f.condition is None or bool(f.condition.evaluate(self.scope))
+                size = self.plan.sizes[f.name].evaluate(self.scope) if f.name in self.plan.sizes and there else 0
+                if size < 0:
+                    self.fault(f.name, pos, "a size of 0 or more", size)
+                elif size and whole > room:
+                    self.fault(f.name, pos, f"{size} bytes", max(0, room - (whole - size)))
+                self.lost = self.lost or size < 0 or whole > room
+            if whole > room and all(f.name not in self.plan.sizes for f in self.cls.after):
+                self.truncated_field("", pos, whole, room, "bytes after the payload")
+        if not self.lost:
+            return self.end - tail.evaluate(self.scope)
+        self.trusted = False
+        self.forgotten()
+        return self.end

@@ -1,0 +1,13 @@
+"""Fields that say where they lie: what they have to be, when a class is made.
+
+    behind   fields whose place is counted from an end
+
+Begin with `behind`.
+
+>>> from packetlab import U8, Header, Payload, auto, from_end, size_of
+>>> class Behind(Header):
+...     body: Payload
+...     count: U8 = from_end(1, auto(size_of("payload")))
+>>> bytes(Behind() / b"abc")
+b'abc\x03'
+"""

@@ -1,0 +1,86 @@
+"""Fields whose place is counted from an end, `from_end`, and what may stand after a payload at all: checked when the class is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.declare.plan import Open, needs
+from packetlab.errors import BuildError, DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+
+def is_ahead(header: Declaration, f: Field, name: str) -> bool:
+    """Whether a later field is read before `f`, since its place is counted from an end."""
+    by = header.by_name[name]
+    if not by.behind or (f in header.after) is not (by in header.after):
+        return False
+    return f in header.after or _opened(header, f)
+
+
+def _opened(header: Declaration, f: Field) -> bool:
+    """Whether a field before `f` goes on to an end."""
+    going_on = {step.field for step in header.plan.within if isinstance(step, Open)}
+    return any(g in going_on for g in header.before[: header.before.index(f)])
+
+
+def check_behind(header: Declaration) -> None:
+    """Refuse fields that are counted from an end at which they do not stand, and fields after a payload that cannot be found."""
+    plan = header.plan
+    for f in plan.behind:
+        _check_place(header, f)
+    if plan.tail is not None:
+        for said in (plan.total, plan.payload):
+            if said is not None:
+                got = (
+                    f"{said.field.name}, which tells where the payload ends"
+                    if said.field is not None
+                    else "payload_size"
+                )
+                raise DeclareError(header.name, "a payload that ends where what is counted from the end begins", got)
+        for f in header.endless:
+            raise DeclareError(
+                f"{header.name}.{f.name}", "a size, since from_end(...) counts after the payload", "none"
+            )
+    for f in header.after:
+        where = f"{header.name}.{f.name}"
+        if plan.tail is None and (f.condition is not None or (f.kind.bits is None and not f.pad)):
+            hint = "with from_end(...) for a field that tells it, the size of what stands after a payload may vary"
+            raise DeclareError(
+                where, "a fixed field or pad() after a payload", "one that may be absent or of any size", hint
+            )
+        if plan.tail is not None and f.kind.bits is None and (f.pad or f.name not in plan.sizes):
+            raise DeclareError(
+                where, "a size, by a rule of fields before it or counted from the end", f.kind.in_words()
+            )
+
+
+def _check_place(header: Declaration, f: Field) -> None:
+    where, segment = f"{header.name}.{f.name}", header.after if f in header.after else header.before
+    rest = segment[segment.index(f) :]
+    if f.kind.wire not in ("number", "bytes") or f.kind.fixed_bits % 8:
+        raise DeclareError(where, "a field of whole bytes, whose size is fixed, at from_end(...)", f.kind.in_words())
+    for g in rest:
+        if g.kind.bits is None or (g.condition is not None and str(g.condition) != str(f.condition)):
+            raise DeclareError(where, "fields of fixed sizes from it to the end", f"{g.name}, {g.kind.in_words()}")
+    size = sum(g.kind.fixed_bits for g in rest) // 8
+    if size != f.behind:
+        raise DeclareError(where, f"from_end({size}), for what stands from there to the end", f"from_end({f.behind})")
+    if segment is header.before and not _opened(header, f):
+        raise DeclareError(where, "a field before it that goes on to the end, or a Payload", "none")
+    for name in sorted(needs(f.condition)) if f.condition is not None else ():
+        by = header.by_name[name]
+        if by not in header.before or by.behind or _opened(header, by):
+            raise DeclareError(where, "presence that follows from fields before the one that goes on to the end", name)
+
+
+def refuse_behind(header: Declaration, what: str) -> Declaration:
+    """Return a header. BuildError for one with fields that are counted from an end, for `what` that reads bytes in their order."""
+    for f in header.plan.behind:
+        where = f"{header.name}.{f.name}"
+        raise BuildError(
+            where, f"a field whose place follows from those before it, for {what}", f"from_end({f.behind})"
+        )
+    return header

@@ -16,7 +16,7 @@ from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
-from packetlab.codec.places.careful_ends import EndsWalking
+from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.names import name_at
 from packetlab.codec.refinement.careful import broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 USUAL = 1500
 """The usual MTU of a link, in bytes (RFC 894): what hands packets over without a length, for a card to cut, has more."""
-
-
-class _Stop(Exception):
-    """The bytes ended inside the header."""
 
 
 def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Decoded:
@@ -312,25 +308,6 @@ class _LenientParser(BitWalking, EndsWalking):
             self.truncated_field("", pos, tail, self.end - pos, "bytes after the payload")
             return self.end
         return self.end - tail
-
-    def trailer(self, at: int) -> bool:
-        """Read the fields after the payload; say whether the bytes ended before them."""
-        self.bit, self.stop = at * 8, None
-        for step in [] if self.lost else self.plan.trailer:
-            pos = self.bit // 8
-            if isinstance(step, Padded):
-                size = -(pos - self.start) % step.multiple
-                if pos + size > self.end:
-                    self.truncated_field(step.field.name, pos, size, self.end - pos)
-                    size = self.end - pos
-                self.values[step.field.name] = self.data[pos : pos + size]
-                self.bit += size * 8
-                continue
-            try:
-                self.step(step)
-            except _Stop:
-                return True
-        return self.lost
 
     def following(self, pos: int, end: int) -> Declaration | None:
         if pos >= end or (self.cls.opaque is not None and self.cls.opaque.evaluate(self.scope)):

@@ -331,12 +331,9 @@ class _Maker:
         for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
-        if "align" in row:
-            rules["align"] = number(row["align"], where, 1, PADDING)
-        if "from_end" in row:
-            rules["behind"] = number(row["from_end"], where, 1, PADDING)
-        if "pad" in row:
-            rules["pad"] = number(row["pad"], where, 1, PADDING)
+        for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "behind")):
+            if word in row:
+                rules[said] = number(row[word], where, 1, PADDING)
         if "none" in row:
             rules["none"] = number(row["none"], where)
             if "default" in row:

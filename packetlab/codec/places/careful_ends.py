@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Values
 from packetlab.declare.expressions import Expr
+from packetlab.declare.plan import Padded, Step
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Raw
     from packetlab.declare.plan import Plan
+
+
+class CutShort(Exception):  # noqa: N818
+    """The bytes ended inside the header."""
 
 
 class EndsWalking:
@@ -28,6 +33,11 @@ class EndsWalking:
     stop: int | None
     lost = False
     known: set[str]
+
+    start: int
+
+    def step(self, step: Step) -> None:
+        raise NotImplementedError
 
     def fault(self, field: str, offset: int, expected: str, got: object) -> None:
         raise NotImplementedError
@@ -86,3 +96,22 @@ class EndsWalking:
         self.trusted = False
         self.forgotten()
         return self.end
+
+    def trailer(self, at: int) -> bool:
+        """Read the fields after the payload; say whether the bytes ended before them."""
+        self.bit, self.stop = at * 8, None
+        for step in [] if self.lost else self.plan.trailer:
+            pos = self.bit // 8
+            if isinstance(step, Padded):
+                size = -(pos - self.start) % step.multiple
+                if pos + size > self.end:
+                    self.truncated_field(step.field.name, pos, size, self.end - pos)
+                    size = self.end - pos
+                self.values[step.field.name] = self.data[pos : pos + size]
+                self.bit += size * 8
+                continue
+            try:
+                self.step(step)
+            except CutShort:
+                return True
+        return self.lost

@@ -16,10 +16,11 @@ from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
-from packetlab.declare.expressions import Expr, Has, Next, Ref
-from packetlab.declare.fields import Field
+from packetlab.declare.expressions import Const, Expr, Has, Next, OneOf, Op, Ref
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import needs
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
@@ -40,6 +41,10 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
     for f in cls.fields:
         if f.kind.wire == "payload":
             continue
+        if cls.view is not None and f.name == cls.view[0] and f.name not in fields:
+            inner = header(draw, cls.view[1], values, {}, top=True)
+            made.update({one.name: getattr(inner, one.name) for one in inner._fields if inner._state & one.bit})
+            continue
         if f.name in fields:
             chosen = fields[f.name]
             value = draw(chosen) if hasattr(chosen, "example") else chosen
@@ -50,11 +55,13 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
         seen.values[f.name] = _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
     _fill_up(cls, made, own)
-    for attempt in (made, {n: v for n, v in made.items() if n in own or cls.by_name[n].kind.bits is not None}):
+    needed = {f.name for one in (cls, *([cls.view[1]] if cls.view else [])) for f in one.fields if f.default is REQUIRED}
+    fixed = {f.name for f in cls.fields if f.kind.bits is not None}
+    for attempt in (made, {n: v for n, v in made.items() if n in own or n in fixed or n in needed}):
         whole: Header = classes[cls](**attempt)
         if whole_again(whole):
             return whole
-    made_least: Header = classes[cls](**own)
+    made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})
     return made_least
 
 
@@ -74,6 +81,10 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
         return draw(_unbound(f, f.rule, st)) if top and f.kind.wire == "number" else None
     if f.fixed or f.rule is not None or f.pad:
         return None
+    steering = allowed(cls, f)
+    if steering:
+        some = [n for n in steering if values != "valid" or f.kind.names is None or n in {*map(int, f.kind.names)}] or steering
+        return draw(st.sampled_from(some) if f.default not in steering else st.none() | st.sampled_from(some))
     if f.condition is not None:
         presence = [leaf for leaf in _refs(cls, f.condition) if isinstance(leaf, Has) and leaf.name == f.name]
         if presence:
@@ -167,7 +178,8 @@ def _coded(kind: Kind, data: bytes) -> Raw:
 def _items(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     item = f.kind.item
 
-    single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
+    kinds = becoming(item)
+    single = st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, {}, top=True))()
     if f.kind.one:
         return single
     if f.until is not None:
@@ -182,6 +194,61 @@ def _items(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType
         count = max(0, min(count, 100))
         return st.lists(single, min_size=count, max_size=count).map(tuple)
     return st.lists(single, max_size=ITEMS).map(tuple)
+
+
+# What headers become -------------------------------------------------------------------------------------------------
+
+_allowed: dict[tuple[Declaration, str], list[int]] = {}
+registry.caches.append(_allowed)
+MOST = 1 << 16  # numbers that are tried
+
+
+def becoming(cls: Declaration) -> list[Declaration]:
+    """Return a header, and all that it becomes where their conditions hold."""
+    return [cls, *(one for refined in refinements(cls) for one in becoming(refined))]
+
+
+def allowed(cls: Declaration, f: Field) -> list[int]:
+    """Return the numbers of a field with which a header is what it is, and becomes nothing else; none where that is all one."""
+    if (cls, f.name) in _allowed:
+        return _allowed[cls, f.name]
+    own, one = list[Expr](), cls
+    while one.refines is not None and one.when is not None:
+        own.append(one.when)
+        one = one.refines
+    others = [after.when for after in refinements(cls) if after.when is not None]
+
+    def alone(rule: Expr) -> bool:
+        return f.name in needs(rule) and all(str(leaf) == f.name for leaf in rule.leaves() if not isinstance(leaf, Const))
+
+    found: list[int] = []
+    if f.kind.is_number and any(f.name in needs(rule) for rule in (*own, *others)):
+        numbers = range(f.kind.low, min(f.kind.high, f.kind.low + MOST) + 1)
+        for rule in own:
+            numbers = solved(rule).get(f.name, numbers)  # type: ignore[assignment]
+
+        def fits(number: int) -> bool:
+            scope = Values({f.name: number}, b"", 0)
+            return all(rule.evaluate(scope) for rule in own if alone(rule)) and not any(
+                rule.evaluate(scope) for rule in others if alone(rule)
+            )
+
+        found = [number for number in numbers if fits(number)]
+    _allowed[cls, f.name] = found
+    return found
+
+
+def solved(condition: Expr) -> dict[str, list[int]]:
+    """Return numbers of fields with which a condition holds, as far as it names them."""
+    if isinstance(condition, OneOf) and isinstance(condition.values, Ref):
+        return {condition.values.name: list(condition.among)}
+    if isinstance(condition, Op) and condition.sign == "&":
+        return {**solved(condition.left), **solved(condition.right)}
+    if isinstance(condition, Op) and condition.sign == "==":
+        left, right = condition.left, condition.right
+        if isinstance(left, Ref) and isinstance(right, Const):
+            return {left.name: [right.number]}
+    return {}
 
 
 # Sizes that come in units --------------------------------------------------------------------------------------------

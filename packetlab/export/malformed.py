@@ -15,6 +15,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
+from packetlab.codec.refinement.class_bodies import plain
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
@@ -229,7 +230,8 @@ class _Catalogue:
     def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> ExpectedFaults:
         """What is to be said of an item whose length is another: one fault, where reading it comes to an end."""
         item = items[number]
-        cls, plan = type(item), type(item)._declaration.plan
+        cls = plain(item)  # reading goes by what it refines
+        plan = cls._declaration.plan
         before = len(encode_items(items[:number], 0))
         span = self.ground.spans[i, f.name]
         room, at = span.bits // 8 - before, span.byte_range[0] + before

@@ -14,10 +14,10 @@ from packetlab.codec.objects import classes
 from packetlab.declare import registry
 from packetlab.declare.annotations import is_header
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
 from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, suggestion
 from packetlab.export import field_strategies
+from packetlab.export.field_strategies import becoming, solved
 from packetlab.export.from_type import installed, needed, register
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
@@ -57,7 +57,9 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
 
     @st.composite
     def header(draw: Any) -> H:
-        return cast("H", field_strategies.header(draw, cls._declaration, values, fields, top=True))
+        # What a header becomes is one too, unless fields are named, which say what it is.
+        one = cls._declaration if fields else draw(st.sampled_from(becoming(cls._declaration)))
+        return cast("H", field_strategies.header(draw, one, values, fields, top=True))
 
     return header()
 
@@ -130,19 +132,7 @@ def _leading_to(lower: Declaration, upper: Declaration) -> dict[str, Any]:
 
     for condition, sets, bound in registry.conditions(lower):
         if bound is upper and not sets:
-            return {name: st.sampled_from(numbers) for name, numbers in _solved(condition).items()}
-    return {}
-
-
-def _solved(condition: Expr) -> dict[str, list[int]]:
-    if isinstance(condition, OneOf) and isinstance(condition.values, Ref):
-        return {condition.values.name: list(condition.among)}
-    if isinstance(condition, Op) and condition.sign == "&":
-        return {**_solved(condition.left), **_solved(condition.right)}
-    if isinstance(condition, Op) and condition.sign == "==":
-        left, right = condition.left, condition.right
-        if isinstance(left, Ref) and isinstance(right, Const):
-            return {left.name: [right.number]}
+            return {name: st.sampled_from(numbers) for name, numbers in solved(condition).items()}
     return {}
 
 

@@ -89,7 +89,7 @@ def test_a_named_field_says_what_it_is() -> None:
     found = find(pl.strategies.headers(DrawnProperty, id=st.integers(20, 30)), lambda _: True)
     assert found == DrawnProperty(id=20)
     for number in (3, 4):
-        assert find(pl.strategies.headers(DrawnTopic), lambda one, id=number: one.id == id) == DrawnTopic(id=number)
+        assert find(pl.strategies.headers(DrawnTopic), lambda one, n=number: one.id == n) == DrawnTopic(id=number)
 
 
 def test_malformed_items_that_became_something_else_are_reported_as_they_must() -> None:

@@ -8,17 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from packetlab import bindings
-from packetlab.declare import registry
-
 # Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
-pytest_plugins = ["pytester", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
+pytest_plugins = ["pytester", "tests.registries", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
 collect_ignore = ["typing", "benchmarks"]  # read by type checkers; run by test_benchmarks.py
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"
@@ -106,13 +103,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     named_by_address = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named_by_address:
         raise pytest.UsageError(f"give these tests ids: {', '.join(named_by_address)}")
-
-
-@pytest.fixture(scope="module")
-def bound_by_others_are_not(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What other test modules have bound is bound nowhere: for tests of all that bindings lead to."""
-    with bindings():
-        for header in registry.declared():
-            if ".test_" in header.module and header.module != request.module.__name__:
-                registry.unregister(header)
-        yield

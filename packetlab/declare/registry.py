@@ -392,7 +392,7 @@ def bindings() -> Iterator[None]:
     # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
     hook("declare_all")()
     with _lock:
-        before = _State()
+        before = AllBindings()
     try:
         yield
     finally:
@@ -404,7 +404,7 @@ def bindings() -> Iterator[None]:
 def all_or_none() -> Iterator[None]:
     """Keep what is bound or declared inside the `with` unless an error leaves it."""
     with _lock:
-        before = _State()
+        before = AllBindings()
         try:
             yield
         except BaseException:
@@ -412,14 +412,14 @@ def all_or_none() -> Iterator[None]:
             raise
 
 
-class _State:
+class AllBindings:
     """All bindings, and what answers what, as they are now."""
 
     def __init__(self) -> None:
         self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in [*_spaces.items()]}
         self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
         self.declared = dict(_declared)
-        self.numbered = len(_numbered)
+        self.numbered = {f: f.rule for f in _numbered}
         self.answered = [(header, header.answered) for header in _declared.values()]
         self.classes = dict(_classes)
         self.refined = registered.entered()
@@ -433,10 +433,10 @@ class _State:
             one.headers.update(headers)
             one.numbers.clear()
             one.numbers.update(numbers)
-        for declared_field in _numbered[self.numbered :]:
-            declared_field.derive(None)
-            _reset(declared_field.owner, *declared_field.owner.derived)
-        del _numbered[self.numbered :]
+        for f in {*_numbered} ^ {*self.numbered}:
+            f.derive(self.numbered.get(f))
+            _reset(f.owner, *f.owner.derived)
+        _numbered[:] = self.numbered
         for lower, entries in _conditions.items():
             entries[:] = self.conditions.get(lower, [])
             _recompile(lower)

@@ -42,8 +42,6 @@ from packetlab.cli import main
 from packetlab.codec.objects import declared_classes as declared
 from tests.conftest import amount
 
-pytestmark = pytest.mark.usefixtures("bound_by_others_are_not")
-
 UDP_PACKET = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9999, dport=9998) / b"hello"
 TCP_PACKET = (
     Ether()

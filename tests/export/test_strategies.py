@@ -34,8 +34,6 @@ from packetlab import (
 from packetlab.codec.objects import declared_classes as declared
 from tests.conftest import amount
 
-pytestmark = pytest.mark.usefixtures("bound_by_others_are_not")
-
 DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
 RELAXED = settings(max_examples=amount(20, 500), suppress_health_check=list(HealthCheck))
 

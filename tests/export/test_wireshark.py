@@ -58,8 +58,6 @@ from packetlab.protocols.linktypes import FIRST
 from tests.conftest import CORPUS, amount, need
 from tests.export.pdml import Tshark, compare, differences, prefix
 
-pytestmark = pytest.mark.usefixtures("bound_by_others_are_not")
-
 HARBOUR = Path(__file__).with_name("harbour.py")
 XNS = [header for header in declared() if header.__module__ == "packetlab.protocols.xns"]
 IP = IPv4(src="10.0.0.1", dst="10.0.0.2")

@@ -303,7 +303,9 @@ def _is_around(cls: Declaration, rule: Expr) -> bool:
 def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
     if f.kind.transforms:
-        return InnerValue(_of_size(f.kind.field, size))  # type: ignore[attr-defined]
+        inside: Field = f.kind.field  # type: ignore[attr-defined]
+        some = _of_size(inside, size)
+        return InnerValue((some,) if inside.kind.one else some)
     if f.kind.one:
         return classes[f.kind.item]()
     if f.kind.wire != "items":

@@ -177,7 +177,8 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
-    if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open" and kind.element is None:
+    bare = kind.wire == "open" and kind.element is None and not spec.through
+    if isinstance(spec.size, Const) and bare:
         fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
         hint = 'sized(field("n")) is as long as the field n says'
         raise DeclareError(where, fixed, f"sized({words(spec.size)})", hint)

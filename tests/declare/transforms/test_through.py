@@ -277,3 +277,27 @@ def refused(body: str) -> str:
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_at_the_class(body: str, words: str) -> None:
     assert words in refused(body)
+
+
+def test_a_header_of_nothing_but_defaults_and_a_fixed_size_go_through_a_transform() -> None:
+    with bindings():
+
+        class Inward(Header):
+            number: U8 = 0
+
+        class Outward(Header):
+            length: U8 = auto(size_of("inside"))
+            inside: Inward = through(zlib(), sized(field("length")))
+
+        class Fixed(Header):
+            mask: U8 = 0x55
+            inside: Inward = through(xor(field("mask")), sized(1))
+            text: Bytes = through(xor(field("mask")), sized(3, b"abc"))
+
+        data = bytes(Outward(inside=Inward(number=4)))
+        assert dissect(data, Outward)[Outward].inside.number == 4
+        made = bytes(Fixed(inside=Inward(number=1)))
+        assert made == bytes([0x55, 0x54, *(one ^ 0x55 for one in b"abc")])
+        assert dissect(made, Fixed)[Fixed].text == b"abc"
+        with pytest.raises(BuildError, match="3 bytes"):
+            bytes(Fixed(inside=Inward(), text=b"ab"))

@@ -19,8 +19,9 @@ from packetlab.capture.files.pcapng import Listener, Reader, read_metadata
 from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
-from packetlab.capture.order import PacketOrder, batches_in_order, in_order, tells
+from packetlab.capture.order import PacketOrder, batches_in_order, in_order
 from packetlab.capture.reading import records
+from packetlab.codec.around.told import tells
 from packetlab.errors import CaptureError
 from packetlab.hooks import Shown
 from packetlab.renamed import renamed
@@ -369,7 +370,6 @@ class Capture(Shown):
         """Return the frames that pass; from a file, those that do not are never made into objects."""
         if not self._in_batches:
             return self._part(lambda: filter(test, self))
-
         def batches(lasting: bool) -> Iterator[FrameBatch]:
             for batch in self.batches(lasting):
                 passed = test.mask(batch)

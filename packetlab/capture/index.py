@@ -18,8 +18,9 @@ from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
 from packetlab.capture.files.pcapng import DESCRIBED, Known, Mark
 from packetlab.capture.files.source import SourceBytes, Window
-from packetlab.capture.order import order_of, tells
+from packetlab.capture.order import order_of
 from packetlab.capture.reading import Readable, records
+from packetlab.codec.around.told import tells
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:

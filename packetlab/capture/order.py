@@ -12,9 +12,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
-from packetlab.codec.around.told import is_contextual
+from packetlab.codec.around.told import tells
 from packetlab.codec.context.context import Context, Moment, read_in
-from packetlab.declare import registry
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -33,15 +32,6 @@ class Framed(Protocol):
 
     @property
     def _make(self) -> Callable[[], Iterator[Frame]]: ...
-
-
-_declared: dict[str, bool] = {}
-registry.caches.append(_declared)
-
-
-def tells() -> bool:
-    """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
-    return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
 
 
 class PacketOrder:
@@ -68,7 +58,8 @@ class PacketOrder:
     def packet(self, frame: Frame) -> Packet:
         """Return the packet of a frame, with what those before it told."""
         with self._lock:
-            moment = Moment(self.context, frame.number, frame.time_ns, lambda: self._read_before(frame.number))
+            before = lambda: self._read_before(frame.number)  # noqa: E731
+            moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True)
             packet: Packet = read_in(moment, lambda: Frame.packet(frame))
             if frame.number == self.seen + 1:
                 moment.keep()
@@ -96,7 +87,7 @@ class PacketOrder:
                 break
             self._next = None
             if frame.number > self.seen:
-                moment = Moment(self.context, frame.number, frame.time_ns)
+                moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True)
                 read_in(moment, lambda frame=frame: Frame.packet(frame))  # type: ignore[misc]
                 moment.keep()
                 self.seen = frame.number

@@ -6,10 +6,13 @@ else is the middle of one. The first message of a packet is among its layers; by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.codec.around.told import tells
 from packetlab.codec.bodies import measured
+from packetlab.codec.context.context import Context, Moment, current
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import ItemValues
 from packetlab.declare.plan import needs
@@ -25,6 +28,25 @@ SMALL = 4096  # bytes of a message that may be looked at after every piece
 SHOWN = 16  # further messages of one packet that are shown
 
 
+def looking(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that reads where it is not known yet whether a message stands there: what it tells is not kept."""
+
+    @wraps(read)
+    def look(*args: Any) -> Any:
+        now = current.get()
+        if now is None and not tells():
+            return read(*args)
+        context = Context() if now is None else now.context if isinstance(now, Moment) else now
+        token = current.set(Moment(context, context.number, is_look=True))
+        try:
+            return read(*args)
+        finally:
+            current.reset(token)
+
+    return look
+
+
+@looking
 def begin(
     cls: type[AnyHeader], data: bytes, start: int, end: int, ctx: Dissection
 ) -> tuple[Any, int, int, Declaration | None] | None:
@@ -57,6 +79,7 @@ class Beginning(NamedTuple):
     faults: tuple[Fault, ...]
 
 
+@looking
 def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
     """Read the header of a message at `start` and find its end."""
     ctx = Dissection()

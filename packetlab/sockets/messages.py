@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from errno import EINVAL
 
+from packetlab.codec.context.context import here
 from packetlab.errors import RemoteProtocolError, deliberate
 from packetlab.escaping import bytes_text
 from packetlab.link.event_loop import Files
@@ -38,7 +39,7 @@ class MessageStream(Socket):
                 reader.give(self._ahead())
                 self._reader = reader
             data = self._wait(self._message, "read_packet", self._files(), queued)
-        return dissect(data, cls) if data else None
+        return dissect(data, cls, context=here()) if data else None
 
     def _message(self) -> bytes | None:
         """Return the next message; None while it is not whole, empty at the end of the connection."""

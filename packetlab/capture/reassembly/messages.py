@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import End, Piece
 from packetlab.capture.reassembly.tcp import Stream, Streams
+from packetlab.codec.around.told import tells
+from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes
 from packetlab.declare.declaration import declaration_of
@@ -23,6 +25,7 @@ from packetlab.declare.registry import bindings_of
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
+from packetlab.protocols.ip import IPv4, IPv6
 from packetlab.protocols.messages import MessageReader, look, whole_messages
 from packetlab.protocols.transport import TCP
 
@@ -40,7 +43,11 @@ class StreamMessage(Generic[H]):
         whole: False for what is left where a hole or the end of the stream cut a message, or where no message was found.
         gap: what of the stream before it is in no message: bytes not captured, and those after them in which none begins.
         lost: why it is not known where the message ends, so that what follows it has to be found anew.
+        context: what messages before it told, where headers are declared that go by that.
     """
+
+    context: Context | None = None
+    _is_behind_gap = False  # whether something of the stream before it is in no message
 
     def __init__(
         self,
@@ -65,8 +72,16 @@ class StreamMessage(Generic[H]):
         """The message dissected: its header and what stands above."""
         ends = self.stream.client, self.stream.server
         sender, receiver = ends if self.by == ends[0].role else ends[::-1]
-        below = TCP(sport=sender.port, dport=receiver.port)  # all that is the same in every frame it came in
-        return dissect(self.data, self._cls, len(self.data) + (not self.whole), below=(below,))
+        network: Any = IPv6 if ":" in str(sender.address) else IPv4
+        # All that is the same in every frame it came in.
+        below = (network(src=sender.address, dst=receiver.address), TCP(sport=sender.port, dport=receiver.port))
+        read = partial(dissect, self.data, self._cls, len(self.data) + (not self.whole), below=below)
+        if self.context is None:
+            return read()
+        moment = Moment(self.context, max(self.numbers, default=0), self.time_ns, is_behind_gap=self._is_behind_gap)
+        packet: Packet = read_in(moment, read)
+        moment.keep()
+        return packet
 
     @property
     def header(self) -> H:
@@ -95,7 +110,7 @@ class _OneWay(Generic[H]):
         self.lost: int | None = None  # since which offset no message was found
         self.why, self.number = "", 0  # why not, and the frame that showed it
         self.gap: ReassemblyEvent | None = None  # before the next message
-        self.started = False
+        self.started = self.gapped = False
 
     @property
     def cost(self) -> int:
@@ -142,7 +157,9 @@ class _OneWay(Generic[H]):
                 break
             self.pieces.popleft()
         gap, self.gap = self.gap, None
-        return StreamMessage(self.cls, data, self.end.role, start, own, stream, gap)
+        made = StreamMessage(self.cls, data, self.end.role, start, own, stream, gap)
+        made._is_behind_gap = self.gapped = self.gapped or gap is not None
+        return made
 
     def cut(self, stream: Stream, why: str, number: int, lost: tuple[Fault, ...] = ()) -> list[StreamMessage[H]]:
         """No more can be read here: return what is left of a message."""
@@ -211,6 +228,7 @@ class StreamMessages(Generic[H]):
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         self._cls, self._largest, self._waiting = cls, largest, waiting
         self._streams = Streams(keep=False, **limits)
+        self._context = Context() if tells() else None
         self._directions: dict[tuple[int, str], _OneWay[H] | None] = {}
         self._costly: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._held = 0
@@ -220,12 +238,19 @@ class StreamMessages(Generic[H]):
         found = self._taken(self._streams.receive(frame))
         if self._streams._done:
             found += self._over(self._streams.finished())
-        return found
+        return self._in_order(found)
 
     def end(self) -> list[StreamMessage[H]]:
         """The capture is at its end: return what is left."""
         ended = self._streams.end()
-        return self._taken(self._streams.late()) + self._over(ended)
+        return self._in_order(self._taken(self._streams.late()) + self._over(ended))
+
+    def _in_order(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
+        """Have messages read just now where they go by what those before them told."""
+        for message in found if self._context is not None else ():
+            message.context = self._context
+            message.packet  # noqa: B018  which is kept
+        return found
 
     def _taken(self, pieces: Iterable[tuple[End, Piece]]) -> list[StreamMessage[H]]:
         found: list[StreamMessage[H]] = []

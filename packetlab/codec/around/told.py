@@ -213,3 +213,12 @@ def is_whole(item: AnyHeader | bytes) -> bool:
 def is_contextual(item: Declaration) -> bool:
     """Whether a header tells later packets something, or recalls what earlier ones told, so that it is read with care for order."""
     return bool(item.remembers) or any(isinstance(leaf, Recalled) for leaf in item.asks)
+
+
+_declared: dict[str, bool] = {}
+registry.caches.append(_declared)
+
+
+def tells() -> bool:
+    """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
+    return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))

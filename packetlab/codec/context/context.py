@@ -9,6 +9,8 @@ from contextvars import ContextVar, Token
 from copy import deepcopy
 from typing import Any, TypeAlias
 
+from packetlab.declare.transforms.transform import UnfitError
+
 Key: TypeAlias = "tuple[str, tuple[Hashable, ...]]"
 MOST = 1 << 16
 
@@ -78,6 +80,8 @@ class Context:
         self.dropped: Counter[str] = Counter()
         self._tables: dict[Key, list[Told]] = {}
         self._order: deque[Key] = deque()
+        self._states: dict[Key, Any] = {}  # of transforms
+        self._results: dict[Any, Any] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
     def told(self, table: str, *key: Hashable) -> Any:
@@ -144,8 +148,10 @@ class Moment:
     """One packet being read: what packets before it told is known, and what it tells itself from there on.
 
     Attributes:
-        number, time_ns: of the packet. told: what it tells. is_look: whether nobody keeps that, for the packet, or where it stands
-            in its stream, is not known. before: called first when something is recalled, so that packets before it are read.
+        number, time_ns: of the packet. told: what it tells. results: what transforms with a state gave in it. is_look: whether nobody
+            keeps these, since where it stands in its stream is not known. is_placed: whether it is read as packet `number` of a capture,
+            maybe once more, and `before` is called first when something is recalled, so that packets before it are read.
+            is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
     """
 
     def __init__(
@@ -153,20 +159,29 @@ class Moment:
         context: Context,
         number: int,
         time_ns: int | None = None,
+        *,
         before: Callable[[], None] | None = None,
         is_look: bool = False,
+        is_placed: bool = False,
+        is_behind_gap: bool = False,
     ) -> None:
-        self.context, self.number, self.time_ns, self.before, self.is_look = context, number, time_ns, before, is_look
+        self.context, self.number, self.time_ns = context, number, time_ns
+        self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.told: dict[Key, Told] = {}
+        self.results: dict[Any, Any] = context._results if is_placed else {}
 
     def find(self, key: Key) -> Told | None:
         """Return what was told under a key, by this packet or one before it."""
         if key in self.told:
             return self.told[key]
+        self.catch_up()
+        return self.context._find(key, self.number if self.is_placed else None)
+
+    def catch_up(self) -> None:
+        """Have the packets before this one read, as far as they were not."""
         if self.before is not None:
             before, self.before = self.before, None
             before()
-        return self.context._find(key, self.number)
 
     def put(self, key: Key, value: object) -> None:
         """Note what this packet tells."""
@@ -179,8 +194,67 @@ class Moment:
             self.context._put(key, told)
 
 
+class State:
+    """The state of a transform, at one packet: `step` goes on with it."""
+
+    def __init__(self, now: Context | Moment, key: Key, make: Callable[[], Any]) -> None:
+        self.now, self.key, self.make = now, key, make
+        self.context = now.context if isinstance(now, Moment) else now
+
+    def step(self, which: int, function: Callable[[Any, bytes], Any], data: bytes) -> Any:
+        """Return what a function gives for bytes in the state, which goes on; for bytes of one packet read twice the same.
+
+        `which` is 0 for reading, 1 for building. UnfitError where the state is not known.
+        """
+        if which:
+            return function(self._state(), data)
+        if isinstance(self.now, Context):
+            raise UnfitError("a packet that is read with dissect(..., context=context), which goes on in order", "one read without")
+        known = (self.now.number, self.key, data)
+        results = self.now.results
+        if known not in results:
+            if self.now.is_placed and self.now.number <= self.context.number:
+                raise UnfitError("what the packets before left", "a context that went on and dropped it: Context(most=...) keeps more")
+            try:
+                results[known] = function(self._state(), data)
+            except Exception as error:
+                results[known] = error
+                self.context._states[self.key] = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
+            if len(results) > self.context.most:
+                del results[next(iter(results))]
+        found = results[known]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _state(self) -> Any:
+        state = self.context._states
+        if isinstance(self.now, Moment) and self.now.is_behind_gap:
+            state[self.key] = UnfitError("what the messages before left", "a stream of which not all was captured")
+        if self.key not in state:
+            state[self.key] = self.make()
+        if isinstance(state[self.key], UnfitError):
+            raise state[self.key]
+        return state[self.key]
+
+    def __eq__(self, other: object) -> bool:
+        return True  # bytes that were captured do not change with it
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
 current: ContextVar[Context | Moment | None] = ContextVar("current", default=None)
 """What packets are read and built in now."""
+
+
+def here() -> Context | None:
+    """Return the context of a ``with context:`` around, None where there is none."""
+    now = current.get()
+    return now if isinstance(now, Context) else None
 
 
 def read_in(context: Context | Moment, read: Callable[[], Any]) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.context.context import Context, Moment, RecalledNumber, Told, current
+from packetlab.codec.context.context import Context, Moment, RecalledNumber, State, Told, current
 from packetlab.codec.faults import Dissection, Values
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
-from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered, Untold
+from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered, StateOf, Untold
 from packetlab.declare.transforms.carried import Carried, InnerValue
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def end_of(layers: Sequence[Any], to: bool) -> tuple[Any, Any]:
 def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
     """Return what was told: of numbers a number, else a `Told`; the default, or None, where nothing was."""
     now = current.get()
+    if isinstance(leaf, StateOf):
+        return _state(leaf, layers, own)
     if now is not None:
         key = (leaf.table, key_of(leaf.key, layers, own))
         found = now._find(key) if isinstance(now, Context) else now.find(key)
@@ -140,7 +142,22 @@ def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
             return found
         if found is not None and type(found.value) is int:
             return RecalledNumber.of(found)
-    return leaf.default if leaf.is_number else Untold(*unknown(leaf, layers, own))
+    if leaf.is_number:
+        return leaf.default
+    return Untold(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
+
+
+def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> State | Untold:
+    """Return the state of a transform where it is known."""
+    now = current.get()
+    if now is None or (isinstance(now, Moment) and now.is_look):
+        expected, got = unknown(leaf, layers, own)
+        if now is None:
+            return Untold(expected, got)
+        return Untold(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
+    if isinstance(now, Moment):
+        now.catch_up()
+    return State(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
 
 
 def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
@@ -151,7 +168,7 @@ def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place: int) -> Any:
     """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
     known = getattr(header, "__told__", None)
-    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold):
+    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold | State):
         return known[place]
     return recall(leaf, around, lambda name: _own(header, name))
 

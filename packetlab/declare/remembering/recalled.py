@@ -6,7 +6,7 @@ in it lives in a `Context` (see `codec.context`), filled in packet order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, Ref, Scope, Size, expression, whole
@@ -37,10 +37,11 @@ class PacketEnd(Expr):
 
 
 class Untold(NamedTuple):
-    """What stands for a value that nobody told: what was expected, and what there is."""
+    """What stands for a value that nobody told: what was expected, and what there is. `waits`: it may be known elsewhere, so no fault."""
 
     expected: str
     got: str
+    waits: bool = False
 
 
 def sender() -> Expr:
@@ -73,6 +74,24 @@ class Recalled(Elsewhere):
     def __str__(self) -> str:
         words = [repr(self.table), *map(str, self.key), *([] if self.default is None else [f"default={self.default}"])]
         return f"recalled({', '.join(words)})"
+
+
+class StateOf(Recalled):
+    """The state of a transform that goes on from packet to packet, under a key; `factory` makes the first one."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, called: str, key: tuple[Expr, ...], factory: Callable[[], Any]) -> None:
+        super().__init__(f"state of {called}", key, None, is_number=False)
+        self.factory = factory
+
+
+def state_of(called: str, key: object, factory: Callable[[], Any]) -> StateOf:
+    """Return the state of a transform of somebody's own. DeclareError for a key that is none."""
+    where = f"named({called!r}, ...), key="
+    if not callable(factory):
+        raise DeclareError(f"named({called!r}, ...), state=", "a function that makes the first state", repr(factory))
+    return StateOf(called, _key(key if isinstance(key, tuple) else (key,), where), factory)
 
 
 def own_fields(key: Iterable[Expr]) -> list[str]:

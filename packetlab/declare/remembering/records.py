@@ -311,6 +311,9 @@ class LaidOut(Through):
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
         found, (told,) = Carried(data), given
         found.given = given
+        if isinstance(told, Untold) and told.waits:
+            found.note = f"{told.expected}: {told.got}"
+            return found
         if not hasattr(told, "value"):
             found.expected, found.got = (told.expected, told.got) if isinstance(told, Untold) else ("a layout", "none")
             return found

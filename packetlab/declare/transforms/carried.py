@@ -12,6 +12,7 @@ from typing import Any
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
+from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.transform import Transform, UnfitError
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
@@ -40,12 +41,13 @@ class _Equal:
 
 
 class InnerValue(_Equal):
-    """What is inside, whose bytes are not worked out yet."""
+    """What is inside, whose bytes are not worked out yet; `made` are those that a transform with a state gave, once it did."""
 
-    __slots__ = ("inner",)
+    __slots__ = ("inner", "made")
+    made: Carried | None
 
     def __init__(self, inner: Raw) -> None:
-        self.inner = inner
+        self.inner, self.made = inner, None
 
     def __repr__(self) -> str:
         return f"InnerValue({self.inner!r})"
@@ -56,13 +58,13 @@ class Carried(_Equal, bytes):
 
     Attributes:
         inner: the raw value inside; opened: whether there is one. given: the parameters that it was found with, None for none.
-        expected, got: what is wrong with the bytes, "" for nothing.
+        expected, got: what is wrong with the bytes, "" for nothing. note: why it is not known here what is inside.
     """
 
     inner: Raw = None
     opened = False
     given: tuple[object, ...] | None = None
-    expected = got = ""
+    expected = got = note = ""
 
     def __repr__(self) -> str:
         return f"raw({bytes(self)!r})"
@@ -156,6 +158,7 @@ class Through(Kind):
     def remark(self, raw: Raw) -> str:
         size = f"{len(raw)} bytes " if isinstance(raw, bytes) else ""
         wrong = f", where {raw.expected} was expected" if isinstance(raw, Carried) and raw.expected else ""
+        wrong += f", not known here ({raw.note})" if isinstance(raw, Carried) and raw.note else ""
         return f", {size}through {' and '.join(map(repr, self.transforms))}{wrong}"
 
     def respelled(self, raw: Raw, like: Raw) -> Raw:
@@ -178,7 +181,10 @@ class Through(Kind):
             for place, one in enumerate(self.transforms):
                 data = one.decode(data, **self._worded(given, place))
         except UnfitError as error:
-            found.expected, found.got = error.expected, error.got
+            if error.waits:
+                found.note = f"{error.expected}: {error.got}"
+            else:
+                found.expected, found.got = error.expected, error.got
             return found
         if self.inner.wire == "items":
             inner, found.expected, found.got = hook("parse_inside")(self.field, data)
@@ -198,6 +204,8 @@ class Through(Kind):
             return raw
         if not isinstance(raw, _Equal):
             return Carried(raw)
+        if isinstance(raw, InnerValue) and raw.made is not None:
+            return raw.made
         inner = data = raw.inner
         if self.inner.wire == "items":
             data = hook("encode_items")(data, 0)
@@ -208,6 +216,8 @@ class Through(Kind):
             raise BuildError(self.where, error.expected, error.got) from None
         found = Carried(data)
         found.inner, found.opened, found.given = inner, True, given
+        if isinstance(raw, InnerValue) and any(isinstance(rule, StateOf) for _, _, rule in self.late):
+            raw.made = found  # the state went on, once
         return found
 
     def size_of(self, raw: Raw) -> int:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.expressions import Const, Expr
+from packetlab.declare.remembering.recalled import StateOf, Untold, state_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
@@ -21,6 +22,8 @@ Value: TypeAlias = Any
 
 class UnfitError(ValueError):
     """Bytes that a transform cannot take: what it expects in their place, and what there is."""
+
+    waits = False  # whether what is inside may be known elsewhere: no fault then, only a remark
 
     def __init__(self, expected: str, got: str = "other bytes") -> None:
         super().__init__(f"expected {expected}, got {got}")
@@ -197,11 +200,11 @@ class Transform:
 class OwnTransform(Transform):
     """Functions of somebody's own (see `named`): these are code, and go into no file."""
 
-    name, usual, travels = "named", {"called": ""}, False
+    name, usual, travels = "named", {"called": "", "state": None}, False
 
-    def __init__(self, called: str, decode: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]) -> None:
+    def __init__(self, called: str, decode: Callable[..., bytes], encode: Callable[..., bytes], state: StateOf | None = None) -> None:
         self.functions = decode, encode
-        super().__init__(called=called)
+        super().__init__(called=called, **({} if state is None else {"state": state}))
 
     def check(self, where: str) -> None:
         if not isinstance(self.given["called"], str) or not all(map(callable, self.functions)):
@@ -215,15 +218,19 @@ class OwnTransform(Transform):
 
     __hash__ = Transform.__hash__
 
-    def decoded(self, data: bytes, called: str = "") -> bytes:
-        return self._called(0, data)
+    def decoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
+        return self._called(0, data, state)
 
-    def encoded(self, data: bytes, called: str = "") -> bytes:
-        return self._called(1, data)
+    def encoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
+        return self._called(1, data, state)
 
-    def _called(self, which: int, data: bytes) -> bytes:
+    def _called(self, which: int, data: bytes, state: Value) -> bytes:
+        if isinstance(state, Untold):
+            error = UnfitError(state.expected, state.got)
+            error.waits = state.waits
+            raise error
         try:
-            found = self.functions[which](data)
+            found = self.functions[which](data) if state is None else state.step(which, self.functions[which], data)
         except UnfitError:
             raise
         except Exception as error:  # whatever it is, of bytes that may be anything
@@ -234,13 +241,20 @@ class OwnTransform(Transform):
         return bytes(found)
 
 
-def named(name: str, decode: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]) -> Transform:
+def named(
+    name: str, decode: Callable[..., bytes], encode: Callable[..., bytes], *, state: Callable[[], Any] | None = None, key: object = ()
+) -> Transform:
     """A transform by functions of your own: bytes to bytes, `decode` of what is in a packet, `encode` of what is inside.
+
+    With `state`, a function that makes one, these are ``decode(state, data)`` and ``encode(state, data)``, and what a packet leaves in
+    the state counts for the next one: compression over a whole connection. The states live in a `Context`, one for each `key`, as
+    in ``key=(sender(), receiver())`` (see `recalled`), and go on in packet order: with ``dissect(..., context=)``, in captures,
+    in `Capture.messages`, in ``with context:`` for what is built. Out of order the bytes stay, and a remark or fault says so.
 
     An exception of `decode` is a fault at the field, one of `encode` a BuildError. Code goes into no file: what is declared with
     it cannot be dumped.
     """
-    return OwnTransform(name, decode, encode)
+    return OwnTransform(name, decode, encode, None if state is None else state_of(name, key, state))
 
 
 def as_bytes(value: object) -> bytes:

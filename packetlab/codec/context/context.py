@@ -194,7 +194,7 @@ class Moment:
             self.context._put(key, told)
 
 
-class State:
+class RunningState:
     """The state of a transform, at one packet: `step` goes on with it."""
 
     def __init__(self, now: Context | Moment, key: Key, make: Callable[[], Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.context.context import Context, Moment, RecalledNumber, State, Told, current
+from packetlab.codec.context.context import Context, Moment, RecalledNumber, RunningState, Told, current
 from packetlab.codec.faults import Dissection, Values
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
@@ -147,7 +147,7 @@ def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
     return Untold(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
 
 
-def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> State | Untold:
+def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> RunningState | Untold:
     """Return the state of a transform where it is known."""
     now = current.get()
     if now is None or (isinstance(now, Moment) and now.is_look):
@@ -157,7 +157,7 @@ def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> State | Untold:
         return Untold(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
     if isinstance(now, Moment):
         now.catch_up()
-    return State(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
+    return RunningState(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
 
 
 def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
@@ -168,7 +168,7 @@ def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place: int) -> Any:
     """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
     known = getattr(header, "__told__", None)
-    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold | State):
+    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold | RunningState):
         return known[place]
     return recall(leaf, around, lambda name: _own(header, name))
 

@@ -8,6 +8,7 @@
     scopes       what a name in an expression stands for; expressions as rules of packetlab
     fields       one field of a type as a field of a header
     instances    what is worked out, or read elsewhere
+    ends         bytes up to an end, of which the last count the padding
     classes      types as descriptions of headers (see `schema.dump`)
     importing    what users call
 

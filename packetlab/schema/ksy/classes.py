@@ -13,7 +13,7 @@ from packetlab.declare.expressions import Ref
 from packetlab.declare.rules import apart
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression, load_expression
-from packetlab.schema.ksy import instances
+from packetlab.schema.ksy import ends, instances
 from packetlab.schema.ksy.fields import (
     Row,
     checked_value,
@@ -111,10 +111,31 @@ class KsyHeader:
     # Fields ------------------------------------------------------------------------------------------------------
 
     def _fill(self, env: Env, conditions: list[Any]) -> None:
-        for attr in env.type.seq:
+        end = ends.counted(env) if env.outer is None else None
+        for attr in env.type.seq[:-2] if end is not None else env.type.seq:
             self._field(env, attr, conditions)
+        if end is not None:
+            self._counted(env, end)
         for attr in env.type.instances.values():
             self.computed(env, attr, late=True)
+
+    def _counted(self, env: Env, end: ends.Counted) -> None:
+        """Fields up to the end, the last of which says how many of them are padding."""
+        names = [plain_name(attr.name) for attr in (end.data, end.padding, end.number)]
+        there = [] if end.condition is None else [self.rules(env, end.number, "if").truth(end.condition)]
+        self._add({"name": names[0], "kind": "rest"}, [], end.data)
+        said = self._number(env, end.number)
+        self._add(
+            {"name": names[1], "kind": "bytes", "size": ["-", ["field", names[2]], end.bytes]}, there, end.padding
+        )
+        self._add({"name": names[2], **said, "from_end": end.bytes}, there, end.number)
+        self.done[env, end.number.name] = ""
+        self.notes.append(f"{names[1]}: without the {end.bytes} bytes of {names[2]}, which it ends with")
+
+    def _number(self, env: Env, attr: Attr) -> Row:
+        row = number_row(attr, attr.type, env.endian)
+        assert row is not None
+        return {**row, **({"names": enum_data(attr)} if "enum" in attr.said else {})}
 
     def rules(self, env: Env, attr: Attr, key: str, item: KsyPlace | None = None) -> Rules:
         return Rules(KsyPlace("", env), f"{attr.said.at(key)}: {attr.owner.id}.{attr.name}, {key}", self.computed, item)
@@ -185,7 +206,7 @@ class KsyHeader:
 
     def _inside(self, env: Env, attr: Attr, variant: Variant, conditions: list[Any]) -> None:
         """Take in the fields of a type, since expressions name them."""
-        if attr.size is not None or attr.flag("size-eos"):
+        if attr.size is not None or attr.to_end:
             bits = static_bits(env)
             if attr.size is None or attr.size.word != "number" or bits is None or bits != int(attr.size.value) * 8:  # type: ignore[arg-type]
                 at = self.types.plans.inline[attr]
@@ -348,7 +369,7 @@ class KsyHeader:
         asked = {name for row in self.rows if "when" in row for name in _names(row["when"])}
         for row in self.rows:
             name = row["name"]
-            if row["kind"] != "int" or {*row} & {"names", "when", "default"} or name in asked:
+            if row["kind"] != "int" or {*row} & {"names", "default"} or name in asked:
                 continue
             told = [
                 (other, key)
@@ -359,6 +380,8 @@ class KsyHeader:
             if not told or any(other in later for other, _ in told):
                 continue
             first, key = told[0]
+            if "when" in row and first.get("when") != row["when"]:
+                continue
             same = [
                 other["name"] for other, word in told if word == key and other[key] == first[key] and "when" in other
             ]

@@ -48,6 +48,11 @@ class KsyNode(NamedTuple):
             todo += one.parts
 
 
+IO = KsyNode("name", "_io")
+LEFT = KsyNode("-", "", (KsyNode("attribute", "size", (IO,)), KsyNode("attribute", "pos", (IO,))))
+"""All that is left: ``_io.size - _io.pos``."""
+
+
 def parse(source: object, where: str) -> KsyNode:
     """Return the tree of an expression. DeclareError, which begins with `where`, for what is none."""
     if isinstance(source, bool | int):

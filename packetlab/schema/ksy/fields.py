@@ -85,7 +85,7 @@ def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
     pad = attr.said.get("pad-right")
     if pad is not None and (not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < 256):
         raise attr.refuse("pad-right", "one byte", safe_repr(pad))
-    if attr.size is None and not attr.flag("size-eos"):
+    if attr.size is None and not attr.to_end:
         if end is None:
             raise attr.refuse(
                 "type" if builtin else "id", "size, size-eos or terminator, which says where it ends", "none of them"

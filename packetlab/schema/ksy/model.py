@@ -14,7 +14,7 @@ from typing import Any
 
 from packetlab.errors import DeclareError, suggestion
 from packetlab.schema.expressions import safe_repr
-from packetlab.schema.ksy.expressions import KsyNode, parse, parse_type
+from packetlab.schema.ksy.expressions import LEFT, KsyNode, parse, parse_type
 from packetlab.schema.ksy.reading import LETTERS, List, Map, nothing, read_yaml
 
 FILES, TYPES, NESTED = 64, 256, 8
@@ -76,6 +76,8 @@ class Attr:
             raise DeclareError(said.at("type"), "the name of a type, or switch-on", safe_repr(kind))
         self.condition = self.expression("if")
         self.size = self.expression("size")
+        self.to_end = self.flag("size-eos") or self.size == LEFT
+        self.size = None if self.size == LEFT else self.size
         self.value = self.expression("value")
         self.pos = self.expression("pos")
         self.io = self.expression("io")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from packetlab.declare import registry
 from packetlab.errors import DeclareError, suggestion
 from packetlab.schema.expressions import safe_repr
-from packetlab.schema.ksy.expressions import KsyNode
+from packetlab.schema.ksy.expressions import LEFT, KsyNode
 from packetlab.schema.ksy.model import Attr, Loaded, Type, camel
 from packetlab.schema.ksy.reading import Map
 
@@ -261,7 +261,7 @@ class Plans:
             if case is not None and (cases := groups[key].cases) is not None:
                 cases.append(case)
         yield from groups.values()
-        if all(variant.cases for variant in groups.values()) and ("size" in attr.said or "size-eos" in attr.said):
+        if all(variant.cases for variant in groups.values()) and ("size" in attr.said or attr.to_end):
             yield Variant(None, "", (), attr.said.at("type"), [])
 
 
@@ -285,7 +285,7 @@ def is_wrapped(attr: Attr) -> bool:
 
 def is_whole(attr: Attr, type: Type) -> bool:
     """Whether a field gives a type a size that its own fields need not fill."""
-    if (attr.size is None and not attr.flag("size-eos")) or not type.seq or _fills(type, ()):
+    if (attr.size is None and not attr.to_end) or not type.seq or _fills(type, ()):
         return False
     return attr.size is None or attr.size.word != "number" or _bytes(type, 0) != attr.size.value
 
@@ -293,9 +293,11 @@ def is_whole(attr: Attr, type: Type) -> bool:
 def _fills(type: Type, inside: tuple[Type, ...]) -> bool:
     """Whether a type goes on to the end of what it is in."""
     last = type.seq[-1] if type.seq and type not in inside else None
+    if any(LEFT in attr.size.walk() for attr in type.seq if attr.size is not None):
+        return True
     if last is None or last.condition is not None:
         return False
-    if last.repeat == "eos" or (last.repeat is None and last.flag("size-eos")):
+    if last.repeat == "eos" or (last.repeat is None and last.to_end):
         return True
     found = target(last, last.type) if last.switch is None and last.repeat is None and last.size is None else None
     return found is not None and _fills(found, (*inside, type))

@@ -260,7 +260,11 @@ def test_a_header_as_a_field_may_have_no_bytes() -> None:
             number: U8
             entries: Entries7A
 
-        for made in (Sized7A(entries=Entries7A()), Sized7A(entries=Entries7A(entries=[Entry7A(number=7)])), Last7A(number=1, entries=Entries7A())):
+        for made in (
+            Sized7A(entries=Entries7A()),
+            Sized7A(entries=Entries7A(entries=[Entry7A(number=7)])),
+            Last7A(number=1, entries=Entries7A()),
+        ):
             packet = dissect(bytes(made), type(made))
             assert packet[type(made)] == made
             assert packet[type(made)].entries == made.entries
@@ -309,3 +313,17 @@ def test_a_choice_may_go_by_what_stands_around_it() -> None:
         made = Frame7C(kind=4, body=Frames7C(inner=Frame7C(kind=6, body=Number7C(number=5))))
         assert bytes(made) == bytes.fromhex("04 06 00 05")
         assert dissect(bytes(made), Frame7C)[Frame7C] == made
+
+
+def test_a_header_behind_a_transform_is_tried_too() -> None:
+    with bindings():
+
+        class Inner7D(Header):
+            number: U8
+
+        class Packed7D(Header):
+            size: U16 = auto(size_of("inner"))
+            inner: Inner7D = pl.through(pl.zlib(), sized(field("size")))
+
+        made = Packed7D(inner=Inner7D(number=9))
+        assert dissect(bytes(made), Packed7D)[Packed7D] == made

@@ -9,8 +9,6 @@ from packetlab import Header, dissect
 
 FORMATS = Path(__file__).parent / "formats" / "network"
 ALL = sorted(path.relative_to(FORMATS).with_suffix("").as_posix() for path in FORMATS.rglob("*.ksy"))
-LATER = ("rtp_packet", "rtpdump")
-"""Have fields that are counted from the end."""
 MISSING = "microsoft_network_monitor_v2"
 """Names an import that is not among the formats."""
 

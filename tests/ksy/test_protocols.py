@@ -182,6 +182,44 @@ def test_rtcp_is_read_as_tshark_reads_it(format: Any, tshark: Any) -> None:
     assert seen
 
 
+def test_rtp_is_read_as_tshark_reads_it(format: Any, tshark: Any) -> None:
+    path = FAMILIES / "rtp" / "rtsp_short.pcap"
+    fields, seen = ("rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "rtp.marker"), 0
+    for frame, row in zip(
+        Capture(path),
+        tshark(path, *fields, options=("--enable-heuristic", "rtp_udp", "-d", "udp.port==1024,rtp")),
+        strict=True,
+    ):
+        if row[0]:
+            header = read(format("rtp_packet"), above(frame, UDP))
+            ours = [header.sequence_number, header.timestamp, header.ssrc, header.payload_type, header.marker]
+            assert ours == [int(one, 0) for one in row]
+            seen += 1
+    assert seen
+
+
+def test_padding_of_rtp_is_counted_by_its_last_byte(format: Any) -> None:
+    """RFC 3550 section 5.1."""
+    plain = bytes.fromhex("80 60 0001 00000002 00000003") + b"media"
+    assert read(format("rtp_packet"), plain).len_padding == 0
+    padded = read(format("rtp_packet"), b"\xa0" + plain[1:] + bytes.fromhex("000003"))
+    assert (padded.data, padded.padding, padded.len_padding_if_exists, padded.len_padding) == (b"media", bytes(2), 3, 3)
+
+
+def test_rtpdump(format: Any) -> None:
+    """rtptools: a line of text, a header, and packets with their times."""
+    packet = bytes.fromhex("80 60 0001 00000002 00000003") + b"media"
+    file = b"#!rtpplay1.0 10.0.0.1/5004\n" + struct.pack(">IIIHH", 1, 2, 0x0A000001, 5004, 0)
+    for number, data in enumerate((packet, b"\xa0" + packet[1:] + b"\0\2")):
+        file += struct.pack(">HHI", len(data) + 8, len(data), number * 20) + data
+    header = read(format("rtpdump"), file)
+    assert (header.file_header.ip, header.file_header.port, header.file_header.start_sec) == ("10.0.0.1", "5004", 1)
+    assert [(one.body.data, one.packet_usec, one.length) for one in header.packets] == [
+        (b"media", 0, 25),
+        (b"media", 20, 27),
+    ]
+
+
 def test_websocket_frames_are_messages(format: Any) -> None:
     """RFC 6455 section 5.7; what is masked or compressed is bytes to the file, and no text."""
     cls = format("websocket")

@@ -119,7 +119,7 @@ class KsyHeader:
         for attr in env.type.instances.values():
             self.computed(env, attr, late=True)
 
-    def _counted(self, env: Env, end: ends.Counted) -> None:
+    def _counted(self, env: Env, end: ends.KsyCounted) -> None:
         """Fields up to the end, the last of which says how many of them are padding."""
         names = [plain_name(attr.name) for attr in (end.data, end.padding, end.number)]
         there = [] if end.condition is None else [self.rules(env, end.number, "if").truth(end.condition)]

@@ -14,7 +14,7 @@ from packetlab.schema.ksy.model import Attr
 from packetlab.schema.ksy.plans import Env
 
 
-class Counted(NamedTuple):
+class KsyCounted(NamedTuple):
     """The fields of such an end: what is left without the padding, the padding, and the number of its bytes, which it ends with."""
 
     data: Attr
@@ -24,7 +24,7 @@ class Counted(NamedTuple):
     condition: KsyNode | None
 
 
-def counted(env: Env) -> Counted | None:
+def counted(env: Env) -> KsyCounted | None:
     """Return the end of a type that is of this form; None for others."""
     if len(env.type.seq) < 2:
         return None
@@ -55,7 +55,7 @@ def counted(env: Env) -> Counted | None:
         return None
     plain = all(attr.type == "" and attr.repeat is None and "process" not in attr.said for attr in (data, padding))
     return (
-        Counted(data, padding, said, row["bits"] // 8, condition)
+        KsyCounted(data, padding, said, row["bits"] // 8, condition)
         if plain and row["bits"] % 8 == 0 and data.condition is None
         else None
     )

@@ -23,6 +23,7 @@ from packetlab import (
     IPv4,
     IPv6,
     NTPTime,
+    Payload,
     Text,
     ahead,
     auto,
@@ -32,6 +33,7 @@ from packetlab import (
     count_of,
     field,
     fixed_bytes,
+    from_end,
     has,
     many,
     raw,
@@ -71,7 +73,7 @@ with (scope := Scope()):
 
     class RTP(Header, under=UDP, when={"port": (1024, 1026, 49120, 19956)}):
         version: U2 = const(2)
-        padded: U1 = 0
+        padded: U1 = auto(has("filler"))
         extended: U1 = auto(has("extension"))
         count: U4 = auto(count_of("sources"))
         marker: U1 = 0
@@ -81,6 +83,9 @@ with (scope := Scope()):
         source: U32 = 0
         sources: tuple[U32, ...] = many()
         extension: Extension | None = when(field("extended"))
+        body: Payload = b""
+        filler: Bytes | None = when(field("padded"))
+        filled: U8 | None = when(field("padded"), from_end(1, auto(size_of("filler") + 1)))
 
     class RTCP(Header, under=UDP, when={"port": (19957, 49121)}):
         version: U2 = const(2)
@@ -99,6 +104,7 @@ with (scope := Scope()):
         delay: U32 = 0
 
     class SenderReport(RTCP, when={"type": 200}):
+        padded = auto(has("filler"))
         count = auto(count_of("reports"))
         sender: U32 = 0
         time: NTPTime = raw(0)
@@ -107,12 +113,17 @@ with (scope := Scope()):
         octets: U32 = 0
         reports: tuple[Report, ...] = many()
         more: Bytes = b""
+        filler: Bytes | None = when(field("padded"))
+        filled: U8 | None = when(field("padded"), from_end(1, auto(size_of("filler") + 1)))
 
     class ReceiverReport(RTCP, when={"type": 201}):
+        padded = auto(has("filler"))
         count = auto(count_of("reports"))
         sender: U32 = 0
         reports: tuple[Report, ...] = many()
         more: Bytes = b""
+        filler: Bytes | None = when(field("padded"))
+        filled: U8 | None = when(field("padded"), from_end(1, auto(size_of("filler") + 1)))
 
     class SourceItem(Header):
         type: U8 = 1
@@ -176,6 +187,8 @@ def bits_of(mask: int) -> list[int]:
 READINGS = {
     "rtp.version": of(RTP, lambda h: h.version),
     "rtp.padding": of(RTP, lambda h: h.padded),
+    "rtp.padding.count": of(RTP, lambda h: h.filled),
+    "rtcp.padding": of(RTCP, lambda h: h.padded),
     "rtp.ext": of(RTP, lambda h: h.extended),
     "rtp.cc": of(RTP, lambda h: h.count),
     "rtp.marker": of(RTP, lambda h: h.marker),
@@ -226,6 +239,8 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     made = [
         rtp / RTP(marker=1, sequence=7, timestamp=160, source=0xDEADBEEF, sources=(1, 2)) / bytes(20),
         rtp / RTP(extension=short) / bytes(20),
+        rtp / RTP(extension=short, filler=bytes(5)) / bytes(20),
+        rtp / RTP(filler=b"") / bytes(20),
         rtp / RTP(extension=LongExtensions(elements=(Long(id=3, value=b""), Long(id=200, value=bytes(20))))) / bytes(9),
         rtp / RTP(extension=Extension(profile=7, data=bytes(8))) / bytes(9),
         rtcp / SenderReport(sender=5, packets=9, reports=(Report(lost=-1), Report(source=3, jitter=7)))
@@ -233,11 +248,12 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         / Goodbye(sources=(5,)),
         rtcp / ReceiverReport(sender=5) / Nack(sender=5, media=6, lost=(Lost(first=10, following=3), Lost(first=90))),
         rtcp / ReceiverReport() / Application(name=b"QoS1", data=bytes(8)),
+        rtcp / ReceiverReport(reports=(Report(),), filler=bytes(3)),
     ]  # fmt: skip
     packets = alike(tshark, made, READINGS, *BY_PORT)
-    sound(packets[:4], RTP)
-    sound(packets[4:], RTCP)
-    assert [len(list(one.layers)) for one in packets[4:]] == [6, 5, 5]
+    sound(packets[:6], RTP)
+    sound(packets[6:], RTCP)
+    assert [len(list(one.layers)) for one in packets[6:]] == [6, 5, 5, 4]
 
 
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:

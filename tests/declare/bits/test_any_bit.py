@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from hypothesis import given, settings, strategies as st
 
-from packetlab import U1, U2, U5, Header, bindings, bits, dissect, field, many, spare_bits, when
+from packetlab import U1, U2, U5, Bytes, Header, bindings, bits, dissect, field, fixed_bytes, many, sized, spare_bits, when
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from tests.conftest import amount
@@ -31,7 +31,7 @@ def declared(draw: st.DrawFn) -> Drawn:
         return int(values[name])
 
     for place in range(draw(st.integers(1, 5))):
-        sort = draw(st.sampled_from(["number", "signed", "optional", "wide", "list", "pair", "items"]))
+        sort = draw(st.sampled_from(["number", "signed", "optional", "wide", "list", "pair", "items", "one", "bytes", "text"]))
         name = f"f{place}"
         width = draw(st.one_of(st.integers(1, 16), st.integers(1, 90)))
         width += low and width % 8 == 0  # numbers of whole bytes at a byte boundary have an order of bytes of their own
@@ -62,7 +62,25 @@ def declared(draw: st.DrawFn) -> Drawn:
             annotations[name], body[name] = tuple[Annotated[int, bits(width)], ...], many(count=field(f"n{place}"))  # type: ignore[misc]
             values[name] = tuple(draw(st.lists(st.integers(0, (1 << width) - 1), min_size=count, max_size=count)))
             lie.append((name, "list", width))
-        elif sort == "pair":
+        elif sort == "one":
+            item = item_class(low)
+            annotations[name], body[name] = item, item()
+            flag = draw(st.integers(0, 1))
+            values[name] = item(flag=flag, more=9 if flag else None, last=draw(st.integers(0, 3)))
+            lie.append((name, "items", 0))
+        elif sort == "bytes":
+            number(f"lead{place}", draw(st.integers(1, 7)))
+            size = draw(st.integers(0, 9))
+            annotations[name], body[name] = Annotated[bytes, fixed_bytes(size)], bytes(size)
+            values[name] = draw(st.binary(min_size=size, max_size=size))
+            lie.append((name, "bytes", 8 * size))
+            number(f"tail{place}", draw(st.integers(1, 7)))
+        elif sort == "text" and place:
+            size = number(f"n{place}", 3)
+            annotations[name], body[name] = Bytes, sized(field(f"n{place}"), b"")
+            values[name] = draw(st.binary(min_size=size, max_size=size))
+            lie.append((name, "bytes", 8 * size))
+        elif sort in ("pair", "text"):
             annotations[name], body[name] = tuple[Annotated[int, bits(3)], ...], many(count=2)
             values[name] = draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))
             lie.append((name, "list", 3))
@@ -108,8 +126,10 @@ def reference(drawn: Drawn) -> bytes:
             found += text(values[name], width, low)
         elif sort == "list":
             found += "".join(text(one, width, low) for one in values[name])
+        elif sort == "bytes":
+            found += text(int.from_bytes(values[name], "little" if low else "big"), width, low)
         else:
-            for item in values[name]:
+            for item in values[name] if isinstance(values[name], tuple) else (values[name],):
                 found += (
                     text(item.flag, 1, low) + (text(item.more, 5, low) if item.flag else "") + text(item.last, 2, low)
                 )

@@ -140,7 +140,7 @@ def is_whole(region: Region) -> bool:
 
 def _askew(cls: Declaration) -> set[str]:
     """Names of the fields that do not begin with a byte."""
-    found = set()
+    found = {f.name for step in cls.plan.loose for f in step.fields}
     for unit in cls.plan.units:
         for f, shift in unit.places:
             skipped = shift if unit.little else unit.bits - shift - f.kind.fixed_bits

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.bits.numbers import joined
 from packetlab.codec.faults import Values
+from packetlab.codec.lenient import values_of
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -35,7 +36,7 @@ def bit_width(header: AnyHeader, step: Loose, part: BitPart) -> int:
         before = step.parts[: step.parts.index(part)]
         return -sum(bit_width(header, step, one) for one in before if getattr(header, one.field.slot) is not None) % 8
     assert part.measure is not None
-    return part.measure.evaluate(Values({one.name: getattr(header, one.slot) for one in header._fields}, b"", 0))
+    return part.measure.evaluate(Values(values_of(header), b"", 0))
 
 
 def header_width(item: AnyHeader) -> int:

@@ -6,7 +6,22 @@ from typing import Annotated, Any
 
 from hypothesis import given, settings, strategies as st
 
-from packetlab import U1, U2, U5, Bytes, Header, bindings, bits, dissect, field, fixed_bytes, many, sized, spare_bits, when
+from packetlab import (
+    U1,
+    U2,
+    U5,
+    Bytes,
+    Header,
+    bindings,
+    bits,
+    dissect,
+    field,
+    fixed_bytes,
+    many,
+    sized,
+    spare_bits,
+    when,
+)
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from tests.conftest import amount

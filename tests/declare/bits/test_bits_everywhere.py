@@ -15,10 +15,13 @@ from packetlab import (
     U5,
     U12,
     U16,
+    UDP,
     BuildError,
     Capture,
     Ether,
     Header,
+    IPv4,
+    IPv4Address,
     Writer,
     auto,
     bindings,
@@ -26,6 +29,7 @@ from packetlab import (
     contains,
     count_of,
     declare_from,
+    default,
     describe,
     diagram,
     dissect,
@@ -198,3 +202,22 @@ def test_others(cls: Any, nib: Any) -> None:
     with pytest.raises(BuildError, match=rf"{cls.__name__}\.f: expected a field that Lua reads: where it begins"):
         wireshark(cls)
     assert "value" in str(diagram(cls))
+
+
+class BitsBefore(Header, under=UDP, when={"dport": 7787}):
+    far: U1 = auto(has("x"))
+    x: U12 = when(field("far"))
+    askew: IPv4Address = default("10.0.0.9")
+    spare: int = spare_bits()
+    whole: IPv4Address = default("10.0.0.8")
+
+
+def test_addresses_are_rewritten_after_bits_and_counted_as_left_among_them(tmp_path: Path) -> None:
+    with Writer(tmp_path / "before.pcap") as out:
+        for one in (BitsBefore(), BitsBefore(x=5)):
+            out.write(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=7787) / one)
+    rewritten = Capture(tmp_path / "before.pcap").rewrite(ip={"10.0.0.0/8": "192.168.0.0/16"})
+    packets = [frame.packet() for frame in rewritten]
+    assert [(str(one[BitsBefore].askew), str(one[BitsBefore].whole)) for one in packets] == [("10.0.0.9", "192.168.0.8")] * 2
+    assert [one[BitsBefore].x for one in packets] == [None, 5] and all(one[UDP].checksum for one in packets)
+    assert rewritten.left == {"BitsBefore.askew, which does not begin with a byte": 2}

@@ -43,6 +43,7 @@ from packetlab import (
     width_of,
 )
 from packetlab.declare.bits.stretches import Loose
+from packetlab.packet.offsets import field_offsets
 
 
 def declared(body: dict[str, Any], **options: Any) -> Any:
@@ -416,3 +417,21 @@ def test_an_item_of_bits_is_no_layer() -> None:
             bind(upper, under=under, when={"type" if under is Ether else "kind": 0x7BA8 if under is Ether else 3})
     read = dissect(b"\x00", Sample)
     assert read.faults[0].field == "kind" and bytes(read) == b"\x00"
+
+
+def test_a_width_may_come_from_another_header() -> None:
+    class Setup(Header):
+        width: U8 = 5
+
+    class Data(Header, under=Setup):
+        flag: U1 = 1
+        value: Annotated[int, bits(field("Setup.width"))] = 0
+        spare: int = spare_bits()
+
+    with bindings():
+        sent = Setup(width=12) / Data(value=0xABC)
+        assert bytes(sent) == bit_bytes("00001100 1 101010111100")
+        read = dissect(bytes(sent) + b"x", Setup)
+        assert read[Data].value == 0xABC and read.payload == b"x" and not read.faults
+        assert [span.bits for span in field_offsets(read).spans] == [8, 1, 12, 3]
+        assert bytes(dissect(b"\xff\x80", Setup)) == b"\xff\x80"

@@ -35,9 +35,12 @@ class Fault(NamedTuple):
 
 
 class InnerFault(Fault):
-    """A fault in what a header holds, or might have become: its own fields are sound, and it stays what it is."""
+    """A fault after which reading goes on: in what a header holds, or might have become, or in a value whose end is known."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(Fault(*self))
 
 
 class Dissection:

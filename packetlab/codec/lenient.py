@@ -149,8 +149,8 @@ class _LenientParser(BitWalking, EndsWalking):
             self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults
         wrong = f.kind.wrong(self.values[f.name]) if judged else ""
-        if wrong:  # where a name that points back ends is known, whatever it points to
-            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]), InnerFault if f.kind.counted_from else Fault)
+        if wrong:  # where it ends is known, whatever is in it: what follows can be read
+            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]), InnerFault)
         for bound in self.plan.bounds:
             if f.name in bound.names <= self.known:
                 self.bound(bound)

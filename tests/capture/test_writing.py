@@ -13,7 +13,7 @@ import dpkt
 import pytest
 from hypothesis import given, strategies as st
 
-from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
+from packetlab import IDP, U8, UDP, Capture, CaptureError, Ether, Frame, Header, IPv4, Writer
 from packetlab.capture import Block, Custom, Extras, InterfaceDescription, Names, Secrets, Section, Statistics
 from tests.capture.test_formats import block, described, option, packet, read, section
 from tests.conftest import CORPUS, need
@@ -447,3 +447,27 @@ def test_a_batch_that_lasts_stays_as_it_was_when_it_is_written(tmp_path: Path) -
         assert [(one.data, one.time_ns) for one in Capture(tmp_path / "c.pcap")] == [
             (one.data, one.time_ns + 7) for one in frames
         ]
+
+
+@pytest.mark.parametrize("name", ["a.pcap", "a.pcapng"])
+def test_bytes_and_headers_of_no_link_have_the_writers_link_type(tmp_path: Path, name: str) -> None:
+    class Own(Header):
+        x: U8 = 7
+
+    with Writer(tmp_path / name, linktype=201) as writer:
+        writer.write(b"\1\2\3")
+        writer.write(Own() / b"\5")
+    assert [(frame.linktype, frame.data) for frame in Capture(tmp_path / name)] == [(201, b"\1\2\3"), (201, b"\7\5")]
+    with Writer(tmp_path / f"more{name}") as writer:
+        writer.write(b"\1\2\3")
+        writer.write(Ether() / IPv4())
+    assert [frame.linktype for frame in Capture(tmp_path / f"more{name}")] == [1, 1]
+    if name.endswith("ng"):
+        with Writer(tmp_path / name, linktype=201) as writer:
+            for packet in (b"\1", Ether() / IPv4(), IPv4() / b"", Frame(b"\2", linktype=147)):
+                writer.write(packet)
+        assert [frame.linktype for frame in Capture(tmp_path / name)] == [201, 1, 101, 147]
+    else:
+        with Writer(tmp_path / name, linktype=201) as writer, pytest.raises(CaptureError, match="frames of link type 201, got 1"):
+            writer.write(b"\1")
+            writer.write(Ether() / IPv4())

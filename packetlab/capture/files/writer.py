@@ -17,6 +17,8 @@ from packetlab.capture.files.records import plain
 from packetlab.capture.files.sink import open_sink
 from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError, suggestion
+from packetlab.packet.coerce import first_header_of
+from packetlab.protocols.linktypes import linktype_of
 from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ class Writer:
     a killed program leaves can be read; `flush` hands on what waits. Of a packed file (.gz, .zst, .lz4) that was never
     closed only what was flushed is sure to be there. Where the disk is full that is an OSError, and a plain file then ends
     with its last whole block.
+
+    `linktype` is that of bytes, of headers that no link begins with, and of a file without frames; other packets and frames
+    know theirs.
 
     `section` says on what and with what was captured, and comments on the whole. `declare` are headers of your own,
     whose declarations then travel in the file: programs that open it are offered them (`Capture.declarations`).
@@ -71,12 +76,19 @@ class Writer:
         CaptureError where the format cannot hold it; then nothing of the frame is in the file.
         """
         if type(frame) is not Frame:
-            frame = Frame.of(frame)
+            frame = self._framed(frame)
         try:
             self._sink.write(frame)
         except struct_error as error:
             raise CaptureError(self.name, f"numbers that fit {self.format}", str(error)) from None
         self.count += 1
+
+    def _framed(self, packet: object) -> Frame:
+        """Return whatever is a packet as a frame, of the writer's own link type where it has none."""
+        frame = Frame.of(packet)
+        if isinstance(packet, Frame) or linktype_of(first_header_of(packet)) is not None:
+            return frame
+        return Frame(frame.data, frame.time_ns, self._linktype)
 
     def write_batch(self, batch: FrameBatch) -> None:
         """Write the frames of a batch, in one piece where they are plain. CaptureError as in `write`."""

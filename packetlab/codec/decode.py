@@ -288,7 +288,8 @@ class Decoding(BitReading, Refining, Behind, Hearing):
         if not is_read_now(f):
             return False
         self.names[f"R_{f.name}{self.tag}"] = items_reader(f, False)
-        self.lines.append(f"r = R_{f.name}{self.tag}(data, {here}, {limit}, None{self.held(f)}) if {here} < {limit} else ((), {limit})")
+        empty = "None" if f.kind.one else f"((), {limit})"  # of one header there is to be one
+        self.lines.append(f"r = R_{f.name}{self.tag}(data, {here}, {limit}, None{self.held(f)}) if {here} < {limit} else {empty}")
         self.check(f"r is None or r[1] != {limit}")
         self.lines.append(f"{self.v(f.name)}, {self.pos} = r")
         return True

@@ -271,6 +271,7 @@ def _samples(
     open_ended = [f for f in free if f.kind.bits is None and not _is_own(f) and not f.align and f.until is None]
     # Some cannot be built without what stands around, and a list that its last item ends needs one.
     open_ended = [f for f in open_ended if not is_read_at_once(f) and not (f.kind.one and _wants_an_end(f.kind.item))]
+    open_ended = [f for f in open_ended if not (is_around(f) and all(g.condition is not None for g in f.kind.item.before))]
     found = [usual, usual | full, usual | least]
     if plan.payload is not None:
         rule = plan.payload.size

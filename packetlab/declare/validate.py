@@ -177,7 +177,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
-    bare = kind.wire == "open" and kind.element is None and not spec.through
+    bare = kind.wire == "open" and kind.element is None and not (spec.through or kind.transforms)
     if isinstance(spec.size, Const) and bare:
         fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
         hint = 'sized(field("n")) is as long as the field n says'

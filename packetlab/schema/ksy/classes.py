@@ -159,7 +159,7 @@ class KsyHeader:
             said = [*conditions, *self._case(env, attr, variant, variants)]
             called = name
             if len(variants) > 1 and (variant.type is not None or variant.builtin):
-                called = plain_name(f"{env.prefix}{attr.name}_{variant.called}")
+                called = plain_name(f"{'value' if item else env.prefix + attr.name}_{variant.called}")
             if self.types.is_choice(env.plan, attr, variant):
                 self._choice(env, attr, variant, called, said)
             elif variant.env is not None:
@@ -225,8 +225,9 @@ class KsyHeader:
         by = transforms(attr, self.rules(env, attr, "process"))
         row = self._plain(env, attr, variant, rules, item)
         if by:
-            size = {"size": row.pop("size")} if "size" in row else {}
-            row = {"kind": "through", "of": row, "by": by, **size}
+            row = {word: value for word, value in row.items() if word != "fill"}
+            sizes = [row.pop(word) for word in ("size", "bytes", "taken") if word in row]
+            row = {"kind": "through", "of": row, "by": by, **({"size": sizes[0]} if sizes else {})}
         return row
 
     def _plain(self, env: Env, attr: Attr, variant: Variant, rules: Rules, item: bool) -> Row:

@@ -1,0 +1,135 @@
+"""What Kaitai's language has, each as it is read and built."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packetlab import DeclareError, bindings, import_ksy
+from tests.ksy.again import FORMATS, read
+
+HEAD = "meta: {id: some, endian: be, encoding: ASCII}\n"
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Any:
+    """Return a function of a description that gives its class."""
+
+    def made(text: str) -> Any:
+        path = tmp_path / "some.ksy"
+        path.write_text(HEAD + text)
+        return import_ksy(path).declare()[0]
+
+    with bindings():
+        yield made
+
+
+FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
+    "numbers": (
+        "seq: [{id: a, type: u2le}, {id: b, type: s4}, {id: c, type: f4le}, {id: d, type: f8}, {id: e, type: s1}, {id: f, type: u8le}]",
+        "0100 fffffffe 0000c03f 4000000000000000 ff 0200000000000000", lambda h: (h.a, h.b, h.c, h.d, h.e, h.f), (1, -2, 1.5, 2.0, -1, 2)),
+    "bits fill up to a byte": (
+        "seq: [{id: a, type: b3}, {id: b, type: b4}, {id: c, type: u1}]", "b2 07", lambda h: (h.a, h.b, h.c), (5, 9, 7)),
+    "bits, lowest first": (
+        "seq: [{id: a, type: b3le}, {id: b, type: b13le}]",
+        "2b 01", lambda h: (h.a, h.b), (3, 0x12B >> 3)),
+    "wide bits": ("seq: [{id: a, type: b1}, {id: b, type: b71}]", "80 0000000000000003", lambda h: (h.a, h.b), (1, 3)),
+    "text": (
+        "seq: [{id: a, type: str, size: 4, pad-right: 0x20}, {id: b, type: strz}, {id: c, type: str, terminator: 10}, {id: d, type: str, size-eos: true}]",
+        "61622020 6300 640a 6566", lambda h: (h.a, h.b, h.c, h.d), ("ab", "c", "d", "ef")),
+    "text in two bytes": ("seq: [{id: a, type: str, size: 4, encoding: UTF-16LE}]", "61006200", lambda h: h.a, "ab"),
+    "bytes up to a delimiter": ("seq: [{id: a, terminator: 0}, {id: b, size-eos: true}]", "0102 00 03", lambda h: (h.a, h.b), (b"\1\2", b"\3")),
+    "numbers up to one of them": (
+        "seq: [{id: a, type: u1, repeat: until, repeat-until: _ == 0}]", "0102 00", lambda h: [one.value for one in h.a], [1, 2, 0]),
+    "items up to one of them": (
+        "seq: [{id: a, type: t, repeat: until, repeat-until: _.last == 1}]\ntypes: {t: {seq: [{id: last, type: u1}, {id: n, type: u1}]}}",
+        "0007 0108", lambda h: [one.n for one in h.a], [7, 8]),
+    "a list of bytes of a size": (
+        "seq: [{id: n, type: u1}, {id: s, type: u1}, {id: a, size: s, repeat: expr, repeat-expr: n}]", "02 03 616263 646566",
+        lambda h: [one.value for one in h.a], [b"abc", b"def"]),
+    "a list of texts": ("seq: [{id: a, type: strz, repeat: eos}]", "6100 6200", lambda h: [one.value for one in h.a], ["a", "b"]),
+    "a list of types of a size": (
+        "seq: [{id: n, type: u1}, {id: a, type: t, size: n, repeat: eos}]\ntypes: {t: {seq: [{id: x, type: u1}]}}", "02 0107 0208",
+        lambda h: [(one.value.x, one.value.unread) for one in h.a], [(1, b"\7"), (2, b"\x08")]),
+    "a list of what depends": (
+        "seq: [{id: k, type: u1}, {id: a, type: {switch-on: k, cases: {1: u1, 2: u2}}, repeat: expr, repeat-expr: 2}]", "02 0001 0002",
+        lambda h: [one.value_u2 for one in h.a], [1, 2]),
+    "a number that depends": (
+        "seq: [{id: k, type: u1}, {id: a, type: {switch-on: k, cases: {1: u1, 2: u2, _: u4}}}]", "05 00000009", lambda h: (h.a_u1, h.a_u4), (None, 9)),
+    "what is around": (
+        "seq: [{id: k, type: u1}, {id: a, type: t, repeat: eos}]\ntypes: {t: {seq: [{id: x, type: u1, if: _parent.k == 1}, {id: y, type: u1}]}}",
+        "01 0203 0405", lambda h: [(one.x, one.y) for one in h.a], [(2, 3), (4, 5)]),
+    "what is at the root": (
+        "seq: [{id: k, type: u1}, {id: a, type: t}]\ntypes: {t: {seq: [{id: b, type: v, repeat: expr, repeat-expr: 2}]}, v: {seq: [{id: z, size: _root.k}]}}",
+        "02 6162 6364", lambda h: [one.z for one in h.a.b], [b"ab", b"cd"]),
+    "parameters": (
+        "seq: [{id: k, type: u1}, {id: a, type: 't(k * 2)'}]\ntypes: {t: {params: [{id: size, type: u1}], seq: [{id: x, size: size}]}}",
+        "02 61626364", lambda h: h.a.x, b"abcd"),
+    "compressed": (
+        "seq: [{id: n, type: u1}, {id: a, size: n, process: zlib, type: t}]\ntypes: {t: {seq: [{id: x, type: u2}]}}",
+        f"{len(zlib.compress(bytes(2), 6)):02x} {zlib.compress(bytes(2), 6).hex()}", lambda h: h.a.x, 0),
+    "masked": ("seq: [{id: k, type: u1}, {id: a, size: 3, process: xor(k)}]", "ff 9e9d9c", lambda h: h.a, b"abc"),
+    "masked with bytes": ("seq: [{id: a, size: 3, process: 'xor([1, 2])'}]", "606062", lambda h: h.a, b"abc"),
+    "contents": ("seq: [{id: a, contents: [0x41, b, 3]}, {id: b, contents: hi}]", "416203 6869", lambda h: h.a, b"Ab\3"),
+    "a number that is valid": ("seq: [{id: a, type: u2, valid: 5}, {id: b, type: u1, valid: {eq: 2}}]", "0005 02", lambda h: h.b, 2),
+    "computed": (
+        "seq: [{id: a, type: u1}]\ninstances: {twice: {value: a * 2}, big: {value: 'twice > 9 ? 1 : 0'}}", "07", lambda h: (h.twice, h.big), (14, 1)),
+    "a type in itself": (
+        "seq: [{id: n, type: u1}, {id: next, type: some, if: n > 0}]", "02 01 00", lambda h: (h.next.next.n, h.next.next.next), (0, None)),
+    "trees": (
+        "seq: [{id: t, type: u1}, {id: n, type: u1}, {id: b, size: n, type: {switch-on: t, cases: {1: nodes}}}]\ntypes: {nodes: {seq: [{id: all, type: some, repeat: eos}]}}",
+        "01 05 0001ff 0100", lambda h: len(h.b_nodes.all), 2),
+    "either order of bytes": (
+        "seq: [{id: k, type: u1}, {id: a, type: t}]\ntypes:\n  t:\n    meta: {endian: {switch-on: _root.k, cases: {1: le, 2: be}}}\n    seq: [{id: x, type: u2}]",
+        "01 0100", lambda h: (h.a_le.x, h.a_be), (1, None)),
+    "all that is left": ("seq: [{id: a, type: u1}, {id: b, size: _io.size - _io.pos}]", "01 6162", lambda h: h.b, b"ab"),
+    "sizes of sizes": ("seq: [{id: a, type: u1}, {id: b, size: a * 2 + 1}]", "01 616263", lambda h: (h.a, h.b), (1, b"abc")),
+    "names that Python has": ("seq: [{id: class, type: u1}, {id: size_of, type: u1}]", "01 02", lambda h: (h.class_, h.size_of_), (1, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_is_read_and_built_back(described: Any, form: str) -> None:
+    text, data, value, expected = FORMS[form]
+    cls = described(text)
+    assert value(read(cls, bytes.fromhex(data))) == expected
+
+
+def test_lengths_follow_where_one_field_tells_them(described: Any) -> None:
+    cls = described(
+        "seq: [{id: n, type: u1}, {id: a, size: n - 2}, {id: m, type: u2}, {id: b, type: u2, repeat: expr, repeat-expr: m / 2}]"
+    )
+    assert bytes(cls(a=b"abc", b=[1, 2])) == bytes.fromhex("05 616263 0004 0001 0002")
+
+
+def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:
+    cls = described(
+        "seq: [{id: a, type: u1, valid: {min: 3}}]\n"
+        'instances: {far: {pos: a, type: u4}, words: {value: \'"x" + "y"\'}, twice: {value: words.length}}'
+    )
+    assert "a: what is valid is not checked" in cls.__doc__
+    for name in ("far", "words", "twice"):
+        assert f"{name}: left out, expected" in cls.__doc__
+
+
+def test_a_format_whose_import_is_found_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "windows").mkdir()
+    names = ("year", "month", "weekday", "day", "hour", "min", "sec", "msec")
+    fields = "".join(f"  - {{id: {name}, type: u2}}\n" for name in names)
+    (tmp_path / "windows" / "windows_systemtime.ksy").write_text(
+        f"meta: {{id: windows_systemtime, endian: le}}\nseq:\n{fields}"
+    )
+    with bindings():
+        cls = import_ksy(FORMATS / "microsoft_network_monitor_v2.ksy", [tmp_path]).declare()[0]
+        header = read(cls, b"GMBU\0\2" + bytes.fromhex("0100") + b"\1\0" * 8 + bytes(48))
+        assert (header.mac_type.name, header.time_capture_start.msec) == ("ethernet", 1)
+        assert "frame_table: left out" in (cls.__doc__ or "")
+
+
+def test_two_orders_of_bits_in_a_type_are_refused(described: Any) -> None:
+    with pytest.raises(DeclareError, match="bits in one order"):
+        described("seq: [{id: a, type: b3le}, {id: b, type: b5be}]")

@@ -14,7 +14,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.kinds import Int
-from packetlab.declare.plan import Coded, Counted, Listed
+from packetlab.declare.plan import Coded, Counted, Gap, Listed
 from packetlab.declare.rules import Ahead
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
     Counted: "values that tell their own size, read by Python code of their kind",
     Loose: "fields that begin and end at any bit, as wide as values say",
+    Gap: "bytes up to an offset that fields tell",
     Coded: "a value that tells its own size, read by Python code of a kind of your own",
 }
 """Step of a plan -> why packets with it are left to objects."""

@@ -34,6 +34,7 @@ from packetlab.declare.plan import (
     Counted,
     Fixed,
     Follows,
+    Gap,
     Listed,
     Open,
     Padded,
@@ -166,7 +167,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
     def step(self, step: Step) -> None:
         """Read one step of the header."""
         how: dict[type[Step], Callable[..., None]] = {
-            When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
+            When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Gap: self.sized, Listed: self.listed,
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
             Counted: self.counted, Follows: self.follows_from, Loose: self.loose,
         }  # fmt: skip
@@ -264,9 +265,9 @@ class Decoding(BitReading, Refining, Behind, Hearing):
             return
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
 
-    def sized(self, step: Sized | Padded) -> None:
+    def sized(self, step: Sized | Padded | Gap) -> None:
         pos = self.pos
-        size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
+        size = step.size.code(self) if isinstance(step, Sized) else self.filling(step, pos)
         self.lines.append(f"w = {pos} + {size}")
         self.check(("" if self.reaches(step) else f"w < {pos} or ") + f"w > {self.limit}")
         if step.field.kind.wire == "coded" and isinstance(step, Sized):

@@ -17,7 +17,7 @@ from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.plan import Listed
+from packetlab.declare.plan import Listed, needs
 from packetlab.declare.values.units import Run
 from packetlab.errors import BuildError, DeclareError
 
@@ -36,6 +36,7 @@ def missing(header: AnyHeader, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
+FURTHEST = 1 << 24  # bytes that fill up to an offset at the most
 BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -180,12 +181,29 @@ class Deriving(BitWriting, OneByOne, Telling):
     def derived(self, f: Field) -> str:
         """Source for what follows for a field from others; a sum is 0 until it comes last."""
         if f.rule is None:
-            return f"bytes(-({self.size_before(f)}) % {f.pad})"
+            return self.filled_up(f)
         if isinstance(f.rule, Checksum):
             return "0"
         code = f.rule.code(self)
         fields = [self.fields.get(getattr(leaf, "name", "")) for leaf in f.rule.leaves()]
         return f"+({code})" if any(g is not None and g.kind.wire == "coded" for g in fields) else code
+
+    def filled_up(self, f: Field, settled: bool = False) -> str:
+        """Source for the bytes that fill up a header: up to a multiple, or an offset; `settled`: where that follows from them."""
+        before = self.size_before(f)
+        here = f"-({before}) % {f.pad}"
+        if f.place is None:
+            return f"bytes({here})"
+        after = self.before[self.before.index(f) + 1 :][:1]
+        told = [self.fields[name] for name in sorted(needs(f.place))]
+        held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in told}}
+        size = f"max(0, min({f.place.code(self)} - ({before}), {FURTHEST}))"
+        self.given = held
+        derived = [g for g in told if is_derived(g)]
+        if derived:
+            given = " and ".join(f"s{self.tag} & {g.bit:#x}" for g in derived)
+            size = here if settled or self.stack is not None else f"({size} if {given} else {here})"
+        return f"bytes({size} if {self.sizes(after)} else 0)" if after else f"bytes({size})"
 
     def worked_out(self, f: Field) -> int | None:
         """What a field's rule comes to where that follows from the declaration alone, and fits; else None."""

@@ -27,7 +27,21 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Follows, Listed, Open, Padded, Sized, Step, When, needs
+from packetlab.declare.plan import (
+    Bound,
+    Coded,
+    Counted,
+    Fixed,
+    Follows,
+    Gap,
+    Listed,
+    Open,
+    Padded,
+    Sized,
+    Step,
+    When,
+    needs,
+)
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -177,7 +191,7 @@ class _LenientParser(BitWalking, EndsWalking):
         number = int.from_bytes(chunk, "little" if low else "big") >> (skip if low else -self.bit % 8) & (1 << bits) - 1
         return number - (1 << bits) if kind.signed and number >> bits - 1 else number
 
-    def varying(self, step: Sized | Padded | Open | Listed | Counted | Coded | Follows) -> object:
+    def varying(self, step: Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows) -> object:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):
             return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
@@ -197,7 +211,7 @@ class _LenientParser(BitWalking, EndsWalking):
                 self.read_behind(limit, pos)
                 size = max(0, size - step.after.evaluate(self.scope))
         else:
-            size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
+            size = step.size.evaluate(self.scope) if isinstance(step, Sized) else self.filling(step, pos)
             fits = 0 <= size <= limit - pos
             if size < 0:
                 self.fault(f.name, pos, "a size of 0 or more", size)

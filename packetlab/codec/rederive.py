@@ -80,7 +80,7 @@ class Rederiving(Deriving):
                 test = f"(k == {own} or same_{f.name}(k, {own}))"
         else:
             rule = f.computed if f.computed is not None and f.rule is None else rule
-            derived = f"bytes(-({self.size_before(f)}) % {f.pad})" if rule is None else rule.code(self)
+            derived = self.filled_up(f, settled=True) if rule is None else rule.code(self)
             test = f"{own} == {derived}"
         self.lines.append(f"if {own} is not None and {test}: m |= {f.bit:#x}")
 

@@ -17,6 +17,7 @@ from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import Kind, XNSAddressField
+from packetlab.declare.places.offsets import with_gap as with_gap
 from packetlab.declare.transforms.carried import carried
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress

@@ -14,6 +14,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.places.offsets import settle_offsets
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
 from packetlab.declare.transforms.carried import check_carried, link_transforms
@@ -88,6 +89,7 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
+        settle_offsets(self.name, self.fields, self.before)
         self.computes = any(f.computed is not None for f in self.fields)
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
         self.transformed = [f for f in self.fields if f.kind.transforms]

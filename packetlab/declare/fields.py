@@ -17,7 +17,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "through", "until",
+        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -34,6 +34,8 @@ class Spec:
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
         self.behind: int = rules.get("behind", 0)
+        self.place: Expr | None = rules.get("place")
+        self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
         self.ended: bytes | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
@@ -164,9 +166,14 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     return spec
 
 
-def pad(multiple: int) -> Any:
-    """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
-    return Spec(None, pad=multiple)
+def pad(multiple: int = 1, *, to: object = None) -> Any:
+    """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given.
+
+    With `to` they go up to an offset that fields before them tell, counted from the header's start: the field after them lies
+    there (``offset: U32 = auto(offset_of("blob"))``, ``gap: Bytes = pad(8, to=field("offset"))``, ``blob: Bytes = sized(...)``). Where
+    the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
+    """
+    return Spec(None, pad=multiple, place=None if to is None else expression(to))
 
 
 class Filled(tuple[object, ...]):
@@ -205,7 +212,8 @@ class Field:
             from the value when it is built. solved: whether the rule is such a one, solved for this field.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
-        align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
+        align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
+            counted from the header's start. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -220,7 +228,7 @@ class Field:
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
-        self.default, self.behind = spec.default, spec.behind
+        self.default, self.behind, self.place = spec.default, spec.behind, spec.place
         if kind.one and self.size is None:
             self.count = Const(1)
         self.stride = kind.element.fixed_bits // 8 if kind.element is not None and not kind.loose else 0

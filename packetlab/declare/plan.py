@@ -3,7 +3,7 @@
 Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expected faults of malformed packets walk these
 steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first needed.
 
-    steps of a header        Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows, each of them also inside When
+    steps of a header        Fixed | Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows, each of them also inside When
     fields at any bit        Loose: a stretch of bits between byte boundaries (see `declare.bits`)
     what bounds it           Bound: from here on it is known where the header or its payload ends
     what lies above          Plan.payload, then the steps of the trailer
@@ -62,6 +62,14 @@ class Padded(_OfOne):
 
 
 @dataclass(frozen=True, eq=False)
+class Gap(_OfOne):
+    """Bytes up to an offset from the header's start; none where what stands there is of no bytes, as `size` says."""
+
+    place: Expr
+    size: Expr | None
+
+
+@dataclass(frozen=True, eq=False)
 class Open(_OfOne):
     """Bytes, or items not yet looked into, up to the end of what surrounds them less what stands after them in the header.
 
@@ -102,7 +110,7 @@ class When:
     """A step that is there only where a condition holds."""
 
     condition: Expr
-    step: Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows
+    step: Fixed | Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows
 
     @property
     def field(self) -> Field:
@@ -130,7 +138,7 @@ class Bound:
         return []
 
 
-Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows | Loose | When | Bound
+Step = Fixed | Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows | Loose | When | Bound
 
 
 class SolvedSize(NamedTuple):
@@ -350,11 +358,15 @@ class Plan:
         step = self._of(piece)
         return step if piece.condition is None else When(piece.condition, step)
 
-    def _of(self, f: Field) -> Fixed | Sized | Padded | Open | Listed | Counted | Coded | Follows:
+    def _of(self, f: Field) -> Fixed | Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows:
         if f.computed is not None:
             return Follows(f, f.computed)
         if f.kind.bits is not None:
             return Fixed(Run([Unit([f])]))
+        if f.place is not None:
+            after = self._before[self._before.index(f) + 1 :]
+            size = self.sizes.get(after[0].name) if after else None
+            return Gap(f, f.place, size if size is not None and needs(size) <= self._known else None)
         if f.pad:
             return Padded(f, f.pad)
         if f.name in self.sizes:

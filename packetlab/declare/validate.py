@@ -229,7 +229,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
     if f.kind.wide is not None:
         f.kind.reach(max(0, min(bounds(f.kind.wide, Leaves(header, where, READ), where)[1], WIDEST)))  # type: ignore[attr-defined]
-    for rule in (f.condition, f.size, f.count):
+    for rule in (f.condition, f.size, f.count, f.place):
         if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=True), where)[1] < 0 and rule is not f.condition:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
     if f.computed is not None:
@@ -345,7 +345,7 @@ def _check_order(header: Declaration) -> None:
     plan = header.plan
     before: set[str] = set()
     for f in header.fields:
-        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed, f.kind.wide)
+        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name), f.computed, f.kind.wide, f.place)
         for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
             if name not in before and not is_ahead(header, f, name):
                 where = f"{header.name}.{f.name}"

@@ -14,6 +14,7 @@ from packetlab.codec.compiler import replaced
 from packetlab.codec.context.recalling import number_told, told_lines
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
+from packetlab.codec.places.gaps import filling
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.checksums.algorithms import internet
@@ -138,8 +139,8 @@ def derive(scope: Derivation, f: Field) -> Raw:
         return rule.evaluate(scope)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
-        after = scope.size("payload") if f in scope.cls._declaration.after else 0
-        return bytes(-(measured(scope.header, fields) + after) % f.pad)
+        here = measured(scope.header, fields) + (scope.size("payload") if f in scope.cls._declaration.after else 0)
+        return bytes(-here % f.pad if f.place is None else filling(scope, scope.header, f, here))
     return None
 
 

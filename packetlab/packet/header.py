@@ -20,7 +20,7 @@ from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
-from packetlab.declare.annotations import checked, is_optional, kind_with, resolved
+from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule
@@ -117,7 +117,7 @@ class FieldProperty(NotARule, property, Field):
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, or auto(...) where it has no rule; others stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
-        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "kind", "many", "through")}
+        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "gap", "kind", "many", "through")}
         spec = Spec(value, many=self.kind.wire == "items", **rules)
         made = self._with(spec, where)
         if isinstance(self.rule, Next):
@@ -209,7 +209,7 @@ class HeaderType(type):
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
             if is_optional(annotation) and spec.condition is None and spec.none is None:
                 raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
-            fields.append(FieldProperty(field_name, spec.kind or kind, spec))
+            fields += with_gap(FieldProperty, field_name, spec.kind or kind, spec, {*annotations, *inherited})
         new_names = [f.name for f in fields if f.name not in inherited]
         for word, value in [*body.items()]:
             where = f"{name}.{word}"

@@ -192,7 +192,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad from_end const by"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad to from_end const by"
 
 
 class _Maker:
@@ -328,7 +328,7 @@ class _Maker:
             rules["rule"] = rule(row["rule"], where)
         if kind.wire == "computed" and "computed" not in row:
             raise DeclareError(where, "what a computed value follows from", "nothing")
-        for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
+        for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until"), ("to", "place")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
         for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "behind")):

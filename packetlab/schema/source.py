@@ -153,7 +153,7 @@ def _right(row: dict[str, object], where: str) -> str:
     elif "computed" in row:
         right = f"computed({spelled(row['computed'], where)})"
     elif "pad" in row:
-        right = f"pad({number(row['pad'], where)})"
+        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''})"
     elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]

@@ -36,6 +36,7 @@ from packetlab import (
     Named,
     NTPTime,
     Packet,
+    Payload,
     QuicInt,
     Rest,
     SimNetwork,
@@ -49,6 +50,7 @@ from packetlab import (
     ZigZagInt,
     aead,
     any_value,
+    at,
     auto,
     base64,
     bcd,
@@ -72,6 +74,7 @@ from packetlab import (
     fixed_bytes,
     fletcher,
     from_dpkt,
+    from_end,
     from_scapy,
     has,
     hdlc,
@@ -80,6 +83,7 @@ from packetlab import (
     many,
     masked,
     named,
+    offset_of,
     one_of,
     prefixed,
     raw,
@@ -445,3 +449,22 @@ class Asked(Header):
 def asked(packet: Packet) -> str:
     name: str = packet[Asked].name
     return Asked(name=name, other="www.example.com").replace(name="example.com").other
+
+
+class Placed(Header):
+    """Fields at offsets and from the end keep the types of their annotations."""
+
+    offset: U16 = auto(offset_of("blob") + 4)
+    blob: Bytes = at(field("offset") - 4, sized(field("offset"), b""), align=4)
+    note: Text = at(field("offset"), sized(field("offset"), ""))
+    body: Payload
+    filler: Bytes | None = when(field("offset") > 0)
+    count: U8 | None = when(field("offset") > 0, from_end(1, auto(size_of("filler") + 1)))
+
+
+def placed(one: Placed) -> int:
+    blob: bytes = one.blob
+    note: str = one.note
+    filler: bytes | None = one.filler
+    count: int | None = one.replace(blob=blob, note=note, filler=filler).count
+    return (count or 0) + one.offset

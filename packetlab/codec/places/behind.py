@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.source import Extents
-from packetlab.declare.plan import Fixed, Padded, Sized, Step, When
+from packetlab.declare.plan import Fixed, Gap, Padded, Sized, Step, When
 from packetlab.declare.values.units import Run, Unit
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ class Behind(Extents):
                 condition = f.condition.code(self)
                 lines = [f"{self.v(f.name)} = None", f"if {condition}:", *("    " + line for line in lines)]
             self.lines += lines
+
+    def filling(self, step: Padded | Gap, at: str) -> str:
+        """Source for how many bytes fill up a header, from `at` on."""
+        if isinstance(step, Padded):
+            return f"-({at} - {self.start}) % {step.multiple}"
+        size = f"{step.place.code(self)} - ({at} - {self.start})"
+        return size if step.size is None else f"({size} if {step.size.code(self)} else 0)"
 
     def payload_end(self) -> str:
         """Source for where the payload ends: of a header whose trailer tells its size, so many bytes before the end."""
@@ -74,7 +81,7 @@ class Behind(Extents):
             self.lines.append(f"{at} += {step.run.size}")
         else:
             assert isinstance(step, Padded | Sized)  # see `validate`
-            size = f"-({at} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
+            size = self.filling(step, at) if isinstance(step, Padded) else step.size.code(self)
             self.lines.append(f"w = {size}")
             self.check(f"{at} + w > {self.end}" if isinstance(step, Padded) else f"w < 0 or {at} + w > {self.end}")
             self.lines += [f"{self.v(step.field.name)} = data[{at}:{at} + w]", f"{at} += w"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Values
 from packetlab.declare.expressions import Expr
-from packetlab.declare.plan import Padded, Step
+from packetlab.declare.plan import Gap, Padded, Step
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -69,6 +69,13 @@ class EndsWalking:
             if f.name not in self.known:
                 self.values[f.name] = None
         return True
+
+    def filling(self, step: Padded | Gap, pos: int) -> int:
+        """Return how many bytes fill up the header, from `pos` on."""
+        if isinstance(step, Padded):
+            return -(pos - self.start) % step.multiple
+        there = step.size is None or step.size.evaluate(self.scope)
+        return step.place.evaluate(self.scope) - (pos - self.start) if there else 0
 
     def tail_begins(self, pos: int, tail: Expr) -> int:
         """Return where the payload ends, by the size of what stands after it; where that is none, it has all bytes."""

@@ -1,6 +1,7 @@
 """Fields that say where they lie: what they have to be, when a class is made.
 
     behind   fields whose place is counted from an end
+    offsets  fields that lie at an offset, and rules that say where a field lies
 
 Begin with `behind`.
 

@@ -24,7 +24,7 @@ from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.places.behind import refuse_behind
-from packetlab.declare.plan import Coded, Counted, Open, Padded, Plan, Sized, Step, When, needs
+from packetlab.declare.plan import Coded, Counted, Gap, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.around import check_around, following_value
@@ -51,9 +51,9 @@ ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 addre
 CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
+    Gap: "where it ends is an offset that fields tell",
     Loose: "where it begins and ends among bits only values tell",
-}
-"""Step of a plan -> why the file has none."""
+}  # step of a plan -> why the file has none
 PARTS = ("numbers", "coded", "reader", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(

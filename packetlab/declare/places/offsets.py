@@ -1,0 +1,88 @@
+"""Offsets of fields in their header: `offset_of` in rules, and fields that lie at an offset, `at`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Size
+from packetlab.declare.fields import REQUIRED, Spec, pad
+from packetlab.declare.kinds import ByteString, Kind
+from packetlab.errors import DeclareError, suggestion
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+
+class OffsetOf(NamedExpr):
+    """Where a field begins, counted from its header's start: the sizes before it, once the fields are known."""
+
+    asks = "offset_of"
+
+
+def offset_of(name: str) -> Expr:
+    """Where the field `name` begins, in bytes from its header's start: ``offset: U32 = auto(offset_of("blob"))``.
+
+    It is the sum of the sizes before it. A field that lies where another one says is ``blob: Bytes = at(field("offset"), ...)``.
+    """
+    return OffsetOf(name)
+
+
+def at(offset: object, value: object = REQUIRED, *, align: int = 1) -> Any:
+    """A field that begins `offset` bytes from its header's start, as fields before it tell: ``at(field("offset"), sized(field("length")))``.
+
+    `value` is ``sized(...)``, ``many(...)``, a default. Fields lie in the order in which they are declared. The bytes between are a field of
+    their own, called like it and ``_gap`` (see ``pad(to=...)``): kept as they were captured, and zeros up to a multiple of `align`
+    where they are built. A field of a size of 0 lies nowhere. An offset before the end of the field before it, or beyond what
+    there is, is a fault at the gap.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.gap = pad(align, to=offset)
+    return spec
+
+
+def with_gap(make: Callable[[str, Kind, Spec], Any], name: str, kind: Kind, spec: Spec, taken: set[str]) -> list[Any]:
+    """Return a field, with that of the bytes before it where it lies at an offset. DeclareError where the name of that is `taken`."""
+    gap: Spec | None = spec.gap
+    if gap is None:
+        return [make(name, kind, spec)]
+    if spec.condition is not None:
+        raise DeclareError(name, "a field at an offset that is always there; its size may be 0", "when(...)")
+    if f"{name}_gap" in taken:
+        raise DeclareError(f"{name}_gap", f"a name that is free, for the bytes before {name}", "a field")
+    return [make(f"{name}_gap", ByteString(), gap), make(name, kind, spec)]
+
+
+def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) -> None:
+    """Let rules say sizes where they say offsets. DeclareError for offsets of what is no field, or stands after a payload."""
+    for f in fields:
+        rule = f.rule
+        if (
+            rule is not None
+            and not isinstance(rule, Checksum | Next)
+            and any(isinstance(one, OffsetOf) for one in rule.leaves())
+        ):
+            f.rule = _sizes(rule, f"{header}.{f.name}", before)
+
+
+def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
+    if isinstance(rule, Op):
+        return Op(rule.sign, _sizes(rule.left, where, before), _sizes(rule.right, where, before))
+    if isinstance(rule, If):
+        return If(*(_sizes(one, where, before) for one in (rule.condition, rule.yes, rule.no)))
+    if not isinstance(rule, OffsetOf):
+        return rule
+    names = [f.name for f in before]
+    if rule.name not in names:
+        raise DeclareError(
+            where, "a field before the payload in offset_of(...)", rule.name, suggestion(rule.name, names)
+        )
+    some = before[: names.index(rule.name)]
+    fixed = sum(f.kind.fixed_bits for f in some if f.condition is None)
+    if fixed % 8:
+        raise DeclareError(where, "a field on a byte boundary in offset_of(...)", f"{rule.name}, at bit {fixed}")
+    found: Expr = Const(fixed // 8)
+    for f in some:
+        if f.kind.bits is None or f.condition is not None:
+            found = found + Size(f.name)
+    return found

@@ -1,0 +1,212 @@
+"""Fields that lie at an offset, and offsets that follow from where fields lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import packetlab as pl
+from packetlab import (
+    U4,
+    U8,
+    U16,
+    UDP,
+    BuildError,
+    Bytes,
+    Capture,
+    DeclareError,
+    Ether,
+    Header,
+    IPv4,
+    Payload,
+    Text,
+    U16le,
+    U32le,
+    Writer,
+    at,
+    auto,
+    bindings,
+    count_of,
+    declare_from,
+    dissect,
+    field,
+    fixed_bytes,
+    many,
+    offset_of,
+    pad,
+    size_of,
+    sized,
+    strategies,
+)
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import walk
+from packetlab.schema.dump import described
+from packetlab.schema.source import class_body
+
+
+class Inner(Header):
+    a: U8 = 1
+    b: U16 = 2
+
+
+class Blobs(Header):
+    """In the manner of NTLM: sizes and offsets first, what they speak of after the fixed part."""
+
+    size: U16le = auto(size_of("name"))
+    offset: U32le = auto(offset_of("name"))
+    count: U8 = auto(count_of("parts"))
+    where: U16le = auto(offset_of("parts") + 64)
+    rest: U8 = auto(size_of("tail"))
+    last: U8 = auto(offset_of("tail"))
+    name: Text = at(field("offset"), sized(field("size"), ""), align=4)
+    parts: tuple[Inner, ...] = at(field("where") - 64, many(count=field("count")))
+    tail: Bytes = at(field("last"), sized(field("rest"), b""), align=8)
+
+
+class Plain(Header):
+    """An offset that nobody derives."""
+
+    offset: U8 = 6
+    size: U8 = auto(size_of("value"))
+    gap: Bytes = pad(to=field("offset"))
+    value: Bytes = sized(field("size"), b"")
+
+
+def test_fields_lie_where_the_offsets_say() -> None:
+    made = Blobs(name="hello", parts=[Inner(a=9)], tail=b"xyz")
+    data = bytes(made)
+    assert data == bytes.fromhex("0500 0c000000 01 5100 03 18") + b"\0hello\t\0\2\0\0\0\0xyz"
+    packet = dissect(data + b"up", Blobs)
+    assert packet == made / b"up" and packet.faults == () and packet.payload == b"up"
+    found = packet[Blobs]
+    assert (found.name, found.parts[0].a, found.tail, found.offset, found.where) == ("hello", 9, b"xyz", 12, 81)
+    shorter = packet.replace(Blobs, name="hi")
+    assert dissect(bytes(shorter), Blobs) == shorter and shorter[Blobs].where == 78
+    assert "size_of" in shorter.why(Blobs, "where")
+
+
+def test_bytes_between_are_kept_until_the_fields_move() -> None:
+    data = bytearray(bytes(Blobs(offset=20, name="hello", parts=[Inner()], tail=b"xyz")))
+    assert data[2] == 20 and data[11:20] == bytes(9) and data[20:25] == b"hello"
+    data[15] = 7
+    packet = dissect(bytes(data), Blobs)
+    assert packet.faults == () and packet[Blobs].name_gap == bytes(data[11:20])  # type: ignore[attr-defined]
+    assert bytes(packet.replace(Blobs, tail=b"abc")) == bytes(data[:-3]) + b"abc"
+
+
+def test_a_given_offset_is_filled_up_to() -> None:
+    assert bytes(Plain(value=b"abc")) == b"\6\3\0\0\0\0abc"
+    assert bytes(Plain(value=b"abc", offset=2)) == b"\2\3abc"
+    assert bytes(dissect(b"\6\3\0\0\0\0abc", Plain).replace(Plain, offset=4)) == b"\4\3\0\0abc"
+
+
+def test_what_has_no_size_lies_nowhere() -> None:
+    data = bytes(Blobs(offset=0, last=255, parts=[Inner()]))
+    packet = dissect(data + b"up", Blobs)
+    assert packet.faults == () and packet.payload == b"up" and bytes(packet) == data + b"up"
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected", "got"),
+    [(3, "a size of 0 or more", "-8"), (0xFFFF, "65524 bytes", "15"), (14, "", "")],
+)
+def test_an_offset_before_or_beyond_is_a_fault_at_the_gap(offset: int, expected: str, got: str) -> None:
+    data = bytearray(bytes(Blobs(name="hello", parts=[Inner()], tail=b"xyz")))
+    data[2:6] = offset.to_bytes(4, "little")
+    packet = dissect(bytes(data), Blobs)
+    assert bytes(packet) == bytes(data)
+    fault = packet.faults[0]
+    if expected:
+        assert (fault.field, fault.expected, fault.offset) == ("name_gap", expected, 11) and (
+            fault.got == got or offset > 100
+        )
+    else:
+        assert fault.field == "parts_gap"  # which begins before the field before it ends
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
+    low = bytes(byte & 31 for byte in data)
+    for header in (Blobs, Plain):
+        for some in (data, low):
+            packet = dissect(some, header)
+            careful = Dissection()
+            read, start, end, _ = walk(header._declaration, some, 0, len(some), careful)
+            assert bytes(packet) == some
+            assert (packet.layers[0], packet.payload, packet.faults) == (read, some[start:end], tuple(careful.faults))
+
+
+@given(header=st.one_of(strategies.headers(Blobs), strategies.headers(Plain)), body=st.binary(max_size=9))
+@settings(max_examples=60, deadline=None)
+def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
+    packet = header / body
+    again = dissect(bytes(packet), type(header))
+    assert again == packet and again.faults == ()
+    assert bytes(again.replace(type(header))) == bytes(packet)
+
+
+@given(
+    aligns=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    values=st.lists(st.binary(max_size=9), min_size=4, max_size=4),
+    extra=st.integers(0, 5),
+)
+@settings(max_examples=40, deadline=None)
+def test_drawn_declarations(aligns: list[int], values: list[bytes], extra: int) -> None:
+    with bindings():
+        body: dict[str, Any] = {"__module__": __name__, "__qualname__": "Drawn"}
+        kinds: dict[str, Any] = {}
+        for n, _ in enumerate(aligns):
+            body |= {f"o{n}": auto(offset_of(f"v{n}") + extra), f"s{n}": auto(size_of(f"v{n}"))}
+            kinds |= {f"o{n}": U16, f"s{n}": U8}
+        for n, align in enumerate(aligns):
+            body[f"v{n}"] = at(field(f"o{n}") - extra, sized(field(f"s{n}"), b""), align=align)
+            kinds[f"v{n}"] = Bytes
+        made: Any = type(Header)("Drawn", (Header,), {**body, "__annotations__": kinds})
+        packet = made(**{f"v{n}": value for n, value in enumerate(values[: len(aligns)])}) / b"up"
+        again = dissect(bytes(packet), made)
+        assert again == packet and again.faults == () and again.payload == b"up"
+
+
+def refused(**fields: tuple[Any, Any]) -> str:
+    body: dict[str, Any] = {name: value for name, (_, value) in fields.items() if value is not None}
+    body["__annotations__"] = {name: kind for name, (kind, _) in fields.items()}
+    with bindings(), pytest.raises(DeclareError) as caught:
+        type(Header)("Wrong", (Header,), {**body, "__module__": __name__, "__qualname__": "Wrong"})
+    return str(caught.value)
+
+
+def test_what_makes_no_sense_is_refused_at_the_class() -> None:
+    assert "offset_of" in refused(a=(U8, auto(offset_of("nosuch"))))
+    assert "before the payload" in refused(a=(U8, auto(offset_of("c"))), b=(Payload, None), c=(U8, 0))
+    assert "byte boundary" in refused(a=(U4, auto(offset_of("b"))), b=(U4, 0))
+    assert "fields before it" in refused(a=(U8, 0), b=(Bytes, at(field("c"), sized(field("a"), b""))), c=(U8, 0))
+    assert "free" in refused(o=(U8, 0), b_gap=(U8, 0), b=(Bytes, at(field("o"), sized(field("o"), b""))))
+
+
+def test_descriptions_columns_filters_and_refusals(tmp_path: Path) -> None:
+    said = described([Blobs])
+    data = bytes(Blobs(name="hello", parts=[Inner(a=9)], tail=b"xyz"))
+    with bindings():
+        assert repr(dissect(data, declare_from(said)[-1])) == repr(dissect(data, Blobs))
+    with bindings():
+        found: dict[str, Any] = {name: getattr(pl, name) for name in dir(pl)} | {
+            "__name__": "pasted",
+            "Annotated": Annotated,
+        }
+        exec("\n\n\n".join(map(class_body, said)), found)
+        assert described([found["Blobs"]]) == said
+    with bindings():
+        pl.bind(Blobs, under=UDP, when={"dport": 0x7A55})
+        with Writer(tmp_path / "made.pcap") as out:
+            for name in ("", "one", "two"):
+                out.write(Ether() / IPv4() / UDP(dport=0x7A55) / Blobs(name=name, tail=b"x"))
+        capture = Capture(tmp_path / "made.pcap")
+        assert capture.where('blobs.name == "two"').count() == 1 and capture.where(Blobs(name="one")).count() == 1
+        assert [*capture.table("blobs.name")["blobs.name"]] == ["", "one", "two"]
+        with pytest.raises(BuildError, match=r"Blobs\.\w+"):
+            pl.wireshark(Blobs)
+    assert fixed_bytes

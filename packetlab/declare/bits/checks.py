@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.declare.declaration import OPTIONS
 from packetlab.declare.expressions import Checksum, Size
 from packetlab.errors import DeclareError
 
@@ -21,6 +22,13 @@ def check_stretches(header: Declaration) -> set[Field]:
     for step in header.plan.loose:
         found.update(step.fields)
         _check(header, step)
+    for f in header.fields:
+        where, kind = f"{header.name}.{f.name}", getattr(f.kind, "inner", f.kind)
+        if f in header.after and f in found:
+            raise DeclareError(where, "numbers side by side, or whole bytes, after a payload", f.kind.in_words())
+        if kind.loose and f not in found:
+            hint = "with nothing of until, align, none or through(...): these are for whole bytes"
+            raise DeclareError(where, "many(count=...), many(size=...) or many() for what lies among bits", f.kind.in_words(), hint)
     return found
 
 
@@ -105,5 +113,8 @@ def check_items(header: Declaration) -> None:
         raise DeclareError(where, "a field of some bits that is always there: lists of nothing have no end", "none")
     if header.asks:
         raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.asks[0]))
+    said = [word for word in OPTIONS if word not in ("bit_order", "in_bits", "label") and getattr(header, word) is not None]
+    if said:
+        raise DeclareError(where, "fields alone, and bit_order", f"{said[0]}=")
     if header.refines is not None or header.plan.trailer or header.has_trailer:
         raise DeclareError(where, "fields alone", "a refinement" if header.refines is not None else "a payload")

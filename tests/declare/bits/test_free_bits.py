@@ -24,6 +24,7 @@ from packetlab import (
     DeclareError,
     Ether,
     Header,
+    Payload,
     U16le,
     auto,
     bind,
@@ -39,8 +40,10 @@ from packetlab import (
     size_of,
     sized,
     spare_bits,
+    through,
     when,
     width_of,
+    zlib,
 )
 from packetlab.declare.bits.stretches import Loose
 from packetlab.packet.offsets import field_offsets
@@ -360,6 +363,15 @@ def test_bytes_and_numbers_between_bits() -> None:
         ({"a": U4, "x": Bytes}, {"in_bits": True}, r"Wrong\.(a|x): expected numbers, lists of numbers"),
         ({"a": U4, "s": (int, spare_bits())}, {"in_bits": True}, r"Wrong\.s: expected no spare_bits\(\)"),
         ({"a": U4, "x": (tuple[U4, ...], many())}, {"in_bits": True}, r"Wrong\.x: expected a width, count or size"),
+        ({"v": (tuple[Sample, ...], many(until=field("kind") == 3))}, {}, r"Wrong\.v: expected many\(count=\.\.\.\), .*until, align, none"),
+        ({"v": (tuple[Sample, ...], many(count=1, align=4))}, {}, r"Wrong\.v: expected many\(count=\.\.\.\), .*until, align, none"),
+        ({"n": U8, "v": (tuple[U4, ...], many(count=field("n"), none=255))}, {}, r"Wrong\.v: expected many\(count=\.\.\.\), .*until, align, none"),
+        ({"n": U8, "v": (Sample, through(zlib(), sized(field("n"), Sample())))}, {}, r"Wrong\.v: expected many\(count=\.\.\.\), .*until, align, none"),
+        ({"p": Payload, "a": U4, "m": MAC, "b": U4}, {}, r"Wrong\.(a|m): expected numbers side by side, or whole bytes, after a payload"),
+        ({"p": Payload, "s": (int, spare_bits())}, {}, r"Wrong\.s: expected"),
+        ({"a": (U4, 0), "b": (U4, when(field("a"), 0))}, {"in_bits": True, "payload_size": 0}, r"Wrong, in_bits: expected fields alone, and bit_order, got payload_size="),
+        ({"a": (U4, when(field("b"), 0)), "b": (U4, 0)}, {"in_bits": True}, r"Wrong\.a: expected presence and size to follow from fields before it"),
+        ({"n": U1, "a": (U4, when(field("n"), 0))}, {"in_bits": True, "through": zlib()}, r"Wrong, in_bits: expected fields alone, and bit_order, got through="),
         ({"a": U4}, {"in_bits": "yes"}, r"Wrong, in_bits: expected True or False"),
     ],
 )  # fmt: skip
@@ -435,3 +447,20 @@ def test_a_width_may_come_from_another_header() -> None:
         assert read[Data].value == 0xABC and read.payload == b"x" and not read.faults
         assert [span.bits for span in field_offsets(read).spans] == [8, 1, 12, 3]
         assert bytes(dissect(b"\xff\x80", Setup)) == b"\xff\x80"
+
+
+def test_a_number_among_low_bits_lies_lowest_first_wherever_it_comes_to_lie() -> None:
+    class Low(Header, bit_order="low"):
+        flag: U1 = auto(has("four"))
+        seven: U7 = 0
+        four: U4 = when(field("flag"))
+        word: U16 = 0x1234
+        spare: int = spare_bits()
+
+    for sent, shown in ((Low(), "00 34 12"), (Low(four=0xA), "01 4a 23 01")):
+        assert bytes(sent).hex(" ") == shown
+        packet = dissect(bytes(sent), Low)
+        assert packet[Low].word == 0x1234
+        (span,) = (span for span in field_offsets(packet).spans if span.field.name == "word")
+        assert span.number(bytes(packet)) == 0x1234
+        assert [dissect(bytes(one), Low)[Low].word for one in packet.vary(3, {"low.word": [1, 0x100, 0xFFFE]})] == [1, 0x100, 0xFFFE]

@@ -232,7 +232,8 @@ class Interface(Port):
     def ring(self, buffer_bytes: int = 64 << 20) -> Ring:
         """Receive in batches, for rates that one call a frame cannot follow: ``with port.ring() as ring: ring.batches()``.
 
-        From now on until the ring is closed all frames go into it; `bytes` are held while nobody takes them.
+        From now on until the ring is closed all frames go into it; `buffer_bytes` are held while nobody takes them. Frames that
+        lie in the port unread are lost.
         """
         from packetlab.link.ring import Ring
 

@@ -222,7 +222,8 @@ class Port(ABC):
             if left == 0.0:
                 yield from self._rest(receive, stop)
                 return
-            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
+            # In turns: another thread may have taken what this one waits for, and not looked at it.
+            turn = left if self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             frame = self._next_kept() or receive(turn)
             if frame is not None:
                 yield frame

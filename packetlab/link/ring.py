@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -76,8 +77,10 @@ class Ring:
         sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
-        self._memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
-        self._words = memoryview(self._memory).cast("I")
+        memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        weakref.finalize(memory, _turned_off, sock).atexit = False
+        self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
+        self._surplus: FrameBatch | None = None  # what was taken beyond a `count`
         self._waits = Waits(f"ring of {self.name}")
         self._next = 0
         self.received = 0
@@ -107,12 +110,23 @@ class Ring:
         more, late = (
             self._blocks,
             AT_ONCE,
-        )  # blocks that are taken after the end, seconds that the kernel has to hand them over
+        )  # at the end: blocks that are taken, seconds for the kernel to hand them over
         while (left is None or left > 0) and more > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
             ended = wait == 0 or (stop is not None and stop.is_set())
-            taken = self._take(more if ended else MOST)
-            if taken is None:
+            batch, self._surplus = self._surplus, None
+            taken = self._take(more if ended else MOST) if batch is None else None
+            if taken is not None:
+                blocks, raw, places = taken
+                del taken
+                more -= len(blocks) if ended else 0
+                copied = lasting or (left is not None and len(places) > left)
+                if copied:
+                    raw = raw.copy()
+                    self._give_back(blocks)
+                batch = self._batch(raw, places)
+                del raw
+            elif batch is None:
                 if ended:
                     if not (late and self._filling()):
                         return
@@ -124,26 +138,23 @@ class Ring:
                     if trouble:
                         raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
                 continue
-            blocks, raw, places = taken
-            more -= len(blocks) if ended else 0
-            if lasting:
-                raw = raw.copy()
-                self._give_back(blocks)
-            batch = self._batch(raw, places)
+            else:
+                blocks, copied = range(0), True
             if left is not None:
-                batch = batch if len(batch) <= left else batch.chosen(range(left))
+                if len(batch) > left:  # the others are for who asks next
+                    batch, self._surplus = batch.chosen(range(left)), batch.chosen(range(left, len(batch)))
                 left -= len(batch)
             try:
                 if len(batch):
                     yield batch
             finally:
-                if not lasting:
+                if not copied:
                     self._give_back(blocks)
-            del batch, raw, taken  # the memory can be unmapped while nothing comes
+            del batch  # the memory can be unmapped while nothing comes
 
     def _take(self, most: int) -> tuple[range, NDArray[np.uint8], list[int]] | None:
         """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
-        with self._mapped() as words:
+        with self._mapped() as (memory, words):
             first, base = self._next, self._next * BLOCK
             places: list[int] = []
             add = places.append
@@ -161,35 +172,30 @@ class Ring:
                 block += 1
             if block == first:
                 return None
-            raw = np.frombuffer(self._memory, np.uint8, end - base, base)
+            raw = np.frombuffer(memory, np.uint8, end - base, base)
             self._next = block % self._blocks
             return range(first, block), raw, places
 
     def _filling(self) -> bool:
         """Whether the kernel has put frames into a block that it has not handed over yet."""
-        with self._mapped() as words:
+        with self._mapped() as (_, words):
             return words[(self._next * BLOCK + COUNT) // 4] > 0
 
     def _give_back(self, blocks: range) -> None:
         """Let the kernel fill blocks again."""
-        with suppress(OSError), self._mapped() as words:  # if it is closed they are the kernel's already
+        with suppress(OSError), self._mapped() as (_, words):  # if it is closed they are the kernel's already
             for block in blocks:
                 words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
                 words[(block * BLOCK + STATUS) // 4] = 0
 
     @contextmanager
-    def _mapped(self) -> Iterator[memoryview]:
-        """Give the shared memory, to one thread at a time; OSError where it is closed."""
+    def _mapped(self) -> Iterator[tuple[mmap.mmap, memoryview]]:
+        """Give the shared memory, by bytes and by words, to one thread at a time; OSError where it is closed."""
         with self._waits.turn:
-            self._waits.check()
-            try:
-                yield self._words
-            except ValueError:  # a signal's handler closed it meanwhile
-                self._waits.check()
-                raise
-            finally:
-                if self.closed:
-                    self._unmap()
+            shared = self._shared
+            if shared is None:
+                raise self._waits.misuse()
+            yield shared
 
     def _batch(self, raw: NDArray[np.uint8], places: list[int]) -> FrameBatch:
         rows = np.array(places, np.int64)
@@ -212,19 +218,11 @@ class Ring:
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
 
-        A thread waiting for a batch gets an OSError that says so.
+        A batch that is not `lasting` keeps the memory, and the socket in its state, until it is not used any more. A thread waiting for a batch gets an OSError that says so.
         """
         self._waits.close()
         with self._waits.turn:
-            self._unmap()
-
-    def _unmap(self) -> None:
-        if not self._memory.closed:
-            with suppress(BufferError):  # a batch that is still in use keeps the memory until it goes
-                self._words.release()
-                self._memory.close()
-                with suppress(OSError):  # the socket may be closed already
-                    self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+            self._shared = self._surplus = None  # the memory goes with the last who uses it
 
     def __enter__(self) -> Ring:
         return self
@@ -234,6 +232,11 @@ class Ring:
 
     def __repr__(self) -> str:
         return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
+
+
+def _turned_off(sock: socket.socket) -> None:
+    with suppress(OSError):  # the socket may be closed already
+        sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
 
 
 def _put_back(

@@ -81,7 +81,11 @@ class Waits:
     def check(self) -> None:
         """Raise the error of a closed port where it is one: an OSError, EBADF."""
         if self.closed:
-            raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "open another")
+            raise self.misuse()
+
+    def misuse(self) -> SocketMisuse:
+        """The error of a closed port."""
+        return SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "open another")
 
     @contextmanager
     def using(self) -> Iterator[int]:

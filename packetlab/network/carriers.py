@@ -220,7 +220,8 @@ class NetHubPort(Port):
         """Return the frames that have come, without waiting."""
         taken = self._take_kept()
         try:
-            while len(taken) < BATCH and (data := self._next()) is not None:
+            # What has been read is not left there: the descriptor does not tell of it any more.
+            while (data := self._next(read=len(taken) < BATCH)) is not None:
                 taken.append(data)
         except ConnectionError:
             if not taken:  # it is raised again after these
@@ -244,10 +245,13 @@ class NetHubPort(Port):
             unread = 0
         return (len(self._buffer) + unread) // (2 + SHORTEST) + 1, HUGE
 
-    def _next(self) -> bytes | None:
-        """Return the next whole frame, None where none has come. What is wrong is reported after the frames before it."""
+    def _next(self, read: bool = True) -> bytes | None:
+        """Return the next whole frame, None where none has come. What is wrong is reported after the frames before it.
+
+        If not `read`, of what has been read before.
+        """
         with self._waits.turn:  # a line has one order, whoever reads it
-            while (data := self._whole()) is None and self._broken is None:
+            while (data := self._whole()) is None and self._broken is None and read:
                 size = len(self._buffer)
                 try:
                     # One call, so that no interrupt comes between what is read and the bytes before it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -241,3 +242,83 @@ def test_a_forked_child_waits_by_itself_whatever_the_threads_of_its_parent_held(
         port.close()
         if listener is not None:
             listener.close()
+
+
+def test_all_that_was_read_of_a_hubs_line_is_taken() -> None:
+    """The descriptor tells of what is in the kernel only."""
+    with line() as (port, hub):
+        sent(hub, range(2000))
+        taken: list[bytes] = []
+        while select.select([port], [], [], 0.5)[0]:
+            taken += port.take()
+        assert [number_of(data) for data in taken] == list(range(2000))
+
+
+def test_threads_that_wait_without_limit_get_a_frame_each() -> None:
+    for _ in range(5):
+        with line() as (port, hub):
+            found: list[int] = []
+            read = lambda port, found: found.append(number_of(port.receive_frame(None).data))  # noqa: E731
+            readers = [threading.Thread(target=read, args=(port, found)) for _ in range(3)]
+            for one in readers:
+                one.start()
+            sent(hub, range(3))  # in one segment: one of them reads it all
+            for one in readers:
+                one.join(PATIENCE)
+            assert sorted(found) == [0, 1, 2]
+
+
+def test_a_thread_without_limit_gets_what_another_ones_wait_passed_on() -> None:
+    there, here = memory_wire()
+    with here:
+        for number in range(10):
+            there.send(frame(number))
+        with pytest.raises(TimeoutError):
+            waiting = threading.Thread(target=lambda: found.append(here.receive_frame(None, eight)))
+            found: list[object] = []
+            eight = lambda packet: number_of(bytes(packet)) == 8  # noqa: E731
+
+            def begin(packet: object) -> bool:
+                if number_of(bytes(packet)) == 5:
+                    waiting.start()  # the rest of what lies there has been taken
+                    raise TimeoutError
+                return False
+
+            here.receive_frame(0, begin)
+        waiting.join(PATIENCE)
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_ring_that_is_closed_while_a_batch_is_in_use_leaves_the_port_hearing(lab, lasting) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port:
+        for _ in range(2):
+            ring = port.ring(1 << 20)
+            b.interface.send(frame(1))
+            with suppress(SocketMisuse):
+                for batch in ring.batches(timeout=1, lasting=lasting):
+                    assert batch[0] == frame(1)
+                    ring.close()
+            del batch
+            b.interface.send(frame(2))
+            assert port.receive_frame(1).data == frame(2)
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_a_ring_took_beyond_a_count_is_there_for_who_asks_next(lab, lasting) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(1 << 20) as ring:
+        for number in range(10):
+            b.interface.send(frame(number))
+        got = [
+            [
+                number_of(one)
+                for batch in ring.batches(0.1, 4, lasting=lasting)
+                for one in [bytes(x.data) for x in batch]
+            ]
+            for _ in range(3)
+        ]
+        assert got == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -559,11 +559,11 @@ def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:
             h: Annotated[int, varint(high_first=True, most=3)] = 1
             i: Annotated[int, prefixed(bits=1, sizes=(1, 4))] = 1
             j: Annotated[int, ber_length(indefinite=True)] = auto(size_of("k"))
-            k: Bytes = sized(field("j"), none=-1)
+            k: Bytes | None = sized(field("j"), none=-1)
             m: U8 = auto(size_of("n"))
             n: Annotated[int, sized_int(most=4)] = sized(field("m"), 7)
             o: S16 = auto(count_of("p"))
-            p: tuple[InnerNumbers, ...] = many(count=field("o"), none=-1)
+            p: tuple[InnerNumbers, ...] | None = many(count=field("o"), none=-1)
 
         data = [describe(InnerNumbers), describe(Every)]
         source = class_body(data[1])
@@ -573,9 +573,9 @@ def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:
             "a: VarInt = 1", "b: SignedVarInt = -1", "c: ZigZagInt = -1", "d: QuicInt = Spelled(5, 4)", "e: MQTTInt = 1",
             'f: BERLength = auto(size_of("g"))', 'g: Annotated[int, ber_integer()] = sized(field("f"), 0)',
             "h: Annotated[int, varint(high_first=True, most=3)] = 1", "i: Annotated[int, prefixed(bits=1, sizes=(1, 4))] = 1",
-            'j: Annotated[int, ber_length(indefinite=True)] = auto(size_of("k"))', 'k: Bytes = sized(field("j"), none=-1)',
+            'j: Annotated[int, ber_length(indefinite=True)] = auto(size_of("k"))', 'k: Bytes | None = sized(field("j"), none=-1)',
             'm: U8 = auto(size_of("n"))', 'n: Annotated[int, sized_int(most=4)] = sized(field("m"), 7)',
-            'o: S16 = auto(count_of("p"))', 'p: tuple[InnerNumbers, ...] = many(count=field("o"), none=-1)',
+            'o: S16 = auto(count_of("p"))', 'p: tuple[InnerNumbers, ...] | None = many(count=field("o"), none=-1)',
         ]  # fmt: skip
         wires = [bytes(Ether() / Every()), bytes(Ether() / Every(g=-129, k=b"xy", n=0, p=[InnerNumbers(n=Spelled(1, 3))]))]
     with bindings():

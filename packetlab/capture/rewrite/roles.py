@@ -187,6 +187,8 @@ def parts(cls: Declaration) -> tuple[Part, ...]:
                 Part("payload", header, field(f.name) == number)
                 for number, header in NUMBERS.get(f.rule.space, {}).items() if number not in numbers
             ]  # fmt: skip
+    if cls.stream and any(map(_holds, (cls, *following(cls)))):
+        found.append(Part("rest", None, why=f"{cls.name}: further messages in a segment"))
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
@@ -124,6 +125,8 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
 
 def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
+    if isinstance(kind, LaidOut):
+        return st.just(())  # what records there can be follows from a template
     if kind.transforms:
         return _of_kind(cls, kind.field, values, seen, st)  # type: ignore[attr-defined]
     if kind.wire == "number" and not kind.orders_raw:

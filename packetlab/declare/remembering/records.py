@@ -172,7 +172,8 @@ class TemplateRecord(Mapping[Any, Any]):
         return printable(f"TemplateRecord({', '.join(shown)})")
 
     def __reduce__(self) -> Any:
-        return _again, (self.pairs, self._layout)
+        places = None if self._layout is None else [(place.number, place.name, place.size) for place in self._layout]
+        return _again, (self.pairs, places)
 
     def _placed(self, layout: RecordLayout, where: str) -> list[Any]:
         """Return the values in the order of a layout."""
@@ -189,9 +190,10 @@ class TemplateRecord(Mapping[Any, Any]):
         return found
 
 
-def _again(pairs: tuple[tuple[Any, Any], ...], layout: RecordLayout | None) -> TemplateRecord:
+def _again(pairs: tuple[tuple[Any, Any], ...], places: list[tuple[Any, str, int]] | None) -> TemplateRecord:
+    """Return a record out of a pickle; what kinds its values are of, the field knows that it is built in."""
     made = TemplateRecord(pairs)
-    made._layout = layout
+    made._layout = None if places is None else RecordLayout(RecordPlace(*place, None) for place in places)
     return made
 
 
@@ -311,6 +313,9 @@ class LaidOut(Through):
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
         found, (told,) = Carried(data), given
         found.given = given
+        if not data:
+            found.inner, found.opened = (), True
+            return found
         if isinstance(told, Untold) and told.waits:
             found.note = f"{told.expected}: {told.got}"
             return found
@@ -388,7 +393,7 @@ def laid_out(
     """
     if isinstance(layout, Recalled):
         layout = Recalled(layout.table, layout.key, None, is_number=False)
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = value if isinstance(value, Spec) else Spec(() if value is REQUIRED else value)
     spec.through = (
         LaidOutBy(layout=layout, size=size, number=number, enterprise=enterprise, align=align, kinds=kinds),
         *spec.through,

@@ -34,6 +34,8 @@ class _Equal:
 
     def __contains__(self, piece: Raw) -> bool:
         """Whether a piece is in what is inside; where nothing is known of that, in the bytes."""
+        if isinstance(self, bytes) and isinstance(piece, bytes) and isinstance(self.inner, tuple):
+            return piece in bytes(self)
         return piece in (self.inner if self.opened or not isinstance(self, bytes) else bytes(self))
 
     def __hash__(self) -> int:

@@ -26,6 +26,7 @@ from packetlab import (
     BERLength,
     Bytes,
     Capture,
+    Context,
     Control,
     Digits,
     Ether,
@@ -38,10 +39,12 @@ from packetlab import (
     Packet,
     Payload,
     QuicInt,
+    Records,
     Rest,
     SimNetwork,
     Spelled,
     TCPOption,
+    TemplateRecord,
     Text,
     Transform,
     VarInt,
@@ -79,6 +82,7 @@ from packetlab import (
     has,
     hdlc,
     labels,
+    laid_out,
     link_type,
     many,
     masked,
@@ -87,10 +91,13 @@ from packetlab import (
     one_of,
     prefixed,
     raw,
+    recalled,
+    receiver,
     same_as,
     scaled,
     secret,
     secrets,
+    sender,
     size_of,
     sized,
     span,
@@ -468,3 +475,25 @@ def placed(one: Placed) -> int:
     filler: bytes | None = one.filler
     count: int | None = one.replace(blob=blob, note=note, filler=filler).count
     return (count or 0) + one.offset
+
+
+class Flows(Header, remembers={("size", sender(), field("id")): field("size")}):
+    """What earlier packets told: sizes, records, and the state of a transform."""
+
+    id: U8 = 0
+    size: U8 = 0
+    body: Bytes = sized(recalled("size", receiver(), field("id"), default=0))
+    known: int = computed(recalled("size", sender(), default=0))
+    packed: Bytes = through(named("mine", lambda state, data: data, lambda state, data: data, state=dict, key=(sender(), 1)), sized(4))
+    records: Records = laid_out(recalled("templates", field("id")), size="length", kinds={8: int})
+
+
+def flows(data: bytes) -> int:
+    context = Context(most=100)
+    with context as same:
+        same.remember("size", 4, value=1)
+    found = dissect(data, Flows, context=context.copy())[Flows]
+    body: bytes = found.body
+    records: tuple[TemplateRecord, ...] = found.records
+    made = Flows(id=1, records=(TemplateRecord({8: 1}),))
+    return len(body) + found.known + len(records) + len(records[0].pairs) + made.id

@@ -69,7 +69,7 @@ def _alike(
     packets, wrong, seen = [], [], set()
     with context or Context():
         for frame, row in zip(Capture(path), rows, strict=True):
-            packets.append(packet := frame.packet())
+            packets.append(packet := dissect(frame))
             for (name, read), said in zip(readings.items(), row[:-1], strict=True) if frame.number not in given_up else ():
                 theirs = said.split("\x1f") if said else []
                 ours = _as_list(read(packet))

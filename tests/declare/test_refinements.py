@@ -33,6 +33,7 @@ from packetlab import (
     one_of,
     size_of,
     sized,
+    sized_int,
     when,
 )
 from packetlab.declare import registry
@@ -404,7 +405,9 @@ def test_a_list_that_does_not_read_whole_leaves_the_base() -> None:
         data = bytes(Counted(options=[Option(kind=20, data=b"\1\0\5\xff\xff"), Option(kind=20, data=b"\1\0\5\0")]))
         found = dissect(data, Counted)
         assert [type(one) for one in found[Counted].options] == [Option, Parts]
-        assert [fault.expected for fault in found.faults] == ["510 bytes for Part.values for Parts.parts for Option.data"]
+        assert [fault.expected for fault in found.faults] == [
+            "510 bytes for Part.values for Parts.parts for Option.data"
+        ]
         assert careful(Counted, data)[0] == found[Counted] and bytes(found) == data
 
 
@@ -425,3 +428,16 @@ def test_a_number_of_any_size_ends_with_what_is_taken_apart() -> None:
             assert isinstance(read, TakenInteger)
             assert read.value == value
         assert type(dissect(b"\2\0", TakenElement)[TakenElement]) is TakenElement  # an integer of no bytes is none
+
+
+def test_a_number_that_takes_all_bytes_of_a_field() -> None:
+    with bindings():
+
+        class Amount(Option, inside="data", when={"kind": 30}):
+            amount: Annotated[int, sized_int()] = 0
+
+        for number, size in ((0, 0), (255, 1), (70_000, 3)):
+            data = bytes(Counted(options=[Amount(amount=number)]))
+            (found,) = dissect(data, Counted)[Counted].options
+            assert isinstance(found, Amount) and found.amount == number and len(found.data) == size
+            assert careful(Counted, data)[0] == dissect(data, Counted)[Counted]

@@ -256,9 +256,10 @@ def _samples(
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     if cls.when is not None:
-        if any(f.default is REQUIRED or f.rule is not None for f in map(cls.by_name.__getitem__, needs(cls.when))) or _is_around(cls, cls.when):
+        deciding = [cls.by_name[name] for name in needs(cls.when)]
+        if any(f.default is REQUIRED or f.rule is not None or f.computed is not None for f in deciding) or _is_around(cls, cls.when):
             return []  # what makes it one is up to who builds it, or to what stands around it
-        free = [f for f in free if f.name not in needs(cls.when)]
+        free = [f for f in free if f not in deciding]
     usual = {
         f.name: f.kind.zero
         for f in free
@@ -272,6 +273,7 @@ def _samples(
     # Some cannot be built without what stands around, and a list that its last item ends needs one.
     open_ended = [f for f in open_ended if not is_read_at_once(f) and not (f.kind.one and _wants_an_end(f.kind.item))]
     open_ended = [f for f in open_ended if not (is_around(f) and all(g.condition is not None for g in f.kind.item.before))]
+    open_ended = [f for f in open_ended if f.kind.wire != "items" or not _becomes(f.kind.item)]
     found = [usual, usual | full, usual | least]
     if plan.payload is not None:
         rule = plan.payload.size
@@ -284,6 +286,17 @@ def _samples(
     return (
         found + [usual | {f.name: f.kind.zero} for f in free if f.condition is not None and f.kind.bits is not None][:8]
     )
+
+
+def _becomes(item: Declaration) -> bool:
+    """Whether a header with nothing given is read as one that goes on from it (see `refinement.reading`)."""
+    if not any(one.view is None for one in refinements(item)):
+        return False
+    try:
+        data = bytes(classes[item]())
+    except BuildError:
+        return False
+    return type(classes[item]._decode(data, 0, len(data), Dissection())[0]) is not classes[item]
 
 
 def _wants_an_end(item: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:

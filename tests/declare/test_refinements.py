@@ -433,7 +433,7 @@ def test_a_number_of_any_size_ends_with_what_is_taken_apart() -> None:
 def test_a_number_that_takes_all_bytes_of_a_field() -> None:
     with bindings():
 
-        class Amount(Option, inside="data", when={"kind": 30}):
+        class Amount(Option, inside="data", when={"kind": 40}):
             amount: Annotated[int, sized_int()] = 0
 
         for number, size in ((0, 0), (255, 1), (70_000, 3)):

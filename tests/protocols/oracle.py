@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
-from packetlab import Capture, Context, Frame, Header, Packet, Writer, dissect
+from packetlab import Capture, Context, Frame, Header, Packet, Spelled, Writer, dissect
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.kinds import PayloadMark
+from packetlab.declare.registry import space
 from packetlab.declare.remembering.recalled import Recalled
 from tests.conftest import ROOT
 
@@ -114,15 +115,27 @@ def sound(packets: Iterable[Packet], wanted: type[Header], *, anew: bool = True)
     Built anew is each header of the module of that class from the values that follow from no rule: lengths, counts, sums and
     the numbers of what follows come out as others have sent them.
     """
-    for packet in every(packets, wanted):
-        place = next(i for i, one in enumerate(packet.layers) if isinstance(one, wanted))
-        low, ours = packet.layers[:place], packet.layers[place:]
-        names = {type(one).__name__ for one in ours}
-        assert not [fault for fault in packet.faults if fault.layer.partition(".")[0] in names], packet.faults
-        if anew:
-            made = [built(one, one is ours[-1]) if type(one).__module__ == wanted.__module__ else one for one in ours]
-            expected, got = (bytes(stacked([*low, *some], packet.payload)) for some in (ours, made))
-            assert got == expected, f"built from values:\n{got.hex()}\n{made}\nsent:\n{expected.hex()}\n{ours}"
+    packets = list(packets)
+    every(packets, wanted)
+    with Context():
+        for packet in packets:
+            dissect(bytes(packet), type(packet.layers[0]))  # what it tells those after it
+            if wanted in packet:
+                _sound(packet, wanted, anew)
+
+
+def _sound(packet: Packet, wanted: type[Header], anew: bool) -> None:
+    place = next(i for i, one in enumerate(packet.layers) if isinstance(one, wanted))
+    low, ours = packet.layers[:place], packet.layers[place:]
+    names = {type(one).__name__ for one in ours}
+    assert not [fault for fault in packet.faults if fault.layer.partition(".")[0] in names], packet.faults
+    if anew:
+        made = [
+            built(one, above) if type(one).__module__ == wanted.__module__ else one
+            for one, above in zip(ours, [*ours[1:], None], strict=True)
+        ]
+        expected, got = (bytes(stacked([*low, *some], packet.payload)) for some in (ours, made))
+        assert got == expected, f"built from values:\n{got.hex()}\n{made}\nsent:\n{expected.hex()}\n{ours}"
 
 
 def stacked(headers: Sequence[Header], payload: bytes = b"") -> Packet:
@@ -133,19 +146,22 @@ def stacked(headers: Sequence[Header], payload: bytes = b"") -> Packet:
     return packet  # type: ignore[no-any-return]
 
 
-def built(header: Header, last: bool = True) -> Header:
-    """Return a header made from the values of another that follow from no rule; `last`: no header stands above it."""
+def built(header: Header, above: Header | None = None) -> Header:
+    """Return a header made from the values of another that follow from no rule, nor from the header above."""
     declaration, fields = header._declaration, list(header._declaration.fields)
     if declaration.view is not None:
         name, inner = declaration.view
         fields = [f for f in fields if f.name != name] + list(inner.fields)
     given = {}
     for f in fields:
-        follows = f.rule is not None and not (last and isinstance(f.rule, Next))
+        follows = f.rule is not None
+        if isinstance(f.rule, Next):  # a header may stand above several numbers
+            follows = above is not None and space(f.rule.space).numbers.get(above._declaration) == getattr(header, f.name)
         follows |= f.computed is not None and any(isinstance(leaf, Recalled) for leaf in f.computed.leaves())
         value = None if f.fixed or isinstance(f.kind, PayloadMark) or f.pad else getattr(header, f.name)
-        if follows and not (isinstance(f.rule, Checksum) and value == f.rule.none):
-            value = None  # but where there is no checksum, nothing else tells
+        chosen = isinstance(value, Spelled) or (isinstance(f.rule, Checksum) and value == f.rule.none)
+        if follows and not chosen:  # a longer spelling, or no checksum, is the sender's choice
+            value = None
         if isinstance(value, Header):
             value = built(value)
         elif isinstance(value, tuple):

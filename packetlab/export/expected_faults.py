@@ -243,7 +243,8 @@ class Ground:
     def field_length(self, i: int, f: Field, size: int) -> ExpectedFaults:
         span = self.spans.get((i, f.name))
         limit = self.limits[i]
-        if span is None or f.kind.wire == "items" or self.plans[i].total or self.plans[i].own:
+        plan = self.plans[i]
+        if span is None or f.kind.wire == "items" or plan.total or plan.own or plan.behind:
             return ANYTHING
         at = span.byte_range[0]
         if at + size <= limit:

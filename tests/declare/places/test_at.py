@@ -171,6 +171,12 @@ def test_drawn_declarations(aligns: list[int], values: list[bytes], extra: int) 
         assert again == packet and again.faults == () and again.payload == b"up"
 
 
+@pytest.mark.parametrize("header", [Blobs(name="hello", parts=[Inner()], tail=b"x"), Plain(value=b"abc")], ids=repr)
+def test_what_is_expected_of_malformed_packets_is_reported(header: Header) -> None:
+    for case in pl.malformed(dissect(bytes(header), type(header))):
+        assert (case.id, case.disagreements()) == (case.id, [])
+
+
 def refused(**fields: tuple[Any, Any]) -> str:
     body: dict[str, Any] = {name: value for name, (_, value) in fields.items() if value is not None}
     body["__annotations__"] = {name: kind for name, (kind, _) in fields.items()}

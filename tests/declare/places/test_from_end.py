@@ -26,6 +26,7 @@ from packetlab import (
     Ether,
     Header,
     IPv4,
+    Packet,
     Payload,
     Rest,
     Writer,
@@ -242,6 +243,20 @@ def test_descriptions_columns_and_filters(tmp_path: Path) -> None:
         assert [*capture.table("media.filled")["media.filled"]][:2] == [1, 3]
         with pytest.raises(BuildError, match=r"Media\.filled"):
             pl.wireshark(Media)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Media(filler=b"12", contributing=[5]) / b"abcd",
+        Secured(filler=b"abc") / b"xyz",
+        Trailing(data=b"a", filler=b"b") / b"c",
+    ],
+    ids=Packet.summary,
+)
+def test_what_is_expected_of_malformed_packets_is_reported(packet: Packet) -> None:
+    for case in pl.malformed(dissect(bytes(packet), type(packet.layers[0]))):
+        assert (case.id, case.disagreements()) == (case.id, [])
 
 
 def test_tshark_sees_the_same_padding(tshark: Callable[..., list[list[str]]], tmp_path: Path) -> None:

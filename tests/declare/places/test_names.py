@@ -410,6 +410,11 @@ def test_strategies_draw_names(header: Any) -> None:
     assert dissect(bytes(header), Zone)[Zone] == header
 
 
+def test_what_is_expected_of_malformed_packets_is_reported() -> None:
+    for case in pl.malformed(dissect(MESSAGE, Zone)):
+        assert (case.id, case.disagreements()) == (case.id, [])
+
+
 def of_tshark(tshark: Callable[..., list[list[str]]], path: Path) -> list[list[str]]:
     fields = (
         "dns.qry.name",

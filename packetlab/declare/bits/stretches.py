@@ -7,7 +7,9 @@ such a place is a byte boundary may depend on values: all that numbers of a few 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product, takewhile
+from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from packetlab.declare.bits.kinds import BitList, SpareBits
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
     from packetlab.declare.fields import Field
 
-TRIED = 1024
-"""Values of the fields that decide, taken together, that are tried at the most."""
+TRIED = 1 << 14
+"""Values of the fields that decide, taken together, that are tried at the most, times the fields that follow from them."""
 ANY = frozenset(range(8))
 
 
@@ -109,60 +111,102 @@ class _Given:
 
 
 def ends(parts: list[BitPart], by_name: Mapping[str, Field]) -> list[frozenset[int]]:
-    """Return for each field where it can end, in bits after a byte boundary; the first one begins at one."""
-    rules = [rule for part in parts for rule in (part.field.condition, part.measure) if rule is not None]
-    tried: dict[str, range] = {}
-    left = TRIED
-    for leaf in (leaf for rule in rules for leaf in rule.leaves()):
-        f = by_name.get(leaf.name) if isinstance(leaf, Ref) else None
-        if f is not None and f.name not in tried and f.kind.wire == "number" and f.kind.high - f.kind.low < left:
-            tried[f.name] = range(min(f.kind.low, 0), f.kind.high + 1)
-            left //= len(tried[f.name])
-    unsure: dict[str, tuple[bool, bool]] = {}
-    for part in parts:
-        rule = part.field.condition
-        if rule is not None and not _told(rule, tried) and str(rule) not in unsure and left > 1:
-            unsure[str(rule)] = False, True
-            left //= 2
-    found: list[set[int]] = [set() for _ in parts]
-    for values in product(*tried.values()):
-        scope = _Given(dict(zip(tried, values, strict=True)))
-        for holds in product(*unsure.values()):
-            there, at = dict(zip(unsure, holds, strict=True)), {0}
+    """Return for each field where it can end, in bits after a byte boundary; the first one begins at one.
+
+    What follows from the same numbers is tried together; what does not is added up.
+    """
+    found: list[frozenset[int]] = []
+    begin = 0
+    for place, part in enumerate(parts):
+        # What goes on to the end has to come out even, where it is read and written.
+        even = part.sort == "spare" or (_to_end(part) and (place + 1 == len(parts) or parts[place + 1].sort != "spare"))
+        if even or place + 1 == len(parts):
+            some = parts[begin : place + 1]
+            groups = [group.ends(some) for group in _groups(some, by_name)]
+            found += [reduce(_sums, (group[at] for group in groups), frozenset({0})) for at in range(len(some))]
+            found[-1:] = [frozenset({0}) if even else found[-1]]
+            begin = place + 1
+    return found
+
+
+def _sums(some: frozenset[int], others: frozenset[int]) -> frozenset[int]:
+    return frozenset((one + other) % 8 for one in some for other in others)
+
+
+def _to_end(part: BitPart) -> bool:
+    return not part.by and part.sort in ("values", "items")
+
+
+class _Group:
+    """Fields whose presence and widths follow from the same numbers: `tried` are those of a few values each."""
+
+    def __init__(self, place: int, tried: dict[str, range]) -> None:
+        self.places, self.tried = [place], tried
+
+    def join(self, other: _Group) -> None:
+        self.places, self.tried = [*self.places, *other.places], {**self.tried, **other.tried}
+
+    def ends(self, parts: list[BitPart]) -> list[frozenset[int]]:
+        """Return how many bits, after whole bytes, these fields can fill up to each one of `parts`."""
+        found: list[set[int]] = [set() for _ in parts]
+        tries = prod(map(len, self.tried.values()))
+        tried = self.tried if tries * len(self.places) <= TRIED else {}
+        own = {*self.places}
+        for values in product(*tried.values()):
+            scope, at = _Given(dict(zip(tried, values, strict=True))), frozenset({0})
             for place, part in enumerate(parts):
-                after = part.sort == "spare" or place + 1 == len(parts) or parts[place + 1].sort != "spare"
-                condition = part.field.condition
-                if condition is None:
-                    at = _after(part, at, scope, tried, after)
-                elif _told(condition, tried):
-                    at = _after(part, at, scope, tried, after) if condition.evaluate(scope) else at  # type: ignore[arg-type]
-                elif str(condition) in there:
-                    at = _after(part, at, scope, tried, after) if there[str(condition)] else at
-                else:
-                    at = at | _after(part, at, scope, tried, after)
+                if place in own:
+                    more, condition = _widths(part, scope, tried), part.field.condition
+                    if condition is not None and str(condition) in tried:
+                        more = more if scope.values[str(condition)] else frozenset({0})
+                    elif condition is not None and not _told(condition, tried):
+                        more = more | {0}
+                    elif condition is not None and not condition.evaluate(scope):  # type: ignore[arg-type]
+                        more = frozenset({0})
+                    at = _sums(at, more)
                 found[place] |= at
-    return [frozenset(one) for one in found]
+        return [frozenset(one) for one in found]
+
+
+def _groups(parts: list[BitPart], by_name: Mapping[str, Field]) -> list[_Group]:
+    found: list[_Group] = []
+    for place, part in enumerate(parts):
+        tried: dict[str, range] = {}
+        for rule in (part.field.condition, part.measure):
+            leaves = rule.leaves() if rule is not None else []
+            fields = [by_name.get(leaf.name) for leaf in leaves if isinstance(leaf, Ref)]
+            ranges = {f.name: range(min(f.kind.low, 0), f.kind.high + 1) for f in fields if f is not None and _is_small(f)}
+            if rule is not None and _told(rule, ranges):
+                tried |= ranges
+            elif rule is part.field.condition and rule is not None:
+                tried[str(rule)] = range(2)
+        group = _Group(place, tried)
+        for other in [one for one in found if one.tried.keys() & tried.keys()]:
+            found.remove(other)
+            group.join(other)
+        found.append(group)
+    return found
+
+
+def _is_small(f: Field) -> bool:
+    return f.kind.wire == "number" and f.kind.high - f.kind.low < TRIED
 
 
 def _told(rule: Expr, tried: Mapping[str, object]) -> bool:
     return all(isinstance(leaf, Const) or (isinstance(leaf, Ref) and leaf.name in tried) for leaf in rule.leaves())
 
 
-def _after(part: BitPart, at: set[int], scope: _Given, tried: Mapping[str, object], last: bool) -> set[int]:
-    """Return where a part can end that begins at one of `at`; `last`: no spare bits follow it."""
-    if part.sort == "spare" or (not part.by and part.sort in ("values", "items") and last):
-        return {0}  # what goes on to the end has to come out even, where it is read and written
+def _widths(part: BitPart, scope: _Given, tried: Mapping[str, object]) -> frozenset[int]:
+    """Return how many bits, after whole bytes, a field can take that is there."""
     measure = None
     if part.measure is None or part.by == "size":
         measure = 0
     elif _told(part.measure, tried):
         measure = max(0, part.measure.evaluate(scope))  # type: ignore[arg-type]
-    bits = part.bits(measure) if measure is not None else None
+    bits = 0 if part.sort == "spare" else part.bits(measure) if measure is not None else None
     if bits is not None:
-        return {(one + bits) % 8 for one in at}
-    if part.by != "width" and part.each:  # some of that width
-        return {(one + some * part.each) % 8 for one in at for some in ANY}
-    return {*ANY}
+        return frozenset({bits % 8})
+    return frozenset(some * part.each % 8 for some in ANY) if part.by != "width" and part.each else ANY
 
 
 # Pieces --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Annotated, Any
 
 import pytest
@@ -11,6 +12,7 @@ from packetlab import (
     F32,
     MAC,
     U1,
+    U2,
     U3,
     U4,
     U5,
@@ -19,6 +21,7 @@ from packetlab import (
     U8,
     U12,
     U16,
+    U32,
     BuildError,
     Bytes,
     DeclareError,
@@ -45,7 +48,7 @@ from packetlab import (
     width_of,
     zlib,
 )
-from packetlab.declare.bits.stretches import Loose
+from packetlab.declare.bits.stretches import Loose, ends
 from packetlab.packet.offsets import field_offsets
 
 
@@ -464,3 +467,41 @@ def test_a_number_among_low_bits_lies_lowest_first_wherever_it_comes_to_lie() ->
         (span,) = (span for span in field_offsets(packet).spans if span.field.name == "word")
         assert span.number(bytes(packet)) == 0x1234
         assert [dissect(bytes(one), Low)[Low].word for one in packet.vary(3, {"low.word": [1, 0x100, 0xFFFE]})] == [1, 0x100, 0xFFFE]
+
+
+def test_what_many_fields_can_come_to_is_found_in_few_steps() -> None:
+    """Each one is there by a number of its own: trying these together would double the steps with every field."""
+
+    def steps(count: int) -> int:
+        body: dict[str, Any] = {}
+        for place in range(count):
+            body |= {f"has{place}": (U2, 0), f"x{place}": (U3, when(field(f"has{place}") == 1, 0))}
+        calls = 0
+
+        def count_calls(*_: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        with bindings():
+            cls = declared(body | {"spare": (int, spare_bits())})
+            begin = cls._declaration.plan.loose[0]
+            sys.setprofile(count_calls)
+            try:
+                ends(begin.parts, cls._declaration.by_name)
+            finally:
+                sys.setprofile(None)
+        return calls
+
+    assert steps(32) < 6 * steps(16) < 36 * steps(8)
+
+
+@pytest.mark.parametrize("count", [1 << 32, (1 << 32) - 1, 9])
+def test_a_count_of_more_than_there_is_costs_no_time_and_no_memory(count: int) -> None:
+    class Vast(Header):
+        count: U32 = auto(count_of("samples"))
+        samples: tuple[Sample, ...] = many(count=field("count"))
+        spare: int = spare_bits()
+
+    data = (count - 1).to_bytes(4, "big") + b"\0\0"
+    read = dissect(data, Vast)
+    assert [(f.field, f.offset) for f in read.faults] == [("samples", 6)] and bytes(read) == data

@@ -146,3 +146,26 @@ def test_the_info_column_has_the_label(tmp_path: Path) -> None:
         whole = frames[0]
         cut = shown_fields(str(pl.wireshark(Labelled)), [whole[:end] for end in range(42, len(whole))], tmp_path, ["_ws.col.Info"])
         assert len(cut) == len(whole) - 42
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_values_side_by_side_are_fields_of_their_own(tmp_path: Path) -> None:
+    with bindings():
+
+        class Several(Header, under=pl.UDP, port=17395):
+            count: U8 = auto(pl.count_of("hosts"))
+            hosts: tuple[pl.IPv4Address, ...] = pl.many()
+            size: U8 = auto(size_of("low"))
+            low: tuple[pl.U16le, ...] = pl.many()
+            cards: tuple[pl.MAC, ...] = pl.many(size=6)
+            deltas: tuple[pl.S32, ...] = pl.many()
+
+        one = Several(hosts=["10.0.0.1", "10.0.0.2"], low=[1, 300], cards=["02:00:00:00:00:05"], deltas=[-5, 7, 2**31 - 1])
+        names = [f"several.{name}.value" for name in ("hosts", "low", "cards", "deltas")] + ["several.hosts"]
+        many = Several(deltas=range(3000), cards=[bytes(6)])
+        frames = [bytes(Ether() / pl.IPv4() / pl.UDP() / some) for some in (one, many)]
+        frames.append(frames[0][:-3])
+        found = shown_fields(str(pl.wireshark(Several)), frames, tmp_path, names)
+        assert [found[0][name] for name in names] == ["10.0.0.1,10.0.0.2", "1,300", "02:00:00:00:00:05", "-5,7,2147483647", "0a0000010a000002"]
+        assert found[1][names[3]].split(",") == [str(number) for number in range(1000)]
+        assert found[2][names[0]] == "10.0.0.1,10.0.0.2" and found[2][names[3]] == "-5,7"

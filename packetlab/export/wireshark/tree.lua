@@ -45,6 +45,7 @@ local function register(h)
         }
       else
         f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
+        if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](abbr .. ".value", f.name)) end
       end
     end
   end
@@ -123,6 +124,7 @@ local function show_number(tree, n, e)
 end
 
 local LONGEST = 120  -- letters of an item's line
+local VALUES = 1000  -- of a field that has a line each
 
 -- Say in an item's own line what is in its fields, as their lines say it.
 local function in_a_line(layer, items)
@@ -134,6 +136,13 @@ local function in_a_line(layer, items)
   local line = table.concat(said, ", ")
   if #line > LONGEST then line = line:sub(1, LONGEST):gsub("[\192-\255]?[\128-\191]*$", "") .. "..." end
   if line ~= "" then layer:append_text(": " .. line) end
+end
+
+local function show_each(tree, tvb, e)  -- values side by side, one by one
+  local each = e.f.each
+  for at = e.first, e.first + math.min(e.len, VALUES * each.size) - each.size, each.size do
+    if each.little then tree:add_le(each.shown, tvb(at, each.size)) else tree:add(each.shown, tvb(at, each.size)) end
+  end
 end
 
 local function show_items(tree, n, e, ctx)
@@ -188,6 +197,7 @@ show = function(layers, i, tree, ctx, below)
       elseif f.swapped then item = layer:add_le(f.shown, range)
       else item = layer:add(f.shown, range) end
       if e.len == 0 then item:set_text(f.name .. ": empty") end
+      if f.each then show_each(item, n.tvb, e) end
     end
     lines[#lines + 1] = item
   end

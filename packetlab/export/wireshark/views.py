@@ -75,6 +75,20 @@ def view(kind: Kind) -> list[str]:
     return [f"view = {{form = 'absolute_time', {step}, origin = {kind.origin.numerator}{era}}}"]
 
 
+def each(kind: Kind, addresses: dict[str, str]) -> list[str]:
+    """Return what a field's table has for values side by side, which are shown one by one; nothing for other fields."""
+    one = kind.element
+    if one is None or not one.fixed_bits:
+        return []
+    if one.wire == "number" and one.orders_raw and one.fixed_bits in (8, 16, 24, 32, 64):
+        form = f"{'int' if one.signed else 'uint'}{one.fixed_bits}"
+    else:
+        form = addresses.get(one.words, "")
+    if form in ("", "xns"):
+        return []
+    return [f"each = {{form = {lua(form)}, size = {one.fixed_bits // 8}{', little = true' if one.wire == 'number' and one.little else ''}}}"]
+
+
 def label(header: Declaration) -> list[str]:
     """Return the line with the label of a header; of fields in other fields, and of numbers in binary, it has nothing."""
     parts = []

@@ -41,7 +41,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
-from packetlab.export.wireshark.views import base_of, label, view, written
+from packetlab.export.wireshark.views import base_of, each, label, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -204,7 +204,7 @@ class _Script:
             parts += following_value(f, f.computed, header)
         if kind.form:
             parts += _coding(f, kind)
-        parts += view(kind)
+        parts += view(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:

@@ -90,6 +90,8 @@ class Ground:
         faults: list[Fault] = []
         for i in range(first, len(self.layers)):
             plan, scope, known = self.plans[i], self.scope(i, {}), set[str]()
+            if plan.behind and plan.tail is None:  # what is read first stands last
+                return ExpectedFaults(tuple(faults), False)
             for f, step in [(f, one) for one in plan.within for f in one.fields]:
                 span = self.spans.get((i, f.name))
                 if span is not None and span.byte_range[1] > limit:

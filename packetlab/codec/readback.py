@@ -253,6 +253,7 @@ def _samples(
 ) -> list[dict[str, object]]:
     plan = cls.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
+    stated += [f.place for f in cls.fields if f.place is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     if cls.when is not None:

@@ -13,6 +13,7 @@ from packetlab import (
     U4,
     U8,
     U16,
+    U32,
     UDP,
     BuildError,
     Bytes,
@@ -40,6 +41,7 @@ from packetlab import (
     size_of,
     sized,
     strategies,
+    when,
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
@@ -216,3 +218,23 @@ def test_descriptions_columns_filters_and_refusals(tmp_path: Path) -> None:
         with pytest.raises(BuildError, match=r"Blobs\.\w+"):
             pl.wireshark(Blobs)
     assert fixed_bytes
+
+
+def test_items_that_say_where_the_next_one_lies() -> None:
+    with bindings():
+
+        class NextItem(Header):
+            next: U32 = 0
+            size: U8 = auto(size_of("name"))
+            name: Bytes = b""
+            filler: Bytes | None = when(field("next"), pad(8, to=field("next")))
+
+        class NextList(Header):
+            items: tuple[NextItem, ...] = many(until=field("next") == 0, value=(NextItem(),))
+
+        made = bytes(NextList(items=(NextItem(next=8, name=b"a"), NextItem(next=16, name=b"bc"), NextItem(name=b"d"))))
+        assert made.hex() == "0000000801610000" "00000010026263000000000000000000" "000000000164"
+        read = dissect(made, NextList)
+        assert not read.faults
+        assert [one.name for one in read[NextList].items] == [b"a", b"bc", b"d"]
+        assert [fault.field for fault in dissect(made[:3] + b"\x05" + made[4:], NextList).faults] == ["filler"]

@@ -21,9 +21,10 @@ FEW = 128
 
 
 class BitReading(ReadSoFar):
-    """Reads stretches of bits. In `n` are the bytes up to `e` as a number, of which `b` bits are left; or `q` is the bit reading has come to.
+    """Reads stretches of bits, in source whose variables are n, some bytes as a number; e, where these end; b, how many of their bits
+    are left; and q, the bit that reading has come to, where it is not in such a number.
 
-    Bytes that are missing are read as zeros: whether there are so many is looked at when all is read. `left` is `b` where
+    Bytes that are missing are read as zeros: whether there are so many is looked at when all is read. `left` is b where
     it is the same in all packets, and is no variable then.
     """
 

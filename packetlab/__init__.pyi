@@ -99,6 +99,7 @@ from packetlab.export import strategies as strategies
 from packetlab.export.bridges.decoders import deep as deep, deep_names as deep_names
 from packetlab.export.bridges.dpkt_bridge import from_dpkt as from_dpkt
 from packetlab.export.bridges.scapy_bridge import from_scapy as from_scapy
+from packetlab.export.bridges.scapy_import import import_scapy as import_scapy
 from packetlab.export.diagram import diagram as diagram
 from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
 from packetlab.export.wireshark.wireshark import wireshark as wireshark

@@ -9,6 +9,7 @@
     transforms        transforms of fields as plain data
     values            values of fields as plain data
     source, literal   a class body and a packet as text
+    imported          headers that another language describes, as source to keep
     ksy/              Kaitai Struct descriptions, as such data
 
 A file of somebody else is hostile: everything in it is checked and bounded. Begin with `dump`.

@@ -6,44 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from packetlab.codec.objects import AnyHeader
 from packetlab.declare import registry
-from packetlab.declare.kinds import Kind
 from packetlab.errors import DeclareError
+from packetlab.schema.imported import ImportedHeaders
 from packetlab.schema.ksy.classes import KsyHeader, headers_of
 from packetlab.schema.ksy.model import Loaded
 from packetlab.schema.ksy.plans import Plans
-from packetlab.schema.load import Declarations, HeaderDescription, declare_from
-from packetlab.schema.source import class_body
+from packetlab.schema.load import declare_from
 
 
-class KaitaiHeaders(Declarations):
-    """The headers that a Kaitai file describes, those that others need first. Nothing is declared before `declare` is called.
-
-    ``str()`` is Python source for a module of its own, which makes the same classes.
-    """
-
-    place = 0  # of the class of the file itself
-
-    @property
-    def name(self) -> str:
-        """The class of the file itself."""
-        return str(self[self.place].name)
-
-    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
-        """Make the classes; return them, that of the file itself first. DeclareError as for `HeaderDescription.declare`."""
-        made = super().declare(kinds)
-        return [made[self.place], *made[: self.place], *made[self.place + 1 :]]
-
-    def __str__(self) -> str:
-        enums: dict[str, None] = {}
-        bodies = [class_body(one.description, enums) for one in self]
-        lines = ["from typing import Annotated, Self", "", " ".join(("from packetlab import", "*"))]
-        lines[0:0] = ["from enum import IntEnum"] * bool(enums)
-        return "\n\n\n".join(["\n".join(lines), *enums, *bodies]) + "\n"
-
-
-def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> KaitaiHeaders:
+def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> ImportedHeaders:
     """Read a Kaitai Struct description (.ksy) and what it imports; return its headers, yet to be declared.
 
     An import that begins with / is looked for in `folders`, then in the folders above the file. Needs PyYAML (the extra
@@ -61,9 +33,7 @@ def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> KaitaiHe
         except DeclareError as error:
             if not _mended(error, owners):
                 raise _located(error, owners) from None
-    made = KaitaiHeaders(HeaderDescription(found, place) for place in range(len(found)))
-    made.place = next(place for place, one in enumerate(found) if one["name"] == plans.first.name)
-    return made
+    return ImportedHeaders.of(found, plans.first.name)
 
 
 def _descriptions(headers: list[KsyHeader], plans: Plans) -> tuple[list[dict[str, Any]], dict[str, KsyHeader]]:

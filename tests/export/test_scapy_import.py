@@ -1,0 +1,168 @@
+"""Plain classes of scapy's become headers; both build the same bytes, and what holds code is refused by name."""
+
+from __future__ import annotations
+
+import pkgutil
+import random
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from packetlab import BuildError, DeclareError, bindings, describe, dissect, import_scapy
+from packetlab.export.bridges.scapy_loaded import load
+
+load()
+
+from scapy import fields as sf  # noqa: E402
+from scapy.packet import Packet  # noqa: E402
+
+
+class Entry(Packet):
+    name = "entry"
+    fields_desc = (sf.ShortField("number", 1), sf.ByteField("flag", 2))
+
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
+
+
+class Offer(Packet):
+    name = "offer"
+    fields_desc = (
+        sf.BitField("version", 2, 4),
+        sf.FlagsField("flags", 1, 4, ["first", "last-one", "x", "y"]),
+        sf.ByteEnumField("kind", 3, {1: "request", 3: "answer!", 5: "class"}),
+        sf.LEIntField("stamp", 7),
+        sf.FieldLenField("size", None, fmt="B", length_of="text", adjust=lambda pkt, x: x + 1),
+        sf.StrLenField("text", b"hi", length_from=lambda pkt: pkt.size - 1),
+        sf.ConditionalField(sf.ShortField("more", 9), lambda pkt: (pkt.kind & 2) != 0),
+        sf.IPField("address", "10.0.0.1"),
+        sf.MACField("station", "02:00:00:00:00:01"),
+        sf.FieldLenField("count", None, fmt="!H", count_of="entries"),
+        sf.PacketListField("entries", [], Entry, count_from=lambda pkt: pkt.count),
+        sf.FieldListField("numbers", [], sf.ShortField("", 0), length_from=lambda pkt: pkt.version * 2),
+        sf.StrFixedLenField("label", b"ab", 4),
+        sf.StrField("rest", b""),
+    )
+
+
+def test_a_plain_class_is_a_header_and_source_to_keep() -> None:
+    found = import_scapy(Offer)
+    with bindings():
+        ours, entry = found.declare()
+        values: dict[str, Any] = {"kind": 1, "stamp": 5, "text": b"hello", "rest": b"end"}
+        numbers = [1, 2]
+        theirs = Offer(**values, entries=[Entry(number=4), Entry(flag=1)], numbers=numbers)
+        made: Any = ours(**values, entries=[entry(number=4), entry(flag=1)], numbers=numbers)  # type: ignore[call-arg]
+        assert bytes(made) == bytes(theirs)
+        read: Any = dissect(bytes(theirs), ours)[ours]
+        assert (read.size, read.count, read.more, str(read.address), int(read.flags)) == (6, 2, None, "10.0.0.1", 1)
+        assert bytes(ours(kind=3, more=4, numbers=numbers)) == bytes(Offer(kind=3, more=4, numbers=numbers))
+        described = {cls.__name__: describe(cls) for cls in (ours, entry)}
+    with bindings():
+        names: dict[str, Any] = {"__name__": "described"}
+        exec(compile(str(found), "offer", "exec"), names)
+        assert {name: describe(names[name]) for name in described} == described
+
+
+class Odd(sf.ShortField):  # type: ignore[misc]
+    pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "error"),
+    [
+        ((Odd("a", 1),), {}, r"Bad\.a: expected a field class of scapy's own, got Odd, which is code"),
+        ((sf.ByteField("a", 1),), {"post_build": lambda self, pkt, pay: pkt}, r"Bad: expected a class without code .*, got post_build, of Bad"),
+        ((sf.ByteField("a", 1),), {"guess_payload_class": lambda self, pay: Entry}, r"got guess_payload_class, of Bad"),
+        ((sf.ByteField("a", 1),), {"extract_padding": lambda self, s: (s[:1], s[1:])}, r"got extract_padding, of Bad"),
+        ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: len(pkt.a))), {}, r"Bad\.b: expected length_from that is arithmetic"),
+        ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: {1: 2}.get(pkt.a, 3))), {}, r"Bad\.b: expected length_from"),
+        ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: pkt.a if pkt.a > 2 else 0)), {}, r"Bad\.b: expected length_from"),
+        ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: pkt.underlayer.x)), {}, r"Bad\.b: expected length_from"),
+        ((sf.ByteField("a", 1), sf.ConditionalField(sf.ByteField("b", 1), lambda pkt: pkt.a in (1, 2))), {}, r"Bad\.b: expected the condition"),
+        ((sf.MultipleTypeField([], sf.ByteField("a", 1)),), {}, r"Bad\.a: expected numbers, bits, .*, got MultipleTypeField"),
+        ((sf.BitField("a", 1, 3),), {}, r"Bad: expected fields that fill whole bytes, got 3 bits"),
+    ],
+)  # fmt: skip
+def test_what_holds_code_is_refused_by_name(fields: Any, body: dict[str, Any], error: str) -> None:
+    bad = type("Bad", (Packet,), {"name": "bad", "fields_desc": list(fields), **body})
+    with pytest.raises(DeclareError, match=error):
+        import_scapy(bad)
+
+
+def test_only_classes_of_packets_are_taken() -> None:
+    for what in (Offer(), int, "Offer", None):
+        with pytest.raises(TypeError, match="import_scapy takes a class"):
+            import_scapy(what)
+
+
+def layers() -> Iterator[Any]:
+    """Yield all classes of scapy.layers, of those modules that can be imported."""
+    import scapy.layers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in pkgutil.iter_modules(scapy.layers.__path__):
+            try:
+                import_module(f"scapy.layers.{module.name}")
+            except Exception:  # it wants something that is not installed
+                continue
+    todo, seen = [Packet], set()
+    while todo:
+        for cls in todo.pop().__subclasses__():
+            if cls not in seen:
+                seen.add(cls)
+                todo.append(cls)
+    yield from sorted(
+        (cls for cls in seen if cls.__module__.startswith("scapy.layers.")),
+        key=lambda cls: (cls.__module__, cls.__name__),
+    )
+
+
+def test_classes_of_scapys_layers_build_the_same_bytes_or_are_refused_for_a_reason() -> None:
+    chance, counts, differ = random.Random(5), Counter[str](), []
+    for cls in layers():
+        try:
+            found = import_scapy(cls)
+        except DeclareError as error:
+            assert str(error.where).partition(".")[0]
+            counts[str(error.got).partition(",")[0] if "code for" in str(error.expected) else str(error.expected)] += 1
+            continue
+        counts["imported"] += 1
+        with bindings():
+            ours = found.declare()[0]
+            numbers = [
+                f
+                for f in ours._declaration.fields
+                if f.kind.wire == "number" and f.rule is None and f.condition is None
+            ]
+            for _ in range(2):
+                values = {f.name: chance.randint(f.kind.low, f.kind.high) for f in numbers if chance.random() < 0.5}
+                try:
+                    built = bytes(ours(**values))
+                except BuildError:
+                    continue  # sizes that are not those of the fields they tell: scapy sends them as they are
+                theirs = bytes(
+                    cls(
+                        **{
+                            name.rstrip("_") if name not in cls().default_fields else name: one
+                            for name, one in values.items()
+                        }
+                    )
+                )
+                if built != theirs:
+                    differ.append((cls.__name__, values, built.hex(), theirs.hex()))
+    assert not differ, differ[:3]
+    assert counts["imported"] >= 350
+    assert {
+        "__init__",
+        "do_dissect",
+        "dispatch_hook",
+        "guess_payload_class",
+        "post_build",
+        "a field class of scapy's own",
+    } <= counts.keys()

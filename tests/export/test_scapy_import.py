@@ -7,6 +7,7 @@ import random
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -107,10 +108,8 @@ def layers() -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in pkgutil.iter_modules(scapy.layers.__path__):
-            try:
+            with suppress(Exception):  # it may want something that is not installed
                 import_module(f"scapy.layers.{module.name}")
-            except Exception:  # it wants something that is not installed
-                continue
     todo, seen = [Packet], set()
     while todo:
         for cls in todo.pop().__subclasses__():
@@ -129,7 +128,6 @@ def test_classes_of_scapys_layers_build_the_same_bytes_or_are_refused_for_a_reas
         try:
             found = import_scapy(cls)
         except DeclareError as error:
-            assert str(error.where).partition(".")[0]
             counts[str(error.got).partition(",")[0] if "code for" in str(error.expected) else str(error.expected)] += 1
             continue
         counts["imported"] += 1

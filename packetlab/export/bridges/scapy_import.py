@@ -46,7 +46,7 @@ _STRINGS = (
 _LEVELS = 16
 
 
-class _Unread(Exception):
+class _MoreThanArithmetic(Exception):
     """A function does more than arithmetic with fields."""
 
 
@@ -59,7 +59,7 @@ class _Value:
         self.rule = rule
 
     def _no(self, *operands: object) -> NoReturn:
-        raise _Unread
+        raise _MoreThanArithmetic
 
     __bool__ = __hash__ = __int__ = __index__ = __len__ = __iter__ = __str__ = __repr__ = __format__ = __getitem__ = (
         __contains__
@@ -76,7 +76,7 @@ class _Value:
 def _operation(sign: str, turned: bool) -> Callable[[_Value, object], _Value]:
     def apply(self: _Value, other: object) -> _Value:
         if not isinstance(other, int | _Value):
-            raise _Unread
+            raise _MoreThanArithmetic
         operand = other.rule if isinstance(other, _Value) else expression(other)
         return _Value(Op(sign, operand, self.rule) if turned else Op(sign, self.rule, operand))
 
@@ -103,11 +103,11 @@ class _Values:
         if name == "getfieldval":
             return self.__getattr__
         if name not in object.__getattribute__(self, "_numbers"):
-            raise _Unread
+            raise _MoreThanArithmetic
         return _Value(Ref(plain(name)))
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise _Unread
+        raise _MoreThanArithmetic
 
 
 def plain(name: str) -> str:

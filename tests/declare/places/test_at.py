@@ -237,4 +237,4 @@ def test_items_that_say_where_the_next_one_lies() -> None:
         read = dissect(made, NextList)
         assert not read.faults
         assert [one.name for one in read[NextList].items] == [b"a", b"bc", b"d"]
-        assert [fault.field for fault in dissect(made[:3] + b"\x05" + made[4:], NextList).faults] == ["filler"]
+        assert [fault.field for fault in dissect(made[:3] + b"\x05" + made[4:], NextList).faults] == ["items"]

@@ -16,6 +16,7 @@ from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.packet.header import HeaderType
+from packetlab.packet.text import labelled_items
 from packetlab.pattern.paths import FieldPath
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ class Column:
         kind = self.kind
         if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.fixed_bits // 8, "big")
-        return bytes_text(value) if kind.wire == "items" else kind.text(value)
+        if kind.wire == "items":
+            fields = self.path.fields
+            return labelled_items(fields[-1], value) if fields and fields[-1].kind is kind else bytes_text(value)
+        return kind.text(value)
 
 
 class Several(Kind):

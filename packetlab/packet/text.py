@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from packetlab.codec.around.told import is_around
+from packetlab.codec.compiler import parse_items
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare import registry
@@ -11,6 +13,7 @@ from packetlab.declare.classbody.label import field_in, parse
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text, printable
@@ -104,6 +107,18 @@ def cut(text: str) -> str:
 def item_text(item: Any) -> str:
     """Return an item in one line: with what its label says, else with all its fields."""
     return headline(item) if item._declaration.label else repr(item)
+
+
+def labelled_items(f: Field, raw: Any) -> str:
+    """Return the bytes of items in one line: with what their labels say, where their class or one that it becomes has such."""
+    kinds = [f.kind.item]
+    for one in kinds:
+        kinds += refinements(one)
+    if not any(one.label for one in kinds) or is_around(f) or not isinstance(raw, bytes):
+        return bytes_text(raw) if isinstance(raw, bytes) else repr(raw)
+    items = parse_items(f, raw, []) if raw else ()
+    shown = [bytes_text(one) if isinstance(one, bytes) else item_text(one) for one in items[:ITEMS]]
+    return printable(", ".join(shown)) + f", {len(items) - ITEMS} more" * (len(items) > ITEMS) if items else "none"
 
 
 def headlines(packet: Any) -> list[str]:

@@ -98,6 +98,7 @@ def test_summary_show_ladder_table_and_html_say_it(declared: dict[str, Any]) -> 
         assert "READ boot.img {0x0007} 07 twice 14" in html_of(made)
         capture = Capture.of([Frame(bytes(made))])
         assert said in html_of(capture)
+        assert capture.table("wish.options").read().text("wish.options") == ["Option 9=b'ab\\n', Block of 512 bytes"]
 
 
 def test_a_field_that_is_absent_says_nothing_and_a_default_counts(declared: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ def width(header: AnyHeader, f: Field) -> int:
         return 0
     if f.kind.bits is not None:
         return f.kind.bits
-    found = stretch_of(header, f)
+    found = stretch_of(header, f) if f.kind.loose else None
     if found is not None:
         return bit_width(header, *found)
     return 8 * len(field_bytes(f, raw))

@@ -158,7 +158,7 @@ class Plan:
         after: for fields that go on to an end, the size of what stands after them in the header. measured: what rules want the size of.
         rounded: solved rules that give one number for several sizes. unsolved: fields with sizes in a rule that tells none.
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
-        bounds: the steps that bound the header or its payload.
+        loose: the stretches of bits. bounds: the steps that bound the header or its payload.
         least: bytes of the fixed fields that are always there. trailing: bytes of the fixed fields of the trailer.
         behind: fields whose place is counted from an end. tail: where one of them is in the trailer, the size of all of that.
         bare: whether there is never a payload.
@@ -202,6 +202,7 @@ class Plan:
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
         self.trailer: list[Step] = [self._step(piece) for piece in pieces.of(after)]
+        self.loose = [step for step in (*self.head, *self.trailer) if isinstance(step, Loose)]
         self.covered = covered(before, after)
         self.sums = in_order([*before, *after], self.covered)
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
@@ -398,11 +399,6 @@ class Plan:
     def numbered(self) -> list[tuple[Field, Next]]:
         """The fields whose numbers name the header that follows, with their rules."""
         return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next)]
-
-    @property
-    def loose(self) -> list[Loose]:
-        """The stretches of bits of header and trailer."""
-        return [step for step in (*self.head, *self.trailer) if isinstance(step, Loose)]
 
     @property
     def within(self) -> list[Step]:

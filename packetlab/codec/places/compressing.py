@@ -6,7 +6,7 @@ stand (`Compressed`), and its size is known to whoever asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.around.told import Within
 from packetlab.codec.bodies import width
@@ -16,6 +16,7 @@ from packetlab.codec.places.names import followed
 from packetlab.codec.places.surroundings import is_called, is_placed, wanted
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Filled
+from packetlab.declare.kinds import Raw
 from packetlab.declare.values.names import FURTHEST, LABEL, Compressed, Unnamed, pointer_of
 
 if TYPE_CHECKING:
@@ -120,16 +121,16 @@ class _Message:
         self, header: AnyHeader, at: int, starts: Starts, stack: Within, i: int, within: bool = True
     ) -> tuple[AnyHeader, int]:
         """Go through a header that begins at `at`; return it, and where its fields end before the payload."""
-        own: Any = header._declaration
+        own: Raw = header._declaration
         starts = (*starts, (own, at))
-        whole: Any = (
+        whole: Raw = (
             header
             if _is_plain(own) or header._state >= own.captured_state
             else type(header)._resolve(header, b"", stack, i, None)
         )
         bits, view = 0, own.view
-        changes: dict[Field, Any] = {}
-        new: Any
+        changes: dict[Field, Raw] = {}
+        new: Raw
         for f in own.before:
             raw, place = getattr(header, f.slot), at + bits // 8
             if f.condition is not None and getattr(whole, f.slot) is None:
@@ -167,8 +168,8 @@ class _Message:
         return header, at + bits // 8
 
     def items(
-        self, f: Field, raw: Any, at: int, starts: Starts, holder: AnyHeader, stack: Within, i: int
-    ) -> tuple[Any, int]:
+        self, f: Field, raw: Raw, at: int, starts: Starts, holder: AnyHeader, stack: Within, i: int
+    ) -> tuple[Raw, int]:
         """Go through the items of a field; return them, and where they end."""
         begin, before = at, None
         made: list[AnyHeader | bytes] = []
@@ -192,7 +193,7 @@ class _Message:
 
     def name(self, f: Field, raw: bytes, at: int, starts: Starts, captured: bool) -> bytes:
         """Return a name as it is to stand at `at`."""
-        kind: Any = f.kind
+        kind: Raw = f.kind
         origin = next((begin for one, begin in reversed(starts) if is_called(one, kind.counted_from)), None)
         if kind.counted_from == "self":
             origin = starts[-1][1]
@@ -229,7 +230,7 @@ def _is_plain(declaration: Declaration) -> bool:
     )
 
 
-def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Any], stack: Within, i: int) -> AnyHeader:
+def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Raw], stack: Within, i: int) -> AnyHeader:
     """Have captured fields follow again that hold what follows for them, where others are of another size now."""
     count, own = len(header._fields), header._declaration
     loose = [f for f in own.before if is_derived(f) and header._state >> count & f.bit]

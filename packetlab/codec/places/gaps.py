@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import FURTHEST, is_derived
+from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import needs
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-def filling(scope: Any, header: Any, f: Field, here: int) -> int:
+def filling(scope: Raw, header: Raw, f: Field, here: int) -> int:
     """Return how many bytes go up to an offset from `here` on; up to a multiple where the offset follows from them."""
     before = header._declaration.before
     after = before[before.index(f) + 1 :][:1]

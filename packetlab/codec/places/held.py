@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from packetlab.declare.kinds import Raw
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -38,7 +40,7 @@ class HeldBytes(bytes):
         return HeldBytes.of, (bytes(self), self.inner)
 
 
-def plain(header: Any) -> bytes:
+def plain(header: Raw) -> bytes:
     """Return the bytes of a header with all names in it written out."""
     made = header._copied(header)
     for f in header._fields:

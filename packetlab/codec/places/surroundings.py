@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.declare import registry
+from packetlab.declare.kinds import Declared
 from packetlab.declare.refinement.registered import refinements
 from packetlab.hooks import hook
 
@@ -92,7 +93,7 @@ def wanted(declaration: Declaration) -> Wanted:
     """Return the names of the headers from which places are counted in a header and in what it holds."""
     found = _wanted.get(declaration)
     if found is None:
-        seen, todo, names = set[Any](), [declaration], set[str]()
+        seen, todo, names = set[Declared](), [declaration], set[str]()
         while todo:
             one = todo.pop()
             if one in seen:

@@ -43,7 +43,7 @@ class RecordPlace(NamedTuple):
             return int.from_bytes(raw, "big")
         if kind is str:
             words = raw.rstrip(b"\0").decode("utf-8", "replace")
-            return words if words.encode() + bytes(len(raw) - len(words.encode())) == raw else raw
+            return words if words.encode().ljust(len(raw), b"\0") == raw else raw
         if isinstance(kind, Kind) and kind.wire == "number" and raw:
             number = int.from_bytes(raw, "little" if kind.little else "big", signed=kind.signed)
             return kind.value(number) if kind.low <= number <= kind.high else number

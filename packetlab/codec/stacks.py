@@ -45,6 +45,7 @@ _seen: dict[tuple[One, ...], int] = {}
 _placeable: dict[Declaration, bool] = {}
 _paths: dict[tuple[One, ...], Path] = {}
 _variants: dict[tuple[One, ...], int] = {}
+_apart: dict[tuple[type[AnyHeader], ...], bool] = {}  # stacks of headers of which one is always read by itself
 _counts: dict[type[AnyHeader], int] = {}  # stacks under each first header
 _trees: dict[type[AnyHeader], Tree] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
@@ -52,7 +53,7 @@ stack_encoders: dict[tuple[type[AnyHeader], ...], Compiled | None] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
 _rebuilders: dict[object, Compiled | None] = {}
 registry.caches += [
-    stack_decoders, _seen, _placeable, _paths, _variants, _counts, _trees, _built, stack_encoders, _rebuilders,
+    stack_decoders, _seen, _placeable, _paths, _variants, _counts, _apart, _trees, _built, stack_encoders, _rebuilders,
 ]  # fmt: skip
 
 
@@ -210,9 +211,14 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
     if first._declaration.through or len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
         return
+    kinds = tuple(map(type, headers))
+    if kinds in _apart:
+        return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and not any(is_refined(one) or asks_around(one) for one in (header._declaration for header in headers)):
+    if times == OFTEN and any(is_refined(one) or asks_around(one) for one in declared_as(kinds)):
+        _apart[kinds] = True
+    elif times == OFTEN:
         loose = _stack(headers, exact=False)
         _variants[loose] = _variants.get(loose, 0) + 1
         node = tree = _trees.setdefault(first, {})

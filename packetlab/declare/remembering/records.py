@@ -7,6 +7,8 @@ of 65,535 says that each value begins with its own size: one byte, or 255 and tw
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from struct import Struct
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_args
 
 from packetlab.declare.fields import REQUIRED, Spec
@@ -80,10 +82,27 @@ class RecordPlace(NamedTuple):
 class RecordLayout(tuple[RecordPlace, ...]):
     """The fields of a record in order."""
 
-    @property
+    @cached_property
     def least(self) -> int:
         """Bytes of a record at the least."""
         return sum(1 if place.size == VARYING else place.size for place in self)
+
+    @cached_property
+    def fixed(self) -> Struct | None:
+        """What takes a record apart, None where sizes vary."""
+        return None if any(place.size == VARYING for place in self) else Struct("".join(f"{place.size}s" for place in self))
+
+    def read_all(self, data: bytes) -> tuple[tuple[TemplateRecord, ...], int]:
+        """Return the records at the beginning of some bytes, and where they end."""
+        records: list[TemplateRecord] = []
+        if self.fixed is not None:
+            end = len(data) // self.least * self.least
+            return tuple([TemplateRecord._read(self, raws) for raws in self.fixed.iter_unpack(data[:end])]), end
+        pos = 0
+        while (read := self.read(data, pos)) is not None:
+            records.append(read[0])
+            pos = read[1]
+        return tuple(records), pos
 
     def read(self, data: bytes, pos: int) -> tuple[TemplateRecord, int] | None:
         """Return the record at `pos` and where it ends; None where there is no whole one."""
@@ -102,7 +121,7 @@ class RecordLayout(tuple[RecordPlace, ...]):
                 return None
             found.append(data[pos : pos + size])
             pos += size
-        return TemplateRecord._read(self, found), pos
+        return TemplateRecord._read(self, tuple(found)), pos
 
     def write(self, record: Mapping[Any, Any], where: str) -> bytes:
         """Return the bytes of a record. BuildError where it has not just these fields, or one does not fit."""
@@ -123,24 +142,36 @@ class TemplateRecord(Mapping[Any, Any]):
     value; `pairs` has all, in order. To build one, give its values: ``TemplateRecord({1: 44, 8: "10.0.0.1"})``, or any mapping.
     """
 
-    __slots__ = ("_layout", "pairs")
-    pairs: tuple[tuple[Any, Any], ...]
+    __slots__ = ("_layout", "_pairs", "_raws")
+    _raws: tuple[bytes, ...]
+    _pairs: tuple[tuple[Any, Any], ...] | None  # None until somebody looks at what was read
     _layout: RecordLayout | None
 
     def __init__(self, values: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         pairs = values.items() if isinstance(values, Mapping) else values
-        self.pairs, self._layout = tuple((_number(number), value) for number, value in pairs), None
+        self._pairs, self._layout, self._raws = tuple((_number(number), value) for number, value in pairs), None, ()
 
     @classmethod
-    def _read(cls, layout: RecordLayout, raws: list[bytes]) -> TemplateRecord:
+    def _read(cls, layout: RecordLayout, raws: tuple[bytes, ...]) -> TemplateRecord:
         made = cls.__new__(cls)
-        made.pairs = tuple((place.number, place.value(raw)) for place, raw in zip(layout, raws, strict=True))
-        made._layout = layout
+        made._layout, made._raws, made._pairs = layout, raws, None
         return made
+
+    @property
+    def pairs(self) -> tuple[tuple[Any, Any], ...]:
+        """Each number with its value, in order."""
+        if self._pairs is None:
+            self._pairs = tuple([(place.number, place.value(raw)) for place, raw in zip(self._layout or (), self._raws, strict=True)])
+        return self._pairs
 
     def __getitem__(self, number: Any) -> Any:
         number = _number(number)
-        for i, (one, value) in enumerate(self.pairs):
+        if self._pairs is None:
+            for place, raw in zip(self._layout or (), self._raws, strict=True):
+                if place.number == number or place.name == number:
+                    return place.value(raw)
+            raise KeyError(number)
+        for i, (one, value) in enumerate(self._pairs):
             if one == number or (self._layout is not None and self._layout[i].name == number):
                 return value
         raise KeyError(number)
@@ -153,6 +184,8 @@ class TemplateRecord(Mapping[Any, Any]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, TemplateRecord):
+            if self._pairs is other._pairs is None and self._layout is other._layout:
+                return self._raws == other._raws
             return self.pairs == other.pairs
         return Mapping.__eq__(self, other) if isinstance(other, Mapping) else NotImplemented
 
@@ -326,11 +359,8 @@ class LaidOut(Through):
         if isinstance(layout, str):
             found.expected, found.got = "a template of numbers and sizes", layout
             return found
-        pos, records = 0, []
-        while (read := layout.read(data, pos)) is not None:
-            records.append(read[0])
-            pos = read[1]
-        found.inner, found.opened = tuple(records), True
+        found.inner, pos = layout.read_all(data)
+        found.opened = True
         left = data[pos:]
         if len(left) >= layout.least or any(left):
             found.expected, found.got = (

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare.kinds import Kind
-from packetlab.schema.load import Declarations, HeaderDescription
+from packetlab.schema.load import Declarations, HeaderDescription, declare_up_to
 from packetlab.schema.source import class_body
+
+
+MOST = 512
+"""Headers of one description."""
 
 
 class ImportedHeaders(Declarations):
@@ -32,7 +36,7 @@ class ImportedHeaders(Declarations):
 
     def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
         """Make the classes; return them, the one that was wanted first. DeclareError as for `HeaderDescription.declare`."""
-        made = super().declare(kinds)
+        made = declare_up_to(MOST, [one.description for one in self], kinds)
         return [made[self.place], *made[: self.place], *made[self.place + 1 :]]
 
     def __str__(self) -> str:

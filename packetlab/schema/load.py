@@ -31,16 +31,8 @@ from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descrip
 from packetlab.renamed import old_names
 from packetlab.schema.dump import describe
 from packetlab.schema.expressions import (
-    answer,
-    expect_list,
-    load_expression,
-    name,
-    number,
-    rule,
-    safe_repr,
-    table,
-    text,
-)
+    answer, expect_list, load_expression, name, number, rule, safe_repr, table, text,
+)  # fmt: skip
 from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of
 from packetlab.schema.own_kinds import import_name
 from packetlab.schema.recalled import remembered_of_data
@@ -159,7 +151,12 @@ def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list
     same words is taken as it is. DeclareError for anything not sound, or a name or number that is taken; then nothing
     was declared. TypeError for `kinds` that are none.
     """
-    some = expect_list([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
+    return declare_up_to(CLASSES, descriptions, kinds)
+
+
+def declare_up_to(most: int, descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+    """Do that for so many descriptions at most."""
+    some = expect_list([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", most)
     some = [_current(one) for one in some]
     made: dict[str, Declaration] = {}
     maker = _Maker(made, classes(kinds))

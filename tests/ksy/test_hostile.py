@@ -220,3 +220,19 @@ def test_spoilt_descriptions_are_read_or_refused_and_nothing_else(tmp_path: Path
         except PacketlabError as found:
             error = found
         assert error is None or ".ksy" in str(error), f"{error}\n{path.read_text()}"
+
+
+def test_many_types_are_many_headers_up_to_a_bound(tmp_path: Path) -> None:
+    def text(count: int) -> str:
+        fields = "".join(f"  - {{id: f{n}, type: t{n}}}\n" for n in range(count))
+        return (
+            HEAD
+            + f"seq:\n{fields}types:\n"
+            + "".join(f"  t{n}: {{seq: [{{id: a, type: u1}}]}}\n" for n in range(count))
+        )
+
+    path = tmp_path / "some.ksy"
+    path.write_text(text(100))
+    with bindings():
+        assert len(import_ksy(path).declare()) == 101
+    assert "256 types at most" in refused(tmp_path, text(300))

@@ -120,7 +120,7 @@ def import_scapy(cls: Any) -> ImportedHeaders:
 
     TypeError for what is no such class. DeclareError, which names field and reason, where a class holds code: field classes of its
     own, functions that do more than arithmetic with fields, `post_build`, `guess_payload_class` and the like. What is bound to it
-    (`bind_layers`) stays behind.
+    stays behind.
     """
     load()
     from scapy.packet import Packet

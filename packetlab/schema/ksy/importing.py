@@ -8,11 +8,11 @@ from typing import Any
 
 from packetlab.declare import registry
 from packetlab.errors import DeclareError
-from packetlab.schema.imported import ImportedHeaders
+from packetlab.schema.imported import MOST, ImportedHeaders
 from packetlab.schema.ksy.classes import KsyHeader, headers_of
 from packetlab.schema.ksy.model import Loaded
 from packetlab.schema.ksy.plans import Plans
-from packetlab.schema.load import declare_from
+from packetlab.schema.load import declare_up_to
 
 
 def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> ImportedHeaders:
@@ -28,11 +28,11 @@ def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> Imported
         found, owners = _descriptions(headers, plans)
         try:
             with registry.bindings():
-                declare_from(found)
+                declare_up_to(MOST, found)
             break
         except DeclareError as error:
             if not _mended(error, owners):
-                raise _located(error, owners) from None
+                raise _located(error, owners, path) from None
     return ImportedHeaders.of(found, plans.first.name)
 
 
@@ -63,11 +63,11 @@ def _mended(error: DeclareError, owners: dict[str, KsyHeader]) -> bool:
     return False
 
 
-def _located(error: DeclareError, owners: dict[str, KsyHeader]) -> DeclareError:
+def _located(error: DeclareError, owners: dict[str, KsyHeader], path: str | Path) -> DeclareError:
     """Return an error with the line of the file that it is about."""
     called, _, name = str(error.where).partition(",")[0].partition(".")
     header = owners.get(called)
     if header is None:
-        return error
+        return DeclareError(f"{path}: {error.where}", error.expected, error.got, error.hint)
     where = header.lines.get(name, header.plan.type.said.at())
     return DeclareError(f"{where}: {error.where}", error.expected, error.got, error.hint)

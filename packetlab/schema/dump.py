@@ -8,6 +8,7 @@ and of a kind of its own the name goes along, for a reader that has that kind to
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
@@ -140,3 +141,30 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     if f.none is not None:
         found["none"] = f.none
     return found
+
+
+def needed_places(descriptions: list[Any], place: int) -> set[int]:
+    """Return the places of a description and of all that it names, among its own set."""
+    by_name = {
+        one.get("name"): at
+        for at, one in enumerate(descriptions)
+        if isinstance(one, dict) and isinstance(one.get("name"), str)
+    }
+    needed: set[int] = set()
+    todo = [place]
+    while todo:
+        at = todo.pop()
+        if at in needed:
+            continue
+        needed.add(at)
+        named: Iterable[object] = [
+            row.get(word)
+            for said, word in (("fields", "of"), ("under", "header"), ("answers", "header"))
+            for rows in (descriptions[at].get(said),)
+            if isinstance(rows, list)
+            for row in rows
+            if isinstance(row, dict)
+        ]
+        named = [*named, descriptions[at].get("refines")]
+        todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
+    return needed

@@ -9,7 +9,6 @@ from packetlab.declare.kinds import Kind
 from packetlab.schema.load import Declarations, HeaderDescription, declare_up_to
 from packetlab.schema.source import class_body
 
-
 MOST = 512
 """Headers of one description."""
 

@@ -29,9 +29,17 @@ from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
 from packetlab.renamed import old_names
-from packetlab.schema.dump import describe
+from packetlab.schema.dump import describe, needed_places
 from packetlab.schema.expressions import (
-    answer, expect_list, load_expression, name, number, rule, safe_repr, table, text,
+    answer,
+    expect_list,
+    load_expression,
+    name,
+    number,
+    rule,
+    safe_repr,
+    table,
+    text,
 )  # fmt: skip
 from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of
 from packetlab.schema.own_kinds import import_name
@@ -68,7 +76,7 @@ class HeaderDescription:
         as it is. DeclareError where the description is no sound
         one, or where its name or a number is taken; then nothing was declared.
         """
-        needed = _needed(self._all, self._place)
+        needed = needed_places(self._all, self._place)
         return declare_from([self._all[place] for place in sorted(needed)], kinds)[-1]
 
     def __str__(self) -> str:
@@ -412,33 +420,6 @@ def _form(header: Declaration) -> dict[str, object]:
 
 def _rule_texts(answers: dict[Declaration | None, Expr]) -> dict[Declaration | None, str]:
     return {request: str(rule) for request, rule in answers.items()}
-
-
-def _needed(descriptions: list[Any], place: int) -> set[int]:
-    """Return the places of a description and of all that it names, among its own set."""
-    by_name = {
-        one.get("name"): at
-        for at, one in enumerate(descriptions)
-        if isinstance(one, dict) and isinstance(one.get("name"), str)
-    }
-    needed: set[int] = set()
-    todo = [place]
-    while todo:
-        at = todo.pop()
-        if at in needed:
-            continue
-        needed.add(at)
-        named: Iterable[object] = [
-            row.get(word)
-            for said, word in (("fields", "of"), ("under", "header"), ("answers", "header"))
-            for rows in (descriptions[at].get(said),)
-            if isinstance(rows, list)
-            for row in rows
-            if isinstance(row, dict)
-        ]
-        named = [*named, descriptions[at].get("refines")]
-        todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
-    return needed
 
 
 if not TYPE_CHECKING:

@@ -48,7 +48,9 @@ with bindings():
     class Rows(Header):
         id: U8
         length: U16 = auto(size_of("self"))
-        rows: Records = laid_out(recalled("rows", field("id")), size="width", number="number", kinds={1: int, 2: MAC, 3: IPv4Address, 4: str})
+        rows: Records = laid_out(
+            recalled("rows", field("id")), size="width", number="number", kinds={1: int, 2: MAC, 3: IPv4Address, 4: str}
+        )
 
 
 VARYING = 0xFFFF
@@ -68,13 +70,21 @@ def told(columns: list[tuple[int, int]], context: Context) -> None:
     dissect(data, Layout, context=context)
 
 
-@given(LAYOUTS.flatmap(lambda columns: st.tuples(st.just(columns), st.lists(st.tuples(*(raw(width) for _, width in columns)), max_size=4))))
+@given(
+    LAYOUTS.flatmap(
+        lambda columns: st.tuples(
+            st.just(columns), st.lists(st.tuples(*(raw(width) for _, width in columns)), max_size=4)
+        )
+    )
+)
 def test_what_is_built_reads_back(drawn: tuple[list[tuple[int, int]], list[tuple[bytes, ...]]]) -> None:
     columns, rows = drawn
     context = Context()
     told(columns, context)
     with context:
-        made = bytes(Rows(id=7, rows=[dict(zip((number for number, _ in columns), row, strict=True)) for row in rows]) / b"")
+        made = bytes(
+            Rows(id=7, rows=[dict(zip((number for number, _ in columns), row, strict=True)) for row in rows]) / b""
+        )
     packet = dissect(made, Rows, context=context)
     assert not packet.faults
     assert packet.encode() == bytes(packet) == made
@@ -116,7 +126,10 @@ def test_values_that_do_not_fit(row: dict[int, Any], message: str) -> None:
 
 
 def test_without_a_template_they_are_not_built() -> None:
-    with pytest.raises(BuildError, match=r"rows\(id = 7\), told by an earlier packet, got no context: .* \(build it inside `with context:`"):
+    with pytest.raises(
+        BuildError,
+        match=r"rows\(id = 7\), told by an earlier packet, got no context: .* \(build it inside `with context:`",
+    ):
         bytes(Rows(id=7, rows=[{1: 1}]) / b"")
     assert bytes(Rows(id=7, rows=[]) / b"") == b"\7\0\3"
 

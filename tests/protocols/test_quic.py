@@ -103,20 +103,19 @@ def test_why_names_the_packet_that_told_how_long_the_id_is() -> None:
 
 
 def test_what_we_send_reads_like_tshark(tshark: Ask) -> None:
-    ends = {"src": "fe80::1", "dst": "fe80::2"}
-    back = {"src": "fe80::2", "dst": "fe80::1"}
+    there, back = IPv6(src="fe80::1", dst="fe80::2"), IPv6(src="fe80::2", dst="fe80::1")
     with Context():
         made = [
             Ether()
-            / IPv6(**ends)
+            / there
             / UDP(sport=5000, dport=443)
             / QuicLong(dcid=b"8 bytes!", scid=b"abcde", rest=INITIAL),
             Ether()
-            / IPv6(**back)
+            / back
             / UDP(sport=443, dport=5000)
             / QuicLong(dcid=b"abcde", scid=b"server", rest=INITIAL),
-            Ether() / IPv6(**ends) / UDP(sport=5000, dport=443) / QuicShort(dcid=b"server", rest=bytes(40)),
-            Ether() / IPv6(**back) / UDP(sport=443, dport=5000) / QuicShort(dcid=b"abcde", rest=bytes(40)),
+            Ether() / there / UDP(sport=5000, dport=443) / QuicShort(dcid=b"server", rest=bytes(40)),
+            Ether() / back / UDP(sport=443, dport=5000) / QuicShort(dcid=b"abcde", rest=bytes(40)),
         ]
         frames = [bytes(packet) for packet in made]
     found = alike(tshark, frames, {"quic.dcid": dcid}, "-E", "occurrence=f")

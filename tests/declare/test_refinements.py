@@ -94,7 +94,7 @@ options = st.one_of(
     st.builds(Stamps, sent=st.integers(0, 2**32 - 1), echoed=st.integers(0, 2**32 - 1)),
     st.builds(Hosts, kind=st.sampled_from([5, 6]), hosts=st.lists(st.binary(min_size=4, max_size=4), max_size=3)),
     st.builds(Marked, kind=st.integers(201, 255), text=st.binary(max_size=5)),
-    st.builds(Option, kind=st.integers(20, 200), data=st.binary(max_size=6)),
+    st.builds(Option, kind=st.integers(32, 200), data=st.binary(max_size=6)),
 )
 
 

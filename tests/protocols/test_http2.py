@@ -190,3 +190,12 @@ def test_a_block_that_cannot_be_read_ends_the_state() -> None:
     assert dissect(bad, HTTP2, context=context, below=below).faults
     (fault,) = dissect(good, HTTP2, context=context, below=below).faults
     assert (fault.expected, fault.got) == ("what the packets before left", "packet 1, which could not be read")
+
+
+def test_a_header_that_is_built_in_two_contexts_is_new_to_each() -> None:
+    header = Headers(headers=[Line(name="x-mine", value="value")])
+    found = []
+    for _ in range(2):
+        with Context():
+            found.append([bytes(header / b"") for _ in range(2)])
+    assert found[0] == found[1]

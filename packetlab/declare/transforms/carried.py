@@ -12,7 +12,6 @@ from typing import Any
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
-from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.transform import Transform, UnfitError
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
@@ -43,13 +42,16 @@ class _Equal:
 
 
 class InnerValue(_Equal):
-    """What is inside, whose bytes are not worked out yet; `made` are those that a transform with a state gave, once it did."""
+    """What is inside, whose bytes are not worked out yet; `made`: those that a transform with a state gave, and in which context."""
 
     __slots__ = ("inner", "made")
-    made: Carried | None
+    made: tuple[object, Carried] | None
 
     def __init__(self, inner: Raw) -> None:
         self.inner, self.made = inner, None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return InnerValue, (self.inner,)
 
     def __repr__(self) -> str:
         return f"InnerValue({self.inner!r})"
@@ -206,8 +208,9 @@ class Through(Kind):
             return raw
         if not isinstance(raw, _Equal):
             return Carried(raw)
-        if isinstance(raw, InnerValue) and raw.made is not None:
-            return raw.made
+        context = next((value.context for value in given if hasattr(value, "context")), None)  # of a state, which goes on once for it
+        if isinstance(raw, InnerValue) and raw.made is not None and raw.made[0] is context:
+            return raw.made[1]
         inner = data = raw.inner
         if self.inner.wire == "items":
             data = hook("encode_items")(data, 0)
@@ -218,8 +221,8 @@ class Through(Kind):
             raise BuildError(self.where, error.expected, error.got) from None
         found = Carried(data)
         found.inner, found.opened, found.given = inner, True, given
-        if isinstance(raw, InnerValue) and any(isinstance(rule, StateOf) for _, _, rule in self.late):
-            raw.made = found  # the state went on, once
+        if isinstance(raw, InnerValue) and context is not None:
+            raw.made = context, found
         return found
 
     def size_of(self, raw: Raw) -> int:

@@ -11,7 +11,7 @@ import keyword
 import re
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from packetlab.declare import registry
 from packetlab.declare.expressions import Count, Expr, Op, Ref, Size, expression
@@ -21,7 +21,9 @@ from packetlab.schema.expressions import dump_expression
 from packetlab.schema.imported import ImportedHeaders
 from packetlab.schema.load import declare_from
 
-Row = dict[str, Any]
+Theirs: TypeAlias = Any
+"""A class, a field or a function of scapy's; and a rule as plain data."""
+Row = dict[str, Theirs]
 _CODE = ("__init__", "build", "build_done", "build_padding", "build_payload", "default_payload_class", "dispatch_hook", "dissect", "dissection_done",
          "do_build", "do_build_payload", "do_dissect", "do_dissect_payload", "extract_padding", "getfield_and_val", "getfieldval",
          "guess_payload_class", "post_build", "post_dissect", "pre_dissect", "self_build", "setfieldval")  # fmt: skip
@@ -115,7 +117,7 @@ def plain(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def import_scapy(cls: Any) -> ImportedHeaders:
+def import_scapy(cls: Theirs) -> ImportedHeaders:
     """Read a scapy class of plain fields, and the classes it holds; return its headers, yet to be declared.
 
     TypeError for what is no such class. DeclareError, which names field and reason, where a class holds code: field classes of its
@@ -127,7 +129,7 @@ def import_scapy(cls: Any) -> ImportedHeaders:
 
     if not (isinstance(cls, type) and issubclass(cls, Packet)):
         raise TypeError(f"import_scapy takes a class of scapy's packets, not {cls!r:.60}")
-    found: dict[Any, Row] = {}
+    found: dict[Theirs, Row] = {}
     _describe(cls, found, 0)
     descriptions: list[dict[str, object]] = [*found.values()]
     wanted = str(found[cls]["name"])
@@ -137,7 +139,7 @@ def import_scapy(cls: Any) -> ImportedHeaders:
     return ImportedHeaders.of(descriptions, wanted)
 
 
-def _compare(cls: Any, made: Any) -> None:
+def _compare(cls: Theirs, made: Theirs) -> None:
     """Refuse a class whose packet of all defaults is built otherwise."""
     try:
         theirs = bytes(cls())
@@ -153,7 +155,7 @@ def _compare(cls: Any, made: Any) -> None:
         raise DeclareError(cls.__name__, f"bytes as scapy builds them, {theirs[:40].hex()}", ours[:40].hex())
 
 
-def _describe(cls: Any, found: dict[Any, Row], depth: int) -> str:
+def _describe(cls: Theirs, found: dict[Theirs, Row], depth: int) -> str:
     """Describe a class, and those it holds before it; return the name of the header."""
     if cls in found:
         return str(found[cls]["name"])
@@ -184,7 +186,7 @@ def _describe(cls: Any, found: dict[Any, Row], depth: int) -> str:
     return name
 
 
-def _check_code(cls: Any) -> None:
+def _check_code(cls: Theirs) -> None:
     """Refuse a class with code for building or reading; it may say that nothing follows it."""
     from scapy.packet import Packet
 
@@ -199,7 +201,7 @@ def _check_code(cls: Any) -> None:
         )
 
 
-def _nothing_follows(cls: Any) -> bool:
+def _nothing_follows(cls: Theirs) -> bool:
     """Whether what a class says of its payload is that it has none."""
     from scapy.config import conf
 
@@ -213,7 +215,7 @@ def _nothing_follows(cls: Any) -> bool:
 # Fields --------------------------------------------------------------------------------------------------------
 
 
-def _row(f: Any, where: str, values: _Values, found: dict[Any, Row], depth: int) -> Row:
+def _row(f: Theirs, where: str, values: _Values, found: dict[Theirs, Row], depth: int) -> Row:
     from scapy import fields
 
     kind = type(f)
@@ -251,7 +253,7 @@ def _row(f: Any, where: str, values: _Values, found: dict[Any, Row], depth: int)
     raise DeclareError(where, "numbers, bits, bytes, addresses, packets and lists of them", word)
 
 
-def _string(f: Any, word: str, where: str, values: _Values) -> Row:
+def _string(f: Theirs, word: str, where: str, values: _Values) -> Row:
     default = _given(f.default, where)
     if word in ("StrFixedLenField", "XStrFixedLenField"):
         size = _read(f.length_from, where, "length_from", values)
@@ -274,7 +276,7 @@ def _string(f: Any, word: str, where: str, values: _Values) -> Row:
     }
 
 
-def _number(f: Any, word: str, where: str, values: _Values) -> Row:
+def _number(f: Theirs, word: str, where: str, values: _Values) -> Row:
     row: Row = {"kind": "int"}
     if word in _BITS:
         if f.size < 1 or (f.rev and (f.size % 8 or f.tot_size * 8 != f.size)):
@@ -298,7 +300,7 @@ def _number(f: Any, word: str, where: str, values: _Values) -> Row:
     return {**row, "default": int(default or 0)}
 
 
-def _names(f: Any, word: str, bits: int, where: str) -> Row | None:
+def _names(f: Theirs, word: str, bits: int, where: str) -> Row | None:
     """Return the names of values, as far as they may stand in Python."""
     flags = word == "FlagsField"
     some = f.names if flags else getattr(f, "i2s", None)
@@ -318,7 +320,7 @@ def _names(f: Any, word: str, bits: int, where: str) -> Row | None:
     return {"name": called, **({"flags": 1} if flags else {}), "members": members} if members else None
 
 
-def _packets(f: Any, word: str, where: str, values: _Values, found: dict[Any, Row], depth: int) -> Row:
+def _packets(f: Theirs, word: str, where: str, values: _Values, found: dict[Theirs, Row], depth: int) -> Row:
     item = getattr(f, "cls", None)
     if getattr(f, "next_cls_cb", None) is not None or not isinstance(item, type):
         raise DeclareError(where, "packets of one class", "a class by code")
@@ -333,13 +335,13 @@ def _packets(f: Any, word: str, where: str, values: _Values, found: dict[Any, Ro
     return {"kind": "items", "of": of, "default": [], **_ends(f, where, values)}
 
 
-def _ends(f: Any, where: str, values: _Values) -> Row:
+def _ends(f: Theirs, where: str, values: _Values) -> Row:
     if f.count_from is not None:
         return {"count": _read(f.count_from, where, "count_from", values)}
     return {} if f.length_from is None else {"size": _read(f.length_from, where, "length_from", values)}
 
 
-def _read(function: Any, where: str, what: str, values: _Values, *more: Expr) -> Any:
+def _read(function: Theirs, where: str, what: str, values: _Values, *more: Expr) -> Theirs:
     """Return what a function of a packet comes to, as a rule."""
     try:
         found = function(values, *map(_Value, more))
@@ -358,7 +360,7 @@ def _given(default: object, where: str) -> bytes:
     return default or b""
 
 
-def _bytes(f: Any, default: object, size: int, where: str) -> str:
+def _bytes(f: Theirs, default: object, size: int, where: str) -> str:
     try:
         raw: bytes = f.i2m(None, default) if default is not None else bytes(size)
         raw = raw if isinstance(raw, bytes) else f.addfield(None, b"", default)

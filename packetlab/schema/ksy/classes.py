@@ -6,8 +6,6 @@ A length that only says how long one other field is follows from that field: it 
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.declare.computed import inverse
 from packetlab.declare.expressions import Ref
 from packetlab.declare.rules import apart
@@ -28,7 +26,7 @@ from packetlab.schema.ksy.fields import (
 from packetlab.schema.ksy.model import Attr, camel, plain_name
 from packetlab.schema.ksy.order import KsyOrder
 from packetlab.schema.ksy.plans import Env, KsyPlan, Plans, Variant
-from packetlab.schema.ksy.scopes import KsyPlace, Rules, joined, none_of, one_of, order, parameter
+from packetlab.schema.ksy.scopes import KsyPlace, Rules, Term, joined, none_of, one_of, order, parameter
 
 
 class KsyHeader:
@@ -44,7 +42,7 @@ class KsyHeader:
         self.rows: list[Row] = []
         self.lines: dict[str, str] = {}
         self.follow: set[str] = set()
-        self.choices: list[dict[str, Any]] = []
+        self.choices: list[dict[str, Term]] = []
         self.notes: list[str] = []
         self.done: dict[tuple[Env, str], str] = {}  # instances: their name, or why there is none
         self.bits = 0
@@ -61,9 +59,9 @@ class KsyHeader:
             for choice in self.choices:
                 choice["fields"][0]["when"] = choice["when"]  # so it is seen not to stand after all the rest
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Term]:
         """Return it as data."""
-        said: dict[str, Any] = {"name": self.plan.name, "fields": self.rows}
+        said: dict[str, Term] = {"name": self.plan.name, "fields": self.rows}
         if self.low:
             said["bit_order"] = "low"
         said["doc"] = self._doc()
@@ -110,7 +108,7 @@ class KsyHeader:
 
     # Fields ------------------------------------------------------------------------------------------------------
 
-    def _fill(self, env: Env, conditions: list[Any]) -> None:
+    def _fill(self, env: Env, conditions: list[Term]) -> None:
         end = ends.counted(env) if env.outer is None else None
         for attr in env.type.seq[:-2] if end is not None else env.type.seq:
             self._field(env, attr, conditions)
@@ -140,7 +138,7 @@ class KsyHeader:
     def rules(self, env: Env, attr: Attr, key: str, item: KsyPlace | None = None) -> Rules:
         return Rules(KsyPlace("", env), f"{attr.said.at(key)}: {attr.owner.id}.{attr.name}, {key}", self.computed, item)
 
-    def _field(self, env: Env, attr: Attr, conditions: list[Any], item: bool = False) -> None:
+    def _field(self, env: Env, attr: Attr, conditions: list[Term], item: bool = False) -> None:
         name = plain_name(env.prefix + attr.name)
         if not item and attr.condition is not None:
             if instances.is_more(attr):
@@ -169,7 +167,7 @@ class KsyHeader:
                 self._pass_on(env, attr, variant, said)
                 self._add(row, said, attr)
 
-    def _optional_end(self, env: Env, attr: Attr, conditions: list[Any], name: str) -> None:
+    def _optional_end(self, env: Env, attr: Attr, conditions: list[Term], name: str) -> None:
         """A field that is there if bytes are left: a list of none or one."""
         (variant, *more) = env.variants[attr.name]
         if more or variant.plan is None or attr.repeat is not None or attr.size is not None:
@@ -179,7 +177,7 @@ class KsyHeader:
         self.notes.append(f"{name}: none, or one, if bytes are left for it")
         self._add({"name": name, "kind": "items", "of": variant.plan.name, "default": []}, conditions, attr)
 
-    def _case(self, env: Env, attr: Attr, variant: Variant, variants: list[Variant]) -> list[Any]:
+    def _case(self, env: Env, attr: Attr, variant: Variant, variants: list[Variant]) -> list[Term]:
         """Return what has to hold for one of the types of a field."""
         if variant.order:
             return [order(KsyPlace("", env), variant, attr.where, self.computed)]
@@ -192,7 +190,7 @@ class KsyHeader:
         others = [rules.number(case) for other in variants for case in other.cases or ()]
         return [none_of([one_of(value, others, variant.where)])] if others else []
 
-    def _switch(self, env: Env, attr: Attr, rules: Rules) -> Any:
+    def _switch(self, env: Env, attr: Attr, rules: Rules) -> Term:
         """Return what a field's type goes by; where others go on after this header, as a field of its own."""
         assert attr.switch is not None
         value = rules.number(attr.switch.on)
@@ -204,7 +202,7 @@ class KsyHeader:
             self._add({"name": name, "kind": "computed", "computed": value}, [], attr)
         return ["field", name]
 
-    def _inside(self, env: Env, attr: Attr, variant: Variant, conditions: list[Any]) -> None:
+    def _inside(self, env: Env, attr: Attr, variant: Variant, conditions: list[Term]) -> None:
         """Take in the fields of a type, since expressions name them."""
         if attr.size is not None or attr.to_end:
             bits = static_bits(env)
@@ -278,7 +276,7 @@ class KsyHeader:
         )
         return {"until": inside.truth(attr.until), "default": []}
 
-    def _pass_on(self, env: Env, attr: Attr, variant: Variant | None, conditions: list[Any]) -> None:
+    def _pass_on(self, env: Env, attr: Attr, variant: Variant | None, conditions: list[Term]) -> None:
         """Have values for the parameters of a header that is held."""
         if variant is None or variant.type is None:
             return
@@ -296,7 +294,7 @@ class KsyHeader:
             if not known:
                 self._add({"name": called, "kind": "computed", "computed": rule}, [], attr)
 
-    def _choice(self, env: Env, attr: Attr, variant: Variant, called: str, conditions: list[Any]) -> None:
+    def _choice(self, env: Env, attr: Attr, variant: Variant, called: str, conditions: list[Term]) -> None:
         """A header that goes on after the fields of this one, since it holds one that holds this."""
         assert variant.plan is not None
         before, self.rows = self.rows, []
@@ -308,7 +306,7 @@ class KsyHeader:
 
     # Rows --------------------------------------------------------------------------------------------------------
 
-    def _add(self, row: Row, conditions: list[Any], attr: Attr) -> None:
+    def _add(self, row: Row, conditions: list[Term], attr: Attr) -> None:
         name = row["name"]
         if name in self.lines:
             raise attr.refuse("id", "a name that is free in its header", name)
@@ -393,7 +391,7 @@ class KsyHeader:
                 self.follow.add(name)
 
 
-def _names(rule: Any) -> set[str]:
+def _names(rule: Term) -> set[str]:
     return {leaf.name for leaf in load_expression(rule, "").leaves() if isinstance(leaf, Ref)}
 
 

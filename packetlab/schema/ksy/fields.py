@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from packetlab.declare.values.text import TextKind
 from packetlab.errors import DeclareError
@@ -12,9 +11,9 @@ from packetlab.schema.ksy.expressions import KsyNode, parse_type
 from packetlab.schema.ksy.model import Attr, camel
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.reading import Map
-from packetlab.schema.ksy.scopes import Rules
+from packetlab.schema.ksy.scopes import Rules, Term
 
-Row = dict[str, Any]
+Row = dict[str, Term]
 _NUMBER = re.compile(r"([usf])([1248])(le|be)?", re.ASCII)
 _BITS = re.compile(r"b([0-9]+)(le|be)?", re.ASCII)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from packetlab.declare import registry
 from packetlab.errors import DeclareError
 from packetlab.schema.imported import MOST, ImportedHeaders
 from packetlab.schema.ksy.classes import KsyHeader, headers_of
+from packetlab.schema.ksy.fields import Row
 from packetlab.schema.ksy.model import Loaded
 from packetlab.schema.ksy.plans import Plans
 from packetlab.schema.load import declare_up_to
@@ -36,9 +36,9 @@ def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> Imported
     return ImportedHeaders.of(found, plans.first.name)
 
 
-def _descriptions(headers: list[KsyHeader], plans: Plans) -> tuple[list[dict[str, Any]], dict[str, KsyHeader]]:
+def _descriptions(headers: list[KsyHeader], plans: Plans) -> tuple[list[Row], dict[str, KsyHeader]]:
     """Return what is declared, in order, that of the file itself last; and of which header each is."""
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     owners: dict[str, KsyHeader] = {}
     for header in headers:
         found.append(header.description())

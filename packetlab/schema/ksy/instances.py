@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from packetlab.schema.ksy.expressions import KsyNode
 from packetlab.schema.ksy.fields import Row, are_apart, contents, enum_data, number_row
 from packetlab.schema.ksy.model import Attr, plain_name
 from packetlab.schema.ksy.plans import Env
-from packetlab.schema.ksy.scopes import Rules
+from packetlab.schema.ksy.scopes import Rules, Term
 
 
 def row_of(rules: Rules, env: Env, attr: Attr, name: str) -> Row:
@@ -33,9 +33,9 @@ def row_of(rules: Rules, env: Env, attr: Attr, name: str) -> Row:
     )
 
 
-def _again(env: Env, attr: Attr, start: int, bits: int) -> Any:
+def _again(env: Env, attr: Attr, start: int, bits: int) -> Term:
     """Return a number that is read from bytes which fields before it have: made of these."""
-    at, before, found = 0, None, cast("Any", 0)
+    at, before, found = 0, None, cast("Term", 0)
     for one in env.type.seq:
         (variant,) = env.variants[one.name]
         row = number_row(one, variant.builtin, env.endian) if variant.type is None and one.repeat is None else None
@@ -51,7 +51,7 @@ def _again(env: Env, attr: Attr, start: int, bits: int) -> Any:
             at -= size
         if start <= at and at + size <= start + bits and row is not None:
             shift = start + bits - at - size
-            term: Any = ["field", plain_name(env.prefix + one.name)]
+            term: Term = ["field", plain_name(env.prefix + one.name)]
             term = ["<<", term, shift] if shift else term
             found = term if found == 0 else ["+", found, term]
         at, before = at + size, one

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 from packetlab.errors import DeclareError, suggestion
 from packetlab.schema.expressions import safe_repr
 from packetlab.schema.ksy.expressions import LEFT, KsyNode, parse, parse_type
-from packetlab.schema.ksy.reading import LETTERS, List, Map, nothing, read_yaml
+from packetlab.schema.ksy.reading import LETTERS, List, Map, Said, nothing, read_yaml
 
 FILES, TYPES, NESTED = 64, 256, 8
 CALLED = ("self", "payload", "field", "size_of", "count_of", "has", "before", "ahead", "choose", "expression", "auto", "computed", "const",
@@ -182,7 +181,7 @@ class Type:
                 raise DeclareError(at, "a type", safe_repr(one))
             self.types[checked_name(name, at)] = Type(name, one, file, self, depth + 1)
 
-    def _list(self, key: str) -> list[Any]:
+    def _list(self, key: str) -> list[Said]:
         found = self.said.get(key)
         if found is not None and not isinstance(found, list):
             raise DeclareError(self.said.at(key), "a list", safe_repr(found))
@@ -225,7 +224,7 @@ class Type:
             found[word] = number
         return found
 
-    def find(self, path: tuple[str, ...], what: str) -> Any:
+    def find(self, path: tuple[str, ...], what: str) -> Said:
         """Return the type or enum (`what`: "types", "enums") that a path names from here out, then among the files; None for none."""
         one: Type | None = self
         while one is not None:
@@ -256,7 +255,7 @@ class Type:
         return number
 
 
-def _inside(one: Type, path: tuple[str, ...], what: str) -> Any:
+def _inside(one: Type, path: tuple[str, ...], what: str) -> Said:
     for name in path[:-1]:
         if name not in one.types:
             return None

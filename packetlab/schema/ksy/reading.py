@@ -6,11 +6,13 @@ PyYAML gives events, one after the other, and nothing else of it is used: no tag
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import safe_repr
 
+Said: TypeAlias = Any
+"""What a file says, or PyYAML of it."""
 LETTERS = 1 << 18  # of a file
 NODES = 1 << 16  # of a file, each repetition of an alias counted
 DEPTH = 64  # levels of mappings and lists
@@ -19,12 +21,12 @@ _INT = re.compile(r"[-+]?(0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9_]*)", re.
 _WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
-class Map(dict[Any, Any]):
+class Map(dict[Said, Said]):
     """A mapping; `file` it stands in, `line` it begins at, `lines` of its keys."""
 
     file: str
     line: int
-    lines: dict[Any, int]
+    lines: dict[Said, int]
 
     def at(self, key: object = None) -> str:
         """Return where a key stands: "file:line"."""
@@ -38,7 +40,7 @@ def nothing(within: Map, line: int = 0) -> Map:
     return made
 
 
-class List(list[Any]):
+class List(list[Said]):
     """A list; `line` it begins at, `lines` of what is in it."""
 
     line: int
@@ -54,11 +56,11 @@ def read_yaml(text: str, file: str) -> Map:
         raise DeclareError(file, "PyYAML, to read Kaitai descriptions", "no such module", hint) from None
     if len(text) > LETTERS:
         raise DeclareError(file, f"{LETTERS} letters at most", len(text))
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Said = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         found = _Events(yaml, yaml.parse(text, Loader=loader), file).document()
     except yaml.YAMLError as error:
-        mark: Any = getattr(error, "problem_mark", None)
+        mark: Said = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark is not None else file
         raise DeclareError(where, "YAML", str(getattr(error, "problem", None) or "something else")) from None
     if not isinstance(found, Map):
@@ -67,12 +69,12 @@ def read_yaml(text: str, file: str) -> Map:
 
 
 class _Events:
-    def __init__(self, yaml: Any, events: Any, file: str) -> None:
+    def __init__(self, yaml: Said, events: Said, file: str) -> None:
         self.yaml, self.events, self.file = yaml, events, file
         self.anchors: dict[str, tuple[object, int]] = {}  # and how many nodes each is
         self.nodes = 0
 
-    def refuse(self, event: Any, expected: str, got: object) -> DeclareError:
+    def refuse(self, event: Said, expected: str, got: object) -> DeclareError:
         return DeclareError(f"{self.file}:{event.start_mark.line + 1}", expected, got)
 
     def document(self) -> object:
@@ -82,7 +84,7 @@ class _Events:
                 return None if isinstance(event, self.yaml.StreamEndEvent) else self.node(event, 0)
         return None
 
-    def node(self, event: Any, depth: int) -> object:
+    def node(self, event: Said, depth: int) -> object:
         yaml = self.yaml
         before = self.nodes
         self.nodes += 1
@@ -109,13 +111,13 @@ class _Events:
             self.anchors[event.anchor] = found, self.nodes - before
         return found
 
-    def bound(self, event: Any, depth: int) -> None:
+    def bound(self, event: Said, depth: int) -> None:
         if self.nodes > NODES:
             raise self.refuse(event, f"{NODES} keys and values at most, those of aliases counted each time", "more")
         if depth > DEPTH:
             raise self.refuse(event, f"{DEPTH} levels at most", "more")
 
-    def mapping(self, event: Any, depth: int) -> Map:
+    def mapping(self, event: Said, depth: int) -> Map:
         made = Map()
         made.file, made.line, made.lines = self.file, event.start_mark.line + 1, {}
         while not isinstance(key := next(self.events), self.yaml.MappingEndEvent):
@@ -131,7 +133,7 @@ class _Events:
             made[name] = self.node(next(self.events), depth + 1)
         return made
 
-    def scalar(self, event: Any) -> object:
+    def scalar(self, event: Said) -> object:
         text: str = event.value
         if event.tag is not None and not (event.tag == "!" or event.tag == "tag:yaml.org,2002:str"):
             raise self.refuse(event, "a value without a tag", safe_repr(event.tag))

@@ -6,7 +6,7 @@ A rule knows numbers only: texts, bytes, floats and lists are refused, and so is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from packetlab.declare.expressions import SIGNS
 from packetlab.errors import DeclareError
@@ -16,10 +16,12 @@ from packetlab.schema.ksy.model import Attr, plain_name
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.reading import Map
 
+Term: TypeAlias = Any
+"""A rule as plain data (see `schema.expressions`)."""
 _TRUE = frozenset(("==", "!=", "<", "<=", ">", ">=", "and", "or", "not"))
 
 
-def joined(sign: str, parts: list[Any]) -> Any:
+def joined(sign: str, parts: list[Term]) -> Term:
     """Return some rules with a sign between them."""
     found = parts[0]
     for part in parts[1:]:
@@ -54,12 +56,12 @@ class Rules:
     def refuse(self, expected: str, got: object) -> DeclareError:
         return DeclareError(self.where, expected, got)
 
-    def truth(self, node: KsyNode) -> Any:
+    def truth(self, node: KsyNode) -> Term:
         """Return the rule that is 1 where an expression is true."""
         found = self.number(node)
         return found if _is_truth(node) or self._is_bit(node) else ["!=", found, 0]
 
-    def number(self, node: KsyNode) -> Any:
+    def number(self, node: KsyNode) -> Term:
         """Return an expression as a rule. DeclareError where it is more than numbers of fields."""
         self.depth += 1
         if self.depth > DEPTH:
@@ -69,7 +71,7 @@ class Rules:
         finally:
             self.depth -= 1
 
-    def _number(self, node: KsyNode) -> Any:
+    def _number(self, node: KsyNode) -> Term:
         word, parts = node.word, node.parts
         if word == "number":
             return node.value
@@ -110,13 +112,13 @@ class Rules:
 
     # Names -------------------------------------------------------------------------------------------------------
 
-    def _field(self, node: KsyNode) -> Any:
+    def _field(self, node: KsyNode) -> Term:
         name = str(node.value)
         if name.startswith("_"):
             if node == KsyNode("name", "_") and self.item is not None:
                 return ["field", "value"]
             raise self.refuse("numbers of fields, since rules know nothing else", shown(node))
-        places, found = self._places(node), list[Any]()
+        places, found = self._places(node), list[Term]()
         for place in places:
             one = self._named(place, name)
             if one not in found:
@@ -180,7 +182,7 @@ class Rules:
             raise self.refuse("a type that holds this one", "none")
         return found
 
-    def _named(self, place: KsyPlace, name: str) -> Any:
+    def _named(self, place: KsyPlace, name: str) -> Term:
         """Return the rule that is the number of a name at a place."""
         place = self._unwrapped(place, name)
         env = place.env
@@ -200,7 +202,7 @@ class Rules:
             raise self.refuse("a field of one type", f"{name}, which depends")
         return ["field", place.way + plain_name(env.prefix + name)]
 
-    def _parameter(self, place: KsyPlace, name: str) -> Any:
+    def _parameter(self, place: KsyPlace, name: str) -> Term:
         env = place.env
         if env.variant is not None and env.outer is not None:  # part of what holds it: the argument itself
             given = dict(zip(env.type.params, env.variant.arguments, strict=True))
@@ -222,7 +224,7 @@ class Rules:
             for attr in attrs
         )
 
-    def _measure(self, node: KsyNode, word: str) -> Any:
+    def _measure(self, node: KsyNode, word: str) -> Term:
         """Return the size or the number of items of a field, where the file says one; None where it is a name of the file's."""
         if node.word not in ("name", "attribute") or str(node.value).startswith("_"):
             return None
@@ -253,7 +255,7 @@ def _is_ordered(place: KsyPlace) -> bool:
     return env is not None
 
 
-def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env, Attr], None]) -> Any:
+def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env, Attr], None]) -> Term:
     """Return the rule that holds where a type has the order of bytes of a variant."""
     assert variant.type is not None
     said = variant.type.endian
@@ -270,14 +272,14 @@ def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env
     return one_of(value, among, said.at("cases"))
 
 
-def one_of(value: Any, among: list[Any], where: str) -> Any:
+def one_of(value: Term, among: list[Term], where: str) -> Term:
     """Return the rule that a value is one of some numbers."""
     if not among or any(type(one) is not int for one in among):
         raise DeclareError(where, "cases that are numbers", "others")
     return ["==", value, among[0]] if len(among) == 1 else ["one_of", value, sorted({*among})]
 
 
-def none_of(rules: list[Any]) -> Any:
+def none_of(rules: list[Term]) -> Term:
     """Return the rule that none of some hold; where these are of one value, so that it can be seen that they are apart."""
     among = [
         number
@@ -313,9 +315,9 @@ def root(place: KsyPlace) -> KsyPlace:
     return KsyPlace(f"{names[0].name}.", names[0].env) if names else place
 
 
-def _all(env: Env) -> list[Any]:
-    found: list[Any] = []
-    todo: list[Any] = [env.plan]
+def _all(env: Env) -> list[Term]:
+    found: list[Term] = []
+    todo: list[Term] = [env.plan]
     while todo:
         one = todo.pop()
         if one not in found:

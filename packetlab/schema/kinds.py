@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
 
 MEMBERS, WORDS = 4096, 1 << 16
-NESTING = 24
+NESTING, HELD = 24, 1 << 12
 
 ADDRESSES: dict[str, Address] = {
     word: get_args(annotation)[1]
@@ -254,15 +254,20 @@ def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
     if row.get("of") == where.partition(".")[0]:
         return Items(None, row["kind"] == "header")  # of its own class
     item = maker.known(row.get("of"), where)
-    if _nesting(item) >= NESTING:
-        raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
+    levels, headers = _held(item, {})
+    if levels >= NESTING or headers > HELD:
+        got = "more" if levels >= NESTING else f"{headers} of them"
+        raise DeclareError(where, f"headers inside headers, {NESTING} deep and {HELD} of them at most", got)
     return Items(item, row["kind"] == "header")
 
 
-def _nesting(header: Declaration, inside: tuple[Declaration, ...] = ()) -> int:
-    if header in inside:
-        return 0
-    return 1 + max((_nesting(f.kind.item, (*inside, header)) for f in header.fields if f.kind.has_headers), default=0)
+def _held(header: Declaration, known: dict[Declaration, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many levels of headers there are from one on, and how many headers a walk through all its fields meets."""
+    if header not in known:
+        known[header] = 0, 0  # of one that holds itself
+        found = [_held(f.kind.item, known) for f in header.fields if f.kind.has_headers]
+        known[header] = 1 + max((levels for levels, _ in found), default=0), 1 + sum(headers for _, headers in found)
+    return known[header]
 
 
 def _item_name(row: dict[str, object], where: str) -> str:
@@ -272,7 +277,11 @@ def _item_name(row: dict[str, object], where: str) -> str:
 
 def _element(row: dict[str, object], where: str) -> dict[str, object]:
     element = row.get("of")
-    if type(element) is not dict or "kind" not in element or not {*element} <= {"kind", "of", "given", *FORMS["int"].says.split()}:
+    if (
+        type(element) is not dict
+        or "kind" not in element
+        or not {*element} <= {"kind", "of", "given", *FORMS["int"].says.split()}
+    ):
         raise DeclareError(where, "the kind of the values that repeat", safe_repr(element))
     return element
 
@@ -301,7 +310,9 @@ def _bytes_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -
 
 
 def _plain(says: str, is_of: Callable[[Kind], bool], make: Callable[[], Kind], written: str) -> Form:
-    return Form(says, is_of, lambda kind, where: {}, lambda row, where, maker: make(), lambda row, where, enums: written)
+    return Form(
+        says, is_of, lambda kind, where: {}, lambda row, where, maker: make(), lambda row, where, enums: written
+    )
 
 
 def _address(word: str, kind: Address) -> Form:

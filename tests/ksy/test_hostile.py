@@ -236,3 +236,21 @@ def test_many_types_are_many_headers_up_to_a_bound(tmp_path: Path) -> None:
     with bindings():
         assert len(import_ksy(path).declare()) == 101
     assert "256 types at most" in refused(tmp_path, text(300))
+
+
+def test_types_that_hold_two_of_the_next_again_and_again_are_counted(tmp_path: Path) -> None:
+    types = "".join(f"  t{n}: {{seq: [{{id: a, type: t{n + 1}}}, {{id: b, type: t{n + 1}}}]}}\n" for n in range(20))
+    text = HEAD + f"seq: [{{id: a, type: t0}}]\ntypes:\n{types}  t20: {{seq: [{{id: a, type: u1}}]}}\n"
+    assert "headers inside headers, 24 deep and 4096 of them at most" in refused(tmp_path, text)
+
+
+def test_types_that_are_taken_in_again_and_again_are_counted(tmp_path: Path) -> None:
+    fields = " ".join(f"{{id: f{n}, type: t1}}," for n in range(20))
+    text = HEAD + f"seq: [{fields} {{id: x, size: {' + '.join(f'f{n}.f0.f0.f0.a' for n in range(20))}}}]\ntypes:\n"
+    for level in range(1, 4):
+        fields = ", ".join(f"{{id: f{n}, type: t{level + 1}}}" for n in range(20))
+        uses = " + ".join(f"f{n}{'.f0' * (3 - level)}.a" for n in range(20))
+        text += f"  t{level}: {{seq: [{fields}, {{id: y, size: {uses}}}]}}\n"
+    assert "1024 types at most that become part of others" in refused(
+        tmp_path, text + "  t4: {seq: [{id: a, type: u1}]}\n"
+    )

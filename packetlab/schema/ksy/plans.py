@@ -17,7 +17,7 @@ from packetlab.schema.ksy.model import Attr, Loaded, Type, camel
 from packetlab.schema.ksy.reading import Map
 
 BUILTIN = re.compile(r"[us]([1248])(le|be)?|f([48])(le|be)?|b([1-9][0-9]{0,3})(le|be)?|str|strz|", re.ASCII)
-PLANS = 256
+PLANS, INSIDE = 256, 1024
 
 
 def target(attr: Attr, name: str) -> Type | None:
@@ -119,6 +119,7 @@ class Plans:
         self.all: list[KsyPlan] = []
         self.users: dict[Type, list[Attr]] = {}
         self.inline: dict[Attr, str] = {}
+        self.inside = 0  # types that became part of what holds them
         top = loaded.first.type
         self._walk(top)
         for type in [*self.users]:
@@ -233,6 +234,11 @@ class Plans:
                             f"values of one header, and {attr.name} is a list, or of many kinds",
                             "a value inside",
                         )
+                    self.inside += 1
+                    if self.inside > INSIDE:
+                        raise DeclareError(
+                            self.inline[attr], f"{INSIDE} types at most that become part of others", "more"
+                        )
                     prefix = f"{env.prefix}{attr.name}_" + f"{variant.order}_" * bool(variant.order)
                     variant.env = Env(variant.type, env.plan, prefix, order, env)
                     variant.env.via, variant.env.variant = attr, variant
@@ -287,7 +293,7 @@ def is_whole(attr: Attr, type: Type) -> bool:
     """Whether a field gives a type a size that its own fields need not fill."""
     if (attr.size is None and not attr.to_end) or not type.seq or _fills(type, ()):
         return False
-    return attr.size is None or attr.size.word != "number" or _bytes(type, 0) != attr.size.value
+    return attr.size is None or attr.size.word != "number" or _bytes(type, {}) != attr.size.value
 
 
 def _fills(type: Type, inside: tuple[Type, ...]) -> bool:
@@ -303,17 +309,14 @@ def _fills(type: Type, inside: tuple[Type, ...]) -> bool:
     return found is not None and _fills(found, (*inside, type))
 
 
-def _bytes(type: Type, depth: int) -> int | None:
+def _bytes(type: Type, known: dict[Type, int | None]) -> int | None:
     """Return how many bytes a type of plain numbers and bytes takes; None for others."""
+    if type in known:
+        return known[type]
+    known[type] = None  # of one that holds itself
     total = 0
     for attr in type.seq:
-        if (
-            attr.condition is not None
-            or attr.repeat is not None
-            or attr.switch is not None
-            or depth > 8
-            or attr.type.startswith("b")
-        ):
+        if attr.condition is not None or attr.repeat is not None or attr.switch is not None:
             return None
         number = BUILTIN.fullmatch(attr.type) if attr.type else None
         inner = target(attr, attr.type) if attr.type else None
@@ -321,8 +324,9 @@ def _bytes(type: Type, depth: int) -> int | None:
             total += int(str(attr.size.value))
         elif number is not None and (number[1] or number[3]):
             total += int(number[1] or number[3])
-        elif inner is None or (size := _bytes(inner, depth + 1)) is None:
+        elif inner is None or (size := _bytes(inner, known)) is None:
             return None
         else:
             total += size
+    known[type] = total
     return total

@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ HEAD = np.dtype(
 
 
 class Ring:
-    """Receives in batches. While it is open, frames come to it alone; use it in a `with`.
+    """Receives in batches. While it is open, frames come to it alone; use it in a `with`. In a forked child it is closed.
 
     Args:
         sock: a packet socket that is bound. description: of the interface. bytes: how much it holds.
@@ -77,10 +78,16 @@ class Ring:
         sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
-        memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        try:
+            memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        except OSError:  # there is no room for it
+            _turned_off(sock)
+            raise
         weakref.finalize(memory, _turned_off, sock).atexit = False
         self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
-        self._surplus: FrameBatch | None = None  # what was taken beyond a `count`
+        self._out: set[int] = set()  # blocks that were taken, until they are the kernel's again
+        self._surplus: deque[tuple[FrameBatch, int]] = deque()  # what was taken beyond a `count`, and where that begins
+        _open.add(self)
         self._waits = Waits(f"ring of {self.name}")
         self._next = 0
         self.received = 0
@@ -107,15 +114,13 @@ class Ring:
         """
         until = None if timeout is None else time.monotonic_ns() + nanoseconds(timeout, f"ring of {self.name}: timeout")
         left = count
-        more, late = (
-            self._blocks,
-            AT_ONCE,
-        )  # at the end: blocks that are taken, seconds for the kernel to hand them over
+        more = self._blocks  # that are taken after the end
+        late: float | None = None  # until when the kernel has time then to hand over what it fills
         while (left is None or left > 0) and more > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
             ended = wait == 0 or (stop is not None and stop.is_set())
-            batch, self._surplus = self._surplus, None
-            taken = self._take(more if ended else MOST) if batch is None else None
+            rest = self._rest()
+            taken = self._take(more if ended else MOST) if rest is None else None
             if taken is not None:
                 blocks, raw, places = taken
                 del taken
@@ -124,33 +129,45 @@ class Ring:
                 if copied:
                     raw = raw.copy()
                     self._give_back(blocks)
-                batch = self._batch(raw, places)
+                batch, first = self._batch(raw, places), 0
                 del raw
-            elif batch is None:
+            elif rest is None:
                 if ended:
-                    if not (late and self._filling()):
+                    now = time.monotonic()
+                    late = now + AT_ONCE if late is None else late
+                    if late <= now or not self._filling():
                         return
-                    wait, late = late, 0.0
+                    wait = late - now
                 elif stop is not None:
                     wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
                 if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
                     trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if trouble:
                         raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
+                    if self._out:  # which another thread has still to give back: the kernel tells of these too
+                        time.sleep(0.001)
                 continue
             else:
-                blocks, copied = range(0), True
-            if left is not None:
-                if len(batch) > left:  # the others are for who asks next
-                    batch, self._surplus = batch.chosen(range(left)), batch.chosen(range(left, len(batch)))
-                left -= len(batch)
+                (batch, first), blocks, copied = rest, range(0), True
+            end = len(batch) if left is None else min(len(batch), first + left)
+            if end < len(batch):  # the others are for who asks next
+                self._surplus.appendleft((batch, end))
+            if end - first < len(batch):
+                batch = batch.chosen(range(first, end))
+            left = None if left is None else left - len(batch)
             try:
                 if len(batch):
                     yield batch
             finally:
                 if not copied:
                     self._give_back(blocks)
-            del batch  # the memory can be unmapped while nothing comes
+            del batch, rest  # the memory can be unmapped while nothing comes
+
+    def _rest(self) -> tuple[FrameBatch, int] | None:
+        try:
+            return self._surplus.popleft()
+        except IndexError:  # another thread may have come first
+            return None
 
     def _take(self, most: int) -> tuple[range, NDArray[np.uint8], list[int]] | None:
         """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
@@ -162,7 +179,7 @@ class Ring:
             while block < min(first + most, first + MOST, self._blocks):
                 start = block * BLOCK
                 status, count, at, size = words[(start + STATUS) // 4 : (start + STATUS) // 4 + 4]
-                if not status & FOR_USER:
+                if not status & FOR_USER or block in self._out:
                     break
                 at += start - base
                 for _ in range(count):
@@ -174,6 +191,7 @@ class Ring:
                 return None
             raw = np.frombuffer(memory, np.uint8, end - base, base)
             self._next = block % self._blocks
+            self._out.update(range(first, block))
             return range(first, block), raw, places
 
     def _filling(self) -> bool:
@@ -187,6 +205,7 @@ class Ring:
             for block in blocks:
                 words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
                 words[(block * BLOCK + STATUS) // 4] = 0
+                self._out.discard(block)
 
     @contextmanager
     def _mapped(self) -> Iterator[tuple[mmap.mmap, memoryview]]:
@@ -222,7 +241,8 @@ class Ring:
         """
         self._waits.close()
         with self._waits.turn:
-            self._shared = self._surplus = None  # the memory goes with the last who uses it
+            self._shared = None  # the memory goes with the last who uses it
+            self._surplus.clear()
 
     def __enter__(self) -> Ring:
         return self
@@ -232,6 +252,17 @@ class Ring:
 
     def __repr__(self) -> str:
         return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
+
+
+_open: weakref.WeakSet[Ring] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for ring in list(_open):
+        ring.close()  # or the memory would stay shared with the parent, who could not turn it off
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _turned_off(sock: socket.socket) -> None:

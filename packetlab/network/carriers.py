@@ -14,6 +14,7 @@ import termios
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from functools import reduce
 from operator import iconcat
 from sys import byteorder
@@ -202,6 +203,8 @@ class NetHubPort(Port):
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
+        if self._broken is not None:
+            raise self._broken
         rest = memoryview(len(data).to_bytes(2, "big") + data)
         end = time.monotonic() + PATIENCE
         while rest:
@@ -251,6 +254,7 @@ class NetHubPort(Port):
         If not `read`, of what has been read before.
         """
         with self._waits.turn:  # a line has one order, whoever reads it
+            self._waits.check()
             while (data := self._whole()) is None and self._broken is None and read:
                 size = len(self._buffer)
                 try:
@@ -275,6 +279,8 @@ class NetHubPort(Port):
         if not SHORTEST <= size <= NETHUB_LARGEST:
             expected = f"expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
             self._broken = self._broken or ConnectionError(f"{self.name}: {expected}")
+            with suppress(OSError):
+                self._socket.shutdown(_socket.SHUT_RD)  # so that the descriptor tells of it
         elif len(self._buffer) >= 2 + size:
             data = bytes(self._buffer[2 : 2 + size])
             del self._buffer[: 2 + size]

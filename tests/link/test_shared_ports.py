@@ -322,3 +322,86 @@ def test_what_a_ring_took_beyond_a_count_is_there_for_who_asks_next(lab, lasting
             for _ in range(3)
         ]
         assert got == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_closed_hubs_port_hands_out_nothing_more() -> None:
+    with line() as (port, hub):
+        sent(hub, range(100))
+        frames = port.capture()
+        assert number_of(next(frames).data) == 0
+        port.close()
+        for call in (lambda: next(frames), lambda: port.receive_frame(0), port.take):
+            with pytest.raises(OSError, match="an open port"):
+                call()
+
+
+def test_a_broken_line_is_told_after_what_came_before_though_no_more_comes() -> None:
+    with line() as (port, hub):
+        sent(hub, range(5))
+        hub.sendall(b"\0\1\0")
+        assert len(port.take()) == 5
+        assert select.select([port], [], [], PATIENCE)[0]
+        with pytest.raises(ConnectionError, match="a frame of 14 to 1024 bytes, got 1"):
+            port.take()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_while_a_ring_is_open_does_not_keep_it(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port:
+        read, write = os.pipe()
+        with port.ring(1 << 20) as ring:
+            child = os.fork()
+            if child == 0:  # nothing of pytest's may run here
+                os.write(write, b"+" if ring.closed else b"-")
+                signal.pause()
+            assert os.read(read, 1) == b"+"
+        try:
+            b.interface.send(frame(1))
+            assert port.receive_frame(1).data == frame(1)
+            with port.ring(1 << 20) as ring:
+                b.interface.send(frame(2))
+                assert [batch[0] for batch in ring.batches(timeout=0.1)] == [frame(2)]
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(read)
+            os.close(write)
+
+
+@pytest.mark.parametrize("count", [None, 1])
+def test_threads_at_one_ring_get_each_frame_once(lab, count) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(64 << 20) as ring:
+        found: list[int] = []
+
+        def read() -> None:
+            while got := [number_of(bytes(one.data)) for batch in ring.batches(0.2, count) for one in batch]:
+                found.extend(got)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for one in readers:
+            one.start()
+        for number in range(3000):
+            b.interface.send(frame(number))
+        for one in readers:
+            one.join(PATIENCE)
+        assert sorted(found) == list(range(3000))
+
+
+def test_a_block_that_is_in_use_is_not_taken_again(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(1) as ring:  # of two blocks
+        b.interface.send(frame(0))
+        holder = ring.batches(timeout=1, lasting=False)
+        assert number_of(bytes(next(holder)[0])) == 0
+        b.interface.send(frame(1))
+        assert [number_of(batch[0]) for batch in ring.batches(timeout=0)] == [1]
+        assert list(ring.batches(timeout=0)) == []
+        holder.close()
+        for number in range(2, 8):
+            b.interface.send(frame(number))
+            assert [number_of(batch[0]) for batch in ring.batches(timeout=0)] == [number]

@@ -141,6 +141,26 @@ class Declaration:
         return one is base
 
     @property
+    def inside(self) -> tuple[Field, ...]:
+        """The fields of what stands in the field that it takes apart, and in a field of that."""
+        return () if self.view is None else (*self.view[1].fields, *self.view[1].inside)
+
+    @property
+    def with_inside(self) -> list[Declaration]:
+        """The header, and those that stand inside it, inside that one, ..., where a field is taken apart."""
+        return [self] if self.view is None else [self, *self.view[1].with_inside]
+
+    @property
+    def is_deeper(self) -> bool:
+        """Whether it refines what stands in the field that its base takes apart already."""
+        return self.view is not None and self.view[1].refines is not None
+
+    @property
+    def told_as(self) -> Declaration:
+        """What its class body speaks of: itself, or where it is deeper the header inside."""
+        return self.view[1].told_as if self.view is not None and self.view[1].refines is not None else self
+
+    @property
     def plan(self) -> Plan:
         """How the header is read and written; worked out when first needed."""
         if self._plan is None:

@@ -369,7 +369,7 @@ def _read_anew() -> None:
     """Have the compiled code dropped that reads what is refined, or headers in fields."""
     for one in declared():
         if one.derived or one.repeated or one.refines:
-            _reset(one, *([one.view[1]] if one.view else []))
+            _reset(*one.with_inside)
 
 
 def _recompile(lower: str) -> None:

@@ -146,8 +146,7 @@ def in_full(cls: Any) -> str:
         more = f", where {present}" if present else ""
         lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
         if header.view is not None and header.view[0] == f.name:
-            inner = header.view[1]
-            facts = zip(inner.fields, _facts(inner), strict=True)
+            facts = [(one, fact) for inner in header.with_inside[1:] for one, fact in zip(inner.fields, _facts(inner), strict=True)]
             lines += [f"    {one.name}: {fact[1]}{f', {fact[2]}' if fact[2] else ''}" for one, fact in facts]
     return printable("\n".join(lines).rstrip(), "\n")
 
@@ -166,7 +165,7 @@ def signature(header: Any) -> Signature:
     """Return how a header class is called: its fields by keyword, with what they have unless given."""
     parameters = []
     said: Declaration = header._declaration
-    for f in said.fields if said.view is None else (*said.fields, *said.view[1].fields):
+    for f in (*said.fields, *said.inside):
         kind = f.kind
         if said.view is not None and f.name == said.view[0]:
             default: object = _Word("of the fields in it")

@@ -56,7 +56,7 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
         seen.values[f.name] = _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
     _fill_up(cls, made, own)
-    needed = {f.name for one in (cls, *([cls.view[1]] if cls.view else [])) for f in one.fields if f.default is REQUIRED}
+    needed = {f.name for f in (*cls.fields, *cls.inside) if f.default is REQUIRED}
     fixed = {f.name for f in cls.fields if f.kind.bits is not None}
     for attempt in (made, {n: v for n, v in made.items() if n in own or n in fixed or n in needed}):
         whole: Header = classes[cls](**attempt)
@@ -219,7 +219,7 @@ def allowed(cls: Declaration, f: Field) -> list[int]:
     while one.refines is not None and one.when is not None:
         own.append(one.when)
         one = one.refines
-    others = [after.when for after in refinements(cls) if after.when is not None]
+    others = [after.when for after in refinements(cls) if after.when is not None and not after.is_deeper]
 
     def alone(rule: Expr) -> bool:
         return f.name in needs(rule) and all(str(leaf) == f.name for leaf in rule.leaves() if not isinstance(leaf, Const))

@@ -17,7 +17,7 @@ from packetlab.codec import compiler
 from packetlab.codec.around.told import is_around, is_whole
 from packetlab.codec.decode import items_reader
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
-from packetlab.codec.refinement.class_bodies import literal, owner_of, restate, taken_apart
+from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
@@ -193,12 +193,7 @@ class HeaderType(type):
                 del annotations[field_name]
                 continue
             check_name(field_name, where)
-        base, inside, said = next(iter(families), None), options.get("inside"), options.get("when")
-        if inside is not None:
-            taken_apart(mcls, name, base, body, annotations, inside, said, options.get("bit_order"))
-            annotations = {}
-        if base is not None and said is not None and options.get("under") is None:
-            restate(base._declaration, said, body)
+        annotations = taken_apart(mcls, name, next(iter(families), None), body, annotations, options)
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
             kind = kind_with(annotation, body.get(field_name), where)
@@ -220,7 +215,7 @@ class HeaderType(type):
             elif word[1:] in inherited or word[1:] in new_names:
                 raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
         told = asked([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
-        more = ["__viewed__"] * (inside is not None) + ["__told__"] * (told != () and not any(hasattr(b, "__told__") for b in bases))
+        more = ["__viewed__"] * ("__inside__" in body and not any(hasattr(b, "__viewed__") for b in bases)) + ["__told__"] * (told != () and not any(hasattr(b, "__told__") for b in bases))
         body["__slots__"] = (*map(slot_of, new_names), *more)
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
@@ -297,8 +292,9 @@ class HeaderType(type):
             base = next((one for one in above if one.fields), None)
             if base is None:
                 raise DeclareError(name, "under= with when=, or a base with fields, which it refines", "when= alone")
-            declaration.refines, declaration.when = base, expression(when)
-            declaration.view = None if inside is None else (inside, body["__inside__"]._declaration)
+            declaration.refines, declaration.when = base, expression(when) if base.view is None else base.when
+            within = base.view[0] if base.view else inside
+            declaration.view = None if within is None else (within, body["__inside__"]._declaration)
             check_refinement(declaration)
         elif inside is not None:
             raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")

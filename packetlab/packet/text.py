@@ -78,7 +78,11 @@ def item_lines(header: AnyHeader, f: Field) -> list[str]:
     view = header._declaration.view
     if view is not None and view[0] == f.name and isinstance(getattr(header, f.slot), bytes):
         inner = viewed(header)
-        return [cut(f"{one.name} = {value_text(one, getattr(inner, one.slot), inner)}") for one in inner._fields]
+        lines = []
+        for one in inner._fields:
+            lines += [cut(f"{one.name} = {value_text(one, getattr(inner, one.slot), inner)}")]
+            lines += item_lines(inner, one) if inner._declaration.view is not None else []
+        return lines
     if f.kind.wire != "items" or f.kind.one or getattr(header, f.slot) is None:
         return []
     items = header._items_of(f)

@@ -265,7 +265,9 @@ class FieldPath(NamedTuple):
 
 def holder(header: Header, f: Field) -> Header:
     """Return the header that keeps a field of `header`: itself, or the one inside that it looks into."""
-    inner: Any = header if f.name in header._by_name else viewed(header)
+    inner: Any = header
+    while f.name not in inner._by_name:
+        inner = viewed(inner)
     return inner  # type: ignore[no-any-return]
 
 
@@ -276,8 +278,7 @@ def field_in(header: type[AnyHeader], name: str) -> Field | None:
 
 def _own_names(header: type[AnyHeader]) -> Mapping[str, Field]:
     """Return the fields of what stands inside a header that takes one of its fields apart."""
-    view = header._declaration.view
-    return {} if view is None else view[1].by_name
+    return {f.name: f for f in header._declaration.inside}
 
 
 def _refinements(header: type[AnyHeader]) -> list[type[AnyHeader]]:

@@ -31,10 +31,10 @@ def describe(cls: object) -> dict[str, object]:
     """
     header = declaration_of(cls, "describe")
     found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in own_fields(header)]}
-    if header.refines is not None and header.when is not None:
-        found.update(refines=header.refines.name, when=dump_expression(header.when))
-        found.update({} if header.view is None else {"inside": header.view[0]})
-        usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, header.when)
+    if header.refines is not None and (said := header.told_as).when is not None:
+        found.update(refines=header.refines.name, when=dump_expression(said.when))
+        found.update({} if said.view is None else {"inside": said.view[0]})
+        usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, said.when)
         theirs = header.fields[: len(usual)]
         ruled = [f for f in theirs if f.default is None and usual[f.name] is not None]
         given = [f for f in theirs if f not in ruled and f.default != usual[f.name]]
@@ -48,7 +48,7 @@ def describe(cls: object) -> dict[str, object]:
         rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
-    bits = header if header.view is None else header.view[1]
+    bits = header.with_inside[-1]
     found |= {"through": data_of_transforms(header, header.name)} if header.through else {}
     found |= remembered_by(header, dump_expression)
     found |= {"stream": 1} if header.stream else {}
@@ -112,6 +112,7 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
 
 def own_fields(header: Declaration) -> tuple[Field, ...]:
     """Return the fields that a class body says of a header: of one that refines another, those of its own."""
+    header = header.told_as
     if header.view is not None:
         return header.view[1].fields
     return header.fields if header.refines is None else header.fields[len(header.refines.fields) :]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from fractions import Fraction
 from typing import Annotated
@@ -25,7 +24,6 @@ from packetlab import (
     Header,
     IPv4,
     Named,
-    Packet,
     Rest,
     Text,
     auto,
@@ -138,19 +136,16 @@ with (scope := Scope()):
     class PathTrace(PTPTLV, inside="data", when={"type": 8}):
         clocks: tuple[U64, ...] = many()
 
-    class Managed(Header):
+    class Management(PTPTLV, inside="data", when={"type": 1}):
         id: U16 = 0
         value: Rest = b""
 
-    class Management(PTPTLV, inside="data", when={"type": 1}):
-        managed: Managed
-
-    class CurrentDataSet(Managed, inside="value", when={"id": 0x2001}):
+    class CurrentDataSet(Management, inside="value", when={"id": 0x2001}):
         steps: U16 = 0
         offset: Annotated[Fraction, scaled(64, Fraction(1, 65536), signed=True, unit="ns")] = Fraction(0)
         delay: Annotated[Fraction, scaled(64, Fraction(1, 65536), signed=True, unit="ns")] = Fraction(0)
 
-    class ParentDataSet(Managed, inside="value", when={"id": 0x2002}):
+    class ParentDataSet(Management, inside="value", when={"id": 0x2002}):
         parent: Port = Port()
         statistics: U8 = 0
         reserved: U8 = 0
@@ -167,7 +162,7 @@ with (scope := Scope()):
         length: U8 = auto(size_of("text"))
         text: Text = ""
 
-    class ClockDescription(Managed, inside="value", when={"id": 1}):
+    class ClockDescription(Management, inside="value", when={"id": 1}):
         kinds: U16 = 0x8000
         layer: Text8 = Text8()
         address_size: U16 = auto(size_of("address"))
@@ -188,10 +183,6 @@ with (scope := Scope()):
 
 
 CAPTURES = ["ptp/ptp.pcap", "ptp/ptp_management.pcap", "ptp/ptp_v2_1.pcap"]
-
-
-def managed(read: Callable[[Managed], object]) -> Callable[[Packet], list[object]]:
-    return of(Management, lambda h: read(h.managed))
 
 
 READINGS = {
@@ -228,12 +219,10 @@ READINGS = {
     "ptp.v2.mm.targetportidentity": of(PTPManagement, lambda h: h.target.clock),
     "ptp.v2.mm.startingboundaryhops": of(PTPManagement, lambda h: h.starting_hops),
     "ptp.v2.mm.action": of(PTPManagement, lambda h: h.action),
-    "ptp.v2.mm.managementId": of(Management, lambda h: h.managed.id),
-    "ptp.v2.mm.parentclockidentity": managed(lambda one: one.parent.clock if isinstance(one, ParentDataSet) else None),
-    "ptp.v2.mm.stepsRemoved": managed(lambda one: one.steps if isinstance(one, CurrentDataSet) else None),
-    "ptp.v2.mm.physicalLayerProtocol": managed(
-        lambda one: [one.layer.text] * 2 if isinstance(one, ClockDescription) else None
-    ),
+    "ptp.v2.mm.managementId": of(Management, lambda h: h.id),
+    "ptp.v2.mm.parentclockidentity": of(ParentDataSet, lambda h: h.parent.clock),
+    "ptp.v2.mm.stepsRemoved": of(CurrentDataSet, lambda h: h.steps),
+    "ptp.v2.mm.physicalLayerProtocol": of(ClockDescription, lambda h: [h.layer.text] * 2),
 }
 
 
@@ -243,7 +232,7 @@ def test_captures_are_read_like_tshark(tshark: Ask, name: str) -> None:
 
 
 def test_the_parts_of_management_are_fields() -> None:
-    read = [one[Management].managed for one in packets_of(CAPTURES[1]) if Management in one]
+    read = [one[Management] for one in packets_of(CAPTURES[1]) if Management in one]
     assert {type(one) for one in read} >= {CurrentDataSet, ParentDataSet, ClockDescription}
 
 
@@ -258,8 +247,8 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         low / PTPPathDelayFollowUp(sent=at, asking=Port(clock=7, number=2)),
         low / PTPDelayResponse(received=at, asking=Port(clock=8, number=3)),
         udp / PTPAnnounce(steps=2, grandmaster=0x0123456789ABCDEF) / PathTrace(clocks=(1, 2)),
-        low / PTPManagement() / Management(managed=CurrentDataSet(steps=3, delay=Fraction(1, 2))),
-        low / PTPManagement(action=2) / Management(managed=ClockDescription(layer=Text8(text="IEEE 802.3"))),
+        low / PTPManagement() / CurrentDataSet(steps=3, delay=Fraction(1, 2)),
+        low / PTPManagement(action=2) / ClockDescription(layer=Text8(text="IEEE 802.3")),
     ]
     sound(alike(tshark, made, READINGS), PTP)
     assert bytes(made[0])[22:30].hex() == "fffffffffffe8000"

@@ -197,7 +197,7 @@ def refuse_refined(one: Declaration, item: bool) -> None:
     base = one.refines
     if base is None or (one.view is None and not item):
         return
-    fields = one.fields[len(base.fields) :] if one.view is None else one.view[1].fields
+    fields = one.fields[len(base.fields) :] if one.view is None else one.inside
     for f in fields:
         if holds(one, f) or isinstance(f.rule, Checksum):
             raise BuildError(f"{one.name}.{f.name}", f"no address, port or checksum in what refines {base.name}", "one, which rewriting does not reach")

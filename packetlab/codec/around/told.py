@@ -64,7 +64,7 @@ def _out(leaf: Elsewhere, around: Sequence[AnyHeader]) -> int:
     place, levels = len(around), len(leaf.path.split("."))
     for level in range(1, levels + 1):
         place -= 1
-        if place > 0 and is_inside(around[place]._declaration) and (level < levels or leaf.name not in around[place]._by_name):
+        while place > 0 and is_inside(around[place]._declaration) and (level < levels or leaf.name not in around[place]._by_name):
             place -= 1
     return place if place >= 0 and leaf.name in around[place]._by_name else -1
 

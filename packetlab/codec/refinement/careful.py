@@ -10,7 +10,7 @@ from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.surroundings import around, is_placed
-from packetlab.codec.refinement.reading import views_of
+from packetlab.codec.refinement.reading import deeper, views_of
 from packetlab.codec.refinement.views import unread
 from packetlab.declare.plan import needs
 
@@ -66,7 +66,7 @@ def refine(
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
             if placed:
                 scope.values[name] = HeldBytes.of(raw, found)
-            return one, found
+            return deeper([one]).get(found._declaration, one), found
         fault = next((f for f in seen.faults if type(f) is not InnerFault), None)
         if fault is None:
             fault = Fault(inner.name, "", end, f"{end} bytes", f"{len(raw)} bytes")

@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.objects import AnyHeader
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.refinement.views import viewed
-from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import Spec
 from packetlab.declare.refinement.checks import check_base, restated
@@ -37,33 +36,56 @@ class ViewProperty(property):
 
 
 def taken_apart(
-    meta: Any, name: str, base: type[AnyHeader] | None, body: dict[str, Any], annotations: Mapping[str, object],
-    inside: object, when: object, bit_order: object,
-) -> None:  # fmt: skip
-    """Put what a refinement's own fields say into a class inside, and in their place what looks into that.
+    meta: Any, name: str, base: type[AnyHeader] | None, body: dict[str, Any], annotations: dict[str, object], options: Mapping[str, Any]
+) -> dict[str, object]:  # fmt: skip
+    """Put what a refinement's own fields say into a class inside, and in their place what looks into that; return what is left.
 
     `annotations` are those of the body, none as text any more. The bits inside have an order of their own, that of the base
-    where none is said.
+    where none is said. Where the base has a class inside already, this one refines it.
     """
-    check_base(name, None if base is None else base._declaration, inside, when)
+    inside, when, bit_order = options.get("inside"), options.get("when"), options.get("bit_order")
+    if inside is not None:
+        check_base(name, None if base is None else base._declaration, inside, when)
+    elif base is None or when is None or options.get("under") is not None:
+        return annotations
     assert base is not None
+    if inside is not None or base._declaration.view is not None:
+        _put_inside(meta, name, base, body, annotations, inside, when, bit_order)
+        annotations = {}
+    if options.get("under") is None:
+        for word, number in restated(base._declaration, expression(when)).items():
+            if not isinstance(body.get(word), Spec):
+                body.setdefault(word, number)
+    return annotations
+
+
+def _put_inside(
+    meta: Any, name: str, base: type[AnyHeader], body: dict[str, Any], annotations: Mapping[str, object],
+    inside: object, when: object, bit_order: object,
+) -> None:  # fmt: skip
+    """Make the class inside, and have the body look into it."""
     root = next(one for one in base.__mro__ if "_root" in vars(one))
     said = base._declaration
-    for word in annotations:
-        if word in said.by_name or (hasattr(base, word) and not hasattr(root, word)):
+    taken = {f.name for f in said.inside}
+    for word in (*annotations, *(word for word in body if word in taken)):
+        if word in said.by_name or word in taken or (hasattr(base, word) and not hasattr(root, word)):
             whose = f"{word!r}, which {said.name} has, a base of this class"
             raise DeclareError(f"{name}.{word}", "a name that is free", whose)
     own = {word: body.pop(word) for word in annotations if word in body}
     qualname = f"{body.get('__qualname__', name)}.__inside__"
     own.update(__annotations__=dict(annotations), __module__=body["__module__"], __qualname__=qualname, __hidden__=True)
-    body["__inside__"] = inner = meta(name, (root,), own, payload_size=0, bit_order=bit_order or said.bit_order)
+    if said.view is not None:
+        inner = meta(name, (classes[said.view[1]],), own, inside=inside, when=when, bit_order=bit_order)
+    else:
+        inner = meta(name, (root,), own, payload_size=0, bit_order=bit_order or said.bit_order)
+    body["__inside__"] = inner
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
     for leaf in inner._declaration.asks:
         if leaf.path != "^" or leaf.name not in said.by_name:
             raise DeclareError(name, f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")', str(leaf))
     body["__annotations__"] = {}
-    body.update({f.name: ViewProperty(f) for f in inner._fields})
+    body.update({f.name: ViewProperty(f) for f in (*inner._fields, *inner._declaration.inside) if f.name in annotations})
     body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)
 
 
@@ -75,13 +97,6 @@ def owner_of(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple
     if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
         return "is a part of the packet in rules"
     return "starts with _" if name.startswith("_") else ""
-
-
-def restate(base: Declaration, when: object, body: dict[str, Any]) -> None:
-    """Give the fields by whose numbers a class is found these numbers, where the body says nothing else."""
-    for word, number in restated(base, expression(when)).items():
-        if not isinstance(body.get(word), Spec):
-            body.setdefault(word, number)
 
 
 def plain(header: AnyHeader) -> type[AnyHeader]:

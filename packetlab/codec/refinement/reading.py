@@ -16,7 +16,7 @@ from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.expressions import Expr
@@ -29,7 +29,16 @@ def choices_of(header: Declaration) -> list[Declaration]:
 
 def views_of(header: Declaration) -> list[Declaration]:
     """Return the headers that take a field of a header apart."""
-    return [one for one in refinements(header) if one.view is not None]
+    return [one for one in refinements(header) if one.view is not None and not one.is_deeper]
+
+
+def deeper(views: Iterable[Declaration]) -> dict[Declaration, Declaration]:
+    """Return what headers that take a field apart become, by what the header inside has become."""
+    found: dict[Declaration, Declaration] = {}
+    for one in views:
+        more = [after for after in refinements(one) if after.is_deeper]
+        found |= {after.view[1]: after for after in more if after.view is not None} | deeper(more)
+    return found
 
 
 def is_refined(header: Declaration) -> bool:
@@ -111,7 +120,8 @@ class Refining(Extents):
         if own.view is not None:
             self.names[f"L{tag}"] = looker(own)
             raw = self.v(own.view[0])
-            self.lines += [f"w = L{tag}({raw}{self.values([own])})", f"if w is None: {self.away}", plain]
+            made = self.made_of([own], f"new{tag}", f"of{tag}")
+            self.lines += [f"w = L{tag}({raw}{self.values([own])})", f"if w is None: {self.away}", *made]
             self.lines += [f"if w is not True: h{tag}.__viewed__ = w", *self.held_in([own], own.view[0])]
             return
         views = self.views
@@ -123,9 +133,17 @@ class Refining(Extents):
         raw = self.v([*names][0]) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
         self.lines += [
             f"if x is None: {plain}", "else:", f"    w = x[0]({raw}{self.values(views)})", f"    if w is None: {self.away}",
-            f"    h{tag} = x[3](*x[2])", f"    if w is not True: h{tag}.__viewed__ = w",
+            *(f"    {line}" for line in self.made_of(views, "x[3]", "x[2]")), f"    if w is not True: h{tag}.__viewed__ = w",
             *(f"    {line}" for name in sorted(names) for line in self.held_in(views, name)),
         ]  # fmt: skip
+
+    def made_of(self, views: list[Declaration], new: str, of: str) -> list[str]:
+        """Return lines that make the header of a refinement, or of what refines it by the header inside, `w`."""
+        found, tag = deeper(views), self.tag
+        if not found:
+            return [f"h{tag} = {new}(*{of})"]
+        self.names[f"D{tag}"] = {classes[inner]: (classes[one].__new__, (classes[one],)) for inner, one in found.items()}
+        return [f"y = D{tag}.get(type(w)) or ({new}, {of})", f"h{tag} = y[0](*y[1])"]
 
     def held_in(self, views: list[Declaration], name: str) -> list[str]:
         """Return lines that have the bytes of a field keep the header inside them, where that goes by where they stand."""

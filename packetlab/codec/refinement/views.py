@@ -99,7 +99,8 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
 def split(header: type[AnyHeader], given: dict[str, Any]) -> dict[str, Any]:
     """Take the values of the header inside out of those given, and return them. BuildError where its bytes are given too."""
     name, inner = header._declaration.view  # type: ignore[misc]
-    own = {word: given.pop(word) for word in [*given] if word in inner.by_name and given[word] is not None}
+    names = {*inner.by_name, *(f.name for f in inner.inside)}
+    own = {word: given.pop(word) for word in [*given] if word in names and given[word] is not None}
     if own and given.get(name) is not None:
         where, words = f"{header.__name__}.{name}", ", ".join(own)
         raise BuildError(where, f"the bytes, or values for {words} that are in them", "both")

@@ -59,7 +59,7 @@ def check_label(header: Declaration) -> None:
                 raise DeclareError(where, "a field that is a header, or a field alone", ".".join(part.path))
             f = field_in(at, name)
             if f is None or f.kind.wire == "payload":
-                known = [*at.by_name, *(at.view[1].by_name if at.view else ())]
+                known = [*at.by_name, *(f.name for f in at.inside)]
                 raise DeclareError(where, f"a field of {at.name}", name or "nothing", suggestion(name, known))
             at = f.kind.item if f.kind.wire == "items" and f.kind.one else None
         if part.form and f is not None and not f.kind.is_number:
@@ -70,4 +70,4 @@ def field_in(header: Declaration, name: str) -> Field | None:
     """Return a field by its name, also of what the header takes apart; None where there is none."""
     if name in header.by_name:
         return header.by_name[name]
-    return header.view[1].by_name.get(name) if header.view is not None else None
+    return next((f for f in header.inside if f.name == name), None)

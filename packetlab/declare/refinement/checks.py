@@ -20,7 +20,7 @@ def check_base(name: str, base: Declaration | None, inside: object, when: object
     if not isinstance(inside, str):
         raise DeclareError(where, f"the name of a field of {base.name}", repr(inside))
     if base.view is not None:
-        raise DeclareError(where, f"a base that is taken apart no more than once ({base.view[0]})", base.name)
+        return  # the header inside is checked, of which the class is a refinement there
     f = field_of(base, inside, where)
     bare = f.kind.verbatim and not f.kind.counted and f.kind.wire in ("open", "bytes") and f.kind.element is None
     if not bare or f.pad or f.fixed:
@@ -38,6 +38,8 @@ def check_refinement(header: Declaration) -> None:
     if header.view is not None and header.remembers is not base.remembers:
         hint = "a refinement without inside=, whose fields go on after the base's, may"
         raise DeclareError(f"{header.name}, remembers=", "no such thing of a class that takes a field apart", header.view[0], hint)
+    if header.is_deeper:
+        return  # its condition is one of the header inside
     if bounds(rule, Leaves(base, where, READ), where)[1] == 0:
         raise DeclareError(where, "a condition that can hold", words(rule))
     later = {f.name for f in base.after}
@@ -47,7 +49,7 @@ def check_refinement(header: Declaration) -> None:
     for other in refinements(base):
         if other.key != header.key and other.when is not None and not _apart(base, rule, other.when):
             hint = "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block"
-            raise DeclareError(where, f"a condition apart from that of {other.key} ({words(other.when)})", words(rule), hint)
+            raise DeclareError(where, f"a condition apart from that of {other.key.replace('.__inside__', '')} ({words(other.when)})", words(rule), hint)
 
 
 def _apart(base: Declaration, one: Expr, other: Expr) -> bool:

@@ -23,13 +23,18 @@ def refinements(base: Declaration) -> tuple[Declaration, ...]:
 def enter(header: Declaration) -> None:
     """Let a header refine its base from now on."""
     _entered.append(header)
+    if header.view is not None and header.is_deeper:
+        enter(header.view[1])
     _known.clear()
 
 
 def leave(header: Declaration) -> bool:
     """Forget a header, and what refines it; say whether there was anything to forget."""
     before = len(_entered)
-    _entered[:] = [one for one in _entered if header not in (one, one.refines)]
+    gone = [one for one in _entered if header in (one, one.refines)]
+    for one in gone:
+        gone += [one.view[1]] if one.view is not None else []
+    _entered[:] = [one for one in _entered if one not in gone]
     _known.clear()
     return len(_entered) != before
 

@@ -1,0 +1,187 @@
+"""A class that takes a field of its base apart may be refined again, by what stands in that field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from packetlab import (
+    U8,
+    U16,
+    U32,
+    Bytes,
+    Capture,
+    DeclareError,
+    Ether,
+    Header,
+    Rest,
+    auto,
+    between,
+    bindings,
+    contains,
+    count_of,
+    dissect,
+    field,
+    many,
+    size_of,
+    when,
+)
+from packetlab.export.strategies import packets
+from packetlab.schema.dump import described
+from packetlab.schema.load import declare_from
+from packetlab.schema.source import class_body
+from tests.careful import careful
+from tests.protocols.scope import Scope
+
+with (scope := Scope()):
+
+    class TLV(Header):
+        type: U16 = 9
+        length: U16 = auto(size_of("data"))
+        data: Bytes = b""
+
+    class Management(TLV, inside="data", when={"type": 1}):
+        id: U16 = 0
+        value: Rest = b""
+
+    class Current(Management, inside="value", when={"id": 0x2001}):
+        steps: U16 = 0
+        delay: U32 = 0
+
+    class Deep(Management, inside="value", when={"id": 3}):
+        a: U8 = 0
+        b: Rest = b""
+
+    class Deeper(Deep, inside="b", when={"a": 7}):
+        z: U16 = 5
+
+    class Stamp(TLV, inside="data", when={"type": 2}):
+        precision: U8 = 0
+
+    class Fine(Stamp, when={"precision": 9}):
+        """Goes on after the fields of what it refines."""
+
+        nanoseconds: U32 = 0
+
+    class Counted(Stamp, when={"precision": 4}):
+        more: U8 = when(field("^.type") == 2)
+        times: tuple[U16, ...] = many()
+
+    class Messages(Header, under=Ether, when={"type": 0x7AD1}):
+        count: U8 = auto(count_of("tlvs"))
+        tlvs: tuple[TLV, ...] = many()
+
+
+@pytest.fixture(autouse=True)
+def scoped() -> Iterator[None]:
+    with scope:
+        yield
+
+
+some = st.one_of(
+    st.builds(TLV, type=st.integers(3, 99), data=st.binary(max_size=5)),
+    st.builds(Management, id=st.integers(4, 99), value=st.binary(max_size=5)),
+    st.builds(Current, steps=st.integers(0, 65535)),
+    st.builds(Deep, a=st.integers(0, 6), b=st.binary(max_size=5)),
+    st.builds(Deeper, z=st.integers(0, 65535)),
+    st.builds(Stamp, precision=st.integers(10, 20)),
+    st.builds(Fine, nanoseconds=st.integers(0, 2**32 - 1)),
+    st.builds(Counted, more=st.integers(0, 255), times=st.lists(st.integers(0, 65535), max_size=3)),
+)
+
+
+@given(st.lists(some, max_size=5))
+def test_what_is_built_reads_back_refined_as_far_as_it_was(tlvs: list[TLV]) -> None:
+    packet = Ether() / Messages(tlvs=tlvs)
+    read = dissect(bytes(packet))
+    assert not read.faults and read == packet and hash(read) == hash(packet)
+    assert [*map(type, read[Messages].tlvs)] == [*map(type, tlvs)]
+    assert careful(Messages, bytes(packet)[14:])[0] == read[Messages]
+
+
+@given(
+    st.binary(max_size=12),
+    st.sampled_from([b"", bytes.fromhex("2001"), bytes.fromhex("000307"), b"\x09", b"\x04"]),
+    st.integers(1, 2),
+)
+def test_any_bytes_come_back_and_both_readers_agree(more: bytes, first: bytes, number: int) -> None:
+    data = bytes(Messages(tlvs=[TLV(type=number, data=first + more)]))
+    packet = dissect(data, Messages)
+    read, _ = careful(Messages, data)
+    assert bytes(packet) == data and read == packet[Messages]
+    assert [*map(type, read.tlvs)] == [*map(type, packet[Messages].tlvs)]
+    repr(packet), packet.show()
+
+
+def test_the_bytes_are_those_of_the_first_base() -> None:
+    made = Deeper(z=9)
+    assert made == TLV(type=1, data=bytes.fromhex("0003070009")) and hash(made) == hash(TLV(type=1, data=made.data))
+    assert (made.id, made.a, made.z, made.value) == (3, 7, 9, bytes.fromhex("070009"))
+    assert isinstance(made, Management) and repr(made) == "Deeper(z=9)"
+    assert made.replace(z=1) == Deeper(z=1)
+    assert Fine(nanoseconds=2).data == bytes.fromhex("0900000002")
+
+
+def test_where_the_bytes_do_not_fit_the_class_before_stays() -> None:
+    data = bytes(Messages(tlvs=[TLV(type=1, data=bytes.fromhex("2001ff")), TLV(type=2, data=b"\x09")]))
+    packet = dissect(data, Messages)
+    assert [*map(type, packet[Messages].tlvs)] == [Management, TLV]
+    assert all("tlvs" in str(fault) for fault in packet.faults) and len(packet.faults) == 2
+    assert dissect(bytes(Deep(a=1)), Deeper).faults
+
+
+def test_columns_filters_patterns_and_paths() -> None:
+    frames = [Ether() / Messages(tlvs=[Current(steps=3), Deeper(z=9)]), Ether() / Messages(tlvs=[Fine(nanoseconds=7)])]
+    capture = Capture.of(frames)
+    names = (
+        "messages.tlvs.current.steps",
+        "messages.tlvs.management.id",
+        "messages.tlvs.deeper.z",
+        "messages.tlvs.fine.nanoseconds",
+    )
+    table = capture.table(*names)
+    assert [table.read().text(name) for name in table.names] == [["3", ""], ["8193", ""], ["9", ""], ["", "7"]]
+    assert capture.where("messages.tlvs.current.steps == 3").count() == 1
+    assert capture.where(Messages(tlvs=contains(Deeper(z=between(8, 10))))).count() == 1
+    assert capture.where(Messages(tlvs=contains(Management(id=3)))).count() == 1
+    changed = frames[0].replace({"messages.tlvs.current.steps": 4})
+    assert changed[Messages].tlvs[0] == Current(steps=4)
+    assert "steps = 3" in frames[0].show().__str__() or "steps=3" in repr(frames[0])
+
+
+@given(st.data())
+def test_strategies_draw_them(data: st.DataObject) -> None:
+    packet = data.draw(packets(Messages))
+    read = dissect(bytes(packet), Messages)
+    assert [*map(type, read[Messages].tlvs)] == [*map(type, packet[Messages].tlvs)]
+
+
+def test_they_travel_as_data_and_as_source() -> None:
+    data = bytes(Ether() / Messages(tlvs=[Current(steps=3), Deeper(z=9), Fine(), Counted(more=1, times=[1])]))
+    read = repr(dissect(data))
+    descriptions = json.loads(json.dumps(described([Messages])))
+    source = "\n\n\n".join(map(class_body, descriptions))
+    assert "class Deeper(Deep, inside='b', when=" in source.replace('"', "'")
+    with bindings():
+        declare_from(descriptions)
+        assert repr(dissect(data)) == read
+
+
+def test_what_makes_no_sense_is_refused_at_the_class() -> None:
+    def declare(expected: str, base: Any, body: dict[str, Any] | None = None, **options: Any) -> None:
+        with pytest.raises(DeclareError, match=expected):
+            type(TLV)(
+                "Wrong", (base,), {"__module__": __name__, "__annotations__": {"own": U16}, **(body or {})}, **options
+            )
+
+    declare(r"Wrong, inside=: expected a field of Management, got data", Management, inside="data", when={"id": 9})
+    declare(r"Wrong, when=: expected a field of Management, got type", Management, inside="value", when={"type": 9})
+    declare(
+        r"Wrong, when=: expected a condition apart from that of .*Deep \(", Management, inside="value", when={"id": 3}
+    )
+    declare(r"Wrong.id: expected a name that is free", Management, {"id": 4}, inside="value", when={"id": 4})
+    declare(r"Wrong, inside=: expected a field of delimited bytes, got id", Management, inside="id", when={"id": 4})

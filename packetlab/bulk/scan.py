@@ -99,6 +99,8 @@ class Scanner(CodedScanner):
         for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]
+        if any(f.since != "self" for f in self.cls.fields):
+            return "padding that is counted from elsewhere"
         if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"
         wide = any(unit.bits > 64 for unit in self.plan.units if unit.number)

@@ -171,8 +171,11 @@ class Decoding(BitReading, Refining, Behind, Hearing):
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
             Counted: self.counted, Follows: self.follows_from, Loose: self.loose,
         }  # fmt: skip
-        if step.fields and (getattr(step.fields[0].kind, "uses_header", False) or self.is_marked(step.fields[0].name)):
-            self.lines.append(f"o_{step.fields[0].name}{self.tag} = {self.pos}")
+        bits = 0
+        for f in step.fields:
+            if getattr(f.kind, "uses_header", False) or self.is_marked(f.name):
+                self.lines.append(f"o_{f.name}{self.tag} = {self.place(bits // 8)}")
+            bits += f.kind.fixed_bits
         how[type(step)](step)
         self.constants([] if isinstance(step, Fixed | When | Loose) else step.fields)
         self.read.update(f.name for f in step.fields)

@@ -191,6 +191,10 @@ class Deriving(BitWriting, OneByOne, Telling):
     def filled_up(self, f: Field, settled: bool = False) -> str:
         """Source for the bytes that fill up a header: up to a multiple, or an offset; `settled`: where that follows from them."""
         before = self.size_before(f)
+        if f.mark is not None:
+            before += f" - ({self.size_before(f.mark)})"
+        elif f.origin is not None:
+            before += f" + {f.origin.code(self)}"
         here = f"-({before}) % {f.pad}"
         if f.place is None:
             return f"bytes({here})"

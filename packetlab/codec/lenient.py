@@ -62,7 +62,7 @@ class _LenientParser(BitWalking, EndsWalking):
         self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
         self.scope = Recalling(self.values, data, end, ctx)
         leaves = (*cls.asks, *told_to([rule for rule, _, _ in registry.conditions(cls)], cls.asks))
-        self.told = heard(leaves, ctx)
+        self.told = heard(leaves, ctx, cls, data, start)
         self.values.update(zip(map(str, leaves), self.told, strict=True))
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word

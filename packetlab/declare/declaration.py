@@ -14,7 +14,8 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.places.offsets import settle_offsets
+from packetlab.declare.places.offsets import OffsetOf, settle_offsets
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
 from packetlab.declare.transforms.carried import check_carried, link_transforms
@@ -197,7 +198,7 @@ def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
     """Return what fields say of their values, presence, sizes and counts."""
     return [
         rule for f in fields
-        for rule in (f.rule, f.condition, f.size, f.count, f.computed, f.kind.wide, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
+        for rule in (f.rule, f.condition, f.size, f.count, f.computed, f.place, f.origin, f.kind.wide, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
     ]  # fmt: skip
 
 
@@ -212,6 +213,8 @@ def asked(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:
     for rule in rules:
         rule = rule.otherwise if isinstance(rule, Next) else rule
         for leaf in rule.leaves() if rule is not None else ():
+            if isinstance(leaf, OffsetOf) and leaf.since != "self":  # not settled yet
+                leaf = OwnPlace(leaf.since)
             if isinstance(leaf, Elsewhere):
                 found[str(leaf)] = leaf
     return tuple(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.validate import ANYWHERE, described, field_of
 from packetlab.errors import DeclareError, suggestion
 
@@ -32,6 +33,9 @@ def check_asked(header: Declaration) -> None:
             hint = suggestion(f.kind.counted_from, [one.name for one in registry.declared()])
             raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
     for leaf in header.asks:
+        if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
+            hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])
+            raise DeclareError(f"{header.name}, since", "a header class that is declared, or a field before it", leaf.name, hint)
         if leaf.path.isidentifier():
             found = registry.header_named(leaf.path)
             if found is None or found.name != leaf.path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
+from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError
 
 REQUIRED: Raw = type("Required", (), {"__repr__": lambda self: "no default"})()
@@ -17,7 +18,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "size", "through", "until",
+        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -35,6 +36,7 @@ class Spec:
         self.none: int | None = rules.get("none")
         self.behind: int = rules.get("behind", 0)
         self.place: Expr | None = rules.get("place")
+        self.since: str = rules.get("since", "self")
         self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
         self.ended: bytes | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
@@ -166,14 +168,18 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     return spec
 
 
-def pad(multiple: int = 1, *, to: object = None) -> Any:
+def pad(multiple: int = 1, *, to: object = None, since: str = "self") -> Any:
     """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given.
+
+    `since` is where counting begins instead: the name of a class, for the nearest such header around this one, "packet" for the
+    start of it all, or the name of a field of this header before it, which is always there. Where there is no such header
+    around, as when one is built by itself, this header's start counts.
 
     With `to` they go up to an offset that fields before them tell, counted from the header's start: the field after them lies
     there (``offset: U32 = auto(offset_of("blob"))``, ``gap: Bytes = pad(8, to=field("offset"))``, ``blob: Bytes = sized(...)``). Where
     the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
     """
-    return Spec(None, pad=multiple, place=None if to is None else expression(to))
+    return Spec(None, pad=multiple, place=None if to is None else expression(to), since=checked_origin(since, "pad(...)"))
 
 
 class Filled(tuple[object, ...]):
@@ -213,7 +219,8 @@ class Field:
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
         align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
-            counted from the header's start. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
+            counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
+            own header lies behind the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -229,6 +236,8 @@ class Field:
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
         self.default, self.behind, self.place = spec.default, spec.behind, spec.place
+        self.since, self.mark = spec.since, cast("Field | None", None)
+        self.origin = None if spec.since == "self" else OwnPlace(spec.since)
         if kind.one and self.size is None:
             self.count = Const(1)
         self.stride = kind.element.fixed_bits // 8 if kind.element is not None and not kind.loose else 0

@@ -56,7 +56,7 @@ class Sized(_OfOne):
 
 @dataclass(frozen=True, eq=False)
 class Padded(_OfOne):
-    """Bytes that fill the header up to a multiple."""
+    """Bytes that fill the header up to a multiple, counted from where the field says."""
 
     multiple: int
 
@@ -233,7 +233,7 @@ class Plan:
             return False
         fields = self._before if "self" in parts else [self._by_name[name] for name in parts]
         bits = sum(f.kind.bits or 0 for f in fields if f.condition is None)
-        if fields and fields[-1].pad and fields[-1].pad % unit == 0 and "self" in parts:
+        if fields and fields[-1].pad and fields[-1].pad % unit == 0 and fields[-1].since == "self" and "self" in parts:
             return True
         aligned = all((f.kind.bits or 0) % (8 * unit) == 0 if f.kind.bits is not None else f.align and f.align % unit == 0
                       for f in fields if f.condition is not None or f.kind.bits is None)  # fmt: skip

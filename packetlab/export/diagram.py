@@ -296,7 +296,7 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
                 if f.size is not None
                 else f"{f.count} of them"
                 if f.count is not None
-                else f"up to a multiple of {f.pad}"
+                else f"up to a multiple of {f.pad}" + f" since {f.since}" * (f.since != "self")
             )
         elif f.default is REQUIRED and f.condition is None and f.kind.wire != "payload":
             value = "to be given"

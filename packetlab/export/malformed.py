@@ -123,7 +123,9 @@ class _Catalogue:
     ) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
         try:
-            data = bytes(self.sound.replace(self.targets[i], **{f.name: given(f.kind, value)}))
+            gaps = [g for g in self.ground.layers[i]._fields if g.place is not None and f.name in needs(g.place)]
+            kept = {g.name: getattr(self.ground.layers[i], g.slot) for g in gaps}  # else what lies at the offset moves there
+            data = bytes(self.sound.replace(self.targets[i], **kept, **{f.name: given(f.kind, value)}))
         except BuildError:
             return  # what follows from it does not fit
         yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, expected_faults)

@@ -22,6 +22,7 @@ from packetlab.declare.checksums.ranges import has_payload, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.kinds import Raw
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
@@ -89,7 +90,7 @@ class Derivation:
         raise NotImplementedError("only a binding's condition looks ahead")
 
     def elsewhere(self, leaf: Elsewhere) -> int:
-        return number_told(self.header, leaf) if isinstance(leaf, Recalled) else look(leaf, self.layers[: self.i], None) or 0
+        return number_told(self.header, leaf) if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None) or 0
 
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
@@ -140,7 +141,7 @@ def derive(scope: Derivation, f: Field) -> Raw:
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
         here = measured(scope.header, fields) + (scope.size("payload") if f in scope.cls._declaration.after else 0)
-        return bytes(-here % f.pad if f.place is None else filling(scope, scope.header, f, here))
+        return bytes(filling(scope, scope.header, f, here))
     return None
 
 
@@ -364,7 +365,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
         if isinstance(leaf, Recalled):
             return told_lines(scope.header, leaf)[0].strip()
-        unknown = isinstance(leaf, Elsewhere) and look(leaf, scope.layers[: scope.i], None) is None
+        unknown = isinstance(leaf, Elsewhere) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
         return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)
 

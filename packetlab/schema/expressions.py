@@ -3,6 +3,7 @@
     3                              a number
     ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits
     ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
+    ["begins", "SMB2"]             how far behind the beginning of a header around it, or "packet", the header itself begins
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
     ["recalled", "table", [term, "sender"], null]   what an earlier packet told (see `recalled`)
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
@@ -39,6 +40,7 @@ from packetlab.declare.expressions import (
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
 from packetlab.errors import DeclareError
@@ -120,6 +122,8 @@ def dump_expression(rule: Expr) -> object:
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
     if isinstance(rule, Recalled):
         return recalled_data(rule, dump_expression)
+    if isinstance(rule, OwnPlace):
+        return ["begins", rule.name]
     if isinstance(rule, Elsewhere):
         return ["field", str(rule)] if rule.path else ["before", rule.name]
     if isinstance(rule, Side):
@@ -142,7 +146,7 @@ def dump_expression(rule: Expr) -> object:
 
 def load_expression(data: object, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
-    return _Terms(where, (*_NAMED, "ahead", "before", "recalled")).read(data, 0)
+    return _Terms(where, (*_NAMED, "ahead", "before", "begins", "recalled")).read(data, 0)
 
 
 def answer(data: object, where: str) -> Expr:
@@ -209,6 +213,8 @@ class _Terms:
                 if len(path) == 1:
                     return Elsewhere(name(path[0], self.where), name(last, self.where))
             part = name(operands[0], self.where)
+            if word == "begins":
+                return OwnPlace(part)
             if word == "before":
                 return Elsewhere("", part)
             return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)

@@ -153,7 +153,8 @@ def _right(row: dict[str, object], where: str) -> str:
     elif "computed" in row:
         right = f"computed({spelled(row['computed'], where)})"
     elif "pad" in row:
-        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''})"
+        since = f", since={_quoted(row['since'])}" if "since" in row else ""
+        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''}{since})"
     elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]
@@ -241,8 +242,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
     if word == "field" and len(parts) == 1 and "." in str(parts[0]):
         return f'field("{load_expression(data, where)}")'
-    if word in ("field", "size_of", "count_of", "has", "before") and len(parts) == 1:
-        return f"{word}({_quoted(parts[0])})"
+    if word in ("field", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
+        return f'offset_of("self", since={_quoted(parts[0])})' if word == "begins" else f"{word}({_quoted(parts[0])})"
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"
     if word == "one_of" and len(parts) == 2:

@@ -9,8 +9,10 @@ from packetlab.codec.around.told import heard, is_around, look, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
+from packetlab.codec.places.surroundings import begun
 from packetlab.codec.source import ReadSoFar
 from packetlab.declare.expressions import Elsewhere, Expr
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Follows
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.names import Unnamed
@@ -49,7 +51,7 @@ class Hearing(ReadSoFar):
         """Look up what the header is told."""
         if self.cls.asks and not self.told:
             self.names.update({"heard": heard, f"A{self.tag}": self.cls.asks})
-            self.lines.append(f"told{self.tag} = heard(A{self.tag}, ctx)")
+            self.lines.append(f"told{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
             self.told = {str(leaf): f"told{self.tag}[{k}]" for k, leaf in enumerate(self.cls.asks)}
 
         for place, leaf in enumerate(self.cls.asks):
@@ -74,7 +76,10 @@ class Hearing(ReadSoFar):
         leaves = {str(leaf): leaf for leaf in (*self.cls.asks, *more)}
         for k, (text, leaf) in enumerate(leaves.items()):
             self.told[text] = f"x_{k}{self.tag}"
-            if leaf.path:
+            if isinstance(leaf, OwnPlace):
+                self.names["begun"] = begun
+                self.lines.append(f"{self.told[text]} = begun({leaf.name!r}, declaration{self.tag}, data, pos, ctx)")
+            elif leaf.path:
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
                 first.append(f"{self.told[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
             else:

@@ -12,12 +12,13 @@ from typing import Any
 from packetlab.codec.context.recalling import recall_built
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
-from packetlab.codec.places.surroundings import around, is_placed
+from packetlab.codec.places.surroundings import around, begun, is_placed
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, asked
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 
@@ -109,9 +110,16 @@ def remember(header: Any, told: tuple[int, ...]) -> None:
     header.__told__ = told
 
 
-def heard(leaves: tuple[Elsewhere, ...], ctx: Dissection) -> tuple[int, ...]:
-    """Return what a header is told that is read."""
-    return tuple(None if isinstance(leaf, Recalled) else look(leaf, ctx.layers, ctx.before) or 0 for leaf in leaves)  # type: ignore[misc]
+def heard(
+    leaves: tuple[Elsewhere, ...], ctx: Dissection, own: Declaration | None = None, data: bytes = b"", start: int = 0
+) -> tuple[int, ...]:
+    """Return what a header is told that is read: one declared as `own`, which begins at ``data[start]``."""
+    return tuple(
+        None if isinstance(leaf, Recalled)  # type: ignore[misc]
+        else begun(leaf.name, own, data, start, ctx) if isinstance(leaf, OwnPlace) and own is not None
+        else look(leaf, ctx.layers, ctx.before) or 0
+        for leaf in leaves
+    )  # fmt: skip
 
 
 def within(ctx: Dissection | None, holder: AnyHeader, data: bytes, start: int) -> Dissection:

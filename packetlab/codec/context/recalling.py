@@ -273,13 +273,13 @@ def header_items(header: AnyHeader, f: Field) -> tuple[Any, ...]:
 # In words ------------------------------------------------------------------------------------------------------
 
 
-def told_to(header: AnyHeader, leaf: Recalled) -> Any:
+def told_to(header: AnyHeader, leaf: Elsewhere) -> Any:
     """Return what a header recalled, None where nothing was told."""
     found: tuple[Any, ...] = getattr(header, "__told__", None) or ()
     return next((value for one, value in zip(header._declaration.asks, found, strict=False) if str(one) == str(leaf)), None)
 
 
-def number_told(header: AnyHeader, leaf: Recalled) -> int:
+def number_told(header: AnyHeader, leaf: Elsewhere) -> int:
     """Return what a header recalled as a number, 0 where nothing was told."""
     found = told_to(header, leaf)
     return found if isinstance(found, int) else 0

@@ -39,9 +39,12 @@ class Behind(Extents):
 
     def filling(self, step: Padded | Gap, at: str) -> str:
         """Source for how many bytes fill up a header, from `at` on."""
+        f = step.field
+        here = f"{at} - {self.start if f.mark is None else f'o_{f.mark.name}{self.tag}'}"
+        here += "" if f.origin is None else f" + {f.origin.code(self)}"
         if isinstance(step, Padded):
-            return f"-({at} - {self.start}) % {step.multiple}"
-        size = f"{step.place.code(self)} - ({at} - {self.start})"
+            return f"-({here}) % {step.multiple}"
+        size = f"{step.place.code(self)} - ({here})"
         return size if step.size is None else f"({size} if {step.size.code(self)} else 0)"
 
     def payload_end(self) -> str:

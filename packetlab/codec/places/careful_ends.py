@@ -33,6 +33,7 @@ class EndsWalking:
     stop: int | None
     lost = False
     known: set[str]
+    places: dict[str, int]
 
     start: int
 
@@ -72,10 +73,15 @@ class EndsWalking:
 
     def filling(self, step: Padded | Gap, pos: int) -> int:
         """Return how many bytes fill up the header, from `pos` on."""
+        here, f = pos - self.start, step.field
+        if f.mark is not None:
+            here = pos - self.places[f.mark.name]
+        elif f.origin is not None:
+            here += f.origin.evaluate(self.scope)
         if isinstance(step, Padded):
-            return -(pos - self.start) % step.multiple
+            return -here % step.multiple
         there = step.size is None or step.size.evaluate(self.scope)
-        return step.place.evaluate(self.scope) - (pos - self.start) if there else 0
+        return step.place.evaluate(self.scope) - here if there else 0
 
     def tail_begins(self, pos: int, tail: Expr) -> int:
         """Return where the payload ends, by the size of what stands after it; where that is none, it has all bytes."""
@@ -110,7 +116,7 @@ class EndsWalking:
         for step in [] if self.lost else self.plan.trailer:
             pos = self.bit // 8
             if isinstance(step, Padded):
-                size = -(pos - self.start) % step.multiple
+                size = self.filling(step, pos)
                 if pos + size > self.end:
                     self.truncated_field(step.field.name, pos, size, self.end - pos)
                     size = self.end - pos

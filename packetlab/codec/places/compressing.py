@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.told import Within
+from packetlab.codec.around.told import Within, remember, remembered
 from packetlab.codec.bodies import width
 from packetlab.codec.derive import is_derived
 from packetlab.codec.places.held import HeldBytes
@@ -17,6 +17,7 @@ from packetlab.codec.places.surroundings import is_called, is_placed, wanted
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.values.names import FURTHEST, LABEL, Compressed, Unnamed, pointer_of
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class _Message:
         """Go through a header that begins at `at`; return it, and where its fields end before the payload."""
         own: Raw = header._declaration
         starts = (*starts, (own, at))
+        header = _placed(header, starts, stack, i)
         whole: Raw = (
             header
             if _is_plain(own) or header._state >= own.captured_state
@@ -130,13 +132,18 @@ class _Message:
         )
         bits, view = 0, own.view
         changes: dict[Field, Raw] = {}
+        known = 0  # how many of them `whole` has
         new: Raw
         for f in own.before:
             raw, place = getattr(header, f.slot), at + bits // 8
             if f.condition is not None and getattr(whole, f.slot) is None:
                 continue
             if f.pad and raw is None:
-                bits += 8 * (-(bits // 8) % f.pad)
+                if len(changes) > known:  # it follows from them
+                    known = len(changes)
+                    whole = type(header)._resolve(_changed(header, changes), b"", stack, i, None)
+                fill = getattr(whole, f.slot)
+                bits += 8 * (-(bits // 8) % f.pad if fill is None else len(fill))
             elif f.kind.counted_from:
                 raw = getattr(whole, f.slot)
                 new = (
@@ -161,9 +168,7 @@ class _Message:
             else:
                 bits += f.kind.bits if f.kind.bits is not None else width(whole, f)
         if changes:
-            made = type(header)._copied(header)
-            for f, new in changes.items():
-                setattr(made, f.slot, new)
+            made = _changed(header, changes)
             header = _followed(header, made, changes, stack, i) if within else made
         return header, at + bits // 8
 
@@ -226,8 +231,54 @@ def _inside(holder: AnyHeader, inner: AnyHeader) -> Within:
 def _is_plain(declaration: Declaration) -> bool:
     """Whether the sizes of a header's fields are known before those that follow from others are filled in."""
     return all(
-        f.condition is None and (f.kind.bits is not None or f.pad or not is_derived(f)) for f in declaration.before
+        f.condition is None
+        and (f.kind.bits is not None or (f.pad and f.place is None and f.since == "self") or not is_derived(f))
+        for f in declaration.before
     )
+
+
+def _placed(header: AnyHeader, starts: Starts, stack: Within, i: int) -> AnyHeader:
+    """Tell a header where it stands; what followed for it where it was read follows anew."""
+    asks, at, own = header._declaration.asks, starts[-1][1], header._declaration
+    if not any(isinstance(leaf, OwnPlace) for leaf in asks):
+        return header
+    before = remembered(header, asks)
+    told = list(before)
+    for k, leaf in enumerate(asks):
+        if isinstance(leaf, OwnPlace):
+            begin = (
+                0
+                if leaf.name == "packet"
+                else next((b for one, b in reversed(starts) if is_called(one, leaf.name)), None)
+            )
+            told[k] = before[k] if begin is None else at - begin
+    if tuple(told) == before and getattr(header, "__told__", None) is not None:
+        return header
+    made: AnyHeader = type(header)._copied(header)
+    count = len(header._fields)
+    loose = [f for f in own.before if is_derived(f) and header._state >> count & f.bit]
+    if loose and tuple(told) != before and header._state >> 2 * count == 0:
+        whole = type(header)._resolve(_loosened(header, loose), b"", stack, i, None)
+        made = _loosened(header, [f for f in loose if getattr(whole, f.slot) == getattr(header, f.slot)])
+    remember(made, tuple(told))
+    return made
+
+
+def _changed(header: AnyHeader, changes: dict[Field, Raw]) -> AnyHeader:
+    """Return a copy of a header in which some fields have other raw values."""
+    made: AnyHeader = type(header)._copied(header)
+    for f, new in changes.items():
+        setattr(made, f.slot, new)
+    return made
+
+
+def _loosened(header: AnyHeader, fields: list[Field]) -> AnyHeader:
+    """Return a copy of a header in which some fields follow from others."""
+    made: AnyHeader = type(header)._copied(header)
+    for f in fields:
+        made._state &= ~(f.bit | f.bit << len(header._fields))
+        setattr(made, f.slot, None)
+    return made
 
 
 def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Raw], stack: Within, i: int) -> AnyHeader:
@@ -242,11 +293,7 @@ def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Raw], sta
     same = same and all(len(new) == len(getattr(header, f.slot)) for f, new in changes.items() if f.kind.wire == "open")
     if not loose or (same and all(f.kind.wire != "items" for f in changes)):
         return made
-    anew: AnyHeader = type(header)._copied(header)
-    for f in loose:
-        anew._state &= ~(f.bit | f.bit << count)
-        setattr(anew, f.slot, None)
-    whole = type(header)._resolve(anew, b"", stack, i, None)
+    whole = type(header)._resolve(_loosened(header, loose), b"", stack, i, None)
     for f in loose:
         if getattr(whole, f.slot) == getattr(header, f.slot):
             made._state &= ~(f.bit | f.bit << count)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.declare import registry
 from packetlab.declare.kinds import Declared
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.hooks import hook
 
@@ -76,6 +77,13 @@ def begins(since: str, own: Declaration, start: int, place: Standing) -> int | N
     return None
 
 
+def begun(since: str, own: Declaration, data: bytes, start: int, ctx: Dissection | None) -> int:
+    """Return how far behind the beginning of what is called `since` a header begins that is read; 0 where there is none."""
+    place = here(ctx, data)
+    origin = begins(since, own, start, place)
+    return 0 if origin is None else place.shift + start - origin
+
+
 # Which headers hold such fields --------------------------------------------------------------------------------
 
 _wanted: dict[Declaration, Wanted] = {}
@@ -100,6 +108,7 @@ def wanted(declaration: Declaration) -> Wanted:
                 continue
             seen.add(one)
             names |= {f.kind.counted_from for f in one.fields if f.kind.counted_from}
+            names |= {leaf.name for leaf in one.asks if isinstance(leaf, OwnPlace)}
             todo += [f.kind.item for f in one.fields if f.kind.wire == "items"]
             todo += [refined if refined.view is None else refined.view[1] for refined in refinements(one)]
             todo += [] if one.view is None else [one.view[1]]

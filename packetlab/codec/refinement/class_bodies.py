@@ -13,6 +13,7 @@ from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import Spec
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.checks import check_base, restated
 from packetlab.errors import DeclareError
 
@@ -82,7 +83,7 @@ def _put_inside(
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
     for leaf in inner._declaration.asks:
-        if leaf.path != "^" or leaf.name not in said.by_name:
+        if not isinstance(leaf, OwnPlace) and (leaf.path != "^" or leaf.name not in said.by_name):
             raise DeclareError(name, f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")', str(leaf))
     body["__annotations__"] = {}
     body.update({f.name: ViewProperty(f) for f in (*inner._fields, *inner._declaration.inside) if f.name in annotations})

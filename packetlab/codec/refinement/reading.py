@@ -64,7 +64,7 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     inner = header.view[1]
     plan, fields = inner.plan, inner.fields
     plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
-    if plain and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
+    if plain and not inner.asks and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
         size = plan.least
         return lambda raw, *values, place=None, ctx=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):
@@ -91,6 +91,8 @@ class Refining(Extents):
 
     def is_marked(self, name: str) -> bool:
         """Whether something wants to know where a field begins."""
+        if any(f.mark is not None and f.mark.name == name for f in self.cls.fields):
+            return True
         return any(one.view is not None and one.view[0] == name for one in (self.cls, *self.views) if is_placed(one))
 
     @property

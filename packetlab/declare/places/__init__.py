@@ -2,6 +2,7 @@
 
     behind   fields whose place is counted from an end
     offsets  fields that lie at an offset, and rules that say where a field lies
+    origins  where offsets and multiples begin to count
 
 Begin with `behind`.
 

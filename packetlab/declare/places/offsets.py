@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Size
 from packetlab.declare.fields import REQUIRED, Spec, pad
 from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
@@ -15,29 +16,38 @@ if TYPE_CHECKING:
 
 
 class OffsetOf(NamedExpr):
-    """Where a field begins, counted from its header's start: the sizes before it, once the fields are known."""
+    """Where a field begins, counted from its header's start, or another one's: the sizes before it, once the fields are known."""
+
+    __slots__ = ("since",)
 
     asks = "offset_of"
 
+    def __init__(self, name: str, since: str = "self") -> None:
+        super().__init__(name)
+        self.since = since
 
-def offset_of(name: str) -> Expr:
+
+def offset_of(name: str, *, since: str = "self") -> Expr:
     """Where the field `name` begins, in bytes from its header's start: ``offset: U32 = auto(offset_of("blob"))``.
 
-    It is the sum of the sizes before it. A field that lies where another one says is ``blob: Bytes = at(field("offset"), ...)``.
+    It is the sum of the sizes before it. With ``since="SMB2"`` it counts from the beginning of the nearest header of that class
+    around it, with ``since="packet"`` from that of the packet; ``offset_of("self", since="SMB2")`` is where the header itself
+    begins. Where no such header is around it, its own start counts. A field that lies where another one says is
+    ``blob: Bytes = at(field("offset"), ...)``.
     """
-    return OffsetOf(name)
+    return OffsetOf(name, checked_origin(since, "offset_of(...)"))
 
 
-def at(offset: object, value: object = REQUIRED, *, align: int = 1) -> Any:
+def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str = "self") -> Any:
     """A field that begins `offset` bytes from its header's start, as fields before it tell: ``at(field("offset"), sized(field("length")))``.
 
     `value` is ``sized(...)``, ``many(...)``, a default. Fields lie in the order in which they are declared. The bytes between are a field of
     their own, called like it and ``_gap`` (see ``pad(to=...)``): kept as they were captured, and zeros up to a multiple of `align`
     where they are built. A field of a size of 0 lies nowhere. An offset before the end of the field before it, or beyond what
-    there is, is a fault at the gap.
+    there is, is a fault at the gap. With ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
     """
     spec = value if isinstance(value, Spec) else Spec(value)
-    spec.gap = pad(align, to=offset)
+    spec.gap = pad(align, to=offset, since=since)
     return spec
 
 
@@ -53,8 +63,34 @@ def with_gap(make: Callable[[str, Kind, Spec], Any], name: str, kind: Kind, spec
     return [make(f"{name}_gap", ByteString(), gap), make(name, kind, spec)]
 
 
+def _settle_origins(header: str, fields: tuple[Field, ...]) -> None:
+    """Let padding know where it counts from. DeclareError for a field at which no reader can begin to count."""
+    by_name = {f.name: f for f in fields}
+    for f in fields:
+        mark = by_name.get(f.since)
+        if mark is None or f.since == "self":
+            continue
+        where, some = f"{header}.{f.name}, since", fields[: fields.index(mark)]
+        bits = sum(g.kind.fixed_bits for g in some if g.condition is None)
+        if f.place is not None:
+            raise DeclareError(where, "a header for an offset to count from", f"{mark.name}, a field")
+        if fields.index(f) <= fields.index(mark) or mark.condition is not None or mark.kind.loose or bits % 8:
+            what = (
+                "a later field"
+                if fields.index(f) <= fields.index(mark)
+                else "one that may be absent"
+                if mark.condition is not None
+                else "one among bits"
+            )
+            raise DeclareError(
+                where, "a field before it that is always there and begins on a byte", f"{mark.name}, {what}"
+            )
+        f.mark, f.origin = mark, None
+
+
 def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) -> None:
     """Let rules say sizes where they say offsets. DeclareError for offsets of what is no field, or stands after a payload."""
+    _settle_origins(header, fields)
     for f in fields:
         rule = f.rule
         if (
@@ -72,6 +108,9 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
         return If(*(_sizes(one, where, before) for one in (rule.condition, rule.yes, rule.no)))
     if not isinstance(rule, OffsetOf):
         return rule
+    origin: Expr = Const(0) if rule.since == "self" else OwnPlace(rule.since)
+    if rule.name == "self":
+        return origin
     names = [f.name for f in before]
     if rule.name not in names:
         raise DeclareError(
@@ -85,4 +124,4 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
     for f in some:
         if f.kind.bits is None or f.condition is not None:
             found = found + Size(f.name)
-    return found
+    return found if isinstance(origin, Const) else found + origin

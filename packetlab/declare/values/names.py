@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 
 from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.places.origins import checked_origin
 from packetlab.declare.values.text import Undecoded
 from packetlab.declare.values.views import RawValue, View
 from packetlab.errors import BuildError, DeclareError
@@ -72,12 +73,9 @@ class Labels(View):
 
     def __init__(self, since: str = "self", compress: bool = False) -> None:
         where = "labels(...)"
-        if not isinstance(since, str) or not since.isidentifier():
-            hint = f'since="{since.__name__}"' if isinstance(since, type) else ""
-            raise DeclareError(where, 'the name of a header as since=, "self" or "packet"', f"{since!r:.60}", hint)
         if not isinstance(compress, bool):
             raise DeclareError(where, "True or False as compress=", f"{compress!r:.60}")
-        self.counted_from, self.compress = since, compress
+        self.counted_from, self.compress = checked_origin(since, where), compress
         self.made_with = {"since": since, **({"compress": 1} if compress else {})}
         self.as_raw = ByteString()
 

@@ -6,6 +6,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Field
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
@@ -20,7 +21,12 @@ def check_around(header: Declaration) -> None:
     told = [str(one) for one in header.asks if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
     if told:
         raise BuildError(f"{header.name}, {told[0]}", "a header that goes by its own packet, in a script", "what other packets told")
+    for f in header.fields:
+        if f.since != "self":
+            raise BuildError(f"{header.name}.{f.name}", "padding counted from the header's start, in a script", f"since={f.since}")
     for leaf in header.asks:
+        if isinstance(leaf, OwnPlace):
+            raise BuildError(f"{header.name}, {leaf}", "offsets counted from the header's start, in a script", f"since={leaf.name}")
         named = registry.header_named(leaf.path) if leaf.path.isidentifier() else None
         lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []
         for one in [*lowers, *([named] if named is not None else [])]:

@@ -1,6 +1,7 @@
 """Documents: what in our pages is made from the code. `python -m tests.documents` brings these parts up to date.
 
 - notebooks/reference.md: all of it, from docstrings and signatures (see `reference`)
+- notebooks/mechanisms.md: all of it, from what every output makes of every sample (see `every_output.table`)
 - notebooks/command-line.md: the tables between "<!-- options of NAME -->" and "<!-- end -->", from the commands' parsers
 """
 
@@ -94,5 +95,7 @@ def documents() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in documents().items():
+    from tests.declare.every_output import table  # that page's own tests hold it against what is
+
+    for path, text in {**documents(), table.PAGE: table.page()}.items():
         path.write_text(text, encoding="utf-8")

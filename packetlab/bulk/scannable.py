@@ -14,7 +14,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.kinds import Int
-from packetlab.declare.plan import Coded, Counted, Gap, Listed
+from packetlab.declare.plan import Coded, Counted, Follows, Gap, Listed
 from packetlab.declare.rules import Ahead
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ CANNOT: dict[type[object], str] = {
     Counted: "values that tell their own size, read by Python code of their kind",
     Loose: "fields that begin and end at any bit, as wide as values say",
     Gap: "bytes up to an offset that fields tell",
+    Follows: "a value that is not in the bytes, but worked out",
     Coded: "a value that tells its own size, read by Python code of a kind of your own",
 }
 """Step of a plan -> why packets with it are left to objects."""

@@ -179,7 +179,7 @@ class Contains(Tolerance):
             return one.bound_to(kind.element, where) if isinstance(one, Tolerance) else kind.element.raw(one, where)
         if (type(kind.zero) is bytes or kind.transforms) and isinstance(one, bytes | bytearray):
             return bytes(one)
-        if isinstance(one, str) and (hasattr(kind, "piece") or (kind.verbatim and not kind.is_address)):
+        if isinstance(one, str) and (hasattr(kind, "piece") or (kind.verbatim and not kind.is_address and kind.as_raw is None)):
             return kind.piece(one) if hasattr(kind, "piece") else one.encode()
         raise BuildError(where, "contains(...) of a list, or of bytes or text a piece", f"{one!r} for {kind.in_words()}")
 

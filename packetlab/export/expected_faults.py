@@ -177,6 +177,8 @@ class Ground:
             return self.payload_length(i, plan.payload[1], plan.payload[0].evaluate(scope))
         for name, rule in plan.sizes.items():
             if f.name in needs(rule):
+                if self.layers[i]._by_name[name].place is not None:
+                    return ANYTHING  # bytes up to an offset, which are made anew where it moves
                 return self.field_length(i, self.layers[i]._by_name[name], rule.evaluate(scope))
         for name, rule in plan.counts.items():
             if f.name in needs(rule):

@@ -121,7 +121,7 @@ def own_fields(header: Declaration) -> tuple[Field, ...]:
 def _field(f: Field, header: Declaration) -> dict[str, object]:
     where = f"{header.name}.{f.name}"
     found: dict[str, object] = {"name": f.name, **data_of_kind(f.kind, where)}
-    if f.default is not REQUIRED and f.default is not None:
+    if f.default is not REQUIRED and f.default is not None and found["kind"] != "laid_out":  # these are none by default
         found["default"] = data_of_value(f.kind, f.default, where)
     # A number space of the field's own came with the first header that was bound to it, and will come so again.
     own = isinstance(f.rule, Next) and f.rule.space in (f"{header.key}.{f.name}", f"{f.owner.key}.{f.name}")

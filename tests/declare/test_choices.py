@@ -247,14 +247,20 @@ def test_columns_and_filters_of_layers() -> None:
         assert capture.where(question).count() == count
 
 
-def test_what_cannot_tell_them_apart_refuses_by_name() -> None:
-    makers: list[Any] = [pl.wireshark, scapy_class, dpkt_class]
-    for make in makers:
-        with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*MessageHello, MessageData"):
-            make(Message)
-    for make in makers[:2]:
-        with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Heading"):
-            make(Bag)
+def test_lua_cannot_tell_them_apart_and_refuses_by_name() -> None:
+    with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*MessageHello, MessageData"):
+        pl.wireshark(Message)
+    with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Heading"):
+        pl.wireshark(Bag)
+
+
+@pytest.mark.parametrize("make", [scapy_class, dpkt_class])
+def test_classes_of_others_read_the_one_that_stands_there(make: Any) -> None:
+    for header in (MessageHello(greeting=5), MessageData(data=b"abc"), Message(type=77)):
+        there = make(Message)(bytes(header))
+        assert (type(there).__name__, bytes(there)) == (type(header).__name__, bytes(header))
+    (there,) = make(Bag)(bytes(Bag(properties=[Expiry(seconds=5)]))).properties
+    assert type(there).__name__ == "Expiry" and there.seconds == 5
 
 
 def test_addresses_that_rewriting_would_not_reach_are_named() -> None:

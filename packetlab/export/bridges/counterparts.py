@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.faults import Dissection
+from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Header
@@ -95,3 +97,11 @@ def read_items(header: AnyHeader, f: Field) -> Any:
 def is_required(f: Field) -> bool:
     """Whether a field has neither default nor rule nor condition: zero until it is given, as scapy and dpkt have it."""
     return f.default is REQUIRED and f.condition is None
+
+
+def becoming(header: type[AnyHeader], data: Any) -> type[AnyHeader]:
+    """Return the class of what bytes are that begin with such a header: it, or one of its choices."""
+    if not choices_of(header._declaration):
+        return header
+    whole = bytes(data)
+    return type(header._decode(whole, 0, len(whole), Dissection())[0])

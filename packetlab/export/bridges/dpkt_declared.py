@@ -14,7 +14,6 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field
@@ -24,6 +23,7 @@ from packetlab.declare.values.views import given
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import (
     COUNTERPARTS,
+    becoming,
     counterpart,
     is_required,
     named_fields,
@@ -97,8 +97,18 @@ def lift(kind: Kind, raw: Raw) -> Raw:
     if raw is None:
         return None
     if kind.wire == "items":
-        return [one if isinstance(one, bytes) else dpkt_class(type(one))(bytes(one)) for one in raw]
+        return [one if isinstance(one, bytes) else _item(one) for one in raw]
     return raw if kind.wire == "number" or kind.verbatim else kind.value(raw)
+
+
+def _item(one: Header) -> Foreign:
+    made = dpkt_class(type(one))
+    if not (one._declaration.in_bits or one._declaration.asks):
+        return made(bytes(one))
+    names = names_of(type(one))
+    return made(
+        **{name: lift(f.kind, getattr(one, f.slot)) for name, f in names.items()}
+    )  # alone it has no bytes, or others
 
 
 def lower(kind: Kind, value: Raw) -> Raw:
@@ -169,7 +179,6 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
     import dpkt
 
     prove_once(header._declaration)
-    refuse_choices(header._declaration, "dpkt")
     names = names_of(header)
     order, hdr, shared = fixed_part(header)
     described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}
@@ -179,6 +188,11 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
         __byte_order__ = order
         __bit_fields__ = {name: tuple(parts) for name, parts in shared.items()}
         declared_header = header
+
+        def __new__(cls, *args: Any, **given: Any) -> Foreign:
+            if args and (become := becoming(header, args[0])) is not header:
+                return dpkt_class(become)(bytes(args[0]))
+            return super().__new__(cls)
 
         def __init__(self, *args: Any, **given: Any) -> None:
             self._given: set[str] = set()

@@ -7,15 +7,15 @@ the first call, and only here and in the modules named scapy* beside this one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.codec.refinement.reading import refuse_choices
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import slot_of
 from packetlab.declare.kinds import Raw
 from packetlab.errors import BuildError
@@ -23,6 +23,7 @@ from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import (
     COUNTERPARTS,
     DECLARED,
+    becoming,
     counterpart,
     is_required,
     named_fields,
@@ -43,6 +44,7 @@ SELECTORS = ("proto", "nh", "code")
 _made: dict[str, tuple[type[AnyHeader], type[Foreign]]] = {}
 _bound: dict[str, type[Foreign]] = {}  # those of them that are bound as the declarations say now
 registry.caches.append(_bound)
+_making: set[type[AnyHeader]] = set()
 
 
 def scapy_class(header: type[AnyHeader]) -> type[Foreign]:
@@ -57,10 +59,19 @@ def scapy_class(header: type[AnyHeader]) -> type[Foreign]:
     known = _made.get(key)
     if known is not None and known[0] is header and key in _bound:
         return known[1]
+    if header in _making:  # one of its own items
+        return cast("type[Foreign]", lambda *args, **given: scapy_class(header)(*args, **given))
     load()
     if known is not None:
         _unbind(known[1])
-    made = known[1] if known is not None and known[0] is header else _make(header)
+    if known is not None and known[0] is header:
+        made = known[1]
+    else:
+        _making.add(header)
+        try:
+            made = _make(header)
+        finally:
+            _making.discard(header)
     _made[key] = (header, made)
     _bind(header, made)
     _bound[key] = made
@@ -96,6 +107,15 @@ class _Scope(Values):
             except BuildError:  # a field without a value yet: nothing follows from it
                 value = None
         return value if isinstance(value, int) else int(value) if hasattr(value, "__int__") else 0
+
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        around: Foreign | None = self.packet
+        for _ in range(leaf.out):
+            around = None if around is None else getattr(around, "parent", None) or around.underlayer
+        if leaf.out:
+            return _Scope(around).value(leaf.name) if hasattr(around, DECLARED) else 0
+        raws = [getattr(one, slot_of(leaf.name)) for one in _below(self.packet) if type(one).__name__ == leaf.path]
+        return raws[-1] if raws and isinstance(raws[-1], int) else 0
 
     def size(self, part: str) -> int:
         return len(bytes(self.packet.payload)) if part == "payload" else super().size(part)
@@ -148,11 +168,10 @@ def following(header: type[AnyHeader], above: type[AnyHeader]) -> type[Foreign]:
     return own or scapy_class(above)
 
 
-def _make(header: type[AnyHeader]) -> type[Foreign]:
+def _make(header: type[AnyHeader]) -> type[Foreign]:  # noqa: C901  methods of one class
     from scapy.packet import Packet
 
     prove_once(header._declaration)
-    refuse_choices(header._declaration, "scapy")
     shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
     class DeclaredForScapy(Packet):  # type: ignore[misc]
@@ -166,6 +185,8 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
         def dispatch_hook(cls, data: bytes = b"", *args: object, **given: object) -> type[Foreign]:
             below = given.get("_underlayer")
             found = cls if below is None else _standing(cls, below, data)
+            if found is cls and data and (become := becoming(header, data)) is not header:
+                return scapy_class(become)
             return (
                 found
                 if found is cls or "dispatch_hook" not in vars(found)
@@ -194,6 +215,8 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
                     self.fields.pop(name, None)
                 else:
                     self.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
+                    for one in self.fields[name] if f.kind.has_headers and not f.kind.transforms else ():
+                        one.parent = self
             self._read = (stop - after, measured(read, read._declaration.after), above)
             me: Foreign = self
             if header._declaration.has_trailer:

@@ -67,8 +67,17 @@ def to_scapy_value(kind: Kind, raw: Raw, item: Classes) -> Raw:
     if kind.wire == "items":
         from scapy.packet import Raw
 
-        return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
+        return [Raw(one) if isinstance(one, bytes) else item_packet(one, item) for one in raw]
     return raw if kind.wire == "number" or (kind.verbatim and kind.orders_raw) else kind.value(raw)
+
+
+def item_packet(one: Header, item: Classes) -> Foreign:
+    """Return one of repeated headers as scapy keeps it."""
+    made = item(type(one))
+    if not (one._declaration.in_bits or one._declaration.asks):
+        return made(bytes(one))
+    there = {f.name: getattr(one, f.slot) for f in one._fields}  # alone it has no bytes, or others
+    return made(**{name: to_scapy_value(one._by_name[name].kind, raw, item) for name, raw in there.items() if raw is not None})
 
 
 def from_scapy_value(kind: Kind, value: Raw, header_of: Callable[[Foreign], Header]) -> Raw:

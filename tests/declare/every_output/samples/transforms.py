@@ -1,0 +1,98 @@
+"""What goes through a transform (M8)."""
+
+from __future__ import annotations
+
+from packetlab import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Bytes,
+    Ether,
+    Header,
+    Payload,
+    Rest,
+    Text,
+    U16le,
+    aead,
+    auto,
+    base64,
+    cobs,
+    crc,
+    field,
+    hdlc,
+    named,
+    secret,
+    size_of,
+    sized,
+    through,
+    xor,
+    zlib,
+)
+from tests.declare.every_output.sample import Sample
+
+
+class RowBody(Header):
+    number: U32 = 0
+    crc: U32 = auto(crc("CRC-32/ISO-HDLC", "self"))
+
+
+class RowPacked(Header, under=Ether, when={"type": 0x7C51}):
+    length: U16 = auto(size_of("body"))
+    body: RowBody = through(zlib(), sized(field("length"), RowBody()))
+    end: U8 = 7
+
+
+class RowMasked(Header, under=Ether, when={"type": 0x7C52}):
+    size: U8 = auto(size_of("text"))
+    key: U32 = 0x37FA213D
+    text: Text = through(xor(field("key")), sized(field("size"), ""))
+
+
+class RowStuffed(Header, under=Ether, when={"type": 0x7C53}):
+    size: U8 = auto(size_of("data"))
+    data: Bytes = through(cobs(), sized(field("size"), b""))
+    end: U8 = 7
+
+
+class RowLetters(Header, under=Ether, when={"type": 0x7C54}):
+    size: U8 = auto(size_of("data"))
+    data: Bytes = through(base64(), sized(field("size"), b""))
+
+
+class RowSealed(Header, under=Ether, when={"type": 0x7C55}):
+    sequence: U64 = 1
+    length: U16 = auto(size_of("text"))
+    text: Text = through(
+        aead("AES-GCM", key=secret("row"), nonce=field("sequence"), aad="self"), sized(field("length"), "")
+    )
+
+
+def turned(data: bytes) -> bytes:
+    if data == b"?":
+        raise ValueError("no question is turned")
+    return data[::-1]
+
+
+class RowTurned(Header, under=Ether, when={"type": 0x7C56}):
+    number: U8 = 1
+    data: Rest = through(named("turned", turned, turned))
+
+
+class RowSerial(Header, through=hdlc()):
+    address: U8 = 0xFF
+    protocol: U16 = 5
+    body: Payload
+    fcs: U16le = auto(crc("CRC-16/IBM-SDLC", "self", "payload"))
+
+
+ROWS = [
+    Sample("M8", "through zlib", RowPacked, [RowPacked(body=RowBody(number=7)), RowPacked(body=RowBody(number=70000), end=1)], [("0003 616263 07", "body"), ("0005 61", "body")]),
+    Sample("M8", "through xor with a key", RowMasked, [RowMasked(text="Hello"), RowMasked(text="x", key=1)], [("05 37fa213d 7f", "text"), ("01 00000000 ff", "text")]),
+    Sample("M8", "through byte stuffing", RowStuffed, [RowStuffed(data=b"a\0b"), RowStuffed(data=b"c", end=1)], [("02 0961 07", "data")]),
+    Sample("M8", "through base64", RowLetters, [RowLetters(data=b"hello"), RowLetters(data=b"x")], [("02 2a2a", "data")]),
+    Sample("M8", "through AEAD", RowSealed, [RowSealed(text="hello"), RowSealed(text="x", sequence=2)], [("0000000000000001 0002 6162", "text")]),
+    Sample("M8", "through functions of your own", RowTurned, [RowTurned(data=b"abc"), RowTurned(number=2, data=b"xy")], [("01 3f", "data")], open=True),
+    Sample("M8", "a link whose frames are stuffed", RowSerial, [RowSerial(), RowSerial(protocol=0x7E7D)], [("7eff7e", "protocol")],
+           lambda header: header / b"abc", open=True, linktype=147),
+]  # fmt: skip

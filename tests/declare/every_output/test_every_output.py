@@ -1,0 +1,34 @@
+"""Every mechanism in every output: each cell of the page notebooks/mechanisms.md, tried."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.declare.every_output.sample import Sample
+from tests.declare.every_output.samples import SAMPLES
+from tests.declare.every_output.table import OUTPUTS, PAGE, cell, declared, shown
+
+STALE = f"{PAGE.name} is out of date: python -m tests.documents"
+MAY_REFUSE = {"scan": 2, "Wireshark": 2}
+CODE = {"data and back", "source and back"}  # refuse functions of one's own, and nothing else
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_each_output_does_what_the_page_says(sample: Sample) -> None:
+    expected = dict(zip(OUTPUTS, shown().get(f"{sample.mechanism} {sample.title}", []), strict=True))
+    with declared():
+        for output, wanted in expected.items():
+            assert cell(sample, output) == wanted, f"{sample}, {output}: {STALE}, unless that is a mistake"
+
+
+def test_the_page_has_all_samples() -> None:
+    assert list(shown()) == [f"{sample.mechanism} {sample.title}" for sample in SAMPLES], STALE
+
+
+def test_who_refuses() -> None:
+    refused: dict[str, list[str]] = {}
+    for title, cells in shown().items():
+        for output, one in zip(OUTPUTS, cells, strict=True):
+            if one.word == "no" and not (output in CODE and "which is code" in one.reason):
+                refused.setdefault(output, []).append(title)
+    assert all(len(titles) <= MAY_REFUSE.get(output, 0) for output, titles in refused.items()), refused

@@ -253,7 +253,7 @@ class Deriving(BitWriting, OneByOne, Telling):
             code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
-                if f.kind.one and f.none is None:  # without a default there is nothing that could stand for it
+                if getattr(f.kind, "inner", f.kind).one and f.none is None:  # without a default there is nothing that could stand for it
                     error = self.refuse(f"missing(h{self.tag}, '{f.name}')")
                     self.lines.append(f"if {value} is None and {self.present(f)}: {error}")
             self.lines.append(f"{var} = {code}")

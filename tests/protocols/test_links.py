@@ -9,6 +9,7 @@ from typing import Annotated
 from cobs import cobs as other_cobs  # type: ignore[import-untyped]
 
 from packetlab import (
+    MAC,
     U8,
     U16,
     U32,
@@ -60,11 +61,18 @@ with (scope := Scope()):
         body: Bytes = through(whitened(0x211, 0x1FF), sized(field("length")))
         crc: U16 = auto(crc("CRC-16/XMODEM", "length", "body"))
 
+    class AdvertisingFrame(Header):
+        pdu: U8 = 0
+        length: U8 = auto(size_of("sender") + size_of("data"))
+        sender: MAC = "00:00:00:00:00:00"
+        data: Bytes = b""
+        crc: Annotated[bytes, fixed_bytes(3)] = bytes(3)
+
     class Advertising(Header):
         """Bluetooth LE, channel 37: whitened after the address, the checksum among what is whitened (Core 5.4, 6.B.3)."""
 
         access: U32 = 0xD6BE898E
-        frame: Bytes = through(ble_whitened(37), sized(26, bytes(26)))
+        frame: AdvertisingFrame = through(ble_whitened(37))
 
     class Reading(Header):
         kind: U8 = 0
@@ -142,7 +150,10 @@ def test_ppp_on_a_serial_line(tshark: Ask) -> None:
 
 def test_whitening_is_that_of_the_specifications() -> None:
     # The bits of channel 37, which the Core Specification's sample data has too; PN9 of TI's design note DN509.
-    assert bytes(Advertising())[4:12].hex(" ") == "8d d2 57 a1 3d a7 66 b0"
+    made = bytes(Advertising(frame=AdvertisingFrame(data=b"hello")))
+    assert made[4:12].hex(" ") == f"8d {0xD2 ^ 11:02x} 57 a1 3d a7 66 b0"
+    read = dissect(made, Advertising)[Advertising].frame
+    assert read == AdvertisingFrame(data=b"hello") and len(made) == 4 + 2 + 11 + 3
     assert bytes(Scrambled(body=bytes(8)))[1:9].hex(" ") == "ff c1 fb e8 4c 90 72 8b"
 
 

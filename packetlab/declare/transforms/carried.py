@@ -94,12 +94,12 @@ class Through(Kind):
             hint = "a header with that one field: inner: Inner = through(...)"
             raise DeclareError(where, "Bytes, Text, a header or a list through(...)", inner.in_words(), hint)
         self.inner, self.transforms, self.where, self.words = inner, transforms, where, inner.words
-        self.rest = inner.rest
+        self.rest = inner.rest or inner.wire == "items"  # as where it stands there by itself
         if inner.wire == "items":
             self.item = inner.item
         self.late = [(i, word, rule) for i, one in enumerate(transforms) for word, rule in one.late.items()]
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
-        self.zero = b"" if inner.zero is None else InnerValue(inner.zero)
+        self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
         self.field = Field(where.rpartition(".")[2], inner, spec)

@@ -27,12 +27,15 @@ from packetlab import (
     auto,
     base64,
     bindings,
+    bits,
+    ble_whitened,
     crc32,
     declare_from,
     describe,
     dissect,
     field,
     fixed_bytes,
+    has,
     hdlc,
     many,
     named,
@@ -277,6 +280,42 @@ def refused(body: str) -> str:
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_at_the_class(body: str, words: str) -> None:
     assert words in refused(body)
+
+
+def test_a_header_or_a_list_goes_on_to_the_end() -> None:
+    with bindings():
+
+        class Inward(Header):
+            number: U8 = 0
+            more: Rest = b""
+
+        class Whitened(Header):
+            address: U32 = 0x8E89BED6
+            pdu: Inward = through(ble_whitened(37))
+            crc: Annotated[int, bits(24)] = 7
+
+        class Several(Header):
+            key: U8 = 0x55
+            marked: U8 = auto(has("inside"))
+            inside: Inward | None = when(field("marked"), through(xor(field("key")), sized(2)))
+            pairs: tuple[ThroughEnd, ...] = through(xor(field("key")), many())
+
+        class Told(Header):
+            length: U8 = auto(size_of("pdu"))
+            pdu: Inward = through(ble_whitened(37))
+            after: U8 = 9
+
+        for header in (
+            Whitened(pdu=Inward(number=1, more=b"hello"), crc=5),
+            Several(pairs=[ThroughEnd(port=1, host=2), ThroughEnd(port=3, host=4)]),
+            Several(inside=Inward(number=1, more=b"a")),
+            Told(pdu=Inward(more=b"abc")),
+        ):
+            found = read(type(header), bytes(header))
+            assert found[type(header)] == header and not found.faults
+        assert Told(pdu=Inward()).replace(after=8) == Told(pdu=Inward(), after=8)
+        read(Whitened, b"abcdefg"), read(Whitened, b"abc"), read(Several, b"abcdefgh")
+        assert dissect(bytes(Several()) + b"abcd", Several).faults[0].field == "pairs"
 
 
 def test_a_header_of_nothing_but_defaults_and_a_fixed_size_go_through_a_transform() -> None:

@@ -14,7 +14,7 @@ from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
-from packetlab.codec.derive import is_derived
+from packetlab.codec.derive import by_value, is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import read_items
@@ -208,6 +208,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         if value is auto:
             state &= ~f.bit
             raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
+            raw = before if is_derived(f) and by_value(cls._declaration, f) else raw  # it stays as long as it is there
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"

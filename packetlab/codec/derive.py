@@ -15,7 +15,7 @@ from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
-from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
+from packetlab.declare.expressions import Checksum, Const, Count, Has, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Listed, needs
 from packetlab.declare.values.units import Run
@@ -29,6 +29,27 @@ if TYPE_CHECKING:
 def is_derived(field: Field) -> bool:
     """Whether a field has a value of its own only where it is given."""
     return field.rule is not None or bool(field.pad) or (field.computed is not None and not field.circular)
+
+
+def by_value(cls: Declaration, f: Field) -> bool:
+    """Whether a field is there because it has a value: what its condition needs follows from that."""
+    todo, seen = [f.condition], set[str]()
+    while todo:
+        rule = todo.pop()
+        for leaf in rule.leaves() if rule is not None else ():
+            if isinstance(leaf, Has) and leaf.name == f.name:
+                return True
+            if isinstance(leaf, Ref | Has) and leaf.name in cls.by_name and leaf.name not in seen:
+                seen.add(leaf.name)
+                todo += [cls.by_name[leaf.name].rule, cls.by_name[leaf.name].condition]
+    return False
+
+
+def counted_by(cls: Declaration, f: Field) -> list[Field]:
+    """Return the fields that may be absent of which `f` says the size or the count: with one of them it is there too."""
+    leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else ()
+    names = {leaf.name for leaf in leaves if isinstance(leaf, Size | Count)}
+    return [g for g in cls.fields if g.name in names and g.condition is not None]
 
 
 def missing(header: AnyHeader, name: str) -> BuildError:
@@ -397,22 +418,10 @@ class Deriving(BitWriting, OneByOne, Telling):
 
     def has(self, name: str) -> str:
         f = self.fields[name]
-        if f.condition is not None and not self._by_value(f):
+        if f.condition is not None and not by_value(self.cls, f):
             return self.present(f)  # it is there with its default too
-        return f"({self.own(f)} is not None)"
-
-    def _by_value(self, f: Field) -> bool:
-        """Whether a field is there because it has a value: what its condition needs follows from that."""
-        todo, seen = [f.condition], set[str]()
-        while todo:
-            rule = todo.pop()
-            for leaf in rule.leaves() if rule is not None else ():
-                if isinstance(leaf, Has) and leaf.name == f.name:
-                    return True
-                if isinstance(leaf, Ref | Has) and leaf.name not in seen:
-                    seen.add(leaf.name)
-                    todo += [self.fields[leaf.name].rule, self.fields[leaf.name].condition]
-        return False
+        held = [f"{self.own(g)} is not None" for g in (f, *counted_by(self.cls, f))]
+        return f"({' or '.join(held)})"
 
     def number(self, rule: Next) -> str:
         name = next(f.name for f in self.cls.fields if f.rule is rule)

@@ -13,7 +13,7 @@ from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.told import is_around, told
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
-from packetlab.codec.derive import Deriving, PackedPiece, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, by_value, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
@@ -201,7 +201,7 @@ class Packing(Deriving):
             else:
                 lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"    m |= {f.bit:#x}"]
         for f in self.cls.fields:
-            own = f"None if m & {f.bit:#x} else {self.own(f)}" if f in derived else self.own(f)
+            own = f"None if m & {f.bit:#x} else {self.own(f)}" if f in derived and not by_value(self.cls, f) else self.own(f)
             made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else own}")
         return [*lines, *made, f"{r}._state = {self.cls.captured_state:#x} & ~(m | m << {count})"]
 

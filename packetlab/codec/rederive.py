@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
-from packetlab.codec.derive import Deriving, PackedPiece, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, by_value, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.pseudo import pseudo_sum
@@ -54,7 +54,8 @@ class Rederiving(Deriving):
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
         lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
-            lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}o.{f.slot}")
+            anew = f in derived and not by_value(self.cls, f)  # else its value, derived again, says that it is there
+            lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if anew else ''}o.{f.slot}")
         lines += ["r.__told__ = getattr(o, '__told__', None)"] if self.cls.asks else []
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
+from packetlab.codec.around.presence import by_value
 from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
-from packetlab.codec.derive import by_value, is_derived
+from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import read_items

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.around.following import value_of
+from packetlab.codec.around.presence import by_value, counted_by
 from packetlab.codec.around.told import is_around
 from packetlab.codec.around.writing import Telling
 from packetlab.codec.bits.writing import BitWriting
@@ -15,7 +16,7 @@ from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
-from packetlab.declare.expressions import Checksum, Const, Count, Has, Next, Ref, Size
+from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Listed, needs
 from packetlab.declare.values.units import Run
@@ -29,27 +30,6 @@ if TYPE_CHECKING:
 def is_derived(field: Field) -> bool:
     """Whether a field has a value of its own only where it is given."""
     return field.rule is not None or bool(field.pad) or (field.computed is not None and not field.circular)
-
-
-def by_value(cls: Declaration, f: Field) -> bool:
-    """Whether a field is there because it has a value: what its condition needs follows from that."""
-    todo, seen = [f.condition], set[str]()
-    while todo:
-        rule = todo.pop()
-        for leaf in rule.leaves() if rule is not None else ():
-            if isinstance(leaf, Has) and leaf.name == f.name:
-                return True
-            if isinstance(leaf, Ref | Has) and leaf.name in cls.by_name and leaf.name not in seen:
-                seen.add(leaf.name)
-                todo += [cls.by_name[leaf.name].rule, cls.by_name[leaf.name].condition]
-    return False
-
-
-def counted_by(cls: Declaration, f: Field) -> list[Field]:
-    """Return the fields that may be absent of which `f` says the size or the count: with one of them it is there too."""
-    leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else ()
-    names = {leaf.name for leaf in leaves if isinstance(leaf, Size | Count)}
-    return [g for g in cls.fields if g.name in names and g.condition is not None]
 
 
 def missing(header: AnyHeader, name: str) -> BuildError:

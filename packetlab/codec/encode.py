@@ -10,10 +10,11 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
+from packetlab.codec.around.presence import by_value
 from packetlab.codec.around.told import is_around, told
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
-from packetlab.codec.derive import Deriving, PackedPiece, by_value, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
@@ -126,8 +127,7 @@ class Packing(Deriving):
         name = "resolve" if self.fill else "encode"
         self.source()
         last = self.filled() if self.fill else self.tried(f"return {self.joined(self.pieces)}", "(h, ''),")
-        lines = [f"def {name}(h, body, stack, i, above):"]
-        lines += ["    " + line for line in [*self.entry(), *self.lines, *last]]
+        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in [*self.entry(), *self.lines, *last])]
         made = function(lines, self.names, f"{self.cls.name}.{name}")
         return telling(made) if self.cls.remembers and not self.fill else made
 
@@ -201,8 +201,8 @@ class Packing(Deriving):
             else:
                 lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"    m |= {f.bit:#x}"]
         for f in self.cls.fields:
-            own = f"None if m & {f.bit:#x} else {self.own(f)}" if f in derived and not by_value(self.cls, f) else self.own(f)
-            made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else own}")
+            anew = f"None if m & {f.bit:#x} else " if f in derived and not by_value(self.cls, f) else ""
+            made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else anew + self.own(f)}")
         return [*lines, *made, f"{r}._state = {self.cls.captured_state:#x} & ~(m | m << {count})"]
 
     # Bytes ---------------------------------------------------------------------------------------------------

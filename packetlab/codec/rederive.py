@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.presence import by_value
 from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
-from packetlab.codec.derive import Deriving, PackedPiece, by_value, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.pseudo import pseudo_sum

@@ -4,6 +4,7 @@
     lists     lists of such headers, read from bytes that are all theirs
     reading   what the source that reads a header says of it
     following values that are not in the bytes, while a header is built
+    presence  fields that are there because they have a value
     writing   what the source that writes one does; lists written, each item with the one before it
 
 Begin with `told`.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, array_names, counters
 from packetlab.bulk.scan import Place, Scanner, on_the_way
+from packetlab.codec.around.bodiless import uppers
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
@@ -143,6 +144,8 @@ class LoopScanner(Scanner):
         return f"({whole} if {self.pos} + {size} <= end else -1)"
 
     def leave(self, end: str) -> None:
+        if not uppers(self.cls).isdisjoint(self.onward):  # objects know what follows in no bytes
+            self.check(f"{self.pos} >= {end}")
         branches = self.branches()
         if not branches:
             self.put("break")

@@ -12,6 +12,7 @@ from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, array_names, counters
 from packetlab.bulk.scan import Place, Scanner, on_the_way
 from packetlab.bulk.scan_loop import bits_of
+from packetlab.codec.around.bodiless import uppers
 from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Int, Kind
@@ -214,6 +215,8 @@ class RowScanner(Scanner):
         )
 
     def leave(self, end: str) -> None:
+        if not uppers(self.cls).isdisjoint(self.onward):  # objects know what follows in no bytes
+            self.check(f"{self.pos} >= {end}")
         branches = self.branches()
         if not branches:
             return

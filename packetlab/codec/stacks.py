@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.told import asks_around
 from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
@@ -357,6 +358,7 @@ def _follow(
             names[known] = following
             tests[following] = f"n{part.tag} is {known}"
             checks, lookup = [*checks, *lookup], []
+    checks = [*checks, *_stopped(part, names)]
     names.update(part.names)
     lines += [indent + line for line in checks]
     for following, seen in found.items():
@@ -369,6 +371,18 @@ def _follow(
             continue
         # Those that do not lie at known places are all of one sort; the others share what is read of them.
         _branch(seen, path, part.place(), stop, lines, names, deeper)
+
+
+def _stopped(part: Decoding, names: dict[str, object]) -> list[str]:
+    """Return the lines that leave to others what a header of no bytes may follow."""
+    known = bodiless(part.cls)
+    if known is None:
+        return []
+    tests = [rule.code(part) for rule, _ in known.conditions]
+    for f, headers in known.numbers:
+        names[key := f"B_{f.name}{part.tag}"] = headers
+        tests.append(f"{part.v(f.name)} in {key}")
+    return [f"if {part.pos} >= {part.payload} and ({' or '.join(tests)}): return None"]
 
 
 def _finish(path: list[_Step], start: str, stop: str, names: dict[str, object]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from packetlab.codec.around.bodiless import follows as in_no_bytes
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
@@ -102,6 +103,8 @@ def dissect(  # noqa: C901
         headers.append(header)
         if around is not headers:
             around.append(header)
+        if following is None and after == stop:
+            following = in_no_bytes(header, data, after, ctx)
         start, end, first = after, stop, None if following is None else classes[following]
     if ctx.missing and not any(fault.cut for fault in ctx.faults):
         layer = type(headers[-1]).__name__ if headers else "frame"

@@ -3,6 +3,7 @@
     told      the values that such a header is told by what stands around it; which fields hold such headers
     lists     lists of such headers, read from bytes that are all theirs
     reading   what the source that reads a header says of it
+    bodiless  headers of no bytes, which a number below says are there
     following values that are not in the bytes, while a header is built
     presence  fields that are there because they have a value
     writing   what the source that writes one does; lists written, each item with the one before it

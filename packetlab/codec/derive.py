@@ -16,6 +16,7 @@ from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
+from packetlab.declare.bits.shares import shares, sharing
 from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Listed, needs
@@ -217,8 +218,9 @@ class Deriving(BitWriting, OneByOne, Telling):
         sizes: dict[str, int] = {}
         for leaf in f.rule.leaves():
             if isinstance(leaf, Size) and leaf.name != "payload":
-                fields = self.before if leaf.name == "self" else [self.fields[leaf.name]]
-                sizes[leaf.name] = sum(g.kind.fixed_bits for g in fields) // 8
+                fields = self.before if leaf.name == "self" else sharing(self.plan, self.fields[leaf.name])
+                bits = [g.kind.fixed_bits for g in fields]
+                sizes[leaf.name] = sum(bits) // 8 - (sum(bits[:-1]) // 8 if leaf.name != "self" else 0)
                 if not all(map(self.is_fixed, fields)):
                     return None
             elif not isinstance(leaf, Const):
@@ -304,7 +306,10 @@ class Deriving(BitWriting, OneByOne, Telling):
         if part == "payload":
             known = sum(piece.size for piece in self.pieces if isinstance(piece.size, int))
             return f"({_total(known, [piece.size for piece in self.pieces if isinstance(piece.size, str)])})"
-        return f"({self.sizes(self.before)})" if part == "self" else self.unless_none(part, self.sizes([self.fields[part]]))
+        if part == "self":
+            return f"({self.sizes(self.before)})"
+        f = self.fields[part]
+        return self.share(sharing(self.plan, f)) if shares(f) else self.unless_none(part, self.sizes([f]))
 
     def unless_none(self, name: str, code: str) -> str:
         """Source for a size or count of a field, or the one that says that there is none."""

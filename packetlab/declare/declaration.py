@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from packetlab.declare.bits.shares import sharing
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
@@ -71,6 +72,7 @@ class Declaration:
     prototype_bit: int = field(init=False)  # of a header that holds a value that several fit (see `wildcards`)
     asks: tuple[Elsewhere, ...] = field(init=False)  # the values from elsewhere that its rules name
     answers: dict[Declaration | None, Expr] = field(init=False, default_factory=dict)
+    offsets: list[tuple[str, str]] = field(init=False)  # fields whose rules say where others begin, and which (see `places`)
     answered: tuple[Declaration, ...] = field(init=False, default=())
     derived: WeakSet[Declaration] = field(init=False, default_factory=WeakSet)
     # What it refines, and where: whoever reads that gets this one. view: the field that it takes apart, and the header inside.
@@ -90,7 +92,7 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
-        settle_offsets(self.name, self.fields, self.before)
+        self.offsets = settle_offsets(self.name, self.fields, self.before)
         self.computes = any(f.computed is not None for f in self.fields)
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
         self.transformed = [f for f in self.fields if f.kind.transforms]
@@ -355,5 +357,6 @@ def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], part
             if isinstance(leaf, Ref | Count) and name in header.by_name:
                 found.add(name)
             elif isinstance(leaf, Size) and (name == "self" or (name in parts.places)):
-                found |= parts.part(parts.head) if leaf.name == "self" else parts.of(header.by_name[leaf.name])
+                fields = [] if leaf.name == "self" else sharing(header.plan, header.by_name[leaf.name])
+                found |= parts.part(parts.head) if leaf.name == "self" else set().union(*map(parts.of, fields))
     return found | parts.part(parts.places[f.name]) if f.pad else found

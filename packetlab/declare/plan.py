@@ -256,6 +256,9 @@ class Plan:
                 if f.condition is not None or f.kind.bits is None:
                     parts[f.name] = parts.get(f.name, 0) + often
         if len(parts) > 1 or any(self._by_name[name].kind.bits is not None for name in fields):
+            shared = [f for f in map(self._by_name.get, parts) if f is not None and f.condition is None and f.kind.fixed_bits % 8]
+            if shared:  # those side by side fill whole bytes together
+                size = size - sum(f.kind.fixed_bits * parts.pop(f.name) for f in shared) // 8
             for name in list(parts):
                 often, known = parts[name], self._known_size(name)
                 if known is not None and often:

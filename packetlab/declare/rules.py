@@ -57,12 +57,12 @@ def solve(rule: Expr, value: Expr) -> Solved | None:
     sizes = _holding_sizes(rule)
     unit = 1
     while id(rule) in sizes:
-        terms = _terms(rule)
-        sized = [(sign, term) for sign, term in terms if id(term) in sizes]
+        summands = terms(rule)
+        sized = [(sign, term) for sign, term in summands if id(term) in sizes]
         turned = all(sign < 0 for sign, _ in sized)  # 10 - size: all of it is taken the other way round
         if turned:
             value, sized = 0 - value, [(1, term) for _, term in sized]
-        for sign, term in terms:
+        for sign, term in summands:
             if id(term) not in sizes:
                 value = value - term if (sign > 0) is not turned else _more(value, term)
                 unit = 0 if unit != 1 else 1
@@ -113,7 +113,7 @@ def _holding_sizes(rule: Expr) -> set[int]:
     return found
 
 
-def _terms(rule: Expr) -> list[tuple[int, Expr]]:
+def terms(rule: Expr) -> list[tuple[int, Expr]]:
     """Return what is added up in a rule, with the sign of each."""
     found, todo = [], [(1, rule)]
     while todo:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
+from packetlab.declare.bits.shares import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order
@@ -130,8 +131,6 @@ class Leaves:
         if part in self.derived:
             return self.derived[part]
         fields = self.header.before if part == "self" else [self.field(part)]
-        if part != "self" and fields[0].kind.loose and fields[0].kind.element is None and fields[0].kind.wire != "items":
-            raise DeclareError(self.where, f"width_of({part!r}), which counts bits", f"size_of({part!r})")
         fixed = [f for f in fields if f.kind.bits is not None]
         low = sum(f.kind.fixed_bits for f in fixed if f.condition is None) // 8
         low = low if part == "self" else min(low, fields[0].none or 0)
@@ -209,6 +208,7 @@ def check_declaration(header: Declaration) -> None:
     _check_options(header)
     _check_layout(header)
     check_items(header)
+    check_sizes(header)
     _check_ends(header)
     _check_order(header)
     _check_solved(header)

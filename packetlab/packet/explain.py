@@ -17,6 +17,7 @@ from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
+from packetlab.declare.bits.shares import sharing
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.checksums.ranges import has_payload, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
@@ -59,7 +60,8 @@ class Derivation:
             return self.bodies.size(self.i)
         if part == "self":
             return measured(self.header, self.cls._declaration.before)
-        return self._none(part) or measured(self.header, [self.cls._by_name[part]])
+        fields = sharing(self.cls._declaration.plan, self.cls._by_name[part])
+        return self._none(part) or measured(self.header, fields) - measured(self.header, fields[:-1])
 
     def sizes(self, names: Collection[str]) -> int:
         fields = [self.cls._by_name[name] for name in names if name != "payload"]

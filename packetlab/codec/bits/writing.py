@@ -206,6 +206,15 @@ class BitWriting:
                 found.append(f"({' + '.join(terms)} + 7 >> 3)")
         return found
 
+    def share(self, fields: list[Field]) -> str:
+        """Source for the bytes that end in the last one of some fields side by side, which begin on a byte boundary."""
+        parts = {part.field: part for step in self.plan.loose for part in step.parts}
+        terms = [self.bit_size(parts[f]) if f in parts else str(f.kind.fixed_bits) for f in fields]
+        before = f"({' + '.join(terms[:-1]) or '0'})"
+        if fields[-1] in parts and parts[fields[-1]].sort == "spare":
+            return f"(({before} & 7) > 0)"
+        return f"(({' + '.join(terms)} >> 3) - ({before} >> 3))"
+
     def bit_size(self, part: BitPart) -> str:
         f = part.field
         if part.sort in ("number", "bytes", "spare"):

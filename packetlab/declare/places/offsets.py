@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from packetlab.declare.bits.shares import shares
 from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Size
 from packetlab.declare.fields import REQUIRED, Spec, pad
 from packetlab.declare.kinds import ByteString, Kind
@@ -88,17 +89,21 @@ def _settle_origins(header: str, fields: tuple[Field, ...]) -> None:
         f.mark, f.origin = mark, None
 
 
-def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) -> None:
-    """Let rules say sizes where they say offsets. DeclareError for offsets of what is no field, or stands after a payload."""
+def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) -> list[tuple[str, str]]:
+    """Let rules say sizes where they say offsets; return the fields that ask for one, and of what.
+
+    DeclareError for offsets of what is no field, or stands after a payload.
+    """
+    found: list[tuple[str, str]] = []
     _settle_origins(header, fields)
     for f in fields:
         rule = f.rule
-        if (
-            rule is not None
-            and not isinstance(rule, Checksum | Next)
-            and any(isinstance(one, OffsetOf) for one in rule.leaves())
-        ):
-            f.rule = _sizes(rule, f"{header}.{f.name}", before)
+        if rule is not None and not isinstance(rule, Checksum | Next):
+            names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]
+            if names:
+                f.rule = _sizes(rule, f"{header}.{f.name}", before)
+                found += [(f.name, name) for name in names if name != "self"]
+    return found
 
 
 def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
@@ -117,11 +122,9 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
             where, "a field before the payload in offset_of(...)", rule.name, suggestion(rule.name, names)
         )
     some = before[: names.index(rule.name)]
-    fixed = sum(f.kind.fixed_bits for f in some if f.condition is None)
-    if fixed % 8:
-        raise DeclareError(where, "a field on a byte boundary in offset_of(...)", f"{rule.name}, at bit {fixed}")
-    found: Expr = Const(fixed // 8)
-    for f in some:
-        if f.kind.bits is None or f.condition is not None:
-            found = found + Size(f.name)
+    loose = any(shares(f) and (f.condition is not None or f.kind.bits is None) for f in some)
+    varying = [f for f in some if f.kind.bits is None or f.condition is not None or (loose and shares(f))]
+    found: Expr = Const(sum(f.kind.fixed_bits for f in some if f not in varying) // 8)
+    for f in varying:
+        found = found + Size(f.name)
     return found if isinstance(origin, Const) else found + origin

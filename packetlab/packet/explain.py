@@ -40,8 +40,7 @@ class Derivation:
     def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
         self.packet, self.i = packet, i
         self.layers = packet.layers
-        self.header = self.layers[i]
-        self.cls = type(self.header)
+        self.header, self.cls = self.layers[i], type(self.layers[i])
         self.bodies = bodies or packet._build()[0]
 
     def raw(self, name: str) -> Raw:
@@ -60,8 +59,8 @@ class Derivation:
             return self.bodies.size(self.i)
         if part == "self":
             return measured(self.header, self.cls._declaration.before)
-        fields = sharing(self.cls._declaration.plan, self.cls._by_name[part])
-        return self._none(part) or measured(self.header, fields) - measured(self.header, fields[:-1])
+        *some, f = sharing(self.cls._declaration.plan, self.cls._by_name[part])
+        return self._none(part) or measured(self.header, [*some, f]) - measured(self.header, some)
 
     def sizes(self, names: Collection[str]) -> int:
         fields = [self.cls._by_name[name] for name in names if name != "payload"]

@@ -119,5 +119,7 @@ def _way_out(own: list[int], places: list[int], fields: Sequence[Field], ends: S
     end = min((one for one in boundaries if one > own[-1]), default=len(fields))
     together = [f'size_of("{fields[place].name}")' for place in places if begin <= place < end]
     wide = [fields[place].name for place in own if fields[place].kind.wide is not None]
-    bits = f'; width_of("{wide[0]}") counts bits' if wide else ""
-    return f"{' + '.join(together)} is what lies side by side there{bits}" if len(together) > 1 else bits[2:]
+    hints = [f'width_of("{wide[0]}") counts bits'] if wide else []
+    if len(together) > 1 and ends[end - 1] == {0}:
+        hints.append(f"{' + '.join(together)} is what lies side by side there")
+    return "; ".join(hints)

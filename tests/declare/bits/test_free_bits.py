@@ -362,7 +362,7 @@ def test_bytes_and_numbers_between_bits() -> None:
         ({"n": U4, "v": (tuple[U4, ...], many()), "s": (int, spare_bits()), "x": Bytes}, {}, r"Wrong\.x: expected a size|Wrong\.x: expected one field at most"),
         ({"n": (U4, auto(size_of("self"))), "v": (tuple[U4, ...], many()), "s": (int, spare_bits())}, {}, r"Wrong\.v: expected many\(count=\.\.\.\), or a length that stands before the bits, got n among them"),
         ({"n": U4, "v": (tuple[Sample, ...], many(count=1)), "s": (int, spare_bits())}, {"bit_order": "low"}, r'Wrong\.v: expected headers of bit_order="low"'),
-        ({"n": (U4, auto(size_of("x"))), "x": Annotated[int, bits(field("n"))]}, {}, r"Wrong\.n: .*fill whole bytes together, got x \(width_of\(\"x\"\) counts bits"),
+        ({"n": (U4, auto(size_of("x"))), "x": Annotated[int, bits(field("n"))]}, {}, r'Wrong\.n: .*fill whole bytes together, got x \(width_of\("x"\) counts bits\)'),
         ({"a": U4, "x": Bytes}, {"in_bits": True}, r"Wrong\.(a|x): expected numbers, lists of numbers"),
         ({"a": U4, "s": (int, spare_bits())}, {"in_bits": True}, r"Wrong\.s: expected no spare_bits\(\)"),
         ({"a": U4, "x": (tuple[U4, ...], many())}, {"in_bits": True}, r"Wrong\.x: expected a width, count or size"),

@@ -93,7 +93,7 @@ def test_what_does_not_fill_whole_bytes_is_refused_with_what_to_write():
             b: U4 = 0
 
     with pytest.raises(
-        DeclareError, match=r'got value \(size_of\("value"\) \+ size_of\("spare"\).*width_of\("value"\) counts bits'
+        DeclareError, match=r'got value \(width_of\("value"\) counts bits; size_of\("value"\) \+ size_of\("spare"\)'
     ):
 
         class Wide(Header):

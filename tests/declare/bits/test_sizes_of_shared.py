@@ -5,7 +5,23 @@ from typing import Annotated
 import pytest
 
 from packetlab import (
-    U4, U8, U12, Bytes, DeclareError, Header, auto, bits, count_of, dissect, field, has, many, offset_of, size_of, spare_bits, when,
+    U4,
+    U8,
+    U12,
+    Bytes,
+    DeclareError,
+    Header,
+    auto,
+    bits,
+    count_of,
+    dissect,
+    field,
+    has,
+    many,
+    offset_of,
+    size_of,
+    spare_bits,
+    when,
 )  # fmt: skip
 
 
@@ -85,7 +101,7 @@ def test_what_does_not_fill_whole_bytes_is_refused_with_what_to_write():
             a: U12 | None = when(field("wide"))
             b: U4 | None = when(field("wide"), 0)
 
-    with pytest.raises(DeclareError, match=r"fill whole bytes together, got a, 4 bits"):
+    with pytest.raises(DeclareError, match=r"fill whole bytes together, got b, 4 bits"):
 
         class Half(Header):
             total: U8 = auto(2 * size_of("a") + size_of("b"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
-from packetlab.declare.bits.shares import check_sizes
+from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order

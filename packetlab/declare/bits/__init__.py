@@ -4,6 +4,8 @@ narrower than a byte, and what fills up to the next byte.
 kinds      the kinds of such fields
 stretches  Loose: the step of a plan in which they are read, from one byte boundary to another
 checks     what is refused when a class is made
+shares     which fields share bytes, and what size each of them has
+sizes      rules with such sizes that are refused
 
 Begin with `stretches`. Only headers with such fields have such a step; all else is packed by `struct`, as ever.
 

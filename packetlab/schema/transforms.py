@@ -64,10 +64,14 @@ def transforms_of(data: object, where: str) -> tuple[Transform, ...]:
         if type(word) is not str or word not in MAKERS:
             raise DeclareError(where, f"a transform: one of {', '.join(MAKERS)}", safe_repr(word))
         given = {key: _value(value, where) for key, value in entry.items() if key != "transform"}
+        only = given.pop("when", None)
+        if only is not None and not isinstance(only, Expr):
+            raise DeclareError(where, "a rule as when", safe_repr(entry["when"]))
         try:
-            found.append(MAKERS[word](**{name(key, where): value for key, value in given.items()}))
+            made = MAKERS[word](**{name(key, where): value for key, value in given.items()})
         except TypeError as error:
             raise DeclareError(where, f"what {word} is made with", str(error)) from None
+        found.append(made if only is None else made.only(only))
     return tuple(found)
 
 
@@ -94,7 +98,7 @@ def link_spelled(data: object, where: str, spelled: Callable[[object, str], str]
 def _spelled(one: Transform, entry: dict[str, Value], where: str, spelled: Callable[[object, str], str]) -> str:
     words = []
     for key, value in entry.items():
-        if key != "transform":
+        if key not in ("transform", "when"):
             rule = type(value) is dict and "rule" in value
             words.append(f"{key}={spelled(value['rule'], where) if rule else repr(one.given[key])}")
     return f"{one.name}({', '.join(words)})"
@@ -103,5 +107,6 @@ def _spelled(one: Transform, entry: dict[str, Value], where: str, spelled: Calla
 def spelled_transforms(data: object, right: str, where: str, spelled: Callable[[object, str], str]) -> str:
     """Return the right-hand side of a field with such transforms around what else it says."""
     for one, entry in zip(reversed(transforms_of(data, where)), reversed(expect_list(data, where, MOST)), strict=True):
-        right = f"through({_spelled(one, entry, where, spelled)}{f', {right}' if right else ''})"
+        only = f", when={spelled(entry['when']['rule'], where)}" if one.late.get("when") is not None else ""
+        right = f"through({_spelled(one, entry, where, spelled)}{f', {right}' if right else ''}{only})"
     return right

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
+from packetlab.declare.classbody.slips import condition as checked_condition
+from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
 from packetlab.declare.transforms.transform import Transform, UnfitError
@@ -237,14 +238,15 @@ class Through(Kind):
     @property
     def is_sized(self) -> bool:
         """Whether transforms know how many bytes there are before they give them."""
-        return all(one.size(0) is not None for one in self.transforms)
+        return all(one.size(0) is not None and "when" not in one.late for one in self.transforms)
 
 
-def through(transform: Transform, value: Raw = REQUIRED) -> Any:
+def through(transform: Transform, value: Raw = REQUIRED, *, when: object = None) -> Any:
     """A field that is something else in the packet: compressed, masked, stuffed, encrypted.
 
     The annotation is that of what is inside: `Bytes`, `Text`, a header, a list. `value` is ``sized(...)`` (of the bytes in the
-    packet, which `size_of` counts too), ``many(...)``, ``when(...)``, another ``through(...)`` inside, or a default.
+    packet, which `size_of` counts too), ``many(...)``, ``when(...)``, another ``through(...)`` inside, or a default. With `when`, a
+    condition of fields as in ``when=field("compressed")``, it is transformed where that holds, and elsewhere stands there as it is.
 
     Captured bytes are written again as they were until what is inside changes, or a field that the transform goes by. Fields are equal
     where what is inside is. Bytes that the transform cannot take are a fault at the field, and stay; the field is then these bytes,
@@ -253,6 +255,10 @@ def through(transform: Transform, value: Raw = REQUIRED) -> Any:
     if not isinstance(transform, Transform):
         raise DeclareError("through(...)", "a transform: zlib(), xor(...), named(...)", f"{transform!r:.60}")
     spec = value if isinstance(value, Spec) else Spec(value)
+    if when is not None:
+        if hasattr(transform, "carry"):
+            raise DeclareError("through(...)", "a transform of bytes for when=", f"{transform!r:.60}")
+        transform = transform.only(expression(checked_condition(when, "through(..., when=)")))
     spec.through = (transform, *spec.through)
     return spec
 

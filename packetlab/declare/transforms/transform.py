@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from copy import copy
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.expressions import Const, Expr
@@ -151,6 +152,19 @@ class Transform:
     def check(self, where: str) -> None:
         """Refuse parameters that make no sense. DeclareError."""
 
+    def only(self, condition: Expr) -> Transform:
+        """Return the same transform, of fields where a condition holds: elsewhere the bytes are what is inside."""
+        made = copy(self)
+        made.given, made.parameters, made.late = ({**words, "when": condition} for words in (self.given, self.parameters, self.late))
+        return made
+
+    def _is_off(self, given: dict[str, Value]) -> bool:
+        """Whether its condition does not hold; what that came to is taken out of `given`."""
+        if "when" not in self.late or "when" not in given:
+            return False
+        value = given.pop("when")
+        return not (any(value) if isinstance(value, bytes) else value)
+
     def __repr__(self) -> str:
         shown = (f"{word}={value if isinstance(value, Expr) else repr(value)}" for word, value in self.parameters.items())
         return f"{self.name}({', '.join(shown)})"
@@ -163,8 +177,9 @@ class Transform:
 
     def _arguments(self, given: dict[str, Value]) -> dict[str, Value]:
         for word in self.late.keys() - given.keys():
-            raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
-        found = {**self.given, **given}
+            if word != "when":
+                raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
+        found = {word: value for word, value in {**self.given, **given}.items() if word != "when"}
         return {word: key_of(value) if isinstance(value, Secret) else value for word, value in found.items()}
 
     def decode(self, data: bytes, **given: Value) -> bytes:
@@ -172,6 +187,8 @@ class Transform:
 
         `given` are values of the parameters that follow from fields: bytes, numbers, or None where the field is absent.
         """
+        if self._is_off(given):
+            return data
         try:
             found = self.decoded(data, **self._arguments(given))
         except (ArithmeticError, LookupError, TypeError) as error:  # parameters of a packet may be anything
@@ -182,7 +199,7 @@ class Transform:
 
     def encode(self, data: bytes, **given: Value) -> bytes:
         """Return the bytes of a packet for others; `decode` gives these again. UnfitError where there are none."""
-        return self.encoded(data, **self._arguments(given))
+        return data if self._is_off(given) else self.encoded(data, **self._arguments(given))
 
     def decoded(self, data: bytes) -> bytes:
         """What `decode` does, with the parameters by name."""

@@ -214,7 +214,7 @@ class _LenientParser(BitWalking, EndsWalking):
             size = step.size.evaluate(self.scope) if isinstance(step, Sized) else self.filling(step, pos)
             fits = 0 <= size <= limit - pos
             if size < 0:
-                self.fault(f.name, pos, "a size of 0 or more", size)
+                self.fault(f.name, pos, *(self.pointing_back(step, size) if isinstance(step, Gap) else ("a size of 0 or more", size)))
                 size, self.trusted = 0, False
             elif size > limit - pos:
                 self.truncated_field(f.name, pos, size, limit - pos)

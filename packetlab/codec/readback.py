@@ -134,7 +134,8 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     assert f.condition is not None
     names = ", ".join(sorted(needs(f.condition)))
     hint = f"{names} can be given too, or follow by auto(has({name!r}))" if names else ""
-    got = f.kind.text(getattr(header, f.slot)) if f.kind.wire != "items" else "items"
+    raw = getattr(header, f.slot)
+    got = f.kind.text(raw) if f.kind.wire != "items" else f.kind.item.name if f.kind.one else f"items of {f.kind.item.name}"
     return BuildError(
         f"{type(header).__name__}.{name}", f"a field that is there, as it is where {words(f.condition)}", got, hint
     )

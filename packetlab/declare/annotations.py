@@ -16,7 +16,7 @@ from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.items import Items, Repeated
-from packetlab.declare.kinds import Kind, XNSAddressField
+from packetlab.declare.kinds import ByteString, Kind, XNSAddressField
 from packetlab.declare.places.offsets import with_gap as with_gap
 from packetlab.declare.transforms.carried import carried
 from packetlab.declare.validate import check_spec
@@ -55,9 +55,17 @@ def kind_with(annotation: object, given: object, where: str) -> Kind:
             raise DeclareError(where, "spare: int = spare_bits(), as wide as there is need", annotation)
         return given.kind
     if not (isinstance(given, Spec) and given.computed is not None):
-        return kind_of(annotation, where)
+        return _as_long_as(given, kind_of(annotation, where))
     plain = isinstance(annotation, type) and issubclass(annotation, int)
     return computed_kind(annotation, None if plain else kind_of(annotation, where), where)
+
+
+def _as_long_as(given: object, kind: Kind) -> Kind:
+    """Return the kind of bytes that are always the same: of their size."""
+    if type(kind) is not ByteString or kind.bits is not None or kind.rest or not (isinstance(given, Spec) and given.fixed):
+        return kind
+    told = given.size is not None or given.ended is not None or given.through or not isinstance(given.default, bytes)
+    return kind if told or not given.default else ByteString(len(given.default))
 
 
 def kind_of(annotation: object, where: str) -> Kind:
@@ -106,7 +114,7 @@ def _values(element: Kind, where: str) -> Kind:
     if element.wire not in ("number", "bytes", "coded") or element.loose:
         hint = "a header with that one field repeats: tuple[ThatHeader, ...]"
         raise DeclareError(where, "values of whole bytes, or that tell their own size", element.in_words(), hint)
-    return Repeated(element)
+    return Repeated(element, where)
 
 
 def _check_kind(kind: Kind, where: str) -> None:

@@ -101,7 +101,10 @@ class Repeated(Kind):
     judges = True
     element: Kind
 
-    def __init__(self, element: Kind) -> None:
+    def __init__(self, element: Kind, where: str = "a list of values") -> None:
+        if element.counted_from not in ("", "self") or getattr(element, "compress", False):
+            hint = "a header class with that one field repeats, and follows pointers: tuple[ThatHeader, ...]"
+            raise DeclareError(where, "names without pointers as values in a list: labels()", element.in_words(), hint)
         self.element = element
         self.width = element.fixed_bits // 8  # bytes of each, 0 where they tell their size themselves
         self.allows = "size count condition fixed"
@@ -179,6 +182,8 @@ class Repeated(Kind):
             read = self.element.read(raw, pos, size)
             if read is None or read[1] <= pos:
                 return f"values ({self.element.in_words()}) up to the end"
+            if self.element.counted_from and (expected := self.element.wrong(read[0])):
+                return expected
             pos = read[1]
         return ""
 

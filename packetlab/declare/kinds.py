@@ -244,7 +244,7 @@ class WholeNumber(Kind):
         if self.names is not None:
             named = self.value(raw)
             name = printable(getattr(named, "name", None) or "")
-            if name and raw:
+            if name:
                 return f"{name} (0x{raw:0{width}x})" if issubclass(self.names, IntFlag) else f"{name} ({raw})"
         return str(raw)
 

@@ -293,7 +293,7 @@ def _values(row: dict[str, object], where: str, maker: Maker) -> Kind:
         return BitList(kind)
     if kind.wire not in ("number", "bytes", "coded") or kind.loose:
         raise DeclareError(where, "values of whole bytes, or that tell their own size", kind.in_words())
-    return Repeated(kind)
+    return Repeated(kind, where)
 
 
 def _values_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:

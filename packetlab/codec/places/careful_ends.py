@@ -83,6 +83,11 @@ class EndsWalking:
         there = step.size is None or step.size.evaluate(self.scope)
         return step.place.evaluate(self.scope) - here if there else 0
 
+    def pointing_back(self, step: Gap, size: int) -> tuple[str, int]:
+        """Return what was expected, and got, of an offset that lies `size` bytes, less than 0, from what was read before it."""
+        there = step.place.evaluate(self.scope)
+        return f"an offset of {there - size} or more, where the fields before it end", there
+
     def tail_begins(self, pos: int, tail: Expr) -> int:
         """Return where the payload ends, by the size of what stands after it; where that is none, it has all bytes."""
         room = self.end - pos

@@ -113,7 +113,7 @@ def test_what_has_no_size_lies_nowhere() -> None:
 
 @pytest.mark.parametrize(
     ("offset", "expected", "got"),
-    [(3, "a size of 0 or more", "-8"), (0xFFFF, "65524 bytes", "15"), (14, "", "")],
+    [(3, "an offset of 11 or more, where the fields before it end", "3"), (0xFFFF, "65524 bytes", "15"), (14, "", "")],
 )
 def test_an_offset_before_or_beyond_is_a_fault_at_the_gap(offset: int, expected: str, got: str) -> None:
     data = bytearray(bytes(Blobs(name="hello", parts=[Inner()], tail=b"xyz")))

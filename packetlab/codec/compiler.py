@@ -20,6 +20,7 @@ from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
+from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.refinement.depth import is_recursive
@@ -271,7 +272,7 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
     for item in raw if noted else parse_items(field, encode_items(raw, 0), faults, origin, owner=owner, around=around):
         if isinstance(item, bytes):
             return
-        for f in item._fields:
+        for f in lying(item, item._fields):
             if f.kind.wire == "items" and getattr(item, f.slot):
                 item_faults(item, f, faults, bits // 8, around)
             bits += width(item, f)
@@ -283,7 +284,7 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
         return
     bits = 0
     for i, header in enumerate(headers):
-        for f in header._declaration.before:
+        for f in lying(header, header._declaration.before):
             if f.kind.wire == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from packetlab.codec.around.following import value_of
 from packetlab.codec.around.presence import by_value, counted_by
@@ -14,13 +14,13 @@ from packetlab.codec.around.writing import Telling
 from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.codec.source import OneByOne, added
+from packetlab.codec.places.scattered import Scattering
+from packetlab.codec.source import OneByOne, PackedPiece, added
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import shares, sharing
 from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Listed, needs
-from packetlab.declare.values.units import Run
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -48,18 +48,6 @@ def unsettled(header: AnyHeader, name: str) -> BuildError:
     return BuildError(where, "a number that its own size leaves as it is", "another one for each size", hint)
 
 
-class PackedPiece(NamedTuple):
-    """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source.
-
-    Where `there` is source for a condition, they are packed where it holds.
-    """
-
-    codes: tuple[str, ...]
-    size: int | str
-    run: Run | None = None
-    there: str = ""
-
-
 class _Sizes(Values):
     """A scope in which nothing is known but sizes."""
 
@@ -67,7 +55,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(BitWriting, OneByOne, Telling):
+class Deriving(BitWriting, Scattering, OneByOne, Telling):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
@@ -203,9 +191,12 @@ class Deriving(BitWriting, OneByOne, Telling):
         after = self.before[self.before.index(f) + 1 :][:1]
         told = [self.fields[name] for name in sorted(needs(f.place))]
         held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in told}}
-        size = f"max(0, min({f.place.code(self)} - ({before}), {FURTHEST}))"
+        place = f.place.code(self)
         self.given = held
+        flags = lambda g: f"s{self.tag} & {g.bit:#x}" if is_derived(g) else ""  # noqa: E731
         derived = [g for g in told if is_derived(g)]
+        followed = derived and (settled or self.stack is not None)
+        size = here if followed else f"max(0, min({self.gap_size(f, place, before, flags)}, {FURTHEST}))"
         if derived:
             given = " and ".join(f"s{self.tag} & {g.bit:#x}" for g in derived)
             size = here if settled or self.stack is not None else f"({size} if {given} else {here})"

@@ -14,11 +14,12 @@ from packetlab.codec.around.presence import by_value
 from packetlab.codec.around.told import is_around, told
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
-from packetlab.codec.derive import Deriving, PackedPiece, is_derived
+from packetlab.codec.derive import Deriving, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
+from packetlab.codec.places.scattered import lying
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
-from packetlab.codec.source import Compiled, added, function
+from packetlab.codec.source import Compiled, PackedPiece, added, function
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.checksums.ranges import has_payload
@@ -68,7 +69,7 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     number, width, data = 0, 0, b""
     low = header._declaration.low
     stretches = {f: step for step in header._declaration.plan.loose for f in step.fields}
-    for f in header._fields:
+    for f in lying(header, header._fields):
         raw = getattr(header, f.slot)
         if f.kind.wire == "payload":
             data, body = data + body, b""
@@ -209,7 +210,7 @@ class Packing(Deriving):
 
     def packed(self, steps: list[Step]) -> tuple[PackedPiece, ...]:
         pieces: list[PackedPiece] = []
-        for step in steps:
+        for step in self.in_row(steps, pieces):
             inner = step.step if isinstance(step, When) else step
             if isinstance(inner, Loose):
                 pieces.append(PackedPiece((self.loose(inner),), self.sizes(inner.fields)))
@@ -437,9 +438,7 @@ def _writer(field: Field) -> Compiled:
     if until is not None:
         lines.append(f"if {ended}: ended = True; break")
         # They are read back as such after the item that ends the others, unless the list has no other end.
-        alone = any(
-            isinstance(step, Listed) and step.count is None and step.field is field for step in owner.plan.within
-        )
+        alone = any(isinstance(step, Listed) and step.count is None and step.field is field for step in owner.plan.within)
         tail = [
             f"    for h in [*left{', *more' if alone else ''}] if ended else (): raise after_end(F, h)",
             "    if header is not None and not ended and not more: raise unended(header, F.name)",

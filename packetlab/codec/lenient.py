@@ -18,6 +18,7 @@ from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.names import name_at
+from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, refine
 from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
@@ -55,7 +56,7 @@ def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -
     return _LenientParser(cls, data, start, end, ctx).read()
 
 
-class _LenientParser(BitWalking, EndsWalking):
+class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan
@@ -148,7 +149,9 @@ class _LenientParser(BitWalking, EndsWalking):
             if not self.loose(step):
                 raise _Stop
         elif not isinstance(step, When):
-            for f in step.fields:
+            if isinstance(step, Gap):
+                self.scattered(step)
+            for f in step.fields if step.fields[0] not in self.taken else ():
                 at, faults = self.bit // 8, len(self.ctx.faults)
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
                 self.noted(f, at, faults)

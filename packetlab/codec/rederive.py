@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.around.presence import by_value
 from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
-from packetlab.codec.derive import Deriving, PackedPiece, is_derived
+from packetlab.codec.derive import Deriving, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.pseudo import pseudo_sum
-from packetlab.codec.source import Compiled, function
+from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.checksums.ranges import regions
@@ -82,7 +82,7 @@ class Rederiving(Deriving):
                 test = f"(k == {own} or same_{f.name}(k, {own}))"
         else:
             rule = f.computed if f.computed is not None and f.rule is None else rule
-            derived = self.filled_up(f, settled=True) if rule is None else rule.code(self)
+            derived = self.gap_again(f, self.filled_up(f, settled=True)) if rule is None else rule.code(self)
             test = f"{own} == {derived}"
         self.lines.append(f"if {own} is not None and {test}: m |= {f.bit:#x}")
 

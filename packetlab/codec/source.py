@@ -6,7 +6,7 @@ import linecache
 import weakref
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
     from packetlab.declare.plan import Bound, Plan
+    from packetlab.declare.values.units import Run
 
 Compiled: TypeAlias = Callable[..., Any]
 """A function made of generated source."""
@@ -42,6 +43,18 @@ def function(lines: list[str], names: dict[str, object], what: str) -> Compiled:
 def added(terms: list[str], none: str = "0", many: str = "sum") -> str:
     """Return source for a sum; of many terms one that is not nested as deep as they are many, by a call of `many`."""
     return f"{many}(({', '.join(terms)}))" if len(terms) > 50 else " + ".join(terms) or none
+
+
+class PackedPiece(NamedTuple):
+    """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source.
+
+    Where `there` is source for a condition, they are packed where it holds.
+    """
+
+    codes: tuple[str, ...]
+    size: int | str
+    run: Run | None = None
+    there: str = ""
 
 
 class OneByOne:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.told import asks_around
 from packetlab.codec.decode import Decoding
-from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes, on_link
 from packetlab.codec.refinement.reading import is_refined
-from packetlab.codec.source import Compiled, function
+from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
 from packetlab.declare.plan import needs

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packetlab.codec.bodies import width
+from packetlab.codec.places.scattered import lying
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Step
@@ -101,11 +102,11 @@ def field_spans(item: Header, bit: int) -> list[Span]:
 def _spans(layer: int, header: Header, steps: list[Step], start: int) -> list[Span]:
     found = []
     bit = start * 8
-    for step in steps:
-        for f in step.fields:
-            bits = width(header, f)
-            if bits:
-                low = header._declaration.low and (isinstance(step, Loose) or bool(bit % 8 or bits % 8))
-                found.append(Span(layer, f, bit, bits, low))
-                bit += bits
+    steps_of = {f: step for step in steps for f in step.fields}
+    for f in lying(header, [*steps_of]):
+        bits = width(header, f)
+        if bits:
+            low = header._declaration.low and (isinstance(steps_of[f], Loose) or bool(bit % 8 or bits % 8))
+            found.append(Span(layer, f, bit, bits, low))
+            bit += bits
     return found

@@ -5,6 +5,7 @@
     compressing    ... and kept, or made anew, when one is written
     held           bytes of a field with the header inside them, which points to what is outside
     behind         fields whose place is counted from an end, and what stands after the payload
+    scattered      fields at offsets that lie in another order than they are declared in
     gaps           bytes up to an offset, as they follow
     careful_ends   the same by the careful reader
 

@@ -1,0 +1,263 @@
+"""Fields at offsets that lie in another order than they are declared in: an order that was read is kept when they are written.
+
+A header with several of them in a row is read in the order of declaration as long as the offsets go up. Where they do not, and the
+fields fill their places side by side or with gaps and none overlaps, they are taken as they lie: each gap is what stands before
+its field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.codec.faults import Values
+from packetlab.codec.source import OneByOne, PackedPiece
+from packetlab.declare import registry
+from packetlab.declare.kinds import Raw
+from packetlab.declare.plan import needs
+from packetlab.hooks import hook
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Expr
+    from packetlab.declare.fields import Field
+    from packetlab.declare.plan import Plan, Step
+
+
+class Pair(NamedTuple):
+    """A field at an offset, the bytes before it, and the size of the field."""
+
+    gap: Field
+    field: Field
+    size: Expr
+
+
+_runs: dict[Declaration, dict[Field, tuple[Pair, ...]]] = {}
+registry.caches.append(_runs)
+
+
+def runs(declaration: Declaration) -> dict[Field, tuple[Pair, ...]]:
+    """Return the fields at offsets that stand in a row, by the first gap of each row."""
+    found = _runs.get(declaration)
+    if found is None:
+        found = _runs[declaration] = {}
+        before, sizes = declaration.before, declaration.plan.sizes
+        known, row = set[str](), list[Pair]()
+        for gap, f in zip(before, [*before[1:], None], strict=True):
+            if row and gap is row[-1].field:
+                continue
+            size = sizes.get(f.name) if f is not None else None
+            if row and (gap.place is None or f is None or size is None or f.condition is not None or not needs(gap.place) | needs(size) <= known):
+                found.update({row[0].gap: tuple(row)} if len(row) > 1 else {})
+                row = []
+            if not row:
+                known = {g.name for g in before[: before.index(gap)]}
+            if gap.place is not None and f is not None and size is not None and f.condition is None and needs(gap.place) | needs(size) <= known:
+                row.append(Pair(gap, f, size))
+        found.update({row[0].gap: tuple(row)} if len(row) > 1 else {})
+    return found
+
+
+def permuted(here: int, entries: Sequence[tuple[int, int, int]]) -> list[int] | None:
+    """Return the order in which fields lie, of which (offset, bytes before it, size) is known; None for that of declaration."""
+    placed = [k for k, (_, _, size) in enumerate(entries) if size]
+    order = sorted(placed, key=lambda k: entries[k][0])
+    empty = [k for k, (_, _, size) in enumerate(entries) if not size]
+    if order == placed or any(entries[k][1] for k in empty):
+        return None
+    for k in order:
+        here += entries[k][1]
+        if here != entries[k][0]:
+            return None
+        here += entries[k][2]
+    return [*order, *empty]
+
+
+def lying(header: Raw, fields: Sequence[Field]) -> Sequence[Field]:
+    """Return some fields of a header, given in the order of declaration, in that in which they lie."""
+    if not (rows := runs(header._declaration)):
+        return fields
+    values = {f.name: getattr(header, f.slot) for f in header._fields}
+    measured, scope, found = hook("measured"), Values(values, b"", 0), [*fields]
+    leaves = zip(map(str, header._declaration.asks), getattr(header, "__told__", None) or (), strict=False)
+    values.update(leaves)
+    for first, row in rows.items():
+        names = {name for pair in row for name in needs(pair.gap.place)} | {f.name for pair in row for f in (pair.gap, pair.field)}  # type: ignore[arg-type]
+        if first not in found or any(values[name] is None for name in names):
+            continue
+        begin = found.index(first)
+        here = measured(header, header._declaration.before[: header._declaration.before.index(first)])
+        entries = [(_offset(pair, scope), measured(header, [pair.gap]), measured(header, [pair.field])) for pair in row]
+        order = permuted(here, entries)
+        if order is not None:
+            found[begin : begin + 2 * len(row)] = [f for k in order for f in (row[k].gap, row[k].field)]
+    return found
+
+
+def _offset(pair: Pair, scope: Values) -> int:
+    assert pair.gap.place is not None
+    return pair.gap.place.evaluate(scope) - (pair.gap.origin.evaluate(scope) if pair.gap.origin is not None else 0)
+
+
+# Reading -------------------------------------------------------------------------------------------------------
+
+
+class ScatteredWalking:
+    """The part of the careful reader that is about fields which lie in another order than that of declaration."""
+
+    cls: Declaration
+    plan: Plan
+    scope: Values
+    values: dict[str, Raw]
+    data: bytes
+    start: int
+    bit: int
+    taken: frozenset[Field] = frozenset()
+
+    def limit(self) -> int:
+        raise NotImplementedError
+
+    def varying(self, step: Raw) -> object:
+        raise NotImplementedError
+
+    def noted(self, f: Field, at: int, faults: int) -> None:
+        raise NotImplementedError
+
+    def scattered(self, step: Step) -> None:
+        """Read a row of fields that begins with `step` as they lie, where that is in another order; else leave it."""
+        row = runs(self.cls).get(step.fields[0], ())
+        here = self.bit // 8
+        entries: list[tuple[int, int, int]] = []
+        for pair in row:
+            size, at = pair.size.evaluate(self.scope), self.start + _offset(pair, self.scope)
+            if size < 0 or not self._fits(pair.field, at, size):
+                return
+            entries.append((at, 0, size))
+        order = sorted((k for k, one in enumerate(entries) if one[2]), key=lambda k: entries[k][0])
+        pos = here
+        for k in order:
+            at, _, size = entries[k]
+            if at < pos:
+                return
+            entries[k] = at, at - pos, size
+            pos = at + size
+        if pos > self.limit() or permuted(here, entries) is None:
+            return
+        steps = {one.fields[0]: one for one in self.plan.head if one.fields}
+        for k in [*order, *(k for k, one in enumerate(entries) if not one[2])]:
+            at, gap, size = entries[k] if entries[k][2] else (pos, 0, 0)
+            self.values[row[k].gap.name] = self.data[at - gap : at]
+            self.noted(row[k].gap, at - gap, 0)
+            self.bit = at * 8
+            self.values[row[k].field.name] = self.varying(steps[row[k].field])
+            self.noted(row[k].field, at, 0)
+        self.bit = pos * 8
+        self.taken |= {f for pair in row for f in (pair.gap, pair.field)}
+
+    def _fits(self, f: Field, at: int, size: int) -> bool:
+        """Whether a field can be read there: where it cannot, reading ends."""
+        if f.kind.wire != "coded":
+            return True
+        found = f.kind.read(self.data, at, at + size) if at >= 0 else None
+        return found is not None and found[1] == at + size
+
+
+# Writing -------------------------------------------------------------------------------------------------------
+
+
+def laid(here: int, entries: tuple[tuple[int, bytes, bytes], ...]) -> bytes:
+    """Return fields as bytes, of which (offset, bytes before it, its bytes) is known, in the order in which they lie."""
+    order = permuted(here, [(at, len(gap), len(data)) for at, gap, data in entries]) or range(len(entries))
+    return b"".join([entries[k][1] + entries[k][2] for k in order])
+
+
+def gap_to(place: int, size: int, before: int, here: int, others: tuple[tuple[int, int, int, bool], ...]) -> int:
+    """Return how many bytes go before a field of `size` bytes at an offset: up to it from the one that lies before it.
+
+    `before` is where the field before it ends, `here` where all in its row begin. Of the others in the row (offset, size, whether
+    it is known, whether it is declared before) is given.
+    """
+    some = [(at, at + size, ahead) for at, size, known, ahead in others if size and known]
+    ends = sorted([(here, here), (place, place + size), *((at, end) for at, end, _ in some)])
+    overlap = ends[0][0] < here or any(at < end for (_, end), (at, _) in pairwise(ends))
+    if overlap or all((at < place) is ahead for at, _, ahead in some):
+        return place - before
+    return place - max([here, *(end for at, end in ends if at < place)])
+
+
+def gap_kept(own: bytes, follows: bytes, k: int, here: int, entries: tuple[tuple[int, int, int], ...]) -> bytes | None:
+    """Return what has to stand in a gap so that it follows anew: zeros in a row in another order, nothing where this makes no sense."""
+    places = [at for at, _, size in entries if size]
+    if permuted(here, entries) is not None:
+        as_declared = here + sum(gap + size for _, gap, size in entries[:k]) + len(own) == entries[k][0]
+        return follows if as_declared else bytes(len(own))  # where its offset may follow anew too
+    return follows if places == sorted(places) else None
+
+
+class Scattering(OneByOne):
+    """The part of `derive.Deriving` that is about such fields."""
+
+    before: list[Field]
+    given: dict[str, str]
+
+    def sizes(self, fields: list[Field]) -> str:
+        raise NotImplementedError
+
+    def bytes_source(self, f: Field) -> str:
+        raise NotImplementedError
+
+    def own(self, f: Field) -> str:
+        raise NotImplementedError
+
+    def is_left_out(self, f: Field) -> bool:
+        raise NotImplementedError
+
+    def in_row(self, steps: Sequence[Step], pieces: list[PackedPiece]) -> Iterator[Step]:
+        """Give steps one by one but those of rows, which are added to `pieces` in place."""
+        rows, over = runs(self.cls), set[object]()
+        for step in steps:
+            f = step.fields[0] if step.fields else None
+            row = rows.get(f, ()) if f is not None else ()
+            if row:
+                self.names["laid"] = laid
+                entries = [f"({self.offset(pair)}, {self.bytes_source(pair.gap)}, {self.bytes_source(pair.field)}), " for pair in row]
+                here = self.sizes(self.before[: self.before.index(row[0].gap)])
+                pieces.append(PackedPiece((f"laid({here}, ({''.join(entries)}))",), self.sizes([f for pair in row for f in (pair.gap, pair.field)])))
+                over |= {f for pair in row for f in (pair.gap, pair.field)}
+            elif f not in over:
+                yield step
+
+    def offset(self, pair: Pair) -> str:
+        """Source for where a field lies, from its header's start."""
+        assert pair.gap.place is not None
+        code = pair.gap.place.code(self)  # type: ignore[arg-type]
+        return code if pair.gap.origin is None else f"{code} - {pair.gap.origin.code(self)}"  # type: ignore[arg-type]
+
+    def gap_again(self, f: Field, follows: str) -> str:
+        """Source for what a gap has to be so that it follows anew; `follows` is what does where all lie as declared."""
+        row = next((row for row in runs(self.cls).values() if any(pair.gap is f for pair in row)), ())
+        if not row:
+            return follows
+        self.names["gap_kept"] = gap_kept
+        k = next(k for k, pair in enumerate(row) if pair.gap is f)
+        entries = [f"({self.offset(pair)}, {self.sizes([pair.gap])}, {self.sizes([pair.field])}), " for pair in row]
+        here = self.sizes(self.before[: self.before.index(row[0].gap)])
+        return f"gap_kept({self.own(f)}, {follows}, {k}, {here}, ({''.join(entries)}))"
+
+    def gap_size(self, f: Field, place: str, before: str, flags: Callable[[Field], str]) -> str:
+        """Source for how many bytes go before a field at an offset, `before` being where the field before it ends; `flags`: whether one is given."""
+        row = next((row for row in runs(self.cls).values() if any(pair.gap is f for pair in row)), ())
+        if not row:
+            return f"{place} - ({before})"
+        k = next(k for k, pair in enumerate(row) if pair.gap is f)
+        entries = [f"({self.offset(pair)}, {self.sizes([pair.field])}, True, True), " for pair in row[:k]]
+        for pair in row[k + 1 :]:
+            fields = [self.cls.by_name[name] for name in sorted(needs(pair.gap.place))]  # type: ignore[arg-type]
+            held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in fields}}
+            entries.append(f"({self.offset(pair)}, {self.sizes([pair.field])}, {' and '.join(filter(None, map(flags, fields))) or 'True'}, False), ")
+            self.given = held
+        self.names["gap_to"] = gap_to
+        here = self.sizes(self.before[: self.before.index(row[0].gap)])
+        origin = "" if f.origin is None else f" + {f.origin.code(self)}"  # type: ignore[arg-type]
+        return f"gap_to({place}{origin.replace('+', '-')}, {self.sizes([row[k].field])}, {before.removesuffix(origin)}, {here}, ({''.join(entries)}))"

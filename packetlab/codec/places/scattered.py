@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from packetlab.declare.plan import Plan, Step
 
 
-class Pair(NamedTuple):
+class AtOffset(NamedTuple):
     """A field at an offset, the bytes before it, and the size of the field."""
 
     gap: Field
@@ -33,17 +33,17 @@ class Pair(NamedTuple):
     size: Expr
 
 
-_runs: dict[Declaration, dict[Field, tuple[Pair, ...]]] = {}
+_runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
 registry.caches.append(_runs)
 
 
-def runs(declaration: Declaration) -> dict[Field, tuple[Pair, ...]]:
+def runs(declaration: Declaration) -> dict[Field, tuple[AtOffset, ...]]:
     """Return the fields at offsets that stand in a row, by the first gap of each row."""
     found = _runs.get(declaration)
     if found is None:
         found = _runs[declaration] = {}
         before, sizes = declaration.before, declaration.plan.sizes
-        known, row = set[str](), list[Pair]()
+        known, row = set[str](), list[AtOffset]()
         for gap, f in zip(before, [*before[1:], None], strict=True):
             if row and gap is row[-1].field:
                 continue
@@ -54,7 +54,7 @@ def runs(declaration: Declaration) -> dict[Field, tuple[Pair, ...]]:
             if not row:
                 known = {g.name for g in before[: before.index(gap)]}
             if gap.place is not None and f is not None and size is not None and f.condition is None and needs(gap.place) | needs(size) <= known:
-                row.append(Pair(gap, f, size))
+                row.append(AtOffset(gap, f, size))
         found.update({row[0].gap: tuple(row)} if len(row) > 1 else {})
     return found
 
@@ -95,7 +95,7 @@ def lying(header: Raw, fields: Sequence[Field]) -> Sequence[Field]:
     return found
 
 
-def _offset(pair: Pair, scope: Values) -> int:
+def _offset(pair: AtOffset, scope: Values) -> int:
     assert pair.gap.place is not None
     return pair.gap.place.evaluate(scope) - (pair.gap.origin.evaluate(scope) if pair.gap.origin is not None else 0)
 
@@ -228,7 +228,7 @@ class Scattering(OneByOne):
             elif f not in over:
                 yield step
 
-    def offset(self, pair: Pair) -> str:
+    def offset(self, pair: AtOffset) -> str:
         """Source for where a field lies, from its header's start."""
         assert pair.gap.place is not None
         code = pair.gap.place.code(self)  # type: ignore[arg-type]

@@ -79,6 +79,12 @@ class RowTurned(Header, under=Ether, when={"type": 0x7C56}):
     data: Rest = through(named("turned", turned, turned))
 
 
+class RowMaybe(Header, under=Ether, when={"type": 0x7C5E}):
+    packed: U8 = 0
+    size: U8 = auto(size_of("text"))
+    text: Text = through(zlib(), sized(field("size"), ""), when=field("packed"))
+
+
 class RowSerial(Header, through=hdlc()):
     address: U8 = 0xFF
     protocol: U16 = 5
@@ -92,6 +98,7 @@ ROWS = [
     Sample("M8", "through byte stuffing", RowStuffed, [RowStuffed(data=b"a\0b"), RowStuffed(data=b"c", end=1)], [("02 0961 07", "data")]),
     Sample("M8", "through base64", RowLetters, [RowLetters(data=b"hello"), RowLetters(data=b"x")], [("02 2a2a", "data")]),
     Sample("M8", "through AEAD", RowSealed, [RowSealed(text="hello"), RowSealed(text="x", sequence=2)], [("0000000000000001 0002 6162", "text")]),
+    Sample("M8", "through zlib where a flag says so", RowMaybe, [RowMaybe(text="hello"), RowMaybe(packed=1, text="x" * 40)], [("01 02 6161", "text")]),
     Sample("M8", "through functions of your own", RowTurned, [RowTurned(data=b"abc"), RowTurned(number=2, data=b"xy")], [("01 3f", "data")], open=True),
     Sample("M8", "a link whose frames are stuffed", RowSerial, [RowSerial(), RowSerial(protocol=0x7E7D)], [("7eff7e", "protocol")],
            lambda header: header / b"abc", open=True, linktype=147),

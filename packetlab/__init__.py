@@ -46,6 +46,7 @@ _HOOKS.update(
     Packet="packetlab.packet.packet",
     as_packet="packetlab.packet.coerce",
     check="packetlab.bulk.verify",
+    condition_on_text="packetlab.declare.values.said",
     class_pretty="packetlab.view.display",
     encode_items="packetlab.codec.encode",
     measured="packetlab.codec.bodies",

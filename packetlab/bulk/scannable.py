@@ -115,6 +115,9 @@ class CodedScanner:
     def elsewhere(self, leaf: Elsewhere) -> str:
         raise NotImplementedError  # see `beyond`
 
+    def on_raw(self, name: str, function: object) -> str:
+        raise NotImplementedError  # such rules are left to objects
+
     def choose(self, condition: str, yes: str, no: str) -> str:
         raise NotImplementedError
 

@@ -92,10 +92,13 @@ class Values:
         raw = self.values.get(part)
         if part == "payload":
             return self.payload_end - self.pos
-        return len(raw) if isinstance(raw, bytes) else self.sizes.get(part, 0)
+        return self.sizes.get(part, len(raw) if isinstance(raw, bytes) else 0)
 
     def count(self, name: str) -> int:
         return len(self.values.get(name) or ())
+
+    def raw(self, name: str) -> object:
+        return self.values.get(name)
 
     def has(self, name: str) -> int:
         return int(self.values.get(name) is not None)

@@ -40,6 +40,11 @@ def function(lines: list[str], names: dict[str, object], what: str) -> Compiled:
     return made
 
 
+def written_size(raw: Any, f: Field) -> int:
+    """Return how many bytes a field of varying size has, 0 where it is absent."""
+    return 0 if raw is None else len(raw if f.kind.verbatim else f.kind.write(raw))
+
+
 def added(terms: list[str], none: str = "0", many: str = "sum") -> str:
     """Return source for a sum; of many terms one that is not nested as deep as they are many, by a call of `many`."""
     return f"{many}(({', '.join(terms)}))" if len(terms) > 50 else " + ".join(terms) or none
@@ -73,6 +78,12 @@ class OneByOne:
         name = f"k{self.kept}{self.tag}"
         self.lines.append(f"{name} = {code}")
         return name
+
+    def on_raw(self, name: str, function: Callable[[Any, Any], int]) -> str:
+        """Return source for what a function says of the raw value of a field, and of that field."""
+        key = f"U{len(self.names)}{self.tag}"
+        self.names[key], self.names[f"F_{key}"] = function, self.cls.by_name[name]
+        return f"{key}({self.raw_of(name)}, F_{key})"
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         """Return source for one of two values."""
@@ -156,6 +167,8 @@ class ReadSoFar(OneByOne):
         return f"data[{self.start}:o_{f.name}{self.tag}]"
 
     def raw_of(self, name: str) -> str:
+        if name not in self.read:
+            raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
         return self.v(name)
 
     # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
@@ -173,6 +186,8 @@ class ReadSoFar(OneByOne):
     def size(self, part: str) -> str:
         if part in self.plan.measured:
             return f"z_{part}{self.tag}"
+        if part in self.read and (f := self.cls.by_name[part]).kind.verbatim | (f.kind.wire == "coded"):
+            return self.on_raw(part, written_size)
         if part != "payload":
             raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
         return f"({self.total or self.end} - ({self.pos}))"

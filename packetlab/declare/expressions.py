@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Protocol, SupportsIndex
+from typing import Any, Protocol, SupportsIndex
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.errors import DeclareError
+from packetlab.hooks import hook
 
 
 class Scope(Protocol):
@@ -26,6 +27,7 @@ class Scope(Protocol):
     def ahead(self, bits: int) -> int: ...
     def sum(self, rule: Checksum) -> int: ...
     def elsewhere(self, leaf: Elsewhere) -> int: ...
+    def raw(self, name: str) -> object: ...
 
 
 class Emitter(Protocol):
@@ -43,13 +45,19 @@ class Emitter(Protocol):
     def ahead(self, bits: int) -> str: ...
     def keep(self, code: str) -> str: ...
     def elsewhere(self, leaf: Elsewhere) -> str: ...
+    def on_raw(self, name: str, function: Callable[[Any, Any], int]) -> str: ...
 
 
 DEEP, LONG = 40, 200  # levels and operands that one expression of Python's may have; what has more becomes statements
 
 
 def _with(sign: str) -> Callable[[Expr, object], Expr]:
-    return lambda left, right: Op(sign, left, expression(right))
+    return lambda left, right: says(sign, left, right) if isinstance(right, str | bytes) else Op(sign, left, expression(right))
+
+
+def says(sign: str, left: Expr, *words: Any) -> Expr:
+    """Return a condition on text (see `values.said`)."""
+    return hook("condition_on_text")(sign, left, words)  # type: ignore[no-any-return]
 
 
 def _from(sign: str) -> Callable[[Expr, object], Expr]:
@@ -142,7 +150,8 @@ class Expr:
 
     def one_of(self, *values: int) -> Expr:
         """True where the value is one of `values`."""
-        return OneOf(self, tuple(whole(value) for value in values))
+        texts = values and isinstance(values[0], str | bytes)
+        return says("==", self, *values) if texts else OneOf(self, tuple(map(whole, values)))
 
     __add__, __radd__ = _with("+"), _from("+")
     __sub__, __rsub__ = _with("-"), _from("-")
@@ -409,8 +418,6 @@ SIGNS: dict[str, Callable[[int, int], int]] = {
     "<<": operator.lshift, ">>": operator.rshift, "&": operator.and_, "|": operator.or_, "^": operator.xor,
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-
-
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 ARITHMETIC = frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
 
@@ -424,20 +431,16 @@ def whole(value: SupportsIndex) -> int:
 
 
 def expression(value: object) -> Expr:
-    """Return `value` as an expression: one already, an int, a bool, or a condition as a dict {field: number(s)}.
-
-    DeclareError for anything else.
-    """
+    """Return an expression for one, an int, a bool, or a condition as a dict {field: number(s) or text(s)}. DeclareError for others."""
     if isinstance(value, Expr):
         return value
     if isinstance(value, int):
         return Const(whole(value))
     if isinstance(value, dict) and value:
         parts = [
-            OneOf(named(name), tuple(map(whole, numbers))) if isinstance(numbers, (tuple, list, set, frozenset, range))
-            else named(name) == whole(numbers)
+            named(name).one_of(*numbers) if isinstance(numbers, (tuple, list, set, frozenset, range)) else named(name) == numbers
             for name, numbers in value.items()
-        ]  # fmt: skip
+        ]
         result = parts[0]
         for part in parts[1:]:
             result = result & part

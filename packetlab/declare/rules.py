@@ -30,6 +30,7 @@ from packetlab.declare.expressions import (
     named,
     whole,
 )
+from packetlab.declare.values.said import FirstOf, Says
 from packetlab.errors import DeclareError
 
 
@@ -136,15 +137,18 @@ def apart(one: Expr | None, other: Expr | None) -> bool:
     )  # fmt: skip
 
 
-def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
+def _wanted(condition: Expr) -> list[tuple[str, frozenset[int | bytes], bool]]:
     """Return what the parts of a condition that are joined by & want: of what, values, and whether one or none of them."""
-    found, todo = [], [condition]
+    found: list[tuple[str, frozenset[int | bytes], bool]] = []
+    todo = [condition]
     while todo:
         one = todo.pop()
         if isinstance(one, Op) and one.sign == "&" and one.is_truth:
             todo += [one.left, one.right]
         elif isinstance(one, OneOf):
             found.append((str(one.values), frozenset(one.among), True))
+        elif isinstance(one, Says):
+            found.append((f"text of {one.name}", frozenset(one.folded | {word.lower() for word in one.exact}), True))
         elif isinstance(one, Op) and one.sign == "==" and isinstance(one.left, OneOf) and str(one.right) == "0":
             found.append((str(one.left.values), frozenset(one.left.among), False))
         elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
@@ -193,12 +197,18 @@ class Ahead(Expr):
 # What a declaration writes -------------------------------------------------------------------------------------
 
 
-def field(name: str) -> Expr:
-    """The value of the field `name` of the same header, as a number (0 where it is absent).
+def field(name: str, default: int = 0) -> Expr:
+    """The value of the field `name` of the same header, as a number (0 where it is absent). ``field("name") == "a text"`` is a condition
+    on text, in letters of any case; bytes are compared as they are.
 
     A path names a field of what stands around: "^.flags" of the header that holds this one in a field ("^.^.x" one further
     out; of a layer, the header below), "MQTT.qos" of the nearest header of class MQTT around or below. Where there is none, 0.
+    "lines.contentlength.value" is that of the first item of the list `lines` that is a ContentLength, `default` where there is none.
     """
+    if isinstance(name, str) and name.count(".") == 2 and all(part.isidentifier() for part in name.split(".")):
+        return FirstOf(name, int(default))
+    if default:
+        raise DeclareError("field(...), default", 'a path into a list, as in field("lines.contentlength.value")', repr(name))
     return named(name)
 
 

@@ -84,7 +84,7 @@ class Leaves:
         if not isinstance(leaf, self.allowed):
             raise DeclareError(self.where, self.words, str(leaf))
         if isinstance(leaf, Ref):
-            return self.value(leaf.name)
+            return leaf.span(self) if hasattr(leaf, "span") else self.value(leaf.name)
         if isinstance(leaf, Size):
             return self.size(leaf.name)
         if isinstance(leaf, Count):

@@ -43,6 +43,7 @@ from packetlab.declare.kinds import WIDEST
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
+from packetlab.declare.values.said import FirstOf, Says
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 from packetlab.schema.recalled import recalled_data, recalled_of_data
@@ -112,12 +113,16 @@ def safe_repr(value: object) -> str:
     return f"a {type(value).__name__}" + (f" of {len(value)}" if hasattr(value, "__len__") else "")
 
 
-def dump_expression(rule: Expr) -> object:
+def dump_expression(rule: Expr) -> object:  # noqa: C901
     """Return an expression as plain data. DeclareError where it has more levels than can be read back."""
     if rule.deep > DEPTH:
         raise DeclareError("a rule in a file", f"{DEPTH} levels at most", rule.deep)
     if isinstance(rule, Const):
         return int(rule.number)
+    if isinstance(rule, Says):
+        return ["says", rule.name, [word if isinstance(word, str) else [word.hex()] for word in rule.words]]
+    if isinstance(rule, FirstOf):
+        return ["first", f"{rule.name}.{rule.item}.{rule.part}", rule.default]
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
     if isinstance(rule, Recalled):
@@ -182,6 +187,16 @@ def _part(data: object, where: str) -> str | SumPart:
     return SumPart(str(word), tuple(name(one, where) for one in names))
 
 
+def _letters(data: object, where: str) -> str | bytes:
+    """Return a text, or in a list of its own bytes in hexadecimal digits."""
+    if type(data) is not list:
+        return text(data, where, 256)
+    try:
+        return bytes.fromhex(text(expect_list(data, where, 1, 1)[0], where, 512))
+    except ValueError:
+        raise DeclareError(where, "hexadecimal digits", safe_repr(data)) from None
+
+
 class _Terms:
     """Reads terms whose leaves are `words` with one operand, and numbers."""
 
@@ -191,7 +206,7 @@ class _Terms:
     def refuse(self, expected: str, got: object) -> DeclareError:
         return DeclareError(self.where, expected, safe_repr(got))
 
-    def read(self, data: object, depth: int) -> Expr:
+    def read(self, data: object, depth: int) -> Expr:  # noqa: C901
         if depth > DEPTH:
             raise self.refuse(f"{DEPTH} levels at most", "more")
         if type(data) is int:
@@ -201,6 +216,11 @@ class _Terms:
             raise self.refuse("a word", word)
         if word == "recalled" and word in self.words:
             return recalled_of_data(data, self.where, lambda part, where: self.read(part, depth + 1))
+        if word == "says" and "field" in self.words and len(operands) == 2:
+            return Says(name(operands[0], self.where), tuple(_letters(one, self.where) for one in expect_list(operands[1], self.where, 256, 1)))
+        if word == "first" and "field" in self.words and len(operands) == 2:
+            path = expect_list(text(operands[0], self.where, 200).split("."), self.where, 3, 3)
+            return FirstOf(".".join(name(one, self.where) for one in path), number(operands[1], self.where, -1 << 63, 1 << 64))
         if word in SIGNS and len(operands) == 2:
             return Op(word, *(self.read(operand, depth + 1) for operand in operands))
         if len(operands) == 1 and word in self.words:

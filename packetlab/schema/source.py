@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
+from packetlab.declare.values.said import Says
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import (
@@ -222,7 +223,7 @@ def _letters(words: str) -> str:
 # Rules ---------------------------------------------------------------------------------------------------------
 
 
-def spelled(data: object, where: str, depth: int = 0) -> str:
+def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
     """Return a term (see `expressions`) as the Python that makes it."""
     if depth > DEPTH:
         raise DeclareError(where, f"{DEPTH} levels at most", "more")
@@ -240,6 +241,11 @@ def spelled(data: object, where: str, depth: int = 0) -> str:
         if type(parts[0]) is int and (word not in _REFLECTED or type(parts[1]) is int):
             left = f"expression({left})"
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
+    if word in ("says", "first") and len(parts) == 2:
+        made = load_expression(data, where)
+        if isinstance(made, Says):
+            return f"field({_quoted(made.name)}).one_of({', '.join(map(ascii, made.words))})"
+        return f'field("{made}"{f", default={parts[1]}" if parts[1] else ""})'
     if word == "field" and len(parts) == 1 and "." in str(parts[0]):
         return f'field("{load_expression(data, where)}")'
     if word in ("field", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:

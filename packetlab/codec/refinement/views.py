@@ -112,6 +112,8 @@ def put(header: AnyHeader, inner: AnyHeader) -> None:
     said = header._declaration
     f = said.by_name[said.view[0]]  # type: ignore[index]
     raw = bytes_of(inner, header)
+    if isinstance(raw, bytes) and f.kind.wire == "coded":
+        f.kind.raw(raw, f"{said.name}.{f.name}")  # which refuses the delimiter in them
     setattr(header, f.slot, raw)
     header._state = header._state & ~(f.bit << len(said.fields)) | f.bit
     if isinstance(raw, Containing):

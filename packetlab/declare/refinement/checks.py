@@ -8,7 +8,9 @@ from packetlab.declare.fields import Field
 from packetlab.declare.intervals import Range, bounds, words
 from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.declare.rules import apart
-from packetlab.declare.validate import READ, Leaves, described, field_of
+from packetlab.declare.validate import ITEM, Leaves, described, field_of
+from packetlab.declare.values.delimited import Delimited
+from packetlab.declare.values.said import Says
 from packetlab.errors import DeclareError
 
 
@@ -22,7 +24,8 @@ def check_base(name: str, base: Declaration | None, inside: object, when: object
     if base.view is not None:
         return  # the header inside is checked, of which the class is a refinement there
     f = field_of(base, inside, where)
-    bare = f.kind.verbatim and not f.kind.counted and f.kind.wire in ("open", "bytes") and f.kind.element is None
+    kind = f.kind.inner if isinstance(f.kind, Delimited) else f.kind
+    bare = kind.verbatim and not kind.counted and kind.wire in ("open", "bytes") and kind.element is None
     if not bare or f.pad or f.fixed:
         hint = "sized(...), Rest and a size_of rule end such bytes"
         raise DeclareError(where, "a field of delimited bytes", f"{inside}, {described(f.kind)}", hint)
@@ -40,7 +43,7 @@ def check_refinement(header: Declaration) -> None:
         raise DeclareError(f"{header.name}, remembers=", "no such thing of a class that takes a field apart", header.view[0], hint)
     if header.is_deeper:
         return  # its condition is one of the header inside
-    if bounds(rule, Leaves(base, where, READ), where)[1] == 0:
+    if bounds(rule, Leaves(base, where, ITEM), where)[1] == 0:
         raise DeclareError(where, "a condition that can hold", words(rule))
     later = {f.name for f in base.after}
     for leaf in rule.leaves():
@@ -62,7 +65,7 @@ def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
     wanted = numbers(exact)
     if wanted is None or len(wanted[1]) > 256:
         return False
-    leaves, (name, among) = Leaves(base, base.name, READ), wanted
+    leaves, (name, among) = Leaves(base, base.name, ITEM), wanted
 
     def holds(number: int) -> bool:
         def leaf(of: Expr) -> Range:
@@ -73,9 +76,9 @@ def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
     return not any(map(holds, among))
 
 
-def restated(base: Declaration, rule: Expr) -> dict[str, int]:
-    """Return other defaults for the fields of a base: the first numbers for which a condition alone holds."""
-    found: dict[str, int] = {}
+def restated(base: Declaration, rule: Expr) -> dict[str, int | str | bytes]:
+    """Return other defaults for the fields of a base: the first numbers, or texts, for which a condition alone holds."""
+    found: dict[str, int | str | bytes] = {}
     todo = [rule]
     while todo:
         one = todo.pop()
@@ -84,6 +87,8 @@ def restated(base: Declaration, rule: Expr) -> dict[str, int]:
             f = base.by_name.get(said[0])
             if f is None or f.default not in said[1]:
                 found[said[0]] = said[1][0]
+        elif isinstance(one, Says):
+            found[one.name] = one.words[0]
         elif getattr(one, "sign", "") == "&" and one.is_truth:
             todo += one.operands()
     return {name: number for name, number in found.items() if _can_default(base.by_name.get(name))}

@@ -87,6 +87,8 @@ def term(rule: Expr, header: Declaration) -> Term:
         raise BuildError("a rule for Wireshark", f"{DEPTH} levels at most", rule.deep)
     if isinstance(rule, Const):
         return _constant(rule.number)
+    if hasattr(rule, "span"):
+        raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
     if isinstance(rule, Ref):
         return _field(rule, header)
     if isinstance(rule, Elsewhere):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packetlab.declare.expressions import Const, Emitter, Expr, Op, Ref, Scope
 from packetlab.errors import DeclareError
 from packetlab.hooks import hook
-
-if TYPE_CHECKING:
-    from packetlab.declare.validate import Leaves
 
 
 class Says(Ref):
@@ -33,7 +30,7 @@ class Says(Ref):
     def evaluate(self, scope: Scope) -> int:
         return int(self.holds(scope.raw(self.name)))
 
-    def span(self, leaves: Leaves) -> tuple[int, int]:
+    def span(self, leaves: Any) -> tuple[int, int]:
         kind: Any = leaves.field(self.name).kind
         kind = getattr(kind, "inner", kind)
         if kind.wire not in ("open", "bytes") or kind.element is not None or kind.transforms or getattr(kind, "unit", 1) != 1:
@@ -72,7 +69,7 @@ class FirstOf(Ref):
     def evaluate(self, scope: Scope) -> int:
         return self.found(scope.raw(self.name))
 
-    def span(self, leaves: Leaves) -> tuple[int, int]:
+    def span(self, leaves: Any) -> tuple[int, int]:
         self.field = field = leaves.field(self.name)
         if field.kind.wire != "items" or field.kind.one:
             raise DeclareError(leaves.where, f"a list of headers for {self}", f"{self.name}, {field.kind.in_words()}")

@@ -9,6 +9,7 @@
     scaled      floats; fixed point and scaled numbers
     times       times (Unix, NTP, any epoch) and durations, exact to the unit
     identifiers UUIDs, and digits packed two to a byte
+    said        conditions on what a text says, and numbers out of items of a list
     text        text in any encoding, padded or not; enums of text
     digits      numbers written as text, which rules use as any number
     delimited   values up to a delimiter

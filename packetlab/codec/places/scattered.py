@@ -186,12 +186,11 @@ def gap_to(place: int, size: int, before: int, here: int, others: tuple[tuple[in
     return place - max([here, *(end for at, end in ends if at < place)])
 
 
-def gap_kept(own: bytes, follows: bytes, k: int, here: int, entries: tuple[tuple[int, int, int], ...]) -> bytes | None:
+def gap_kept(own: bytes, follows: bytes, here: int, entries: tuple[tuple[int, int, int], ...]) -> bytes | None:
     """Return what has to stand in a gap so that it follows anew: zeros in a row in another order, nothing where this makes no sense."""
     places = [at for at, _, size in entries if size]
     if permuted(here, entries) is not None:
-        as_declared = here + sum(gap + size for _, gap, size in entries[:k]) + len(own) == entries[k][0]
-        return follows if as_declared else bytes(len(own))  # where its offset may follow anew too
+        return bytes(len(own))
     return follows if places == sorted(places) else None
 
 
@@ -240,10 +239,18 @@ class Scattering(OneByOne):
         if not row:
             return follows
         self.names["gap_kept"] = gap_kept
-        k = next(k for k, pair in enumerate(row) if pair.gap is f)
-        entries = [f"({self.offset(pair)}, {self.sizes([pair.gap])}, {self.sizes([pair.field])}), " for pair in row]
-        here = self.sizes(self.before[: self.before.index(row[0].gap)])
-        return f"gap_kept({self.own(f)}, {follows}, {k}, {here}, ({''.join(entries)}))"
+        return f"gap_kept({self.own(f)}, {follows}, {self.entries(row)})"
+
+    def as_declared(self, f: Field) -> str:
+        """Source for one more condition: that an offset is of no row in another order, which is kept by all offsets together."""
+        rows = [row for row in runs(self.cls).values() if any(f.name in needs(one.gap.place) for one in row)]  # type: ignore[arg-type]
+        self.names["permuted"] = permuted
+        return "".join(f" and permuted({self.entries(row)}) is None" for row in rows)
+
+    def entries(self, row: tuple[AtOffset, ...]) -> str:
+        """Source for where a row begins, and for (offset, bytes before it, size) of each field."""
+        entries = [f"({self.offset(one)}, {self.sizes([one.gap])}, {self.sizes([one.field])}), " for one in row]
+        return f"{self.sizes(self.before[: self.before.index(row[0].gap)])}, ({''.join(entries)})"
 
     def gap_size(self, f: Field, place: str, before: str, flags: Callable[[Field], str]) -> str:
         """Source for how many bytes go before a field at an offset, `before` being where the field before it ends; `flags`: whether one is given."""

@@ -59,7 +59,8 @@ def with_gap(make: Callable[[str, Kind, Spec], Any], name: str, kind: Kind, spec
     if gap is None:
         return [make(name, kind, spec)]
     if spec.condition is not None:
-        raise DeclareError(name, "a field at an offset that is always there; its size may be 0", "when(...)")
+        hint = f'where offset 0 says that there is none: sized(choose(field("offset") != 0, field("size"), 0)), and auto(choose(size_of("{name}") > 0, offset_of("{name}"), 0))'
+        raise DeclareError(name, "a field at an offset that is always there; its size may be 0", "when(...)", hint)
     if f"{name}_gap" in taken:
         raise DeclareError(f"{name}_gap", f"a name that is free, for the bytes before {name}", "a field")
     return [make(f"{name}_gap", ByteString(), gap), make(name, kind, spec)]

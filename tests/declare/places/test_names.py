@@ -26,14 +26,19 @@ from packetlab import (
     IPv4,
     IPv4Address,
     Writer,
+    at,
     auto,
     bindings,
+    choose,
     count_of,
     declare_from,
     default,
     dissect,
+    field,
     labels,
     many,
+    offset_of,
+    pad,
     raw,
     size_of,
     strategies,
@@ -391,9 +396,9 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes, points: list[tu
     some = bytearray(
         bytes.fromhex("00018180 0002 0002 0001 0000") + bytes(byte & 7 if byte < 128 else byte for byte in data)
     )
-    for at, to in points:
-        if at + 2 <= len(some):
-            some[at : at + 2] = bytes([0xC0, to])
+    for place, to in points:
+        if place + 2 <= len(some):
+            some[place : place + 2] = bytes([0xC0, to])
     one = bytes(some)
     packet = dissect(one, Zone)
     assert bytes(packet) == one
@@ -472,3 +477,31 @@ def test_captured_messages_have_the_names_that_tshark_reads(tshark: Callable[...
         assert bytes(message.replace(Zone, id=message[Zone].id ^ 1))[2:] == packet.payload[2:]
         compared += 1
     assert compared
+
+
+class OffsetEntry(Header):
+    name: Annotated[str, labels(since="OffsetIndex", compress=True)] = "."
+
+
+class OffsetIndex(Header):
+    where: U16 = auto(choose(size_of("entries") > 0, offset_of("entries"), 0))
+    size: U16 = auto(size_of("entries"))
+    mark: Bytes = pad(4)
+    entries: tuple[OffsetEntry, ...] = at(
+        field("where"), many(size=choose(field("where") != 0, field("size"), 0)), align=4
+    )
+
+
+def test_pointers_count_what_was_filled_up_to_an_offset_that_is_given() -> None:
+    names: Any = [OffsetEntry(name="lab.example.com"), OffsetEntry(name="box.example.com")]
+    for numbers in ({}, {"where": 50}, {"mark": b"abc"}, {"entries_gap": b"12345"}, {"where": 50, "size": 23}):
+        made = OffsetIndex(entries=names, **numbers)
+        read = dissect(bytes(made), OffsetIndex)
+        assert not read.faults and read[OffsetIndex].entries == tuple(names), numbers
+        assert len(bytes(made)) == read[OffsetIndex].where + 23
+
+
+def test_an_offset_of_0_says_that_there_is_nothing() -> None:
+    assert bytes(OffsetIndex()) == bytes(4)
+    packet = dissect(b"\0\0\0\3\3abc", OffsetIndex)
+    assert packet[OffsetIndex].entries == () and packet.payload == b"\3abc" and not packet.faults

@@ -227,6 +227,34 @@ def test_moved_names_are_pointed_to_anew() -> None:
     assert [one.name for one in longer[DNS].answers] == [one.name for one in packet[DNS].answers] and not longer.faults
 
 
+HEAD = bytes.fromhex("1234 8180 0001 0001 0000 0000 0161 026263 00 0001 0001")
+A_RECORD = bytes.fromhex("c00c 0001 0001 0000003c 0004 0a0000")
+
+
+def test_one_address_of_a_compressed_reply_is_edited_and_all_else_stays() -> None:
+    """secdev/scapy#4109, #1380."""
+    reply = HEAD[:7] + b"\2" + HEAD[8:] + A_RECORD + b"\1" + A_RECORD + b"\2"
+    packet = dissect(bytes(Ether() / IPv4() / UDP(sport=53, dport=1) / reply))
+    first, second = packet[DNS].answers
+    assert isinstance(first, A) and isinstance(second, A) and str(first.host) == "10.0.0.1"
+    edited = packet.replace(DNS, answers=(first, second.replace(host="10.9.9.9")))
+    now = bytes(edited[DNS])
+    assert len(now) == len(reply) == 54 and now == reply[:-4] + bytes([10, 9, 9, 9])
+    in_place = packet.replace({"dns.answers[1].a.host": "10.9.9.9"})
+    assert bytes(in_place) == bytes(edited)
+
+
+@pytest.mark.parametrize("record", ["0005 0001 0000003c 0004 0177 c00e", "000f 0001 0000003c 0006 0005 016d c00e"])
+def test_a_compressed_alias_or_mail_reply_is_written_as_it_was(record: str) -> None:
+    """secdev/scapy#4109, #1380."""
+    data = HEAD + b"\xc0\x0c" + bytes.fromhex(record)
+    packet = dissect(data, DNS)
+    (answer,) = packet[DNS].answers
+    assert isinstance(answer, Alias | Mail) and answer.host in ("w.bc", "m.bc") and not packet.faults
+    later = packet.replace(DNS, answers=(answer.replace(ttl=61),))
+    assert bytes(later) == data.replace(b"\0\0\0\x3c", b"\0\0\0\x3d")
+
+
 def test_a_hostile_pointer_is_a_fault() -> None:
     data = bytes(DNS(questions=(Question(name=raw(b"\xc0\x0c")),)))
     found = dissect(data, DNS)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 (RFC 9112) and SIP (RFC 3261): each line of the head is a layer with name and value, and one of them says how long the body is."""
+"""HTTP/1.1 (RFC 9112) and SIP (RFC 3261): the lines of the head are items with name and value, and one of them says how long the body is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from packetlab import (
     TCP,
-    U64,
+    U8,
     UDP,
     Bytes,
     Digits,
@@ -31,63 +31,50 @@ from packetlab import (
     many,
     size_of,
     sized,
+    text,
 )
 from tests.protocols.oracle import Ask, Readings, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.reading import of
 from tests.protocols.scope import Scope
 
-LOWER = 0x2020202020202020
-CONTENT, LENGTH, TRANSFER = (int.from_bytes(word) | LOWER for word in (b"Content-", b"Length: ", b"Transfer"))
-NEXT = ahead(64) | LOWER  # the eight letters that follow, of either case
-
 with (scope := Scope()):
 
-    class Start(Header):
-        """Request: method, target, version; response: version, status, reason."""
+    class Line(Header):
+        """A line of a head; the last one is empty."""
+
+        line: Bytes = ended(b"\r\n", b"")
+
+    class Field(Line, inside="line", when=size_of("line") > 2):
+        name: Text = ended(b":", "Host")
+        value: Annotated[str, text(rest=True)] = " example.org"
+
+    class ContentLength(Field, inside="value", when={"name": "Content-Length"}):
+        length: Digits = 0
+
+    class Encoding(Field, inside="value", when={"name": "Transfer-Encoding"}):
+        """Of transfer encodings only "chunked" is left."""
+
+        space: U8 = 0x20
+        coding: Annotated[str, text(rest=True)] = "chunked"
+
+    CHUNKED = field("lines.encoding.space") != 0
+
+    class Start(Header, payload_size=choose(CHUNKED, -1, field("lines.contentlength.length"))):
+        """Request: method, target, version; response: version, status, reason. The body is so long as is said, or in chunks."""
 
         first: Text = ended(b" ", "GET")
         second: Text = ended(b" ", "/")
         third: Text = ended(b"\r\n", "HTTP/1.1")
-
-    class Line(Header):
-        name: Text = ended(b":", "Host")
-        value: Text = ended(b"\r\n", " example.org")
-
-    class Content(Header):
-        """The lines that begin so."""
-
-        word: Annotated[bytes, fixed_bytes(8)] = b"Content-"
-
-    class Length(Header):
-        word: Annotated[bytes, fixed_bytes(8)] = b"Length: "
-        value: Digits = ended(b"\r\n", 0)
-
-    class Transfer(Header):
-        """Transfer-Encoding, of which only "chunked" is left."""
-
-        word: U64 = int.from_bytes(b"Transfer")
-
-    class End(Header, payload_size=choose(field("Transfer.word"), -1, field("Length.value"))):
-        """The blank line, and the body after it: so long as is said, or in chunks."""
-
-        blank: Annotated[bytes, fixed_bytes(2)] = const(b"\r\n")
+        lines: tuple[Line, ...] = many(until=size_of("line") == 2, value=(Line(),))
 
     class Chunk(Header):
         size: HexDigits = ended(b"\r\n", auto(size_of("data")))
         data: Bytes = sized(field("size"), b"")
         end: Annotated[bytes, fixed_bytes(2)] = const(b"\r\n")
 
-    class Chunks(Header, under=End, when=field("Transfer.word") != 0):
+    class Chunks(Header, under=Start, when=CHUNKED):
         chunks: tuple[Chunk, ...] = many(until=field("size") == 0, value=(Chunk(),))
 
-    for below in (Start, Line, Length):
-        bind(Content, under=below, when=NEXT == CONTENT)
-        bind(Transfer, under=below, when=NEXT == TRANSFER)
-        bind(End, under=below, when=ahead(16) == 0x0D0A)
-        bind(Line, under=below, when=(ahead(8) >= 33) & (NEXT != CONTENT) & (NEXT != TRANSFER))
-    bind(Line, under=Transfer)
-    bind(Length, under=Content, when=NEXT == LENGTH)
-    bind(Line, under=Content, when=NEXT != LENGTH)
     bind(Start, under=UDP, when={"port": 5060})
     bind(Start, under=TCP, when=((field("dport") == 80) | (field("sport") == 80)) & (ahead(8) >= 65))
 
@@ -95,18 +82,16 @@ with (scope := Scope()):
 HTTP, SIP = ["http1/detect-pcre-01.pcap", "http1/TwoHttpRequests.pcap"], ["sip-sdp/sip_reqs.pcap"]
 
 
-def lines(packet: Packet) -> dict[str, str]:
-    """Return the lines of a head by their names."""
-    found, before = {}, ""
-    for one in packet.layers:
-        if isinstance(one, Line):
-            found[(before + (one.name or "")).lower()] = (one.value or "").strip()
-        before = "Content-" if isinstance(one, Content) else "Transfer" if isinstance(one, Transfer) else ""
-    return found
+def line(name: str) -> Callable[[Packet], list[object]]:
+    def read(head: Start) -> str | None:
+        found = (one.value for one in head.lines or () if isinstance(one, Field) and one.name.lower() == name)
+        return next((value.strip() for value in found), None)
+
+    return of(Start, read)
 
 
-def line(name: str) -> Callable[[Packet], str | None]:
-    return lambda packet: lines(packet).get(name)
+def length(head: Start) -> int | None:
+    return next((one.length for one in head.lines or () if isinstance(one, ContentLength)), None)
 
 
 def asked(read: Callable[[Start], str]) -> Callable[[Packet], list[object]]:
@@ -122,7 +107,7 @@ HTTP_READINGS = {
     "http.user_agent": line("user-agent"),
     "http.content_type": line("content-type"),
     "http.transfer_encoding": line("transfer-encoding"),
-    "http.content_length": of(Length, lambda h: h.value),
+    "http.content_length": of(Start, length),
     "http.chunk_size": of(Chunks, lambda h: [one.size for one in h.chunks]),
     "http.file_data": lambda packet: body(packet).decode() or None,
 }
@@ -133,7 +118,7 @@ SIP_READINGS = {
     "sip.CSeq": line("cseq"),
     "sip.Max-Forwards": line("max-forwards"),
     "sip.Content-Type": line("content-type"),
-    "sip.Content-Length": of(Length, lambda h: h.value),
+    "sip.Content-Length": of(Start, length),
 }
 
 
@@ -149,7 +134,11 @@ def test_captures_are_read_like_tshark(tshark: Ask, name: str, readings: Reading
     sound([one for one in packets if Start in one and not one.faults], Start, anew=name not in SIP)  # SIP pads a number
     assert sum(bool(one.faults) for one in packets) == (name in SIP)  # one that was cut when it was sent
     if name in SIP:
-        assert [len(one.payload) for one in packets if Length in one] == [229, 0]
+        assert [len(one.payload) for one in packets if Start in one and length(one[Start]) is not None] == [229, 0]
+
+
+def ok(*lines: Line) -> Start:
+    return Start(first="HTTP/1.1", second="200", third="OK", lines=(*lines, Line()))
 
 
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
@@ -161,24 +150,15 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         )
         return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / ports / packet
 
-    ok = Start(first="HTTP/1.1", second="200", third="OK")
     chunks = Chunks(chunks=(Chunk(data=b"hello "), Chunk(data=b"x" * 26), Chunk()))
+    agent, kind = Field(name="User-Agent", value=" lab"), Field(name="Content-Type", value=" text/plain")
     made = [
-        segment(4001, Start() / Line() / End() / b""),
+        segment(4001, Start(lines=(Field(), Line())) / b""),
         segment(
-            4002,
-            Start(first="POST", second="/a?b")
-            / Line()
-            / Content()
-            / Length(value=5)
-            / Line(name="User-Agent", value=" lab")
-            / End()
-            / b"hello",
+            4002, Start(first="POST", second="/a?b", lines=(Field(), ContentLength(length=5), agent, Line())) / b"hello"
         ),
-        segment(
-            4003, ok / Content() / Line(name="Type", value=" text/plain") / Content() / Length(value=3) / End() / b"abc"
-        ),
-        segment(4004, ok / Transfer() / Line(name="-Encoding", value=" chunked") / End() / chunks / b""),
+        segment(4003, ok(kind, ContentLength(length=3)) / b"abc"),
+        segment(4004, ok(Encoding()) / chunks / b""),
     ]
     packets = alike(tshark, made, HTTP_READINGS)
     sound(packets, Start)
@@ -186,13 +166,13 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
 
 
 def test_what_is_beyond_the_length_is_no_body() -> None:
-    data = bytes(Start() / Content(word=b"CONTENT-") / Length(word=b"lEngth: ", value=2) / End() / b"abcd")
+    data = bytes(Start(lines=(ContentLength(name="CONTENT-lEngth", length=2), Line()))) + b"abcd"
     read = dissect(data, Start)
     assert (read.payload, read.trailer) == (b"ab", b"cd") and bytes(read) == data
-    assert dissect(data.replace(b": 2", b": 9"), Start).faults[0].layer == "End"
+    assert dissect(data.replace(b":2", b":9"), Start).faults[0].layer == "Start"
 
 
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     read = [one for name in (*SIP, *HTTP) for one in packets_of(name) if Start in one][:4]
-    assert {"Line.value", "Start.second", "Line.name"} <= cut(read, Start, 3)
+    assert {"Start.second", "Start.lines"} <= cut(read, Start, 3)
     spoilt(read, Start)

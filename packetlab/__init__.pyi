@@ -67,6 +67,7 @@ from packetlab.declare.kinds import (
     MAC as MAC, Bytes as Bytes, IPv4Address as IPv4Address, IPv6Address as IPv6Address, Kind as Kind,
     Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, fixed_bytes as fixed_bytes,
 )
+from packetlab.declare.places.left import left as left
 from packetlab.declare.places.offsets import at as at, offset_of as offset_of
 from packetlab.declare.registry import bindings as bindings
 from packetlab.declare.remembering.recalled import recalled as recalled, receiver as receiver, sender as sender

@@ -240,7 +240,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
             return
         self.float()
         known, place = self.under
-        if known is None or len(self.lines) != place[1] or str(known) != str(step.condition):
+        if known is None or len(self.lines) != place[1] or str(known) != str(step.condition) or step.field.left:
             place = len(self.lines), 0
             self.lines.append(f"if {condition}:")
         self.lines[place[0] : place[0]] = absent = [] if step.field.behind else [f"{var} = None"]  # else it is known already

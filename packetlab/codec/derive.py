@@ -225,14 +225,21 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
 
     def present(self, f: Field) -> str:
         """Source for whether a field is there: one variable for all that have the same condition."""
-        text = str(f.condition) if f.none is None else f.name
+        text = f.name if f.tells_itself else str(f.condition)
         if text not in self.presence:
             code = f.outer.code(self) if f.outer is not None else ""
-            if f.none is not None:  # it tells itself, and what says so follows
-                code += f"{' and ' if code else ''}{self.own(f)} is not None"
+            if f.tells_itself:  # and what says so follows
+                code += f"{' and ' if code else ''}{self.has_value(f)}"
             self.presence[text] = f"p_{f.name}{self.tag}"
             self.lines.append(f"{self.presence[text]} = {code}")
         return self.presence[text]
+
+    def has_value(self, f: Field) -> str:
+        """Source for whether a field has a value; what follows from others has one where these have."""
+        code = f"{self.own(f)} is not None"
+        names = {getattr(leaf, "name", "") for leaf in f.rule.leaves()} if f.rule is not None and not isinstance(f.rule, Checksum) else ()
+        others = [f"{self.own(g)} not in (None, (), b'')" for g in self.cls.fields if g.name in names and g.condition is not None and g is not f]
+        return f"({code} or (not s{self.tag} & {f.bit:#x} and ({' or '.join(others)})))" if others else code
 
     def bytes_source(self, f: Field) -> str:
         """The packed form of a field of varying size."""
@@ -247,7 +254,7 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
             code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
-                if getattr(f.kind, "inner", f.kind).one and f.none is None:  # without a default there is nothing that could stand for it
+                if getattr(f.kind, "inner", f.kind).one and not f.tells_itself:  # without a default there is nothing that could stand for it
                     error = self.refuse(f"missing(h{self.tag}, '{f.name}')")
                     self.lines.append(f"if {value} is None and {self.present(f)}: {error}")
             self.lines.append(f"{var} = {code}")
@@ -418,6 +425,10 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
             self.names[f"A_{name}_{number}"] = upper
             self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
         return f"n_{name}"
+
+    def left_for(self, name: str) -> str:
+        fields = self.before[self.before.index(self.fields[name]) :]
+        return f"({self.sizes(fields)})" if self.plan.own is not None else f"({self.sizes(fields)} + {self.size('payload')})"
 
     def ahead(self, bits: int) -> str:
         raise DeclareError(self.cls.name, "ahead() in a binding's condition only", "ahead() in a rule")

@@ -200,7 +200,7 @@ class Packing(Deriving):
             elif f.bit & sure:
                 lines.append(f"if {own} != {follows}: return None")
             else:
-                lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"    m |= {f.bit:#x}"]
+                lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"{'' if f.left else '    '}m |= {f.bit:#x}"]
         for f in self.cls.fields:
             anew = f"None if m & {f.bit:#x} else " if f in derived and not by_value(self.cls, f) else ""
             made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else anew + self.own(f)}")

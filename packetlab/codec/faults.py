@@ -80,7 +80,7 @@ class Values:
 
     def __init__(self, values: dict[str, Raw], data: bytes, end: int) -> None:
         self.values, self.data, self.end = values, data, end
-        self.pos = 0
+        self.pos = self.room = 0
         self.payload_end = end
         self.sizes: dict[str, int] = {}  # of values that tell their own
 
@@ -105,6 +105,9 @@ class Values:
 
     def number(self, rule: Next) -> int:
         return 0
+
+    def left_for(self, name: str) -> int:
+        return self.room
 
     def ahead(self, bits: int) -> int:
         size = -(-bits // 8)

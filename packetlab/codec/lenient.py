@@ -148,15 +148,17 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         if isinstance(step, Loose):
             if not self.loose(step):
                 raise _Stop
-        elif not isinstance(step, When):
+        elif isinstance(step, When):
+            self.scope.room = self.room()
+            if step.condition.evaluate(self.scope):
+                self.step(step.step)
+        else:
             if isinstance(step, Gap):
                 self.scattered(step)
             for f in step.fields if step.fields[0] not in self.taken else ():
                 at, faults = self.bit // 8, len(self.ctx.faults)
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
                 self.noted(f, at, faults)
-        elif step.condition.evaluate(self.scope):
-            self.step(step.step)
 
     def noted(self, f: Field, at: int, faults: int) -> None:
         """Look at what was read for a field: at the byte `at`, with so many faults before."""

@@ -51,13 +51,13 @@ def checks(to: SourceWriter) -> list[str]:
         inner = step.step if isinstance(step, When) else step
         if isinstance(step, When):
             f = step.field
-            if f.none is not None:
+            if f.tells_itself:
                 given = f.bit << len(header.fields) | sum(header.by_name[name].bit for name in needs(step.condition))
                 read = step.condition.code(to)  # type: ignore[arg-type]
                 test = f"not s{tag} & {given:#x} and bool({read}) is not bool({to.present(f)})"
                 error = f"untold(h{tag}, '{f.name}')"
                 found.append(f"if {test}: {to.refuse(error)}")
-            if f.none is None or f.outer is not None:
+            if not f.tells_itself or f.outer is not None:
                 found += _absent(to, f, step.condition)
         for part in step.parts if isinstance(step, Loose) else ():
             f, said = part.field, part.field.count if part.by == "count" else part.field.size if part.by == "size" else None
@@ -143,13 +143,16 @@ def absent(header: AnyHeader, name: str) -> BuildError:
 
 def untold(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a field that is None where its size or count says otherwise, or the other way round."""
-    f = header._by_name[name]
+    f, where = header._by_name[name], f"{type(header).__name__}.{name}"
+    if f.left:
+        assert f.condition is not None
+        got, hint = ("None", f"give {name}=...") if getattr(header, f.slot) is None else ("a value of no bytes", f"leave {name} out")
+        return BuildError(where, f"a value where {words(f.condition)}, and only there", got, hint)
     measure, what = (f.size, "size_of") if f.count is None else (f.count, "count_of")
     assert measure is not None
     names = ", ".join(sorted(needs(measure)))
     hint = f"{names} can be given too, or follow by auto({what}({name!r}))"
     got = "None" if getattr(header, f.slot) is None else "a value"
-    where = f"{type(header).__name__}.{name}"
     return BuildError(where, f"None where {words(measure)} is {f.none}, and only there", got, hint)
 
 

@@ -84,7 +84,8 @@ class Rederiving(Deriving):
             rule = f.computed if f.computed is not None and f.rule is None else rule
             derived = self.gap_again(f, self.filled_up(f, settled=True)) if rule is None else rule.code(self)
             test = f"{own} == {derived}"
-        self.lines.append(f"if {own} is not None and {test}{self.as_declared(f)}: m |= {f.bit:#x}")
+        there = f"{own} is None or" if f.left else f"{own} is not None and"
+        self.lines.append(f"if {there} {test}{self.as_declared(f)}: m |= {f.bit:#x}")
 
     def summed(self, f: Field, rule: Checksum) -> None:
         """Work out a checksum over the bytes as they are, its own field as zeros."""

@@ -136,6 +136,7 @@ class ReadSoFar(OneByOne):
     end: str
     payload: str
     total: str
+    stop: str
     offset: int | None
     origin: int | None
 
@@ -200,6 +201,10 @@ class ReadSoFar(OneByOne):
 
     def number(self, rule: Next) -> str:
         raise DeclareError(self.cls.name, "fields in a condition for reading", str(rule))
+
+    def left_for(self, name: str) -> str:
+        end = f"{self.end} - {self.plan.trailing}" if self.plan.trailing else self.end
+        return f"({self.stop or self.total or end} - ({self.pos}))"
 
     def ahead(self, bits: int) -> str:
         size, pos = -(-bits // 8), self.pos

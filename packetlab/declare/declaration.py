@@ -336,12 +336,18 @@ class _Measured:
         count = int(part[2:])
         return self.part(count - 1) | self.of(self.fields[count - 1])
 
+    def is_left(self, name: str, rule: Expr) -> bool:
+        """Whether a rule only asks if a field has a value, which decides by itself whether it is there."""
+        return any(f.name == name and f.left for f in self.fields) and not any(
+            isinstance(leaf, Ref) and leaf.name == name for leaf in rule.leaves()
+        )
+
     def of(self, f: Field) -> set[str]:
         """Names of the fields that a field's size follows from, itself among them."""
         # A number may count its own bytes: those that follow from its value are tried until it settles (see `Deriving`).
         coded = f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose
         return ({f.name} if f.kind.bits is None and not coded else set()) | (
-            needs(f.outer) if f.outer is not None else set()
+            {name for name in needs(f.outer) if not self.is_left(name, f.outer)} if f.outer is not None else set()
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
+from packetlab.declare.places.left import asks_left, of_field
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError
 
@@ -217,7 +218,8 @@ class Field:
         computed: what a value that is not in the bytes follows from when they are read. circular: fields in that rule which follow
             from the value when it is built. solved: whether the rule is such a one, solved for this field.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
-        none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
+        none: the size or count that says that it is absent. left: whether it is there if bytes are left. With either, who builds goes by
+            its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
         align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
             own header lies behind the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
@@ -231,13 +233,17 @@ class Field:
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
         self.name, self.kind, self.slot = name, kind, slot_of(name)
-        self.rule, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.none
+        self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
         self.default, self.behind, self.place = spec.default, spec.behind, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)
         self.origin = None if spec.since == "self" else OwnPlace(spec.since)
+        self.left = asks_left(spec.condition)
+        if self.left and spec.condition is not None:
+            self.condition, self.outer = of_field(spec.condition, name)
+            self.default = REQUIRED if self.default in ((), b"") else self.default  # nothing is None: no bytes, no field
         if kind.one and self.size is None:
             self.count = Const(1)
         self.stride = kind.element.fixed_bits // 8 if kind.element is not None and not kind.loose else 0
@@ -247,7 +253,12 @@ class Field:
         measure = spec.size if spec.count is None else spec.count
         if self.none is not None and measure is not None:
             told = measure != self.none
-            self.condition = told if self.outer is None else self.outer & told
+            self.condition = told if self.condition is None else self.condition & told
+
+    @property
+    def tells_itself(self) -> bool:
+        """Whether it is there, in a header that is built, because it has a value."""
+        return self.none is not None or self.left
 
     def derive(self, rule: Expr | None) -> None:
         """Let the field follow from `rule`, or from none; what was declared without one becomes so by a binding."""

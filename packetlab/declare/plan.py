@@ -269,7 +269,7 @@ class Plan:
     def _known_size(self, name: str) -> Expr | None:
         """Return the size of a field where earlier fields tell it."""
         f = self._by_name.get(name)
-        if f is None or (f.condition is not None and f.kind.fixed_bits % 8):
+        if f is None or f.left or (f.condition is not None and f.kind.fixed_bits % 8):
             return None
         size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
         size = Size(name) if self._is_coded(name) else size  # the bytes that it was read from
@@ -311,7 +311,7 @@ class Plan:
         ways = self._alternatives.setdefault(part, [])
         if ways and ways[-1][0] is None:
             return size if part in ("self", "total", "payload") else ways[-1][1]
-        ways.append((said_by.condition, size))
+        ways.append((Has(said_by.name) if said_by.left else said_by.condition, size))
         found = ways[-1][1]
         for condition, other in reversed(ways[:-1]):
             assert condition is not None

@@ -20,6 +20,7 @@ from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.declare.places.behind import check_behind, is_ahead
+from packetlab.declare.places.left import Left
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
@@ -81,6 +82,10 @@ class Leaves:
                 hint = f"a field has it: told: int = computed({leaf})" if not self.building else "default=, for where no packet told one"
                 raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
             return ANYWHERE if leaf.path else self.value(leaf.name)
+        if isinstance(leaf, Left):
+            if not leaf.name:
+                raise DeclareError(self.where, "left() in when(...), for whether a field is there", str(leaf))
+            return 0, LONGEST
         if not isinstance(leaf, self.allowed):
             raise DeclareError(self.where, self.words, str(leaf))
         if isinstance(leaf, Ref):

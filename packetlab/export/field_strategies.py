@@ -91,6 +91,8 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
         if presence:
             # Whether it is there is up to itself: a flag follows from it.
             return draw(st.none() | _of_kind(cls, f, values, seen, st))
+        if f.left:
+            return _if_left(draw, cls, f, values, seen, st, top)
         if f.none is not None and _follows(cls, f) and (f.outer is None or f.outer.evaluate(seen)):
             return draw(st.none() | _of_kind(cls, f, values, seen, st))
         if not f.condition.evaluate(seen):
@@ -99,6 +101,19 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
     drawn = _of_kind(cls, f, values, seen, st)
     required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None
     return draw(drawn if required else st.none() | drawn)
+
+
+def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType, top: bool) -> Raw:
+    """Draw a field that is there if bytes are left: where one of those before it is absent, nothing follows."""
+    before = cls.before[: cls.before.index(f)]
+    if f.outer is not None and not f.outer.evaluate(seen):
+        return None
+    if any(g.left and (g.outer is None or g.outer.evaluate(seen)) and seen.values.get(g.name) is None for g in before):
+        return None
+    later = cls.before[len(before) + 1 :]
+    drawn = _of_kind(cls, f, values, seen, st)
+    drawn = drawn if f.kind.bits is not None else drawn.filter(lambda raw: raw not in ((), b""))
+    return draw(st.none() | drawn if top and all(g.left for g in later) else drawn)
 
 
 def _follows(cls: Declaration, f: Field) -> bool:

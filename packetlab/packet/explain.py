@@ -87,6 +87,11 @@ class Derivation:
             return filled[above].evaluate(self)
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
 
+    def left_for(self, name: str) -> int:
+        fields = self.cls._declaration.before
+        size = measured(self.header, fields[[f.name for f in fields].index(name) :])
+        return size + (self.bodies.size(self.i) if self.cls._declaration.plan.own is None else 0)
+
     def ahead(self, bits: int) -> int:
         raise NotImplementedError("only a binding's condition looks ahead")
 

@@ -128,7 +128,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     for word, rule in (
         ("rule", None if f.solved else f.rule),
         ("computed", f.computed),
-        ("when", f.outer),
+        ("when", f.said),
         ("size", None if f.stride and f.count is not None else f.size),
         ("count", f.count),
         ("until", f.until),

@@ -1,7 +1,7 @@
 """Expressions as plain data, and back: lists of a word and its operands, of a closed vocabulary.
 
     3                              a number
-    ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits
+    ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits, ["left", "self"]
     ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
     ["begins", "SMB2"]             how far behind the beginning of a header around it, or "packet", the header itself begins
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
@@ -40,6 +40,7 @@ from packetlab.declare.expressions import (
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
@@ -139,8 +140,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return ["one_of", dump_expression(rule.values), [int(value) for value in rule.among]]
     if isinstance(rule, If):
         return ["choose", dump_expression(rule.condition), dump_expression(rule.yes), dump_expression(rule.no)]
-    if isinstance(rule, Ahead):
-        return ["ahead", rule.bits]
+    if isinstance(rule, Ahead | Left):
+        return ["ahead", rule.bits] if isinstance(rule, Ahead) else ["left", "self"]
     if isinstance(rule, Next):
         return ["next_protocol", rule.space, dump_expression(rule.otherwise)]
     if isinstance(rule, Checksum):
@@ -151,7 +152,7 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
 
 def load_expression(data: object, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
-    return _Terms(where, (*_NAMED, "ahead", "before", "begins", "recalled")).read(data, 0)
+    return _Terms(where, (*_NAMED, "ahead", "before", "begins", "left", "recalled")).read(data, 0)
 
 
 def answer(data: object, where: str) -> Expr:
@@ -235,6 +236,8 @@ class _Terms:
             part = name(operands[0], self.where)
             if word == "begins":
                 return OwnPlace(part)
+            if word == "left":
+                return Left()
             if word == "before":
                 return Elsewhere("", part)
             return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)

@@ -258,8 +258,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         return f"{value}.one_of({among})"
     if word == "choose" and len(parts) == 3:
         return f"choose({inner(0)}, {inner(1)}, {inner(2)})"
-    if word == "ahead" and len(parts) == 1:
-        return f"ahead({number(parts[0], where)})"
+    if word in ("ahead", "left") and len(parts) == 1:
+        return "left()" if word == "left" else f"ahead({number(parts[0], where)})"
     if word == "next_protocol" and len(parts) == 2:
         return f"next_protocol({_letters(space(parts[0], where))}, {inner(1)})"
     if word == "checksum" and len(parts) == 4:

@@ -28,6 +28,7 @@ from packetlab import (
     dissect,
     field,
     has,
+    left,
     many,
     recalled,
     receiver,
@@ -126,11 +127,11 @@ with (scope := Scope()):
         message: Rest = b""
 
     class Acknowledgment(Header, under=MQTT, when={"type": (4, 5, 6, 7)}):
-        """PUBACK, PUBREC, PUBREL, PUBCOMP; version 5 may say why. Only the size tells whether it does, so that it is to be given."""
+        """PUBACK, PUBREC, PUBREL, PUBCOMP; version 5 may say why. Only the size tells whether it does."""
 
         id: U16 = 1
-        code: U8 | None = when(field("MQTT.size") > 2)
-        properties: Properties | None = when(field("MQTT.size") > 3)
+        code: U8 | None = when(left())
+        properties: Properties | None = when(left())
 
     class Filter(Header):
         topic: String = String()
@@ -160,8 +161,8 @@ with (scope := Scope()):
     class Disconnect(Header, under=MQTT, when={"type": (14, 15)}):
         """DISCONNECT, and AUTH of version 5."""
 
-        code: U8 | None = when(field("MQTT.size") > 0)
-        properties: Properties | None = when(field("MQTT.size") > 1)
+        code: U8 | None = when(left())
+        properties: Properties | None = when(left())
 
 
 def each(wanted: type[H], read: Callable[[H], object]) -> Callable[[Packet], list[object]]:
@@ -222,7 +223,7 @@ CAPTURES = [
 @pytest.mark.parametrize("name", CAPTURES)
 def test_captures_are_read_as_tshark_reads_them(tshark: Ask, name: str) -> None:
     packets = alike(tshark, family(name), READINGS)
-    sound(packets, MQTT, anew="mqtt5" not in name)  # there only the size says whether a message has a reason
+    sound(packets, MQTT)
 
 
 @pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 40_000])
@@ -246,7 +247,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
             MQTT(qos=1) / Publish(topic=topic, id=7, message=b"21.5"),
             MQTT(qos=1) / Subscribe(filters=(Filter(topic=topic, qos=1), Filter(topic=String(text="#")))),
             MQTT() / Unsubscribe(topics=(topic,)),
-            MQTT(type=4, size=2) / Acknowledgment(id=3),
+            MQTT(type=4) / Acknowledgment(id=3),
             MQTT(type=12),
         ],
         [
@@ -260,8 +261,8 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
             ),
             MQTT()
             / Publish(topic=topic, properties=Properties(properties=(TextProperty(id=3, value=topic),)), message=b"x"),
-            MQTT(type=5, size=3) / Acknowledgment(id=3, code=0x10),
-            MQTT(type=14, size=2) / Disconnect(code=4, properties=Properties()),
+            MQTT(type=5) / Acknowledgment(id=3, code=0x10),
+            MQTT(type=14) / Disconnect(code=4, properties=Properties()),
             MQTT(qos=1) / Subscribe(properties=Properties(properties=(SubscriptionIdentifier(number=300),))),
         ],
     ]
@@ -273,7 +274,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
             made.append(below / stream)
     packets = alike(tshark, made, READINGS)
     assert [len(packet.messages(MQTT)) for packet in packets] == [6, 5]
-    sound(packets, MQTT, anew=False)
+    sound(packets, MQTT)
 
 
 def test_cut_and_spoilt() -> None:

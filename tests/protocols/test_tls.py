@@ -21,8 +21,11 @@ from packetlab import (
     auto,
     const,
     fixed_bytes,
+    has,
+    left,
     many,
     size_of,
+    when,
 )
 from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.scope import Scope
@@ -106,8 +109,8 @@ with (scope := Scope()):
         suites: tuple[U16, ...] = many()
         methods_size: U8 = auto(size_of("methods"))
         methods: tuple[U8, ...] = many(value=(0,))
-        extensions_size: U16 = auto(size_of("extensions"))
-        extensions: tuple[Extension, ...] = many()
+        extensions_size: U16 | None = when(left(), auto(size_of("extensions")))  # old ones end before it
+        extensions: tuple[Extension, ...] | None = when(has("extensions_size"), many())
 
     class Answer(Header):
         """An extension of a server, which has other contents."""
@@ -126,8 +129,8 @@ with (scope := Scope()):
         session: Bytes = b""
         suite: U16 = 0x1301
         method: U8 = 0
-        extensions_size: U16 = auto(size_of("extensions"))
-        extensions: tuple[Answer, ...] = many()
+        extensions_size: U16 | None = when(left(), auto(size_of("extensions")))
+        extensions: tuple[Answer, ...] | None = when(has("extensions_size"), many())
 
 
 M = TypeVar("M", bound=Handshake)
@@ -140,7 +143,7 @@ def hellos(packet: Packet, kind: type[M]) -> list[M]:
 
 
 def extensions(packet: Packet, kind: type[E]) -> list[E]:
-    return [one for hello in hellos(packet, ClientHello) for one in hello.extensions if isinstance(one, kind)]
+    return [one for hello in hellos(packet, ClientHello) for one in hello.extensions or () if isinstance(one, kind)]
 
 
 READINGS = {
@@ -171,7 +174,7 @@ READINGS = {
         *[
             one.version
             for hello in hellos(p, ServerHello)
-            for one in hello.extensions
+            for one in hello.extensions or ()
             if isinstance(one, ChosenVersion)
         ],
     ],

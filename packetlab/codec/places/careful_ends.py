@@ -31,11 +31,17 @@ class EndsWalking:
     trusted: bool
     bit: int
     stop: int | None
+    total: int | None
     lost = False
     known: set[str]
     places: dict[str, int]
 
     start: int
+
+    def room(self) -> int:
+        """How many bytes are left for a field that is there if some are."""
+        end = max(self.bit // 8, self.end - self.plan.trailing) if self.total is None else self.total
+        return max(0, (end if self.stop is None else self.stop) - self.bit // 8)
 
     def step(self, step: Step) -> None:
         raise NotImplementedError

@@ -16,6 +16,7 @@ from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.values.addresses import XNSAddress, xns_bytes
 from packetlab.declare.values.views import given
+from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import is_required
 from packetlab.packet.foreign import Foreign
@@ -37,6 +38,8 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Classes) 
     """
     from scapy.fields import ConditionalField
 
+    if f.left:
+        raise BuildError(f"{f.owner.name}.{f.name}", "presence that fields tell, for a class of scapy's", "left()")
     kind = f.kind
     derived = f.rule is not None or bool(f.pad)
     absent = derived or f.condition is not None or f.default is None or f.default is REQUIRED

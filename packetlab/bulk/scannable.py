@@ -14,6 +14,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.kinds import Int
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import Coded, Counted, Follows, Gap, Listed
 from packetlab.declare.rules import Ahead
 
@@ -44,7 +45,7 @@ def scannable(rule: Expr, header: Declaration) -> bool:
 
 def beyond(rules: list[Expr], header: Declaration) -> str:
     """Return in words why a scan does not work out some rules, "" where it does."""
-    if any(isinstance(leaf, Elsewhere) for rule in rules for leaf in rule.leaves()):
+    if any(isinstance(leaf, Elsewhere | Inner) for rule in rules for leaf in rule.leaves()):
         return "a value from elsewhere, of a header that a scan does not make"
     return "" if all(scannable(rule, header) for rule in rules) else "a rule whose value may leave 64 bits"
 

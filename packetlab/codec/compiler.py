@@ -17,9 +17,10 @@ from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
-from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
+from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
@@ -296,7 +297,7 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
     return (
         None
         if rule is None
-        else rule.evaluate(Values({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0))
+        else rule.evaluate(HeldValues({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0))
     )
 
 

@@ -14,6 +14,7 @@ from packetlab.codec.around.writing import Telling
 from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.places.held_writing import HeldWriting
 from packetlab.codec.places.scattered import Scattering
 from packetlab.codec.source import OneByOne, PackedPiece, added
 from packetlab.declare import registry
@@ -55,7 +56,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(BitWriting, Scattering, OneByOne, Telling):
+class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
@@ -145,6 +146,8 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
                 self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
         if name in self.circular:
             self.settled(f, begin)
+        if name in self.cls.fills and not self.plain:
+            self.fill_in(name, var)
         self.doing.pop()
         self.done.add(name)
         return self.value(name)
@@ -233,13 +236,6 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
             self.presence[text] = f"p_{f.name}{self.tag}"
             self.lines.append(f"{self.presence[text]} = {code}")
         return self.presence[text]
-
-    def has_value(self, f: Field) -> str:
-        """Source for whether a field has a value; what follows from others has one where these have."""
-        code = f"{self.own(f)} is not None"
-        names = {getattr(leaf, "name", "") for leaf in f.rule.leaves()} if f.rule is not None and not isinstance(f.rule, Checksum) else ()
-        others = [f"{self.own(g)} not in (None, (), b'')" for g in self.cls.fields if g.name in names and g.condition is not None and g is not f]
-        return f"({code} or (not s{self.tag} & {f.bit:#x} and ({' or '.join(others)})))" if others else code
 
     def bytes_source(self, f: Field) -> str:
         """The packed form of a field of varying size."""
@@ -425,10 +421,6 @@ class Deriving(BitWriting, Scattering, OneByOne, Telling):
             self.names[f"A_{name}_{number}"] = upper
             self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
         return f"n_{name}"
-
-    def left_for(self, name: str) -> str:
-        fields = self.before[self.before.index(self.fields[name]) :]
-        return f"({self.sizes(fields)})" if self.plan.own is not None else f"({self.sizes(fields)} + {self.size('payload')})"
 
     def ahead(self, bits: int) -> str:
         raise DeclareError(self.cls.name, "ahead() in a binding's condition only", "ahead() in a rule")

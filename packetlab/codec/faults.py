@@ -10,6 +10,7 @@ from packetlab.escaping import printable
 if TYPE_CHECKING:
     from packetlab.declare.expressions import Checksum, Elsewhere, Next
     from packetlab.declare.kinds import Raw
+    from packetlab.declare.places.inner import Inner
 
 
 class Fault(NamedTuple):
@@ -105,6 +106,9 @@ class Values:
 
     def number(self, rule: Next) -> int:
         return 0
+
+    def inner(self, leaf: Inner) -> int:
+        return 0  # see `places.inner`
 
     def left_for(self, name: str) -> int:
         return self.room

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
-from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
+from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
+from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, refine
@@ -434,7 +435,7 @@ def values_of(header: AnyHeader) -> dict[str, Raw]:
     return values | dict(zip(map(str, asks), remembered(header, asks), strict=True)) if asks else values
 
 
-class ItemValues(Values):
+class ItemValues(HeldValues):
     """A scope of an item that was read: sizes are those of its fields in the packet."""
 
     def __init__(self, header: AnyHeader, data: bytes, end: int, more: Mapping[str, int] = MappingProxyType({})) -> None:

@@ -18,6 +18,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import Listed, Open, Sized, When, needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
@@ -103,6 +104,9 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str])
     for name in names:
         given |= to.cls.by_name[name].bit
     there = f"{to.present(f)} and " if f.condition is not None else ""
+    for leaf in said.leaves():
+        if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
+            given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it
     asks = [*map(str, to.cls.asks)]
     for leaf in said.leaves():
         if isinstance(leaf, Recalled):  # where nobody told it, whatever is given is sent

@@ -13,6 +13,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
+from packetlab.codec.places.inner import without_numbers
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.stacks import rebuilder
@@ -50,13 +51,19 @@ class Rederiving(Deriving):
         size, self.lines = self.lines, []
         for f in derived:
             self.compare(f)
-        lines += [*size, f"if not o._state & {captured}: return o, at, stop"]
+        if not self.cls.fills:
+            size += [f"if not o._state & {captured}: return o, at, stop"]
+        lines += size
         if derived:
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
         lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
             anew = f in derived and not by_value(self.cls, f)  # else its value, derived again, says that it is there
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if anew else ''}o.{f.slot}")
+            if follows := self.cls.fills.get(f.name):
+                self.names["without_numbers"] = without_numbers
+                numbers = ", ".join(f"{name!r}: {rule.code(self)}" for name, rule in follows.items())
+                lines.append(f"r.{f.slot} = without_numbers(o.{f.slot}, {{{numbers}}})")
         lines += ["r.__told__ = getattr(o, '__told__', None)"] if self.cls.asks else []
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]

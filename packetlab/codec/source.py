@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from packetlab.codec.places.inner import number_in
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next
 from packetlab.declare.plan import When
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
+    from packetlab.declare.places.inner import Inner
     from packetlab.declare.plan import Bound, Plan
     from packetlab.declare.values.units import Run
 
@@ -93,6 +95,15 @@ class OneByOne:
         """Return source for whether a value is one of some numbers."""
         return f"({value} in {among!r})"
 
+
+    def value(self, name: str) -> str:
+        raise NotImplementedError
+
+    def inner(self, leaf: Inner) -> str:
+        """Source for a number of a header that a field holds."""
+        key = f"I_{leaf.name}_{leaf.inner}{self.tag}"
+        self.names.update({key: leaf, "number_in": number_in})
+        return f"number_in({key}, {self.value(leaf.name)})"
 
     # Of fields whose bytes stand for others (see `declare.transforms`) -------------------------------------------------
 

@@ -15,6 +15,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.places.inner import Inner, settle_inner
 from packetlab.declare.places.offsets import OffsetOf, settle_offsets
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
@@ -57,6 +58,7 @@ class Declaration:
     remembers: tuple[Remembered, ...] | None = None
     in_bits: bool | None = None
     by_name: dict[str, Field] = field(init=False)
+    fills: dict[str, dict[str, Expr]] = field(init=False)  # what follows for fields of headers that its fields hold
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
     computes: bool = field(init=False)  # whether there are fields that are not in the bytes
@@ -86,6 +88,7 @@ class Declaration:
             self.take_after(base)
         self.through = link_transforms(self.name, self.through)
         self.by_name = {f.name: f for f in self.fields}
+        self.fills = settle_inner(self.name, self.fields, self.by_name)
         self.captured_state = (1 << 2 * len(self.fields)) - 1
         self.prototype_bit = 1 << 2 * len(self.fields) + 1
         marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]
@@ -360,7 +363,7 @@ def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], part
     for rule in rules:
         for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
             name = getattr(leaf, "name", "")
-            if isinstance(leaf, Ref | Count) and name in header.by_name:
+            if isinstance(leaf, Ref | Count | Inner) and name in header.by_name:
                 found.add(name)
             elif isinstance(leaf, Size) and (name == "self" or (name in parts.places)):
                 fields = [] if leaf.name == "self" else sharing(header.plan, header.by_name[leaf.name])

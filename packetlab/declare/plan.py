@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packetlab.declare.bits.stretches import Loose, Pieces
 from packetlab.declare.checksums.ranges import covered, in_order
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, Ref, Size
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.rules import Solved, apart, solve
 from packetlab.declare.values.units import Run, Unit
 
@@ -426,7 +427,7 @@ def _counts_payload(rule: Expr) -> bool:
 
 def needs(rule: Expr) -> set[str]:
     """Names of the fields that have to be read before a rule can be worked out."""
-    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref | Has)} | sizes_in(rule)
+    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref | Has | Inner)} | sizes_in(rule)
 
 
 def sizes_in(rule: Expr) -> set[str]:

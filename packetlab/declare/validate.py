@@ -14,16 +14,17 @@ from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
 from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
-from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, declaration_of, write_order
+from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.declare.places.behind import check_behind, is_ahead
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
-from packetlab.declare.rules import Ahead, Side
+from packetlab.declare.rules import Ahead
 from packetlab.errors import DeclareError, suggestion
 
 LONGEST = 1 << 40  # more bytes than anything has
@@ -37,7 +38,6 @@ SOLVED = (Ref, Has, Size), READ[1]
 FOLLOWED = (Ref, Has, Size), 'numbers, field(...), has(...) and size_of("payload")'
 BOUND = (Ref, Has, Size, Ahead), f"{FOLLOWED[1]} and ahead(...) in the condition of a binding"
 ITEM = (Ref, Has, Size), "numbers, field(...), has(...) and size_of(...) of the item's fields"
-ANSWERED = (Side,), "numbers, request.FIELD and reply.FIELD"
 
 
 def check_name(name: object, where: str) -> None:
@@ -82,10 +82,12 @@ class Leaves:
                 hint = f"a field has it: told: int = computed({leaf})" if not self.building else "default=, for where no packet told one"
                 raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
             return ANYWHERE if leaf.path else self.value(leaf.name)
+        if isinstance(leaf, Left) and not leaf.name:
+            raise DeclareError(self.where, "left() in when(...), for whether a field is there", str(leaf))
         if isinstance(leaf, Left):
-            if not leaf.name:
-                raise DeclareError(self.where, "left() in when(...), for whether a field is there", str(leaf))
             return 0, LONGEST
+        if isinstance(leaf, Inner):
+            return self.inner(leaf)
         if not isinstance(leaf, self.allowed):
             raise DeclareError(self.where, self.words, str(leaf))
         if isinstance(leaf, Ref):
@@ -104,6 +106,15 @@ class Leaves:
         assert isinstance(leaf, Has)
         self.field(leaf.name)
         return 0, 1
+
+    def inner(self, leaf: Inner) -> Range:
+        item = self.field(leaf.name).kind.item
+        if item is None:  # typing.Self, of which no more is known yet
+            raise DeclareError(self.where, "a field of another class's header", str(leaf))
+        g = field_of(item, leaf.inner, self.where)
+        if not g.kind.is_number:
+            raise DeclareError(self.where, "field(...) of a number field", f"{leaf}, {described(g.kind)}")
+        return hull(number_range(g), (0, 0)) if self.field(leaf.name).condition is not None else number_range(g)
 
     def field(self, name: str) -> Field:
         return field_of(self.header, name, self.where)
@@ -418,37 +429,3 @@ def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets:
             got = described(f.kind) if f.rule is None else words(f.rule)
             raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
         bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")
-
-
-def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
-    """Refuse a rule that names no fields of the two headers, or whose numbers run wild."""
-    where = f"{reply.name}, answers"
-    sides = {"request": request, "reply": reply}
-
-    def leaf(one: Expr) -> Range:
-        if isinstance(one, Const):
-            return one.number, one.number
-        if not isinstance(one, ANSWERED[0]):
-            raise DeclareError(where, ANSWERED[1], str(one))
-        assert isinstance(one, Side)
-        f = field_of(sides[one.side], one.name, where)
-        if f.kind.is_number:
-            return number_range(f)
-        return 0, 1 << f.kind.bits if f.kind.bits is not None else UNBOUNDED
-
-    bounds(rule, leaf, where)
-
-
-def parse_answers(header: Declaration, answers: object) -> dict[Declaration | None, Expr]:
-    """Return what a class body says of the headers it answers: {declaration, None for its own: condition}.
-
-    DeclareError for names that are no fields of the two.
-    """
-    if answers is None:
-        return header.bases[0].answers if header.bases else {}
-    rules = answers if isinstance(answers, dict) else {None: answers}
-    where = f"{header.name}, answers"
-    found = {one and declaration_of(one, where): expression(rule) for one, rule in rules.items()}
-    for request, rule in found.items():
-        check_answer(request or header, header, rule)
-    return found

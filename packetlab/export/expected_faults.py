@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from packetlab.codec.faults import Fault, Values
 from packetlab.codec.lenient import USUAL
+from packetlab.codec.places.inner import HeldValues
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
@@ -62,7 +63,7 @@ class Ground:
     def scope(self, i: int, changes: dict[str, int]) -> Values:
         """The values of layer `i`, some changed, for rules to be evaluated in."""
         values = {f.name: getattr(self.layers[i], f.slot) for f in self.layers[i]._fields}
-        found = Values({**values, **changes}, b"", 0)
+        found = HeldValues({**values, **changes}, b"", 0)
         found.sizes = {name: self.width(i, f) for name in self.plans[i].measured if (f := self.layers[i]._by_name[name])}
         return found
 

@@ -14,6 +14,7 @@ from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
+from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Has, Next, OneOf, Op, Ref
@@ -38,7 +39,7 @@ ITEMS = 3
 def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool) -> Header:
     """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
     made: dict[str, Raw] = {}
-    seen = Values({}, b"", 0)
+    seen = HeldValues({}, b"", 0)
     for f in cls.fields:
         if f.kind.wire == "payload":
             continue

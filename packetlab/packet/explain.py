@@ -15,6 +15,7 @@ from packetlab.codec.context.recalling import number_told, told_lines
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
+from packetlab.codec.places.inner import HeldScope
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import sharing
@@ -34,7 +35,7 @@ from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, cut, expected, headline, item_lines, items_text, value_text
 
 
-class Derivation:
+class Derivation(HeldScope):
     """The values that the rules of layer `i` of `packet` refer to (see `expressions.Scope`)."""
 
     def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
@@ -86,11 +87,6 @@ class Derivation:
         if above in filled:
             return filled[above].evaluate(self)
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
-
-    def left_for(self, name: str) -> int:
-        fields = self.cls._declaration.before
-        size = measured(self.header, fields[[f.name for f in fields].index(name) :])
-        return size + (self.bodies.size(self.i) if self.cls._declaration.plan.own is None else 0)
 
     def ahead(self, bits: int) -> int:
         raise NotImplementedError("only a binding's condition looks ahead")

@@ -14,13 +14,14 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
-from packetlab.codec.around.told import is_around, is_whole
+from packetlab.codec.around.told import fills_in, is_around, is_whole
 from packetlab.codec.decode import items_reader
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
+from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule
@@ -30,7 +31,7 @@ from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement
-from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
+from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance, same_items
 from packetlab.errors import BuildError, DeclareError, suggestion
@@ -66,7 +67,7 @@ class FieldProperty(NotARule, property, Field):
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
-            code = "raw if False" if is_around(self) else code
+            code = "raw if False" if is_around(self) or self.name in self.owner.fills else code
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
@@ -74,7 +75,7 @@ class FieldProperty(NotARule, property, Field):
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
-        if wire == "items" and not is_around(self) and not (self.align and self.name in self.owner.plan.counts):
+        if wire == "items" and not is_around(self) and self.name not in self.owner.fills and not (self.align and self.name in self.owner.plan.counts):
             # What `_items_of` does first, without the way there.
             names.update(reader=items_reader, field=self)  # looked up each time, for what items become may change
             lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
@@ -91,7 +92,7 @@ class FieldProperty(NotARule, property, Field):
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
         if raw is None and (raw := getattr(header := header._resolved_alone(), self.slot)) is None:
             return None
-        if (self.kind.wire == "items" and type(raw) is bytes) or is_around(self):
+        if (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
             raw = header._items_of(self)
         try:
             return self.kind.value(raw)
@@ -271,8 +272,7 @@ class HeaderType(type):
         header._by_name = {f.name: f for f in cls._fields}
         written = {"opaque": opaque, "unsized": unsized, "partial": partial, "quotes": quotes}
         said: dict[str, Any] = {word: expression(rule) for word, rule in written.items() if rule is not None}
-        size = size_above(payload_size, last, name)
-        said.update({} if size is None else {"payload_size": size})
+        said |= {} if (size := size_above(payload_size, last, name)) is None else {"payload_size": size}
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
@@ -370,7 +370,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             count = compiler.said_count(self, field)
             raw = compiler.parse_items(field, raw, [], count=count, around=(self,)) if raw or field.kind.one else ()
             object.__setattr__(self, field.slot, raw)
-        elif isinstance(raw, tuple) and is_around(field) and not (self._is_partial or all(map(is_whole, raw))):
+        elif isinstance(raw, tuple) and (fills_in(self, field) or (is_around(field) and not (self._is_partial or all(map(is_whole, raw))))):
             raw = getattr(self._resolved_alone(), field.slot)
         return raw  # type: ignore[no-any-return]
 

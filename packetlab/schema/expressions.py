@@ -40,6 +40,7 @@ from packetlab.declare.expressions import (
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
@@ -130,6 +131,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return recalled_data(rule, dump_expression)
     if isinstance(rule, OwnPlace):
         return ["begins", rule.name]
+    if isinstance(rule, Inner):
+        return ["field", str(rule)]
     if isinstance(rule, Elsewhere):
         return ["field", str(rule)] if rule.path else ["before", rule.name]
     if isinstance(rule, Side):

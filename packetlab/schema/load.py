@@ -18,12 +18,13 @@ from packetlab.codec.encode import Packing
 from packetlab.codec.objects import AnyHeader, classes as classes_of
 from packetlab.codec.readback import prove
 from packetlab.declare import registry
+from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.label import LONGEST as LABEL
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
 from packetlab.declare.kinds import Kind
-from packetlab.declare.validate import BOUND, Leaves, field_of, parse_answers
+from packetlab.declare.validate import BOUND, Leaves, field_of
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header

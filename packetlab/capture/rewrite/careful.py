@@ -14,6 +14,7 @@ from packetlab.capture.rewrite.roles import holds, refuse_refined, roles, wants
 from packetlab.codec.faults import Values
 from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
+from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import NamedExpr
 from packetlab.declare.fields import Field
@@ -169,7 +170,7 @@ class _Reader:
         return visit
 
     def scope(self, layer: _Layer) -> Values:
-        scope = Values(values_of(layer.header), self.data[layer.begin : layer.stop].tobytes(), layer.stop - layer.begin)
+        scope = HeldValues(values_of(layer.header), self.data[layer.begin : layer.stop].tobytes(), layer.stop - layer.begin)
         scope.pos, scope.payload_end = layer.inner - layer.begin, layer.stop - layer.begin
         return scope
 

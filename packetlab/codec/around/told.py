@@ -230,3 +230,9 @@ registry.caches.append(_declared)
 def tells() -> bool:
     """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
     return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
+
+
+def fills_in(header: AnyHeader, field: Field) -> bool:
+    """Whether numbers of the header that a field holds follow from what is around it, in a header that is built."""
+    built = not (header._is_partial or header._state >> len(header._fields) & field.bit)
+    return built and field.name in header._declaration.fills

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.context.context import Context, Moment, RecalledNumber, RunningState, Told, current
 from packetlab.codec.faults import Dissection, Values
+from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered, StateOf, Untold
@@ -178,7 +179,7 @@ def _own(header: AnyHeader, name: str) -> Any:
     return header._by_name[name].default if raw is None and header._by_name[name].rule is None else raw
 
 
-class Recalling(Values):
+class Recalling(HeldValues):
     """The scope of a header that is read, with what it recalls."""
 
     def __init__(self, values: dict[str, Any], data: bytes, end: int, ctx: Dissection) -> None:

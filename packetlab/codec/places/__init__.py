@@ -6,6 +6,8 @@
     held           bytes of a field with the header inside them, which points to what is outside
     behind         fields whose place is counted from an end, and what stands after the payload
     scattered      fields at offsets that lie in another order than they are declared in
+    inner          numbers of headers that fields hold, for the rules around them
+    held_writing   ... and fields that are there if bytes are left, when a header is packed
     gaps           bytes up to an offset, as they follow
     careful_ends   the same by the careful reader
 

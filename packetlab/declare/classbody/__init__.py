@@ -2,6 +2,7 @@
 
     namespace  the names of a class body while it is read: fields once each, and names that are not defined
     label      ``label="{op} {name}"``, what a header is in one line
+    answers    which packet answers which
     options    ``port=69`` and ``last=True``
     slips      what is often written and means something else
 

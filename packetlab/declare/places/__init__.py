@@ -3,6 +3,8 @@
     behind   fields whose place is counted from an end
     offsets  fields that lie at an offset, and rules that say where a field lies
     origins  where offsets and multiples begin to count
+    left     fields that are there if bytes are left
+    inner    fields of headers that fields hold, in the rules around them
 
 Begin with `behind`.
 

@@ -32,13 +32,22 @@ def check_behind(header: Declaration) -> None:
     plan = header.plan
     for f in header.fields:
         if f.left and (f.behind or f not in header.before):
-            raise DeclareError(f"{header.name}.{f.name}", "left() for a field before the payload, read in its place", str(f.said))
+            raise DeclareError(
+                f"{header.name}.{f.name}", "left() for a field before the payload, read in its place", str(f.said)
+            )
         if f.left and (f.fixed or (f.default is not None and f.default is not REQUIRED)):
-            raise DeclareError(f"{header.name}.{f.name}", "no default with left(): it is None unless it is given", repr(f.default))
+            raise DeclareError(
+                f"{header.name}.{f.name}", "no default with left(): it is None unless it is given", repr(f.default)
+            )
         if f.kind.wire == "items" and not f.kind.one and f.kind.item is not header and f.kind.item.plan.own is None:
             for g in [g for g in f.kind.item.before if g.left]:
                 where, got = f"{header.name}.{f.name}", f"{f.kind.item.name}.{g.name}, there if bytes are left"
-                raise DeclareError(where, "items that tell their size, for what is left is the next one", got, 'auto(size_of("self")) tells it')
+                raise DeclareError(
+                    where,
+                    "items that tell their size, for what is left is the next one",
+                    got,
+                    'auto(size_of("self")) tells it',
+                )
     for f in plan.behind:
         _check_place(header, f)
     if plan.tail is not None:

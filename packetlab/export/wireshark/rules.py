@@ -13,6 +13,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
 from packetlab.declare.rules import Ahead
 from packetlab.declare.validate import ANYWHERE
@@ -105,8 +106,8 @@ def term(rule: Expr, header: Declaration) -> Term:
         wide = is_wide(rule.bits)
         high = (1 << rule.bits) - 1
         return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, max(high, 2 * EXACT) if wide else high)
-    if isinstance(rule, Left):
-        raise BuildError(header.name, "presence that fields tell, for Wireshark", "left()")
+    if isinstance(rule, Left | Inner):
+        raise BuildError(header.name, "rules of its own fields, for Wireshark", str(rule))
     if isinstance(rule, OneOf):
         return _one_of(rule, header)
     if isinstance(rule, If):

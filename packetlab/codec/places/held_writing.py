@@ -1,0 +1,64 @@
+"""What the source that packs a header says of fields that are there if bytes are left, and of headers that fields hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.codec.places.inner import with_numbers
+from packetlab.declare.expressions import Checksum
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+    from packetlab.declare.plan import Plan
+
+
+class HeldWriting:
+    """The part of `derive.Deriving` that is about these."""
+
+    cls: Declaration
+    tag: str
+    fields: dict[str, Field]
+    before: list[Field]
+    plan: Plan
+    lines: list[str]
+    names: dict[str, object]
+    direct: dict[str, str]
+
+    def own(self, f: Field) -> str:
+        raise NotImplementedError
+
+    def sizes(self, fields: list[Field]) -> str:
+        raise NotImplementedError
+
+    def size(self, part: str) -> str:
+        raise NotImplementedError
+
+    def has_value(self, f: Field) -> str:
+        """Source for whether a field has a value; what follows from others has one where these have."""
+        code = f"{self.own(f)} is not None"
+        names = (
+            {getattr(leaf, "name", "") for leaf in f.rule.leaves()}
+            if f.rule is not None and not isinstance(f.rule, Checksum)
+            else ()
+        )
+        others = [
+            f"{self.own(g)} not in (None, (), b'')"
+            for g in self.cls.fields
+            if g.name in names and g.condition is not None and g is not f
+        ]
+        return f"({code} or (not s{self.tag} & {f.bit:#x} and ({' or '.join(others)})))" if others else code
+
+    def left_for(self, name: str) -> str:
+        fields = self.before[self.before.index(self.fields[name]) :]
+        return (
+            f"({self.sizes(fields)})"
+            if self.plan.own is not None
+            else f"({self.sizes(fields)} + {self.size('payload')})"
+        )
+
+    def fill_in(self, name: str, var: str) -> None:
+        """Let the header that a field holds have the numbers that follow from what is around it."""
+        self.names["with_numbers"] = with_numbers
+        numbers = ", ".join(f"{inner!r}: {rule.code(self)}" for inner, rule in self.cls.fills[name].items())  # type: ignore[arg-type]
+        self.lines.append(f"{var} = with_numbers({self.direct.pop(name, var)}, {{{numbers}}})")

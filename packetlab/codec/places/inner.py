@@ -1,0 +1,87 @@
+"""Numbers of a header that a field holds, for rules of the header around it: read, and filled in where they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from packetlab.codec.faults import Dissection, Values
+from packetlab.codec.objects import AnyHeader, classes
+from packetlab.declare.fields import REQUIRED
+
+if TYPE_CHECKING:
+    from packetlab.declare.kinds import Raw
+    from packetlab.declare.places.inner import Inner
+
+
+def number_in(leaf: Inner, raw: Raw) -> int:
+    """Return the number that a rule names in a header, given the raw value of the field that holds it; 0 for none."""
+    if type(raw) is bytes and raw:  # not looked into yet
+        raw = (classes[leaf.kind.item]._decode(raw, 0, len(raw), Dissection())[0],)
+    header = raw[0] if raw else None
+    if not isinstance(header, AnyHeader) or leaf.inner not in header._by_name:
+        return 0
+    slot = header._by_name[leaf.inner].slot
+    value = getattr(header, slot)
+    if value is None:
+        value = getattr(header._resolve(header, b"", (header,), 0, None), slot)
+    return value if isinstance(value, int) else 0
+
+
+def with_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
+    """Return the raw value of a field that holds a header with numbers in it that follow from what is around, where they are not given."""
+    if type(raw) is not tuple or not raw or not isinstance(raw[0], AnyHeader):
+        return raw
+    header = made = raw[0]
+    for name, number in numbers.items():
+        f = header._by_name[name]
+        if not (header._state | header._state >> len(header._fields)) & f.bit:
+            made = header._copied(header) if made is header else made
+            setattr(made, f.slot, f.kind.raw(number, f"{type(header).__name__}.{name}"))
+    return (made,)
+
+
+def without_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
+    """Return it with the numbers that are as they follow left to follow again."""
+    if type(raw) is not tuple or not raw or not isinstance(raw[0], AnyHeader):
+        return raw
+    header = made = raw[0]
+    for name, number in numbers.items():
+        f, bits = header._by_name[name], header._by_name[name].bit
+        if (
+            header._state >> 2 * len(header._fields) == 0
+            and header._state >> len(header._fields) & bits
+            and getattr(header, f.slot) == number
+        ):
+            made = header._copied(header) if made is header else made
+            made._state &= ~(bits | bits << len(header._fields))
+            setattr(made, f.slot, f.kind.zero if f.default in (None, REQUIRED) else f.default)
+    return (made,)
+
+
+class HeldValues(Values):
+    """A scope of what has been read so far, with the headers in it."""
+
+    def inner(self, leaf: Inner) -> int:
+        return number_in(leaf, self.values.get(leaf.name))
+
+
+class HeldScope:
+    """Part of a scope of a header in a packet: what its rules want to know of what its fields hold, and of what is left."""
+
+    cls: type[AnyHeader]
+
+    def raw(self, name: str) -> Raw:
+        raise NotImplementedError
+
+    def sizes(self, names: Collection[str]) -> int:
+        raise NotImplementedError
+
+    def inner(self, leaf: Inner) -> int:
+        return number_in(leaf, self.raw(leaf.name))
+
+    def left_for(self, name: str) -> int:
+        names = [f.name for f in self.cls._declaration.before]
+        return self.sizes(
+            [*names[names.index(name) :], *(["payload"] if self.cls._declaration.plan.own is None else [])]
+        )

@@ -1,0 +1,88 @@
+"""Fields of a header that a field holds, in rules of the header around it: ``data: Bytes = sized(field("key.size"))`` after ``key: Key``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.computed import inverse
+from packetlab.declare.expressions import Count, Elsewhere, Emitter, Expr, If, NamedExpr, OneOf, Op, Ref, Size
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Kind
+
+_RULES = ("rule", "said", "condition", "outer", "size", "count", "computed", "place")
+
+
+class Inner(NamedExpr):
+    """The value of a field, `inner`, of the header that the field `name` holds, which is of kind `kind`; 0 where there is none."""
+
+    __slots__ = ("inner", "kind")
+
+    def __init__(self, name: str, inner: str, kind: Kind) -> None:
+        super().__init__(name)
+        self.inner, self.kind = inner, kind
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return str(to.inner(self))  # type: ignore[attr-defined]
+
+    def evaluate(self, scope: Any) -> int:
+        return int(scope.inner(self))
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.inner}"
+
+
+def rewritten(rule: Expr, new: Callable[[Expr], Expr]) -> Expr:
+    """Return a rule with other leaves."""
+    made: dict[int, Expr] = {}
+    for part in rule.parts():
+        inner = [made[id(one)] for one in part.operands()]
+        one = new(part) if not inner else part
+        if isinstance(part, Op):
+            one = Op(part.sign, *inner)
+        elif isinstance(part, OneOf):
+            one = OneOf(inner[0], part.among)
+        elif isinstance(part, If):
+            one = If(*inner)
+        made[id(part)] = one
+    return made[id(rule)]
+
+
+def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Field]) -> dict[str, dict[str, Expr]]:
+    """Let names of rules stand for fields of headers that fields hold; return what follows for these: field -> {field in it: rule}."""
+    for f in fields:
+
+        def leaf(one: Expr, where: str = f"{header}.{f.name}") -> Expr:
+            if not isinstance(one, Elsewhere) or one.path not in by_name:
+                return one
+            kind = by_name[one.path].kind
+            if not kind.one:
+                hint = f'field("^.{one.name}") is one of the header around'
+                raise DeclareError(
+                    f"{where}, {one}", "a field that holds a header", f"{one.path}, {kind.in_words()}", hint
+                )
+            return Inner(one.path, one.name, kind)
+
+        for word in _RULES:
+            rule = getattr(f, word)
+            if rule is not None and any(isinstance(one, Elsewhere) and one.path in by_name for one in rule.leaves()):
+                setattr(f, word, rewritten(rule, leaf))
+    found: dict[str, dict[str, Expr]] = {}
+    for f in fields:
+        said = f.size if f.count is None else f.count
+        inner = [one for one in said.leaves() if isinstance(one, Inner)] if said is not None and f.none is None else []
+        if len(inner) != 1 or said is None or (f.kind.one and f.size is None):
+            continue
+        (one,) = inner
+        presence = f.condition.leaves() if f.condition is not None else []
+        if any(isinstance(other, Inner) and other.name == one.name for other in presence):
+            continue
+        g = one.kind.item.by_name.get(one.inner) if one.kind.item is not None else None
+        value = Size(f.name) if f.count is None or f.stride else Count(f.name)
+        solved = inverse(rewritten(said, lambda leaf: Ref("") if isinstance(leaf, Inner) else leaf), "", value)
+        if g is not None and g.rule is None and not g.fixed and solved is not None:
+            found.setdefault(one.name, {}).setdefault(one.inner, solved)
+    return found

@@ -69,8 +69,6 @@ class HeldValues(Values):
 class HeldScope:
     """Part of a scope of a header in a packet: what its rules want to know of what its fields hold, and of what is left."""
 
-    cls: type[AnyHeader]
-
     def raw(self, name: str) -> Raw:
         raise NotImplementedError
 
@@ -80,7 +78,7 @@ class HeldScope:
     def inner(self, leaf: Inner) -> int:
         return number_in(leaf, self.raw(leaf.name))
 
-    def left_for(self, name: str) -> int:
+    def left_for(self: Any, name: str) -> int:
         names = [f.name for f in self.cls._declaration.before]
         return self.sizes(
             [*names[names.index(name) :], *(["payload"] if self.cls._declaration.plan.own is None else [])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes

@@ -80,6 +80,5 @@ class HeldScope:
 
     def left_for(self: Any, name: str) -> int:
         names = [f.name for f in self.cls._declaration.before]
-        return self.sizes(
-            [*names[names.index(name) :], *(["payload"] if self.cls._declaration.plan.own is None else [])]
-        )
+        above = [] if self.cls._declaration.plan.own is not None else ["payload"]
+        return int(self.sizes([*names[names.index(name) :], *above]))

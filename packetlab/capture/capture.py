@@ -19,7 +19,7 @@ from packetlab.capture.files.pcapng import Listener, Reader, read_metadata
 from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
-from packetlab.capture.order import PacketOrder, batches_in_order, in_order
+from packetlab.capture.order import PacketOrder, batches_in_order, begun, in_order
 from packetlab.capture.reading import records
 from packetlab.codec.around.told import tells
 from packetlab.errors import CaptureError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from packetlab.capture.reassembly import Conversation, Datagram, Stream, StreamMessage, WebSocketMessage
     from packetlab.capture.tables.engines import FieldFilter
     from packetlab.capture.tables.table import Table
+    from packetlab.codec.context.context import Context
     from packetlab.packet.packet import Header, Packet
     from packetlab.schema.load import Declarations
 
@@ -47,7 +48,7 @@ class Capture(Shown):
     file that is damaged or ends inside a record gives every whole frame and then one `CaptureError`; with ``strict=False``
     iteration just ends and `faults` has the error. Blocks and records over 64 MiB, more than 4096 options of a block, and
     more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` the end of a file
-    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called.
+    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called. A copy of `context` is what was told before.
 
     Attributes:
         name: for messages. strict: whether damage is raised.
@@ -55,6 +56,7 @@ class Capture(Shown):
 
     _left: Counter[str] = Counter()  # of a rewritten one
     _order: PacketOrder | None = None
+    _context: Context | None = None
 
     strict = True
     _faults: tuple[CaptureError, ...] = ()
@@ -67,24 +69,24 @@ class Capture(Shown):
     _start: int | None = None
     _make_batches: Callable[[bool], Iterator[FrameBatch]] | None = None
 
-    def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True, follow: bool | float = False) -> None:
+    def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True, follow: bool | float = False, context: Context | None = None) -> None:
         self.name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "stream"))
         self.strict, self._source, self._start = strict, source, start_of(source)
-        self._offers = Offers()  # of a stream that is read once
+        self._offers, self._context = Offers(), context and context.copy()  # offers: of a stream that is read once
         self._following = None if follow is False else Following(None if follow is True else follow)
         self._make: Callable[[], Iterator[Frame]] = lambda: self._read(source)
 
     @classmethod
-    def of(cls, frames: Iterable[object]) -> Capture:
+    def of(cls, frames: Iterable[object], *, context: Context | None = None) -> Capture:
         """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it.
 
         Frames are numbered by their places in it, from 1, as those of a file; what was given stays as it is."""
-        return cls._holding([Frame.of(frame).numbered(number) for number, frame in enumerate(frames, 1)])
+        return cls._holding([Frame.of(frame).numbered(number) for number, frame in enumerate(frames, 1)], context=context and context.copy())
 
     @classmethod
-    def _holding(cls, held: list[Frame], name: str = "frames in memory", strict: bool = True) -> Capture:
+    def _holding(cls, held: list[Frame], name: str = "frames in memory", strict: bool = True, context: Context | None = None) -> Capture:
         capture = cls._from(lambda: iter(held), name)
-        capture._held, capture.strict = held, strict
+        capture._held, capture.strict, capture._context = held, strict, context
         return capture
 
     @classmethod
@@ -137,10 +139,10 @@ class Capture(Shown):
         if isinstance(self._source, (str, Path)) and self._source != "-":
             following = self._following
             follow = False if following is None else True if following.silence is None else following.silence
-            return partial(Capture, self._source, strict=self.strict, follow=follow), ()
+            return partial(Capture, self._source, strict=self.strict, follow=follow, context=self._context), ()
         if not self.again:
             raise TypeError(f"{self.name}: a stream that is read once cannot be pickled; Capture.of(...) holds its frames")
-        return Capture._holding, (list(self), self.name, self.strict)
+        return Capture._holding, (list(self), self.name, self.strict, self._context)
 
     # Reading -----------------------------------------------------------------------------------------------
 
@@ -272,7 +274,7 @@ class Capture(Shown):
 
         See `StreamMessage`, and `StreamMessages` for the limits. BuildError for a class that is no such, or not bound under TCP.
         """
-        return self._through("StreamMessages", "receive", {"cls": cls, **limits})
+        return self._through("StreamMessages", "receive", {"cls": cls, "context": begun(self), **limits})
 
     def conversations(self, **limits: Any) -> Iterator[Conversation]:
         """Yield the SPP connections with their messages, each as soon as it is over; see `Conversations` for the limits."""
@@ -429,7 +431,6 @@ class Capture(Shown):
         whether it is a server's.
         """
         from packetlab.capture.flows.sides import split
-
         return split(self, by, servers)
 
     def write(
@@ -443,7 +444,6 @@ class Capture(Shown):
         written then.
         """
         from packetlab.capture.files.copy import write
-
         return write(self, where, format, declare)
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ class PacketOrder:
     """
 
     def __init__(self, capture: Framed) -> None:
-        self.capture, self.context, self.seen = capture, Context(), 0
+        self.capture, self.context, self.seen = capture, begun(capture), 0
         self._frames: Iterator[Frame] | None = None
         self._next: Frame | None = None
         self._lock = RLock()
@@ -96,6 +96,13 @@ class PacketOrder:
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave it behind where frames go elsewhere."""
         return type(None), ()
+
+
+def begun(capture: Any) -> Context:
+    """Return a context that knows what was agreed before the first frame of a capture, or of what it is a part of."""
+    while capture._context is None and capture._parent is not None:
+        capture = capture._parent
+    return Context() if capture._context is None else capture._context.as_before()
 
 
 def order_of(capture: Any) -> PacketOrder:

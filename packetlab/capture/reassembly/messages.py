@@ -214,10 +214,10 @@ class StreamMessages(Generic[H]):
     Args:
         cls: a header class with ``stream=True`` that is bound under TCP. largest: bytes of a message at the most; one that is
             larger is taken for none. waiting: bytes that messages which are not complete may take together, about; beyond it those
-            that were silent longest are given up. limits: those of `Streams`.
+            that were silent longest are given up. context: what was agreed before. limits: those of `Streams`.
     """
 
-    def __init__(self, cls: type[H], *, largest: int = 1 << 24, waiting: int = 1 << 26, **limits: Any) -> None:
+    def __init__(self, cls: type[H], *, largest: int = 1 << 24, waiting: int = 1 << 26, context: Context | None = None, **limits: Any) -> None:
         header = declaration_of(cls, "messages(...)")
         if not header.stream:
             raise BuildError(f"messages({header.name})", "a header class with stream=True", "one without")
@@ -228,7 +228,7 @@ class StreamMessages(Generic[H]):
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         self._cls, self._largest, self._waiting = cls, largest, waiting
         self._streams = Streams(keep=False, **limits)
-        self._context = Context() if tells() else None
+        self._context = (context or Context()) if tells() else None
         self._directions: dict[tuple[int, str], _OneWay[H] | None] = {}
         self._costly: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._held = 0

@@ -123,6 +123,15 @@ class Context:
         """Return a context that knows the same, and goes on by itself."""
         return deepcopy(self)
 
+    def as_before(self) -> Context:
+        """Return a copy in which all that is known now was told before the first packet."""
+        made = self.copy()
+        made.number, made._results = 0, {}
+        known = {key: told[-1] for key, told in made._tables.items()}
+        made._tables = {key: [Told(told.value, 0, by=told.by or "a packet before the capture")] for key, told in known.items()}
+        made._order = deque(made._tables)
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_tokens": []}
 

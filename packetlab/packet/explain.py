@@ -88,9 +88,6 @@ class Derivation(HeldScope):
             return filled[above].evaluate(self)
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
 
-    def ahead(self, bits: int) -> int:
-        raise NotImplementedError("only a binding's condition looks ahead")
-
     def elsewhere(self, leaf: Elsewhere) -> int:
         return number_told(self.header, leaf) if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None) or 0
 

@@ -237,10 +237,8 @@ class _Terms:
                 if len(path) == 1:
                     return Elsewhere(name(path[0], self.where), name(last, self.where))
             part = name(operands[0], self.where)
-            if word == "begins":
-                return OwnPlace(part)
-            if word == "left":
-                return Left()
+            if word in ("begins", "left"):
+                return Left() if word == "left" else OwnPlace(part)
             if word == "before":
                 return Elsewhere("", part)
             return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)

@@ -82,3 +82,6 @@ class HeldScope:
         names = [f.name for f in self.cls._declaration.before]
         above = [] if self.cls._declaration.plan.own is not None else ["payload"]
         return int(self.sizes([*names[names.index(name) :], *above]))
+
+    def ahead(self, bits: int) -> int:
+        raise NotImplementedError("only a binding's condition looks ahead")

@@ -340,7 +340,7 @@ class _Maker:
         for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "behind")):
             if word in row:
                 rules[said] = number(row[word], where, 1, PADDING)
-        if "since" in row:
+        if "since" in row and "pad" in row:  # kinds have words of that name too
             rules["since"] = name(row["since"], where)
         if "none" in row:
             rules["none"] = number(row["none"], where)

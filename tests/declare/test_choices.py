@@ -247,13 +247,6 @@ def test_columns_and_filters_of_layers() -> None:
         assert capture.where(question).count() == count
 
 
-def test_lua_cannot_tell_them_apart_and_refuses_by_name() -> None:
-    with pytest.raises(BuildError, match=r"Message: expected a header without choices, for .*MessageHello, MessageData"):
-        pl.wireshark(Message)
-    with pytest.raises(BuildError, match=r"Property: expected a header without choices, for .*Expiry, Heading"):
-        pl.wireshark(Bag)
-
-
 @pytest.mark.parametrize("make", [scapy_class, dpkt_class])
 def test_classes_of_others_read_the_one_that_stands_there(make: Any) -> None:
     for header in (MessageHello(greeting=5), MessageData(data=b"abc"), Message(type=77)):

@@ -42,7 +42,7 @@ class Tshark:
         """Return what tshark prints; anything it says of Lua, and every error, fails the test."""
         command = ["tshark", "-n", "-X", f"lua_script:{self.script}", "-r", str(capture), *OPTIONS, *options]
         done = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+            command, capture_output=True, text=True, errors="replace", env={**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
         )
         said = [line for line in done.stderr.splitlines() if line.strip() and "Running as user" not in line]
         assert done.returncode == 0 and not said, done.stderr

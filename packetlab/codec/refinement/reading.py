@@ -13,7 +13,6 @@ from packetlab.codec.source import Extents
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.plan import Fixed, needs
 from packetlab.declare.refinement.registered import numbers, refinements
-from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,14 +43,6 @@ def deeper(views: Iterable[Declaration]) -> dict[Declaration, Declaration]:
 def is_refined(header: Declaration) -> bool:
     """Whether a header may become another, or is one that others become."""
     return header.refines is not None or bool(refinements(header))
-
-
-def refuse_choices(header: Declaration, what: str) -> None:
-    """Raise BuildError for a header that others go on from, which `what` cannot tell from it."""
-    found = choices_of(header)
-    if found:
-        names, hint = ", ".join(one.name for one in found), "a refinement, with inside=, leaves its bytes as they are"
-        raise BuildError(header.name, f"a header without choices, for {what}", f"{names}, by its fields", hint)
 
 
 def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:

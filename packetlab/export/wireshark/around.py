@@ -7,6 +7,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.plan import Gap, Padded, Step
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
@@ -22,7 +23,7 @@ def check_around(header: Declaration) -> None:
     if told:
         raise BuildError(f"{header.name}, {told[0]}", "a header that goes by its own packet, in a script", "what other packets told")
     for f in header.fields:
-        if f.since != "self":
+        if f.since != "self" and f.mark is None:
             raise BuildError(f"{header.name}.{f.name}", "padding counted from the header's start, in a script", f"since={f.since}")
     for leaf in header.asks:
         if isinstance(leaf, OwnPlace):
@@ -44,3 +45,14 @@ def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
     if f.kind.names is not None:
         parts.append(f"names = {{{', '.join(f'[{int(one)}] = {lua(one.name or str(int(one)))}' for one in f.kind.names)}}}")
     return parts
+
+
+def filling(f: Field, step: Step, header: Declaration) -> list[str]:
+    """Return what the reader in Lua has to know of bytes up to a multiple or an offset; nothing for other fields."""
+    since = [] if f.mark is None else [f"since = {lua(f.mark.name)}"]
+    if isinstance(step, Padded):
+        return [f"pad = {step.multiple}", *since]
+    if not isinstance(step, Gap):
+        return []
+    there = [] if step.size is None else [f"there = {number(step.size, header)}"]
+    return [f"gap = {number(step.place, header)}", *there, *since]

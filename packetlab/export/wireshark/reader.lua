@@ -139,7 +139,9 @@ local function read_items(n, f, first, limit, count, all, ctx)
     pos = pos + there
   end
   for _, fault in ipairs(inner.faults) do
-    faults[#faults + 1] = {where = where, at = fault.at, expected = fault.expected .. " for " .. fault.where, got = fault.got}
+    local of = " for " .. fault.where  -- once, however many headers of that sort it is in
+    local expected = fault.expected:find(of, 1, true) and fault.expected or fault.expected .. of
+    faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got}
   end
   if #faults == 0 and count and #items < count then
     faults[1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
@@ -300,10 +302,15 @@ function Reader:varying(f)
     if not self.stop and self.total then limit = self.total
     elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
     size = limit - pos - (f.after and f.after(self.s) or 0)
-  elseif f.size or f.pad then
-    size = f.pad and (self.start - pos) % f.pad or f.size(self.s)
+  elseif f.size or f.pad or f.gap then
+    local from = f.since and self.at[f.since] or self.start
+    if f.gap then size = (not f.there or f.there(self.s) ~= 0) and f.gap(self.s) - (pos - from) or 0
+    else size = f.pad and (from - pos) % f.pad or f.size(self.s) end
     if size < 0 then
-      self:fault(f.name, pos, "a size of 0 or more", int(size))
+      if f.gap then
+        local there = f.gap(self.s)
+        self:fault(f.name, pos, "an offset of " .. int(there - size) .. " or more, where the fields before it end", int(there))
+      else self:fault(f.name, pos, "a size of 0 or more", int(size)) end
       size, self.trusted = 0, false
     elseif size > limit - pos then
       self:truncated_field(f.name, pos, size, limit - pos)
@@ -341,6 +348,7 @@ end
 
 function Reader:field(f)
   if f.when and not f.when(self.s) then return true end
+  self.at[f.name] = floor(self.bit / 8)
   if f.follows then
     self:follows(f)
   elseif f.bits then
@@ -458,7 +466,8 @@ read = function(h, tvb, start, limit, ctx)
   local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h,
     parent = ctx.parent, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
-    trusted = true, known = {}, entries = {}}, Reader)
+    trusted = true, known = {}, entries = {}, at = {}}, Reader)
+  local faults, partial, cut = #ctx.faults, ctx.partial, ctx.cut
   for _, f in ipairs(h.before) do
     if not r:field(f) then
       r.cut, r.pos, r.payload_end = true, floor(r.bit / 8), limit
@@ -467,6 +476,13 @@ read = function(h, tvb, start, limit, ctx)
       return r
     end
     r:bounds(f)
+  end
+  for _, one in ipairs(h.choices) do
+    if one.holds(s) then  -- it is one that goes on after these fields: read as such from its start
+      while #ctx.faults > faults do table.remove(ctx.faults) end
+      ctx.partial, ctx.cut = partial, cut
+      return read(declared[one.header], tvb, start, limit, ctx)
+    end
   end
   r.pos = floor(r.bit / 8)
   if r.stop and r.pos ~= r.stop then

@@ -287,6 +287,7 @@ local function dissect(first, tvb, pinfo, tree, below)
       end
     end
     ctx.parent = n.s
+    h = n.h
     layers[#layers + 1], names[#names + 1] = n, h.name
     local fine, label = pcall(label_of, n)
     titles[#titles + 1] = fine and label ~= "" and h.name .. " " .. label or h.name

@@ -16,7 +16,7 @@ from typing import Any
 from packetlab.bulk.scan import following
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
-from packetlab.codec.refinement.reading import choices_of, refuse_choices
+from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.declaration import Declaration, declaration_of
@@ -24,10 +24,10 @@ from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.places.behind import refuse_behind
-from packetlab.declare.plan import Coded, Counted, Gap, Open, Padded, Plan, Sized, Step, When, needs
+from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
-from packetlab.export.wireshark.around import check_around, following_value
+from packetlab.export.wireshark.around import check_around, filling, following_value
 from packetlab.export.wireshark.checksums import checksum
 from packetlab.export.wireshark.places import (
     FIELDS,
@@ -51,7 +51,6 @@ ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 addre
 CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
-    Gap: "where it ends is an offset that fields tell",
     Loose: "where it begins and ends among bits only values tell",
 }  # step of a plan -> why the file has none
 PARTS = ("numbers", "coded", "reader", "sums", "tree")
@@ -84,22 +83,16 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        refuse_choices(refuse_behind(header, "Wireshark's Lua"), "Wireshark's Lua")
-        near = [f.kind.item for f in header.fields if f.kind.wire == "items"]
-        # What follows and has choices is left out like all that is not declared: its bytes are shown as such.
-        upper = [one for one in following(header) if not is_known(one) and not _has_choices(one)]
+        refuse_behind(header, "Wireshark's Lua")
+        near = [f.kind.item for f in header.fields if f.kind.wire == "items"] + choices_of(header)
+        near += [header.refines] if header.refines is not None and header.view is None else []
+        upper = [one for one in following(header) if not is_known(one)]
         near += [one for one in upper if not _elsewhere(header, one)]
         near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
         found.update(dict.fromkeys(fresh))
         queue += fresh
     return list(found)
-
-
-def _has_choices(header: Declaration) -> bool:
-    """Whether a header is one of several, or holds such."""
-    items = [f.kind.item for f in header.fields if f.kind.wire == "items"]
-    return any(choices_of(one) or (one.refines is not None and one.view is None) for one in (header, *items))
 
 
 def _elsewhere(header: Declaration, upper: Declaration) -> bool:
@@ -183,7 +176,8 @@ class _Script:
         short = [condition(rule_, header) for rule_ in (header.partial, header.quotes) if rule_ is not None]
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
-        lines += label(header)
+        choices = [f"{{holds = {condition(one.when, header)}, header = {self.numbers[one]}}}" for one in choices_of(header) if one.when is not None]
+        lines += [*label(header), f"  choices = {{{', '.join(choices)}}},"]
         if header.pseudo is not None and header.pseudo[0]:
             lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header.pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")
@@ -224,8 +218,7 @@ class _Script:
             parts.append(f"size = {number(step.size, header)}")
         if f.name in plan.counts:  # of items that have a size too
             parts.append(f"count = {number(plan.counts[f.name], header)}")
-        if isinstance(step, Padded):
-            parts.append(f"pad = {step.multiple}")
+        parts += filling(f, step, header)
         if f.fixed:
             parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts

@@ -269,7 +269,7 @@ def copies(sample: Sample) -> None:
                 assert other == read and bytes(other) == wire and other[sample.header] == read[sample.header]
         with sample.known():
             built = sample.below(sample.values[0])
-            assert pickle.loads(pickle.dumps(built)) == built
+            assert sample.stateful or pickle.loads(pickle.dumps(built)) == built
 
 
 Reading = Callable[[Sample], object]

@@ -12,9 +12,10 @@ from tests.declare.every_output.making import MAKING
 from tests.declare.every_output.reading import READING
 from tests.declare.every_output.sample import Sample
 from tests.declare.every_output.samples import SAMPLES, declared
+from tests.declare.every_output.wireshark import WIRESHARK
 
 PAGE = Path(__file__).parents[3] / "notebooks" / "mechanisms.md"
-OUTPUTS = {**READING, **MAKING}
+OUTPUTS = {**READING, **MAKING, **WIRESHARK}
 OPEN: dict[tuple[str, str], str] = {
     (
         "RowComputed",
@@ -44,7 +45,7 @@ def cell(sample: Sample, output: str) -> Cell:
     except PacketlabError as error:
         if known:
             return Cell("open", known)
-        if not re.match(r"Row\w+[.,:]", str(error)):
+        if not re.match(r"(export wireshark: )?Row\w+[.,:]", str(error)):
             raise
         return Cell("no", str(error))
     except Exception:
@@ -64,8 +65,8 @@ HEAD = """# What each mechanism goes through
 
 Each row is a small declaration of one mechanism, each column something packetlab does with declarations. Every cell is tried: headers are built
 with it, read, cut and damaged, and what comes out is held against what the headers themselves say (`tests/declare/every_output`).
-"yes" is what holds; "objects" too, by way of header objects where others are found in one go over the bytes; "no (1)" is refused with
-the error below, "open (1)" is not right yet. Made by `python -m tests.documents`.
+"yes" is what holds; "objects" too, by way of header objects where others are found in one go over the bytes; "bytes" too, but Wireshark
+shows what is inside as bytes, and says nothing of faults in there; "no (1)" is refused with the error below, "open (1)" is not right yet. Made by `python -m tests.documents`.
 
 """
 

@@ -175,7 +175,7 @@ class RowPort(Header, under=TCP, port=7062):
 
 
 def over_tcp(header: Header):  # noqa: ANN201
-    return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=5000, seq=1, flags="ACK") / header
+    return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=60000, seq=1, flags="ACK") / header
 
 
 ROWS = [

@@ -84,7 +84,8 @@ class Items(Kind):
             # Bytes that are no whole item come last, as they were captured.
             if type(item) in wrong and not (type(item) is bytes and place == len(items) and not self.loose):
                 again = type(item).__qualname__ == self.item.qualname
-                hint = "the class was declared again after the one that has the field" if again else ""
+                form = f"{self.item.name}({', '.join(f'{f.name}=...' for f in self.item.fields)})"
+                hint = "the class was declared again after the one that has the field" if again else form
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
         return _bounded(items, where)
 

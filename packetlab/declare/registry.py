@@ -13,7 +13,7 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.classbody.options import with_port
+from packetlab.declare.classbody.options import check_numbers, with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.refinement import registered
@@ -197,9 +197,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     when = with_port(below, when, port, where)
     for one, cls in ((above, upper), (below, under)):
         _classes.setdefault(one, cls)
-    for name, some in when.items() if isinstance(when, dict) else ():
-        if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
-            raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
+    check_numbers(below, when, where)
     if isinstance(when, dict) and len(when) == 1 and not sets:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)

@@ -339,7 +339,7 @@ def _check_ends(header: Declaration) -> None:
                     where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
                 )
             if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
-                hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n"))'
+                hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n")), or {f.name}: Rest, all that is left'
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none", hint)
         before.add(f.name)
     for f, other in plan.ends:

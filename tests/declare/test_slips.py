@@ -9,7 +9,22 @@ from typing import Any
 import pytest
 
 import packetlab
-from packetlab import UDP, DeclareError, PacketlabError, bindings, dissect
+from packetlab import (
+    U8,
+    UDP,
+    BuildError,
+    Bytes,
+    DeclareError,
+    Header,
+    PacketlabError,
+    Text,
+    bindings,
+    dissect,
+    ended,
+    many,
+    through,
+    zlib,
+)
 
 NAMES = {name: getattr(packetlab, name) for name in dir(packetlab) if not name.startswith("_")}
 
@@ -73,7 +88,9 @@ SLIPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "options", "where", "way"), SLIPS, ids=[f"{body}{options}" for body, options, *_ in SLIPS])
+@pytest.mark.parametrize(
+    ("body", "options", "where", "way"), SLIPS, ids=[f"{body}{options}" for body, options, *_ in SLIPS]
+)
 def test_a_slip_is_told_at_the_class_with_the_way_out(body: str, options: str, where: str, way: str) -> None:
     with bindings(), pytest.raises(DeclareError) as caught:
         declared(body, options)
@@ -83,7 +100,10 @@ def test_a_slip_is_told_at_the_class_with_the_way_out(body: str, options: str, w
 
 @pytest.mark.parametrize("condition", ["field('a') == 1 and field('a') == 2", "not field('a')", "0 < field('a') < 5"])
 def test_a_condition_has_no_truth_value(condition: str) -> None:
-    with bindings(), pytest.raises(TypeError, match=r"combine conditions with & and \|, and write \(condition\) == 0 for not"):
+    with (
+        bindings(),
+        pytest.raises(TypeError, match=r"combine conditions with & and \|, and write \(condition\) == 0 for not"),
+    ):
         declared(f"a: U8 = 0\nb: U8 = when({condition}, 0)")
 
 
@@ -110,7 +130,10 @@ def test_what_only_looks_like_a_slip_works(body: str, options: str, built: str) 
 def test_a_size_that_only_some_values_have_is_told_when_it_is_built() -> None:
     with bindings():
         made = declared("n: U8 = 0\nd: Bytes = sized(field('n') - 10, b'')")
-        with pytest.raises(PacketlabError, match=r"A\.d: expected -10 bytes, as n - 10 says, got 0 bytes \(n can be given too, or follow by auto"):
+        with pytest.raises(
+            PacketlabError,
+            match=r"A\.d: expected -10 bytes, as n - 10 says, got 0 bytes \(n can be given too, or follow by auto",
+        ):
             bytes(made())
         assert bytes(made(n=12, d=b"ab")) == b"\x0cab" and dissect(b"\5", made).faults
 
@@ -126,3 +149,43 @@ def test_names_of_the_surroundings_are_found() -> None:
 
         assert bytes(Local()) == b"\3\3\4"
     assert UDP.dport == UDP.dport and UDP.dport in {UDP.dport: 1}
+
+
+def test_a_text_as_the_number_of_a_binding_is_refused_with_what_works() -> None:
+    with bindings():
+
+        class Lettered(Header):
+            verb: Text = ended(b" ", "BYE")
+
+        for said in ("PUT", ("GET", "PUT"), b"PUT"):
+            with pytest.raises(
+                DeclareError, match=r"Put under Lettered\.verb: expected a number or numbers.*bits\(24\)"
+            ):
+
+                class Put(Header, under=Lettered, when={"verb": said}):
+                    pass
+
+
+def test_what_stands_for_no_item_is_refused_with_the_form_of_one() -> None:
+    with bindings():
+
+        class Pair(Header):
+            key: U8 = 0
+            value: U8 = 0
+
+        class Pairs(Header):
+            pairs: tuple[Pair, ...] = many()
+
+        with pytest.raises(
+            BuildError,
+            match=r"Pairs\.pairs: expected headers \(Pair\), got \(1, 2\) \(Pair\(key=\.\.\., value=\.\.\.\)\)",
+        ):
+            Pairs(pairs=[(1, 2)])
+
+
+def test_bytes_without_an_end_are_told_of_rest() -> None:
+    with pytest.raises(DeclareError, match=r"or body: Rest, all that is left"):
+
+        class Open(Header):
+            body: Bytes = through(zlib(), b"")
+            more: U8 = 0

@@ -20,6 +20,21 @@ def with_port(below: Declaration, when: object, port: object, where: str) -> obj
     return {"port": port}
 
 
+def check_numbers(below: Declaration, when: object, where: str) -> None:
+    """Refuse what is no number in what a binding says as a table: {field: number or numbers}."""
+    for name, some in when.items() if isinstance(when, dict) else ():
+        several = isinstance(some, (tuple, list, set, frozenset, range))
+        if several and not some:
+            raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
+        text = next((one for one in (some if several else (some,)) if isinstance(one, str | bytes)), None)
+        if text is not None and name in below.by_name and not below.by_name[name].kind.is_number:
+            word = str(text) if isinstance(text, str) else text
+            hint = f"texts that are all as long are numbers too: {name}: Annotated[Named[Words], bits({8 * len(text)})], Words an IntEnum of int.from_bytes(b'...')"
+            raise DeclareError(
+                f"{where}.{name}", "a number or numbers, which are filled in where it is built", f"{word!r}", hint
+            )
+
+
 def size_above(payload_size: object, last: object, header: str) -> Expr | None:
     """Return the size of what stands above a header as its class says it, by `payload_size=` or by `last=`; None where it says nothing."""
     if last is not False:

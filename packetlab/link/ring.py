@@ -7,6 +7,7 @@ what comes while the reader is busy. The arrays here are the kernel's, so this w
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import select
@@ -17,7 +18,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
+MAP_FIXED = 0x10
 BLOCK = 1 << 17  # bytes; longer frames than a block has room for are cut
 MOST = 16  # blocks that are taken at once
 FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
@@ -52,8 +54,16 @@ HEAD = np.dtype(
 )
 
 
+class _Taken:
+    """Blocks that were taken at a time: they are out for as long as this is known to who took them."""
+
+    numbers = range(0)
+
+
 class Ring:
     """Receives in batches. While it is open, frames come to it alone; use it in a `with`. In a forked child it is closed.
+
+    There, batches that are not `lasting` are all zeros.
 
     Args:
         sock: a packet socket that is bound. description: of the interface. bytes: how much it holds.
@@ -83,9 +93,13 @@ class Ring:
         except OSError:  # there is no room for it
             _turned_off(sock)
             raise
-        weakref.finalize(memory, _turned_off, sock).atexit = False
+        memory.madvise(mmap.MADV_DONTFORK)  # or it could not be turned off while a forked child lives
+        _maps[memory] = weakref.finalize(memory, _turned_off, sock)
+        _maps[memory].atexit = False
         self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
-        self._out: set[int] = set()  # blocks that were taken, until they are the kernel's again
+        self._out: dict[
+            int, weakref.ref[_Taken]
+        ] = {}  # blocks that were taken, until they are the kernel's again; with which others
         self._surplus: deque[tuple[FrameBatch, int]] = deque()  # what was taken beyond a `count`, and where that begins
         _open.add(self)
         self._waits = Waits(f"ring of {self.name}")
@@ -119,59 +133,60 @@ class Ring:
         while (left is None or left > 0) and more > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
             ended = wait == 0 or (stop is not None and stop.is_set())
-            rest = self._rest()
-            taken = self._take(more if ended else MOST) if rest is None else None
-            if taken is not None:
-                blocks, raw, places = taken
-                del taken
-                more -= len(blocks) if ended else 0
-                copied = lasting or (left is not None and len(places) > left)
-                if copied:
-                    raw = raw.copy()
-                    self._give_back(blocks)
-                batch, first = self._batch(raw, places), 0
-                del raw
-            elif rest is None:
-                if ended:
-                    now = time.monotonic()
-                    late = now + AT_ONCE if late is None else late
-                    if late <= now or not self._filling():
-                        return
-                    wait = late - now
-                elif stop is not None:
-                    wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
-                if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
-                    trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if trouble:
-                        raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
-                    if self._out:  # which another thread has still to give back: the kernel tells of these too
-                        time.sleep(0.001)
-                continue
-            else:
-                (batch, first), blocks, copied = rest, range(0), True
-            end = len(batch) if left is None else min(len(batch), first + left)
-            if end < len(batch):  # the others are for who asks next
-                self._surplus.appendleft((batch, end))
-            if end - first < len(batch):
-                batch = batch.chosen(range(first, end))
-            left = None if left is None else left - len(batch)
+            blocks = _Taken()
             try:
-                if len(batch):
-                    yield batch
-            finally:
-                if not copied:
-                    self._give_back(blocks)
-            del batch, rest  # the memory can be unmapped while nothing comes
+                rest = self._rest()
+                if rest is None and (taken := self._take(more if ended else MOST, blocks)) is not None:
+                    raw, places = taken
+                    del taken
+                    more -= len(blocks.numbers) if ended else 0
+                    if lasting or (left is not None and len(places) > left):
+                        raw = raw.copy()
+                        self._give_back(blocks)
+                    rest = self._batch(raw, places), 0
+                    del raw
+                if rest is not None:
+                    batch = self._first(*rest, left)
+                    del rest
+                    left = None if left is None else left - len(batch)
+                    if len(batch):
+                        yield batch
+                    del batch  # the memory can be unmapped while nothing comes
+                    continue
+            finally:  # also where an interrupt comes
+                self._give_back(blocks)
+            if ended:
+                now = time.monotonic()
+                late = now + AT_ONCE if late is None else late
+                if late <= now or not self._filling():
+                    return
+                wait = late - now
+            elif stop is not None:
+                wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
+            if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
+                trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if trouble:
+                    raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
+                if self._out:  # which another thread has still to give back: the kernel tells of these too
+                    time.sleep(0.001)
+
+    def _first(self, batch: FrameBatch, start: int, most: int | None) -> FrameBatch:
+        """Return the frames of a batch from `start`, `most` at most; those after them are for who asks next."""
+        end = len(batch) if most is None else min(len(batch), start + most)
+        if end < len(batch):
+            with self._mapped():  # which it is not where it was closed meanwhile
+                self._surplus.appendleft((batch, end))
+        return batch if end - start == len(batch) else batch.chosen(range(start, end))
 
     def _rest(self) -> tuple[FrameBatch, int] | None:
-        try:
-            return self._surplus.popleft()
-        except IndexError:  # another thread may have come first
-            return None
+        with self._mapped():
+            return self._surplus.popleft() if self._surplus else None
 
-    def _take(self, most: int) -> tuple[range, NDArray[np.uint8], list[int]] | None:
-        """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
+    def _take(self, most: int, blocks: _Taken) -> tuple[NDArray[np.uint8], list[int]] | None:
+        """Take the next blocks that are ready, `most` at most; return their memory and where frames begin in it, None for none."""
         with self._mapped() as (memory, words):
+            for block in [block for block, taken in self._out.items() if taken() is None]:
+                self._free(words, block)  # an interrupt came before they were given back
             first, base = self._next, self._next * BLOCK
             places: list[int] = []
             add = places.append
@@ -190,22 +205,28 @@ class Ring:
             if block == first:
                 return None
             raw = np.frombuffer(memory, np.uint8, end - base, base)
-            self._next = block % self._blocks
-            self._out.update(range(first, block))
-            return range(first, block), raw, places
+            out = dict.fromkeys(range(first, block), weakref.ref(blocks))
+            blocks.numbers = range(first, block)
+            self._next = block % self._blocks  # no interrupt comes between this and the next
+            self._out.update(out)
+            return raw, places
 
     def _filling(self) -> bool:
         """Whether the kernel has put frames into a block that it has not handed over yet."""
         with self._mapped() as (_, words):
             return words[(self._next * BLOCK + COUNT) // 4] > 0
 
-    def _give_back(self, blocks: range) -> None:
-        """Let the kernel fill blocks again."""
+    def _give_back(self, blocks: _Taken) -> None:
+        """Let the kernel fill blocks again, those that are still out."""
         with suppress(OSError), self._mapped() as (_, words):  # if it is closed they are the kernel's already
-            for block in blocks:
-                words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
-                words[(block * BLOCK + STATUS) // 4] = 0
-                self._out.discard(block)
+            for block in blocks.numbers:
+                if block in self._out and self._out[block]() is blocks:
+                    self._free(words, block)
+
+    def _free(self, words: memoryview, block: int) -> None:
+        words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
+        words[(block * BLOCK + STATUS) // 4] = 0  # no interrupt comes between this and the next
+        self._out.pop(block)
 
     @contextmanager
     def _mapped(self) -> Iterator[tuple[mmap.mmap, memoryview]]:
@@ -254,12 +275,24 @@ class Ring:
         return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+_libc.mmap.restype = ctypes.c_void_p
 _open: weakref.WeakSet[Ring] = weakref.WeakSet()
 
 
+_maps: weakref.WeakKeyDictionary[mmap.mmap, weakref.finalize[Any, Any]] = weakref.WeakKeyDictionary()
+
+
 def _in_child() -> None:
+    """The rings are the parent's. Batches that may still be in use here find zeros in their place."""
+    for memory, turning_off in list(_maps.items()):
+        turning_off.detach()
+        start, size = ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED
+        _libc.mmap(start, size, mmap.PROT_READ | mmap.PROT_WRITE, private, -1, 0)
     for ring in list(_open):
-        ring.close()  # or the memory would stay shared with the parent, who could not turn it off
+        ring.close()
 
 
 os.register_at_fork(after_in_child=_in_child)

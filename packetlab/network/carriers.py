@@ -193,7 +193,7 @@ class NetHubPort(Port):
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
         self._waits = Waits(self.name)
         self._buffer = bytearray()  # what was read of the line and not yet received
-        self._broken: ConnectionError | None = None
+        self._broken = ""  # what is wrong with the line
 
     def fileno(self) -> int:
         """The descriptor, for select and poll."""
@@ -203,8 +203,8 @@ class NetHubPort(Port):
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
-        if self._broken is not None:
-            raise self._broken
+        if self._broken:
+            raise ConnectionError(self._broken)
         rest = memoryview(len(data).to_bytes(2, "big") + data)
         end = time.monotonic() + PATIENCE
         while rest:
@@ -213,8 +213,8 @@ class NetHubPort(Port):
             except BlockingIOError:
                 if not self._waits.ready(self._socket.fileno(), _select.POLLOUT, end - time.monotonic()):
                     # Half a frame is on the line now: the hub would take the next for its rest.
-                    self._broken = ConnectionError(f"{self.name}: the hub takes nothing")
-                    raise self._broken from None
+                    self._broken = f"{self.name}: the hub takes nothing"
+                    raise ConnectionError(self._broken) from None
             except OSError as error:
                 self._waits.check()
                 raise ConnectionError(f"{self.name}: {error.strerror or error}") from None
@@ -255,7 +255,7 @@ class NetHubPort(Port):
         """
         with self._waits.turn:  # a line has one order, whoever reads it
             self._waits.check()
-            while (data := self._whole()) is None and self._broken is None and read:
+            while (data := self._whole()) is None and not self._broken and read:
                 size = len(self._buffer)
                 try:
                     # One call, so that no interrupt comes between what is read and the bytes before it.
@@ -264,12 +264,12 @@ class NetHubPort(Port):
                     return None
                 except OSError as error:
                     self._waits.check()
-                    self._broken = ConnectionError(f"{self.name}: {error.strerror or error}")
+                    self._broken = f"{self.name}: {error.strerror or error}"
                 else:
                     if len(self._buffer) == size:
-                        self._broken = ConnectionError(f"{self.name}: the hub closed the line")
-            if data is None and self._broken is not None:
-                raise self._broken
+                        self._broken = f"{self.name}: the hub closed the line"
+            if data is None and self._broken:
+                raise ConnectionError(self._broken)
             return data
 
     def _whole(self) -> bytes | None:
@@ -278,7 +278,7 @@ class NetHubPort(Port):
         size = int.from_bytes(self._buffer[:2], "big")
         if not SHORTEST <= size <= NETHUB_LARGEST:
             expected = f"expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
-            self._broken = self._broken or ConnectionError(f"{self.name}: {expected}")
+            self._broken = self._broken or f"{self.name}: {expected}"
             with suppress(OSError):
                 self._socket.shutdown(_socket.SHUT_RD)  # so that the descriptor tells of it
         elif len(self._buffer) >= 2 + size:

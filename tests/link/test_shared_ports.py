@@ -405,3 +405,87 @@ def test_a_block_that_is_in_use_is_not_taken_again(lab) -> None:
         for number in range(2, 8):
             b.interface.send(frame(number))
             assert [number_of(batch[0]) for batch in ring.batches(timeout=0)] == [number]
+
+
+@contextmanager
+def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
+    """Raise KeyboardInterrupt at the `place`-th point within a file where CPython runs the handlers of signals: after calls."""
+    reached, count = [False], 0
+
+    def profile(frame, event, arg):
+        nonlocal count
+        if event in ("call", "c_return") and frame.f_code.co_filename.endswith(file):
+            count += 1
+            if count == place:
+                reached[0] = True
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        yield reached
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("count", [None, 1])
+def test_a_ring_goes_on_after_an_interrupt_anywhere(lab, lasting, count) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    place, going = 0, True
+    with a.attachments[0].open() as port:
+        while going:
+            place += 3
+            with port.ring(1) as ring:  # of two blocks
+                b.interface.send(frame(0))
+                with interrupted_at(place, "link/ring.py") as reached:
+                    for batch in ring.batches(0, count, lasting=lasting):
+                        del batch
+                going = reached[0]
+                for number in range(1, 6):
+                    b.interface.send(frame(number))
+                    got = [number_of(bytes(one.data)) for batch in ring.batches(timeout=0) for one in batch]
+                    assert got[-1:] == [number], place
+    assert place > 30
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_within_the_loop_over_a_ring_does_not_keep_it(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(1 << 20) as ring:
+        b.interface.send(frame(1))
+        read, write = os.pipe()
+        for batch in ring.batches(timeout=0, lasting=False):
+            child = os.fork()
+            if child == 0:  # nothing of pytest's may run here
+                try:
+                    assert not any(bytes(batch[0]))  # the memory is the parent's
+                    os.write(write, b"+")
+                finally:
+                    signal.pause()
+            del batch
+        try:
+            assert os.read(read, 1) == b"+"
+            ring.close()
+            b.interface.send(frame(2))
+            assert port.receive_frame(1).data == frame(2)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(read)
+            os.close(write)
+
+
+def test_a_broken_line_is_told_anew_each_time() -> None:
+    with line() as (port, hub):
+        hub.close()
+        errors = []
+        for call in (port.take, port.receive_frame, lambda: port.send(frame(1))) * 3:
+            with pytest.raises(ConnectionError, match="the hub closed the line") as caught:
+                call()
+            errors.append(caught.value)
+        assert len({id(one) for one in errors}) == 9

@@ -44,7 +44,7 @@ def runs(declaration: Declaration) -> dict[Field, tuple[AtOffset, ...]]:
         found = _runs[declaration] = {}
         before, sizes = declaration.before, declaration.plan.sizes
         known, row = set[str](), list[AtOffset]()
-        for gap, f in zip(before, [*before[1:], None], strict=True):
+        for gap, f in zip(before, [*before[1:], None], strict=False):
             if row and gap is row[-1].field:
                 continue
             size = sizes.get(f.name) if f is not None else None

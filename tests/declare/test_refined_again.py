@@ -13,6 +13,7 @@ from packetlab import (
     U8,
     U16,
     U32,
+    BuildError,
     Bytes,
     Capture,
     DeclareError,
@@ -28,6 +29,7 @@ from packetlab import (
     field,
     many,
     size_of,
+    sized,
     when,
 )
 from packetlab.export.strategies import packets
@@ -185,3 +187,17 @@ def test_what_makes_no_sense_is_refused_at_the_class() -> None:
     )
     declare(r"Wrong.id: expected a name that is free", Management, {"id": 4}, inside="value", when={"id": 4})
     declare(r"Wrong, inside=: expected a field of delimited bytes, got id", Management, inside="id", when={"id": 4})
+
+
+def test_a_field_inside_is_as_long_as_a_length_that_follows_from_it() -> None:
+    with bindings():
+
+        class Told(TLV, inside="data", when={"type": 77}):
+            first: U32 = 0
+            body: Bytes = sized(field("^.length") - 4, b"")
+
+        for made in (Told(), Told(body=b"abc"), Told(body=b"abc").replace(body=b"longer")):
+            read = dissect(bytes(made), TLV)
+            assert type(read[TLV]) is Told and read[TLV] == made and not read.faults
+        with pytest.raises(BuildError, match="as .*length"):
+            bytes(Told(length=5, body=b"abc"))

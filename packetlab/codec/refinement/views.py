@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
+from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError
 
@@ -89,11 +90,29 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
     """Return the bytes of a header inside, or what stands for them in a prototype."""
     if not is_pattern(inner):
         try:
+            holder = _measured(inner, holder)
             return type(inner)._encode(inner, b"", (holder, inner), 1, None)
         except BuildError:
             if inner._state & (1 << 2 * len(inner._fields)) - 1 == (1 << len(inner._fields)) - 1:
                 raise  # nothing is left to give
     return Containing(inner)
+
+
+def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
+    """Return the holder with as many bytes as there will be, where fields inside are as long as a number says that follows from them."""
+    said, plan = holder._declaration, inner._declaration.plan
+    rules = {**plan.sizes, **plan.counts}
+    derived = {f.name for f in said.fields if f.rule is not None and not holder._state & f.bit}
+    told = [inner._by_name[n] for n, rule in rules.items() if any(isinstance(one, Elsewhere) and one.name in derived for one in rule.leaves())]
+    if not told:
+        return holder
+    first, made = type(inner)._copied(inner), type(holder)._copied(holder)
+    for f in told:
+        first._state |= f.bit << len(inner._fields)  # as if it was captured: of whatever size
+    f = made._by_name[said.view[0]]  # type: ignore[index]
+    setattr(made, f.slot, type(first)._encode(first, b"", (made, first), 1, None))
+    made._state |= f.bit
+    return made
 
 
 def split(header: type[AnyHeader], given: dict[str, Any]) -> dict[str, Any]:

@@ -106,7 +106,8 @@ def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
     told = [inner._by_name[n] for n, rule in rules.items() if any(isinstance(one, Elsewhere) and one.name in derived for one in rule.leaves())]
     if not told:
         return holder
-    first, made = type(inner)._copied(inner), type(holder)._copied(holder)
+    first: AnyHeader = type(inner)._copied(inner)
+    made: AnyHeader = type(holder)._copied(holder)
     for f in told:
         first._state |= f.bit << len(inner._fields)  # as if it was captured: of whatever size
     f = made._by_name[said.view[0]]  # type: ignore[index]

@@ -236,3 +236,11 @@ def test_items_that_say_where_the_next_one_lies() -> None:
         assert not read.faults
         assert [one.name for one in read[NextList].items] == [b"a", b"bc", b"d"]
         assert [fault.field for fault in dissect(made[:3] + b"\x05" + made[4:], NextList).faults] == ["items"]
+
+
+def test_a_header_with_nothing_before_its_payload_is_built() -> None:
+    class OnlyAround(Header):
+        body: Payload
+        mark: U8 = 7
+
+    assert bytes(OnlyAround() / b"ab") == b"ab\7"

@@ -1,7 +1,7 @@
 """Makes every capture of this folder, the same bytes each time: python captures/make.py [FOLDER].
 
 Chance comes from seeds and time is virtual; nothing is asked of the machine. The tests make them again and compare.
-`corpus/` is not made here.
+`corpus/` and `families/` are not made here: each has a MANIFEST.tsv, which says of every capture where it comes from.
 """
 
 from __future__ import annotations

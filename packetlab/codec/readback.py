@@ -61,10 +61,10 @@ def checks(to: SourceWriter) -> list[str]:
             if not f.tells_itself or f.outer is not None:
                 found += _absent(to, f, step.condition)
         for part in step.parts if isinstance(step, Loose) else ():
-            f, said = part.field, part.field.count if part.by == "count" else part.field.size if part.by == "size" else None
+            f, said = part.field, part.field.count if part.counted else part.field.size if part.sized else None
             found += _absent(to, f, f.condition) if f.condition is not None else []
             if said is not None and not follows_from(header, needs(said), f.name):
-                found += _compared(to, f, said, to.count(f.name) if part.by == "count" else to.size(f.name), needs(said))
+                found += _compared(to, f, said, to.count(f.name) if part.counted else to.size(f.name), needs(said))
         if isinstance(inner, Sized | Listed):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
             if said is not None and not follows_from(header, needs(said), inner.field.name):

@@ -133,7 +133,7 @@ def layout_data(kind: LaidOut, where: str, dump: Dump, of_kind: Callable[[Kind, 
         found["kinds"] = [
             [
                 [*number] if isinstance(number, tuple) else number,
-                of_kind(said, where) if isinstance(said, Kind) else words[said],
+                words[said] if said in words else of_kind(said, where),
             ]
             for number, said in one.kinds.items()
         ]

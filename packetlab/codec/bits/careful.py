@@ -81,7 +81,7 @@ class Stretch:
 
     def several(self, part: BitPart, measure: int) -> Raw:
         """Read values, or headers, side by side."""
-        name, each, count = part.field.name, part.each, measure if part.by == "count" else None
+        name, each, count = part.field.name, part.each, measure if part.counted else None
         bits = self.open_limit - self.at if not part.by else measure * 8
         if not part.by and bits < 0:
             raise StopError(name, self.at // 8, "values up to the end", "none")

@@ -108,7 +108,7 @@ class BitReading(ReadSoFar):
             return int(getattr(part.field.kind, "widest", WIDEST))
         if part.sort in ("number", "bytes"):
             return part.each
-        rule = part.measure if part.by == "count" else None
+        rule = part.measure if part.counted else None
         if isinstance(rule, Ref) and self.cls.by_name[rule.name].kind.low >= 0:
             return self.cls.by_name[rule.name].kind.high * part.each
         return rule.number * part.each if isinstance(rule, Const) else -1
@@ -217,10 +217,10 @@ class BitReading(ReadSoFar):
         spare = place < len(step.parts) and step.parts[place].sort == "spare"
         lines = (
             [f"w = {measure}"]
-            if part.by == "count"
+            if part.counted
             else [f"w = {measure} * 8" if part.by else f"w = ({limit} << 3) - q"]
         )
-        if each and part.by != "count":
+        if each and not part.counted:
             lines += [
                 f"if w < 0{'' if spare and not part.by else f' or w % {each}'} or q + w > {limit} << 3: {self.away}",
                 f"w //= {each}",
@@ -236,8 +236,8 @@ class BitReading(ReadSoFar):
             ]
         key = f"R_{part.field.name}{self.tag}"
         self.names[key] = bit_items(part.field, type(self))
-        given = f"{limit} << 3, w" if part.by == "count" or each else "q + w, None"
-        lines += [] if each or part.by == "count" else [f"if w < 0 or q + w > {limit} << 3: {self.away}"]
+        given = f"{limit} << 3, w" if part.counted or each else "q + w, None"
+        lines += [] if each or part.counted else [f"if w < 0 or q + w > {limit} << 3: {self.away}"]
         return [*lines, f"w = {key}(data, q, {given})", f"if w is None: {self.away}", f"{var}, q = w"]
 
 

@@ -42,6 +42,14 @@ class BitPart(NamedTuple):
     measure: Expr | None = None
     by: Literal["width", "count", "size", ""] = ""
 
+    @property
+    def counted(self) -> bool:
+        return self.by == "count"
+
+    @property
+    def sized(self) -> bool:
+        return self.by == "size"
+
     def bits(self, measure: int) -> int | None:
         """Return how many bits it takes where its rule comes to `measure`; None where that follows from what is in them."""
         if self.by == "size":

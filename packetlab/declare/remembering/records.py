@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from struct import Struct
-from typing import Annotated, Any, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_origin
 
+from packetlab.declare.annotations import kind_of
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.declare.remembering.recalled import Recalled, Untold
 from packetlab.declare.transforms.carried import Carried, InnerValue, Through
 from packetlab.declare.transforms.transform import Transform
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
 
 VARYING = 0xFFFF
+PLAIN = (int, bytes, str)
+"""What values of a template's field can be of without a kind."""
 Number: TypeAlias = "int | tuple[int, int]"
 """What a template calls a field: its number, or (enterprise, number)."""
 
@@ -30,7 +34,7 @@ class RecordPlace(NamedTuple):
 
     Attributes:
         number: as the template has it. name: of an enum of such numbers, or the number as text. size: in bytes, `VARYING` for one of its
-            own. kind: of its values: a `Kind`, or int, bytes, str.
+            own. kind: of its values: a `Kind`, or one of `PLAIN`.
     """
 
     number: Number
@@ -46,20 +50,20 @@ class RecordPlace(NamedTuple):
         if kind is str:
             words = raw.rstrip(b"\0").decode("utf-8", "replace")
             return words if words.encode().ljust(len(raw), b"\0") == raw else raw
-        if isinstance(kind, Kind) and kind.wire == "number" and raw:
+        if kind is bytes:
+            return raw
+        if kind.wire == "number" and raw:
             number = int.from_bytes(raw, "little" if kind.little else "big", signed=kind.signed)
             return kind.value(number) if kind.low <= number <= kind.high else number
-        return kind.value(raw) if isinstance(kind, Kind) and kind.bits == len(raw) * 8 else raw
+        return kind.value(raw) if kind.bits == len(raw) * 8 else raw
 
     def raw(self, value: Any, where: str) -> bytes:
         """Return the bytes of a value. BuildError where it does not fit."""
-        kind, size = self.kind, self.size
+        kind, size, little, signed = self.kind, self.size, False, False
         if not isinstance(value, bytes | bytearray):
-            if isinstance(kind, Kind):
-                value = kind.raw(value, where)
+            if kind not in PLAIN:
+                value, little, signed = kind.raw(value, where), kind.little, kind.signed
             if isinstance(value, int):
-                little = isinstance(kind, Kind) and kind.little
-                signed = isinstance(kind, Kind) and kind.signed
                 least = max(1, -(-(value.bit_length() + signed) // 8))
                 try:
                     value = value.to_bytes(
@@ -226,7 +230,7 @@ class TemplateRecord(Mapping[Any, Any]):
 def _again(pairs: tuple[tuple[Any, Any], ...], places: list[tuple[Any, str, int]] | None) -> TemplateRecord:
     """Return a record out of a pickle; what kinds its values are of, the field knows that it is built in."""
     made = TemplateRecord(pairs)
-    made._layout = None if places is None else RecordLayout(RecordPlace(*place, None) for place in places)
+    made._layout = None if places is None else RecordLayout(RecordPlace(*place, bytes) for place in places)
     return made
 
 
@@ -302,10 +306,10 @@ class LaidOutBy(Transform):
 
 
 def _kind(said: object, where: str) -> Any:
-    if said in (int, bytes, str):
+    if said in PLAIN:
         return said
-    found = next((one for one in (said, *get_args(said)) if isinstance(one, Kind)), None)
-    if found is None or found.wire not in ("number", "bytes"):
+    found = kind_of(said, where) if get_origin(said) is Annotated or said is XNSAddress else said
+    if isinstance(found, type) or getattr(found, "wire", "") not in ("number", "bytes"):
         raise DeclareError(where, "int, bytes, str, or a kind of field such as IPv4Address", f"{said!r:.60}")
     return found
 

@@ -21,7 +21,7 @@ from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
 from packetlab.codec.places.behind import Behind
-from packetlab.codec.refinement.depth import is_recursive, quick
+from packetlab.codec.refinement.depth import is_nested, is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -303,10 +303,11 @@ class Decoding(BitReading, Refining, Behind, Hearing):
         count = step.count.code(self) if step.count is not None else "None"
         name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
-        # What holds others of its sort is read by one reader at all levels, or else by the careful one at all.
+        # What holds others is read by one reader at all levels, or else by the careful one at all: twice at each, the work doubles.
         more = self.held(step.field)
         again = f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
-        other = "(None, 0)" if is_recursive(step.field.kind.item) else again
+        item = step.field.kind.item
+        other = "(None, 0)" if is_recursive(item) or is_nested(item) or is_contextual(item) else again
         self.lines.append(f"{var}, {pos} = R_{name}({given}{more}) or {other}")
         self.check(f"{var} is None")
 

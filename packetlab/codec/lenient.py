@@ -21,7 +21,7 @@ from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, refine
-from packetlab.codec.refinement.depth import counted, is_recursive, too_deep
+from packetlab.codec.refinement.depth import counted, is_nested, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
@@ -368,8 +368,11 @@ def read_items(
         if faults is not None:
             faults.append(deep)
         return (None if faults is None else (data[pos:limit],) if whole else ()), limit if whole else pos
-    nested = is_recursive(kind.item)
-    read = counted(partial(walk, kind.item)) if nested else classes[kind.item]._decode
+    careful = partial(walk, kind.item)
+    if is_recursive(kind.item):
+        read = counted(careful)
+    else:
+        read = careful if faults is not None and is_nested(kind.item) else classes[kind.item]._decode
     items: list[AnyHeader | bytes] = []
     ctx = Dissection() if around is None else around
     told = told_to([] if field.until is None else [field.until], kind.item.asks)

@@ -646,14 +646,17 @@ def test_what_could_run_wild_is_refused_with_its_place(some: list[dict[str, Any]
 
 
 def test_items_inside_items_have_an_end() -> None:
-    # Each level that fails is read twice, so the work would double with each.
-    some = [{"name": "L0", "fields": [{"name": "a", "kind": "int", "bits": 8}]}]
-    some += [
-        {"name": f"L{i}", "fields": [{"name": "a", "kind": "items", "of": f"L{i - 1}", "default": []}]}
-        for i in range(1, 8)
-    ]
-    with pytest.raises(DeclareError, match="4 deep at most"):
-        declare_from(some)
+    # What reads and writes them calls itself for each level. Each level that fails is read once more, not twice for each one
+    # around it (tests/declare/test_nested_faults.py).
+    def nested(levels: int) -> list[dict[str, Any]]:
+        number = {"name": "n", "kind": "int", "bits": 8, "default": 0}
+        items = [[number, {"name": "a", "kind": "header", "of": f"L{i - 1}"}] for i in range(1, levels)]
+        return [{"name": f"L{i}", "fields": fields} for i, fields in enumerate([[number], *items])]
+
+    with bindings():
+        assert len(declare_from(nested(24))) == 24
+    with pytest.raises(DeclareError, match="24 deep"):
+        declare_from(nested(26))
 
 
 def test_headers_of_no_bytes_that_follow_each_other_come_to_an_end() -> None:

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
-_state: ContextVar[int] = ContextVar("state", default=0)  # twice the level, and one where a compiled reader is around it
+_state: ContextVar[int] = ContextVar(
+    "state", default=0
+)  # twice the level, and one where a compiled reader is around it
 _known: dict[Declaration, bool] = {}
-registry.caches.append(_known)
+_nested: dict[Declaration, bool] = {}
+registry.caches += [_known, _nested]
 
 
 def is_recursive(item: Declaration) -> bool:
@@ -35,6 +38,16 @@ def is_recursive(item: Declaration) -> bool:
                 seen.add(one)
                 todo += _next(one)
         found = _known[item] = item in seen
+    return found
+
+
+def is_nested(item: Declaration) -> bool:
+    """Whether headers of a declaration, or what they become, hold others: what fails there is read with care once, not once a level."""
+    found = _nested.get(item)
+    if found is None:
+        found = _nested[item] = any(f.kind.has_headers for f in item.fields) or any(
+            refined.view is not None or is_nested(refined) for refined in refinements(item)
+        )
     return found
 
 

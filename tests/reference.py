@@ -18,7 +18,7 @@ from packetlab.schema.dump import described
 from packetlab.schema.load import declarations
 
 SUBJECTS = {
-    "Packets": "packet protocols.dissect codec.faults pattern",
+    "Packets": "packet protocols.dissect codec.faults codec.context pattern",
     "Declaring a header": "declare schema",
     "Patterns that admit several values": "declare.wildcards",
     "Headers that are declared": "protocols declare.values.addresses",

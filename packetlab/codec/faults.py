@@ -124,3 +124,10 @@ class Values:
 
     def elsewhere(self, leaf: Elsewhere) -> int:
         return self.value(str(leaf))
+
+
+def shortened(value: object) -> str:
+    """Return a number, or whatever a fault is about, in words; what no packet comes near to in a few."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "over 2**64" if value > 0 else "under -2**64"
+    return str(value)

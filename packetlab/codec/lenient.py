@@ -6,7 +6,7 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ from packetlab.declare.plan import (
     When,
     needs,
 )
+from packetlab.declare.refinement.registered import refinements
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -63,7 +64,8 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.plan = cls.plan
         self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
         self.scope = Recalling(self.values, data, end, ctx)
-        leaves = (*cls.asks, *told_to([rule for rule, _, _ in registry.conditions(cls)], cls.asks))
+        conditions = [rule for rule, _, _ in registry.conditions(cls)] + [one.when for one in refinements(cls) if one.when is not None]
+        leaves = (*cls.asks, *told_to(conditions, cls.asks))
         self.told = heard(leaves, ctx, cls, data, start)
         self.values.update(zip(map(str, leaves), self.told, strict=True))
         self.bit = start * 8
@@ -77,16 +79,16 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     # Noting ------------------------------------------------------------------------------------------------
 
     def fault(self, field: str, offset: int, expected: str, got: object, sort: type[Fault] = Fault) -> None:
-        self.ctx.faults.append(sort(self.cls.name, field, offset, expected, _text(got)))
+        self.ctx.faults.append(sort(self.cls.name, field, offset, expected, shortened(got)))
 
     def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
         if self.is_part(self.end):
             self.ctx.cut, self.ctx.wanted = True, max(self.ctx.wanted, offset + expected)
-            wanted = f"{_text(expected)} {what}"
+            wanted = f"{shortened(expected)} {what}"
             self.ctx.faults += [Fault(self.cls.name, field, offset, wanted, str(got), True)][self.ctx.partial :]
         else:
-            self.fault(field, offset, f"{_text(expected)} {what}", got)
+            self.fault(field, offset, f"{shortened(expected)} {what}", got)
 
     def is_part(self, end: int) -> bool:  # that the bytes up to there are rightly fewer than the lengths say
         return self.ctx.partial or (end == len(self.data) and self.ctx.missing > 0)
@@ -345,11 +347,10 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         return bool(rule.evaluate(self.scope))
 
 
-def _text(value: object) -> str:
-    """Return a number, or whatever a fault is about, in words; what no packet comes near to in a few."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "over 2**64" if value > 0 else "under -2**64"
-    return str(value)
+def _reader(item: Declaration, anew: bool) -> Callable[..., Decoded]:
+    """Return what reads an item; `anew`: after a compiled reader could not."""
+    careful = partial(walk, item)
+    return counted(careful) if is_recursive(item) else careful if anew and is_nested(item) else classes[item]._decode
 
 
 def read_items(
@@ -368,11 +369,7 @@ def read_items(
         if faults is not None:
             faults.append(deep)
         return (None if faults is None else (data[pos:limit],) if whole else ()), limit if whole else pos
-    careful = partial(walk, kind.item)
-    if is_recursive(kind.item):
-        read = counted(careful)
-    else:
-        read = careful if faults is not None and is_nested(kind.item) else classes[kind.item]._decode
+    read = _reader(kind.item, faults is not None)
     items: list[AnyHeader | bytes] = []
     ctx = Dissection() if around is None else around
     told = told_to([] if field.until is None else [field.until], kind.item.asks)

@@ -160,16 +160,19 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
 FAR = 1 << 30
 
 
-_reaches: dict[Field, int] = {}
+_reaches: dict[Declaration, int] = {}
 registry.caches.append(_reaches)
 
 
+def asks_beyond(declaration: Declaration) -> bool:
+    """Whether a header, or what is in its fields, asks what stands around it."""
+    if declaration not in _reaches:
+        _reaches[declaration] = reach(declaration)
+    return _reaches[declaration] > 0
+
+
 def _reach(field: Field) -> int:
-    if field.kind.wire != "items":
-        return 0
-    if field not in _reaches:
-        _reaches[field] = reach(field.kind.item)
-    return _reaches[field]
+    return _reaches[field.kind.item] if field.kind.wire == "items" and asks_beyond(field.kind.item) else 0
 
 
 def is_around(field: Field) -> bool:

@@ -81,7 +81,7 @@ class Context:
         self._tables: dict[Key, list[Told]] = {}
         self._order: deque[Key] = deque()
         self._states: dict[Key, Any] = {}  # of transforms
-        self._results: dict[Any, Any] = {}  # what these gave in packets of a capture, which are read again
+        self._results: dict[Hashable, object] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
     def told(self, table: str, *key: Hashable) -> Any:
@@ -89,7 +89,7 @@ class Context:
         found = self._tables.get((table, key))
         return found[-1].value if found else None
 
-    def remember(self, table: str, *key: Hashable, value: Any) -> None:
+    def remember(self, table: str, *key: Hashable, value: object) -> None:
         """Say something that no packet told: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
         self._put((table, key), Told(value, self.number, by="who made the context"))
 
@@ -132,7 +132,7 @@ class Context:
         made._order = deque(made._tables)
         return made
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_tokens": []}
 
     def __enter__(self) -> Context:
@@ -177,7 +177,7 @@ class Moment:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.told: dict[Key, Told] = {}
-        self.results: dict[Any, Any] = context._results if is_placed else {}
+        self.results: dict[Hashable, object] = context._results if is_placed else {}
 
     def find(self, key: Key) -> Told | None:
         """Return what was told under a key, by this packet or one before it."""
@@ -252,7 +252,7 @@ class RunningState:
     def __hash__(self) -> int:
         return 0
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(None), ()
 
 

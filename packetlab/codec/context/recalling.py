@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.context.context import Context, Moment, RecalledNumber, RunningState, Told, current
@@ -15,19 +15,20 @@ from packetlab.declare.transforms.carried import Carried, InnerValue
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
 
-Own = Callable[[str], Any]
+Own = Callable[[str], object]
 
 
 class Unrecalled(Exception):
     """A rule needs what no earlier packet told."""
 
-    def __init__(self, leaf: Recalled, layers: Sequence[Any], own: Own) -> None:
+    def __init__(self, leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> None:
         super().__init__(str(leaf))
         self.expected, self.got = unknown(leaf, layers, own)
 
 
-def unknown(leaf: Recalled, layers: Sequence[Any], own: Own) -> tuple[str, str]:
+def unknown(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> tuple[str, str]:
     """Return in words what was expected that an earlier packet told, and what there is."""
     key = ", ".join(_shown(part, value) for part, value in zip(leaf.key, key_of(leaf.key, layers, own), strict=True))
     expected = f"{leaf.table}({key}), told by an earlier packet"
@@ -52,12 +53,12 @@ def _shown(part: Expr, value: object) -> str:
 # Keys and values -----------------------------------------------------------------------------------------------
 
 
-def key_of(key: tuple[Expr, ...], layers: Sequence[Any], own: Own) -> tuple[Any, ...]:
+def key_of(key: tuple[Expr, ...], layers: Sequence[AnyHeader], own: Own) -> tuple[Hashable, ...]:
     """Return the values of a key: `layers` are the headers around, the nearest last; `own` has raw values of the header itself."""
     return tuple(_part(part, layers, own) for part in key)
 
 
-def _part(part: Expr, layers: Sequence[Any], own: Own) -> Any:
+def _part(part: Expr, layers: Sequence[AnyHeader], own: Own) -> object:
     if isinstance(part, Const):
         return part.number
     if isinstance(part, Ref):
@@ -69,7 +70,7 @@ def _part(part: Expr, layers: Sequence[Any], own: Own) -> Any:
     return part.evaluate(_KeyScope(layers, own))
 
 
-def plain(raw: Any) -> Any:
+def plain(raw: object) -> object:
     """Return a raw value as one that is compared and kept: without how it was spelled, or its other side of a transform."""
     if isinstance(raw, Carried | InnerValue):
         return raw.inner
@@ -77,7 +78,7 @@ def plain(raw: Any) -> Any:
 
 
 class _KeyScope(Values):
-    def __init__(self, layers: Sequence[Any], own: Own) -> None:
+    def __init__(self, layers: Sequence[AnyHeader], own: Own) -> None:
         super().__init__({}, b"", 0)
         self.layers, self.own = layers, own
 
@@ -90,7 +91,7 @@ class _KeyScope(Values):
         return raw if isinstance(raw, int) else 0
 
 
-def around(leaf: Elsewhere, layers: Sequence[Any]) -> Any:
+def around(leaf: Elsewhere, layers: Sequence[AnyHeader]) -> object:
     """Return the raw value of a field of a header around, None where there is no such header."""
     if leaf.path[0] == "^":
         place = len(layers) - len(leaf.path.split("."))
@@ -105,7 +106,7 @@ def is_named(header: AnyHeader, name: str) -> bool:
     return any(one.name == name for one in (header._declaration, *header._declaration.bases))
 
 
-def _filled(header: Any, name: str, layers: Sequence[Any]) -> Any:
+def _filled(header: AnyHeader, name: str, layers: Sequence[AnyHeader]) -> object:
     """Return a raw value of one of some headers; what follows from others of one that is built, worked out."""
     raw = getattr(header, slot_of(name))
     if raw is None and not header._is_partial and header._by_name[name].rule is not None:
@@ -115,7 +116,7 @@ def _filled(header: Any, name: str, layers: Sequence[Any]) -> Any:
     return raw
 
 
-def end_of(layers: Sequence[Any], to: bool) -> tuple[Any, Any]:
+def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
     """Return the address and the port that a packet comes from or goes to, None for what is not there."""
     address = port = None
     for header in reversed(layers):
@@ -131,7 +132,7 @@ def end_of(layers: Sequence[Any], to: bool) -> tuple[Any, Any]:
 # Recalling -----------------------------------------------------------------------------------------------------
 
 
-def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
+def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
     """Return what was told: of numbers a number, else a `Told`; the default, or None, where nothing was."""
     now = current.get()
     if isinstance(leaf, StateOf):
@@ -148,7 +149,7 @@ def recall(leaf: Recalled, layers: Sequence[Any], own: Own) -> Any:
     return Untold(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
 
 
-def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> RunningState | Untold:
+def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState | Untold:
     """Return the state of a transform where it is known."""
     now = current.get()
     if now is None or (isinstance(now, Moment) and now.is_look):
@@ -161,12 +162,12 @@ def _state(leaf: StateOf, layers: Sequence[Any], own: Own) -> RunningState | Unt
     return RunningState(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
 
 
-def recall_read(leaf: Recalled, ctx: Any, values: tuple[Any, ...]) -> Any:
+def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
     """The same for a header that is read, with the values of the fields that the key names."""
     return recall(leaf, ctx.layers, dict(zip(leaf.own, values, strict=True)).get)
 
 
-def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place: int) -> Any:
+def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:
     """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
     known = getattr(header, "__told__", None)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold | RunningState):
@@ -174,7 +175,7 @@ def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[Any], place
     return recall(leaf, around, lambda name: _own(header, name))
 
 
-def _own(header: AnyHeader, name: str) -> Any:
+def _own(header: AnyHeader, name: str) -> object:
     raw = getattr(header, slot_of(name))
     return header._by_name[name].default if raw is None and header._by_name[name].rule is None else raw
 
@@ -198,7 +199,7 @@ class Recalling(HeldValues):
 # Remembering ---------------------------------------------------------------------------------------------------
 
 
-def remember_read(header: AnyHeader, layers: Sequence[Any]) -> None:
+def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
     """Note what a header tells that was read whole."""
     now = current.get()
     if isinstance(now, Context):
@@ -210,7 +211,7 @@ def remember_read(header: AnyHeader, layers: Sequence[Any]) -> None:
             )
 
 
-def remember_built(header: AnyHeader, body: bytes, stack: tuple[Any, ...], i: int, above: Any) -> None:
+def remember_built(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> None:
     """Note what a header tells that was built, where that is in a context; one that was read told it then."""
     now = current.get()
     if isinstance(now, Context) and header._state < header._declaration.captured_state:
@@ -221,7 +222,7 @@ def remember_built(header: AnyHeader, body: bytes, stack: tuple[Any, ...], i: in
 def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
     """Return what packs a header and notes what it tells."""
 
-    def packed(header: AnyHeader, body: bytes, stack: tuple[Any, ...], i: int, above: Any) -> bytes:
+    def packed(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> bytes:
         data = encode(header, body, stack, i, above)
         remember_built(header, body, stack, i, above)
         return data
@@ -229,13 +230,13 @@ def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
     return packed
 
 
-def _put(now: Context, header: AnyHeader, layers: Sequence[Any], by: str) -> None:
+def _put(now: Context, header: AnyHeader, layers: Sequence[AnyHeader], by: str) -> None:
     for one in header._declaration.remembers or ():
         key = key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))
         now._put((one.table, key), Told(value_of(one, header), now.number, by=by))
 
 
-def value_of(one: Remembered, header: AnyHeader) -> Any:
+def value_of(one: Remembered, header: AnyHeader) -> object:
     """Return the value that a header remembers."""
     if len(one.values) > 1:
         return tuple(item for rule in one.values for item in header_items(header, header._by_name[str(rule)]))
@@ -265,7 +266,7 @@ class _Whole(Values):
         return len(header_items(self.header, f)) if f.kind.wire == "items" else f.kind.count(raw or b"")
 
 
-def header_items(header: AnyHeader, f: Field) -> tuple[Any, ...]:
+def header_items(header: AnyHeader, f: Field) -> tuple[AnyHeader, ...]:
     """Return the headers of a list."""
     found = getattr(header, f.slot)
     return tuple(header._items_of(f) if isinstance(found, bytes) else found or ())
@@ -274,9 +275,9 @@ def header_items(header: AnyHeader, f: Field) -> tuple[Any, ...]:
 # In words ------------------------------------------------------------------------------------------------------
 
 
-def told_to(header: AnyHeader, leaf: Elsewhere) -> Any:
+def told_to(header: AnyHeader, leaf: Elsewhere) -> object:
     """Return what a header recalled, None where nothing was told."""
-    found: tuple[Any, ...] = getattr(header, "__told__", None) or ()
+    found: tuple[object, ...] = getattr(header, "__told__", None) or ()
     return next((value for one, value in zip(header._declaration.asks, found, strict=False) if str(one) == str(leaf)), None)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
-from packetlab.codec.faults import Dissection, Fault, InnerFault
+from packetlab.codec.faults import Dissection, Fault, InnerFault, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.inner import HeldValues

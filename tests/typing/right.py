@@ -89,6 +89,7 @@ from packetlab import (
     named,
     offset_of,
     one_of,
+    pad,
     prefixed,
     raw,
     recalled,
@@ -463,7 +464,9 @@ class Placed(Header):
 
     offset: U16 = auto(offset_of("blob") + 4)
     blob: Bytes = at(field("offset") - 4, sized(field("offset"), b""), align=4)
-    note: Text = at(field("offset"), sized(field("offset"), ""))
+    note: Text = at(field("offset"), sized(field("offset"), ""), since="packet")
+    place: U16 = auto(offset_of("blob", since="UDP"))
+    fill: Bytes = pad(4, since="packet")
     body: Payload
     filler: Bytes | None = when(field("offset") > 0)
     count: U8 | None = when(field("offset") > 0, from_end(1, auto(size_of("filler") + 1)))

@@ -6,7 +6,22 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from packetlab import U8, Bytes, Header, Text, at, auto, count_of, dissect, field, many, offset_of, size_of, sized
+from packetlab import (
+    U8,
+    Bytes,
+    Header,
+    Payload,
+    Text,
+    at,
+    auto,
+    count_of,
+    dissect,
+    field,
+    many,
+    offset_of,
+    size_of,
+    sized,
+)
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.packet.offsets import field_offsets
@@ -87,3 +102,10 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
 def test_those_that_overlap_are_a_fault() -> None:
     packet = dissect(bytes([9, 3, 7, 3, 0, 0]) + bytes(6) + b"\t", Three)
     assert packet.faults[0].field == "b_gap"
+
+
+def test_a_header_without_fields_has_none_of_them() -> None:
+    class Bare(Header):
+        body: Payload
+
+    assert bytes(Bare() / b"up") == b"up" and dissect(b"up", Bare).payload == b"up"

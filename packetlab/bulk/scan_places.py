@@ -310,9 +310,9 @@ class PlacesScan:
             index, at, end = which[on], item.inner[on], item.end[on]
 
     def _filled(self, f: Field, rows: Numbers, at: Numbers, end: Numbers) -> None:
-        """Mark as unfit where more than zeros that fill up to a multiple stands after the last item."""
+        """Mark as unfit where more than the bytes that fill up to a multiple stands after the last item."""
         bad = end - at >= max(f.align, 1)
         for more in range(max(f.align, 1) - 1):
             here = at + more < end
-            bad |= here & (self.data[self.np.where(here, at + more, 0)] != 0)
+            bad |= here & (self.data[self.np.where(here, at + more, 0)] != f.fill[0])
         self.unfit[rows[bad]] = True

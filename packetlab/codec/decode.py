@@ -384,7 +384,8 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         lines = ["try:", *("    " + line for line in lines), "except (IndexError, struct_error): return None"]
     if field.align:
         part.names["filled"] = Filled.of
-        lines += [f"end = pos + {fill}", "if end > pos:", "    if end > limit or any(data[pos:end]): return None",
+        other = "any(data[pos:end])" if field.fill == b"\0" else f"data[pos:end].strip({field.fill!r})"
+        lines += [f"end = pos + {fill}", "if end > pos:", f"    if end > limit or {other}: return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
     lines = lines if not part.choices else ["C = Dissection()", *(["C.layers, C.place = ctx.layers, ctx.place"] if is_around(field) else []), *lines]
     lines = [f"def read(data, pos, limit, count{', ctx' * is_around(field)}):", *("    " + line for line in [*lines, "return tuple(found), pos"])]

@@ -189,8 +189,9 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         elif f.origin is not None:
             before += f" + {f.origin.code(self)}"
         here = f"-({before}) % {f.pad}"
+        times = "bytes(" if f.fill == b"\0" else f"{f.fill!r} * ("
         if f.place is None:
-            return f"bytes({here})"
+            return f"{times}{here})"
         after = self.before[self.before.index(f) + 1 :][:1]
         told = [self.fields[name] for name in sorted(needs(f.place))]
         held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in told}}
@@ -203,7 +204,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         if derived:
             given = " and ".join(f"s{self.tag} & {g.bit:#x}" for g in derived)
             size = here if settled or self.stack is not None else f"({size} if {given} else {here})"
-        return f"bytes({size} if {self.sizes(after)} else 0)" if after else f"bytes({size})"
+        return f"{times}{size} if {self.sizes(after)} else 0)" if after else f"{times}{size})"
 
     def worked_out(self, f: Field) -> int | None:
         """What a field's rule comes to where that follows from the declaration alone, and fits; else None."""
@@ -286,15 +287,16 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
             align = f"0 if {captured} else {f.align}"
         key = f"F_{f.name}{self.tag}"
         self.names[key] = f
+        fill = f", fill={f.fill!r}" if f.fill != b"\0" and not is_around(f) else ""
         if self.fill and is_around(f):
             return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
         if self.fill:
-            return f"(encode_items({value}, {align}) if {value} else b'')"
+            return f"(encode_items({value}, {align}{fill}) if {value} else b'')"
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
         if f.name not in self.ended:
-            return f"({write}) if {value} else b'')"
+            return f"({write}{fill}) if {value} else b'')"
         follows = "" if f is not self.before[-1] or self.after else f" and {self.size('payload')}"
-        return f"{write}, h{self.tag} if not {captured}{follows} else None)"
+        return f"{write}, h{self.tag} if not {captured}{follows} else None{fill})"
 
     def size(self, part: str) -> str:
         if part == "payload":

@@ -36,14 +36,15 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-def encode_items(value: Raw, align: int, field: Field | None = None, unended: AnyHeader | None = None) -> bytes:
-    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`; with 0 as they were read.
+def encode_items(
+    value: Raw, align: int, field: Field | None = None, unended: AnyHeader | None = None, fill: bytes = b"\0"
+) -> bytes:
+    """Pack the items of a repeated field, filled up with `fill` to a multiple of `align`; with 0 as they were read.
 
     With `field` they are refused where they would not be read back (see `_writer`).
     """
-    if type(value) is bytes:
-        data = value
-    else:
+    data: bytes = value
+    if type(value) is not bytes:
         data = b"".join(
             [h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value]
             if field is None
@@ -51,7 +52,7 @@ def encode_items(value: Raw, align: int, field: Field | None = None, unended: An
         )
         if type(value) is Filled and not align:
             return data + value.fill
-    return data + bytes(-len(data) % align) if align else data
+    return data + fill * (-len(data) % align) if align else data
 
 
 def field_bytes(field: Field, raw: Raw) -> bytes:

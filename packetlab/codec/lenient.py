@@ -362,7 +362,7 @@ def read_items(
     With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
     `origin` being added to their offsets. With `whole` the bytes up to `limit` are all this field's, however many items
     are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
-    fault, as long as it is zeros (see `Filled`). `around` is what is known of what holds the items, where they ask that.
+    fault, as long as it is `Field.fill` (see `Filled`). `around` is what is known of what holds the items, where they ask that.
     """
     kind, deep = field.kind, too_deep(field, pos + origin, owner) if (pos < limit or field.kind.one) and count != 0 else None
     if deep is not None:
@@ -376,9 +376,9 @@ def read_items(
     start, fill = pos, b""
 
     def fills(pos: int) -> bool:
-        """Whether just the zeros follow that fill up what stands before."""
+        """Whether just the bytes follow that fill up what stands before."""
         wanted = -(pos - start) % field.align if field.align else 0
-        return 0 < wanted == limit - pos and not any(data[pos:limit])
+        return 0 < wanted == limit - pos and data[pos:limit] == field.fill * wanted
 
     while pos < limit or (kind.one and not items):
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
@@ -401,8 +401,9 @@ def read_items(
     elif wanted and not whole and not broken(ctx.faults) and (count is None or len(items) == count):
         fill = data[pos : min(pos + wanted, limit)]
         pos += len(fill)
-        if len(fill) < wanted or any(fill):
-            expected = f"{wanted} zeros that fill the items up to a multiple of {field.align} bytes"
+        if fill != field.fill * wanted:
+            with_ = "zeros" if field.fill == b"\0" else f"bytes 0x{field.fill.hex()}"
+            expected = f"{wanted} {with_} that fill the items up to a multiple of {field.align} bytes"
             got = f"{len(fill)} bytes" if len(fill) < wanted else repr(fill)
             ctx.faults.append(Fault(owner, field.name, pos - len(fill), expected, got))
     short = count is not None and len(items) < count

@@ -19,7 +19,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "behind", "computed", "condition", "count", "default", "ended", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "behind", "computed", "condition", "count", "default", "ended", "fill", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -32,6 +32,7 @@ class Spec:
         self.until: Expr | None = rules.get("until")
         self.align: int = rules.get("align", 0)
         self.pad: int = rules.get("pad", 0)
+        self.fill: bytes = rules.get("fill", b"\0")
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
@@ -120,14 +121,14 @@ def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
 
 def many(
     *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = (),
-    none: int | None = None,
+    none: int | None = None, fill: bytes = b"\0",
 ) -> Any:  # fmt: skip
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
-    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of this many bytes; where nothing
-    counts the items and such zeros can be items (as after a TCP option 1 alone), they read back as items, in a packet
-    that was built too. `value` is what is there unless something else is given. `none` is a size or count that says that
+    or its surroundings end. With `align` the whole is filled up to a multiple of this many bytes, with zeros or another byte,
+    `fill`; where nothing counts the items and such bytes can be items (as zeros after a TCP option 1 alone), they read back as
+    items, in a packet that was built too. `value` is what is there unless something else is given. `none` is a size or count that says that
     there are no such items at all, as with `sized`: the field is None, and is so unless it is given.
     """
     return Spec(
@@ -137,8 +138,16 @@ def many(
         count=None if count is None else _measure(count),
         until=None if until is None else expression(until),
         align=align,
+        fill=_fill(fill, bool(align), "many(..., fill=)"),
         many=True,
     )
+
+
+def _fill(fill: object, needed: bool, where: str) -> bytes:
+    if not isinstance(fill, bytes) or len(fill) != 1 or not (needed or fill == b"\0"):
+        got = "no align" if isinstance(fill, bytes) and len(fill) == 1 else f"{fill!r:.60}"
+        raise DeclareError(where, "one byte, such as b'\\xff', and a multiple that is filled up to", got)
+    return fill
 
 
 def _measure(number: object) -> Expr:
@@ -169,8 +178,8 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     return spec
 
 
-def pad(multiple: int = 1, *, to: object = None, since: str = "self") -> Any:
-    """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given.
+def pad(multiple: int = 1, *, to: object = None, since: str = "self", fill: bytes = b"\0") -> Any:
+    """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros, or the byte `fill`, unless given.
 
     `since` is where counting begins instead: the name of a class, for the nearest such header around this one, "packet" for the
     start of it all, or the name of a field of this header before it, which is always there. Where there is no such header
@@ -180,7 +189,8 @@ def pad(multiple: int = 1, *, to: object = None, since: str = "self") -> Any:
     there (``offset: U32 = auto(offset_of("blob"))``, ``gap: Bytes = pad(8, to=field("offset"))``, ``blob: Bytes = sized(...)``). Where
     the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
     """
-    return Spec(None, pad=multiple, place=None if to is None else expression(to), since=checked_origin(since, "pad(...)"))
+    place, since = None if to is None else expression(to), checked_origin(since, "pad(...)")
+    return Spec(None, pad=multiple, place=place, since=since, fill=_fill(fill, True, "pad(..., fill=)"))
 
 
 class Filled(tuple[object, ...]):
@@ -220,7 +230,7 @@ class Field:
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent. left: whether it is there if bytes are left. With either, who builds goes by
             its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
-        align, pad: multiples of bytes (see `many`, `pad`). behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
+        align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
             own header lies behind the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
@@ -236,7 +246,7 @@ class Field:
         self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
-        self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
+        self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
         self.default, self.behind, self.place = spec.default, spec.behind, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)
         self.origin = None if spec.since == "self" else OwnPlace(spec.since)

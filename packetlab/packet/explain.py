@@ -140,7 +140,7 @@ def derive(scope: Derivation, f: Field) -> Raw:
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
         here = measured(scope.header, fields) + (scope.size("payload") if f in scope.cls._declaration.after else 0)
-        return bytes(filling(scope, scope.header, f, here))
+        return f.fill * filling(scope, scope.header, f, here)
     return None
 
 

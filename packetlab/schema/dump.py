@@ -139,6 +139,8 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     found.update({word: number for word, number in (("align", f.align), ("pad", f.pad), ("from_end", f.behind)) if number})
     if f.fixed:
         found["const"] = 1
+    if f.fill != b"\0":
+        found["filling"] = f.fill[0]
     if f.since != "self":
         found["since"] = f.since
     if f.none is not None:

@@ -385,14 +385,14 @@ FORMS: dict[str, Form] = {
         lambda kind: type(kind) is Int, _number_data, _number, _number_spelled,
     ),
     "bytes": Form(
-        "bytes size none pad to since const when default",
+        "bytes size none pad to filling since const when default",
         lambda kind: type(kind) is ByteString and not kind.rest,
         lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),
     "rest": _plain("when default", lambda kind: type(kind) is ByteString and kind.rest, lambda: ByteString(rest=True), "Rest"),
     "payload": _plain("", lambda kind: type(kind) is PayloadMark, PayloadMark, "Payload"),
     "items": Form(
-        "of size count until none align when default", lambda kind: type(kind) is Items and not kind.one,
+        "of size count until none align filling when default", lambda kind: type(kind) is Items and not kind.one,
         lambda kind, where: {"of": kind.item.name}, _items,
         lambda row, where, enums: f"tuple[{_item_name(row, where)}, ...]",
     ),
@@ -429,6 +429,6 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
     ),
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
-    "own": Form("of given rule size pad since const when default", lambda kind: True, own_data, _own, _own_spelled),
+    "own": Form("of given rule size pad filling since const when default", lambda kind: True, own_data, _own, _own_spelled),
 }  # fmt: skip
 """Word of a description -> how such a kind travels; the last one takes all that no other does."""

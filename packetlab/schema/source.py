@@ -154,11 +154,13 @@ def _right(row: dict[str, object], where: str) -> str:
     elif "computed" in row:
         right = f"computed({spelled(row['computed'], where)})"
     elif "pad" in row:
+        fill = f", fill={bytes([number(row['filling'], where)])!r}" if "filling" in row else ""
         since = f", since={_quoted(row['since'])}" if "since" in row else ""
-        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''}{since})"
+        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''}{since}{fill})"
     elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]
+        words += [f"fill={bytes([number(row['filling'], where)])!r}"] if "filling" in row else []
         right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"
     elif "size" in row:
         none = f", none={number(row['none'], where)}" if "none" in row else ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from typing import Annotated
+from typing import Annotated, Any
+
+import pytest
 
 from packetlab import (
     U1,
@@ -19,26 +22,129 @@ from packetlab import (
     U20,
     U32,
     Bytes,
+    DeclareError,
     Header,
     IPv4Address,
     IPv6Address,
     Payload,
+    TCPOption,
     U16le,
     Verdict,
     auto,
+    bindings,
     const,
     count_of,
     crc,
     crc32,
+    declare_from,
+    describe,
     dissect,
     field,
     fixed_bytes,
     many,
+    offset_of,
+    pad,
     size_of,
     sized,
     spare_bits,
     when,
 )
+from packetlab.schema.source import class_body
+
+
+class Told(Header):
+    size: U8 = auto(size_of("data"))
+    data: Bytes = b""
+    more: U8 | None = when(field("^.version") == 2)
+
+
+class TestFills:
+    """secdev/scapy#4142: a fill of another byte than 0."""
+
+    def test_a_field_is_filled_up_to_six_bytes(self) -> None:
+        class Name(Header):
+            n: U8 = auto(size_of("name"))
+            name: Bytes = b""
+            fill: Bytes = pad(6, fill=b"\xff")
+
+        assert bytes(Name(name=b"AB")) == b"\2AB\xff\xff\xff"
+        packet = dissect(b"\2AB\xff\xff\xffZ", Name)
+        assert packet.payload == b"Z" and packet[Name] == Name(name=b"AB")
+        assert bytes(packet.replace(Name, name=b"ABCDEF", fill=auto)) == b"\6ABCDEF" + b"\xff" * 5 + b"Z"
+        assert bytes(packet.replace(Name, fill=b"\0\0\0")) == b"\2AB\0\0\0Z"
+
+    def test_a_gap_before_an_offset(self) -> None:
+        class Placed(Header):
+            offset: U8 = auto(offset_of("blob"))
+            size: U8 = auto(size_of("blob"))
+            gap: Bytes = pad(4, to=field("offset"), fill=b"{")
+            blob: Bytes = sized(field("size"))
+
+        assert bytes(Placed(blob=b"ab")) == b"\4\2{{ab"
+        assert bytes(Placed(offset=7, blob=b"ab")) == b"\7\2{{{{{ab"
+        assert dissect(b"\4\2{{ab", Placed)[Placed] == Placed(blob=b"ab")
+
+    def test_options_are_filled_up_with_no_operation(self) -> None:
+        class Options(Header):
+            options: tuple[TCPOption, ...] = many(align=4, fill=b"\1")
+
+        made = Options(options=(TCPOption(kind=3, data=b"\7"),))
+        assert bytes(made) == b"\3\3\7\1"
+        read = dissect(bytes(made), Options)[Options]
+        assert read.options == (TCPOption(kind=3, data=b"\7"), TCPOption(kind=1))  # which no-operation is: an option
+
+    def test_items_that_are_counted_or_sized(self) -> None:
+        class Entry(Header):
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Counted(Header):
+            count: U8 = auto(count_of("entries"))
+            entries: tuple[Entry, ...] = many(count=field("count"), align=4, fill=b"\xff")
+            last: U8 = 9
+
+        class Around(Header):
+            version: U8 = const(1)
+            about: U8 = auto(size_of("items"))
+            items: tuple[Told, ...] = many(size=field("about"), align=4, fill=b"\xee")
+
+        entries = Entry(data=b"a"), Entry(data=b"bc")
+        data = b"\2\1a\2bc\xff\xff\xff\x09"
+        assert bytes(Counted(entries=entries)) == data
+        packet = dissect(data, Counted)
+        assert packet[Counted] == Counted(entries=entries) and packet[Counted].last == 9 and not packet.faults
+        spoilt = data[:7] + b"\0" + data[8:]
+        (fault,) = dissect(spoilt, Counted).faults
+        assert str(fault).startswith(
+            "Counted.entries: expected 3 bytes 0xff that fill the items up to a multiple of 4 bytes"
+        )
+        assert bytes(dissect(spoilt, Counted)) == spoilt
+        told = Around(items=(Told(data=b"abcd"),))
+        assert bytes(told) == b"\1\x08\4abcd\xee\xee\xee"
+        assert dissect(bytes(told), Around)[Around] == told and not dissect(bytes(told), Around).faults
+
+    def test_declarations_travel_with_it(self) -> None:
+        class Filled(Header):
+            n: U8 = auto(count_of("options"))
+            options: tuple[TCPOption, ...] = many(count=field("n"), align=4, fill=b"\1")
+            fill: Bytes = pad(8, fill=b"\xff")
+
+        data = json.loads(json.dumps(describe(Filled)))
+        with bindings():
+            again: Any = declare_from(data)[0]
+        source = class_body(data)
+        assert describe(again) == data
+        assert bytes(again(options=(TCPOption(kind=3, data=b"\7"),))) == b"\1\3\3\7\1\xff\xff\xff"
+        assert "align=4, fill=b'\\x01')" in source and "pad(8, fill=b'\\xff')" in source
+
+    @pytest.mark.parametrize("fill", [b"", b"ab", 255, "x", None])
+    def test_what_is_no_byte_is_refused(self, fill: Any) -> None:
+        with pytest.raises(DeclareError, match="one byte"):
+            pad(4, fill=fill)
+        with pytest.raises(DeclareError, match="one byte"):
+            many(align=4, fill=fill)
+        with pytest.raises(DeclareError, match="no align"):
+            many(fill=b"\1")
 
 
 class TestItemsGoByTheHeaderAround:

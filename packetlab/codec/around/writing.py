@@ -46,7 +46,7 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
 def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None) -> bytes:
     """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last."""
     if type(value) is bytes:
-        return value + bytes(-len(value) % align) if align else value
+        return value + field.fill * (-len(value) % align) if align else value
     data, ended, until = b"", False, field.until
     alone = any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
     for item, one, stack in _each(value, outside):
@@ -61,7 +61,7 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
         raise unended(header, field.name)
     if type(value) is Filled and not align:
         return data + value.fill
-    return data + bytes(-len(data) % align) if align else data
+    return data + field.fill * (-len(data) % align) if align else data
 
 
 def _each(items: Any, outside: Within) -> Any:

@@ -186,11 +186,11 @@ def gap_to(place: int, size: int, before: int, here: int, others: tuple[tuple[in
     return place - max([here, *(end for at, end in ends if at < place)])
 
 
-def gap_kept(own: bytes, follows: bytes, here: int, entries: tuple[tuple[int, int, int], ...]) -> bytes | None:
-    """Return what has to stand in a gap so that it follows anew: zeros in a row in another order, nothing where this makes no sense."""
+def gap_kept(own: bytes, follows: bytes, here: int, entries: tuple[tuple[int, int, int], ...], fill: bytes) -> bytes | None:
+    """Return what has to stand in a gap so that it follows anew: what fills up in a row in another order, nothing where this makes no sense."""
     places = [at for at, _, size in entries if size]
     if permuted(here, entries) is not None:
-        return bytes(len(own))
+        return fill * len(own)
     return follows if places == sorted(places) else None
 
 
@@ -239,7 +239,7 @@ class Scattering(OneByOne):
         if not row:
             return follows
         self.names["gap_kept"] = gap_kept
-        return f"gap_kept({self.own(f)}, {follows}, {self.entries(row)})"
+        return f"gap_kept({self.own(f)}, {follows}, {self.entries(row)}, {f.fill!r})"
 
     def as_declared(self, f: Field) -> str:
         """Source for one more condition: that an offset is of no row in another order, which is kept by all offsets together."""

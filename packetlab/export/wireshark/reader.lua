@@ -128,12 +128,12 @@ local function read_items(n, f, first, limit, count, all, ctx)
   end
   local where = f.owner .. "." .. f.name
   local wanted = f.align and (first - pos) % f.align or 0
-  if wanted > 0 and all and pos + wanted == limit and n.tvb:raw(pos, wanted) == string.rep("\0", wanted) then
+  if wanted > 0 and all and pos + wanted == limit and n.tvb:raw(pos, wanted) == string.rep(f.fill, wanted) then
     inner.faults, pos = {}, limit
   elseif wanted > 0 and not all and #inner.faults == 0 and (count == nil or #items == count) then
     local there = math.min(wanted, limit - pos)
-    if there < wanted or n.tvb:raw(pos, there) ~= string.rep("\0", wanted) then
-      faults[1] = {where = where, at = pos, expected = int(wanted) .. " zeros that fill the items up to a multiple of "
+    if there < wanted or n.tvb:raw(pos, there) ~= string.rep(f.fill, wanted) then
+      faults[1] = {where = where, at = pos, expected = int(wanted) .. (f.fill == "\0" and " zeros" or string.format(" bytes 0x%02x", f.fill:byte())) .. " that fill the items up to a multiple of "
         .. int(f.align) .. " bytes", got = there < wanted and int(there) .. " bytes" or bytes_text(n.tvb:raw(pos, there))}
     end
     pos = pos + there

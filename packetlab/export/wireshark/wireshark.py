@@ -204,7 +204,7 @@ class _Script:
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
         if kind.wire == "items":
-            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else []), *(["one = true"] if kind.one else [])]
+            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
             parts.append(f"when = {condition(step.condition, header)}")
             step = step.step

@@ -55,6 +55,7 @@ class RowPadded(Header, under=Ether, when={"type": 0x7C62}):
     where: U8 = auto(offset_of("end"))
     gap: Bytes = pad(8, to=field("where"))
     end: U16 = 7
+    filled: Bytes = pad(4, fill=b"\xff")
 
 
 class RowFromEnd(Header, under=Ether, when={"type": 0x7C63}):

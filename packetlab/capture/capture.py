@@ -90,7 +90,7 @@ class Capture(Shown):
         return capture
 
     @classmethod
-    def _from(cls, make: Any, name: str) -> Capture:
+    def _from(cls, make: Callable[[], Iterator[Frame]], name: str) -> Capture:
         capture = cls.__new__(cls)
         capture.name, capture._make, capture._offers = name, make, Offers()
         return capture
@@ -284,7 +284,7 @@ class Capture(Shown):
         """Yield the messages and control frames of WebSockets, as they are complete; see `WebSockets` for the limits."""
         return self._through("WebSockets", "receive", limits)
 
-    def _through(self, machine: str, verb: str, limits: dict[str, Any]) -> Iterator[Any]:
+    def _through(self, machine: str, verb: str, limits: dict[str, object]) -> Iterator[Any]:
         from packetlab.capture import reassembly
 
         made = getattr(reassembly, machine)(**limits)

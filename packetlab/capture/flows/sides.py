@@ -18,6 +18,7 @@ from packetlab.errors import BuildError, CaptureError
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
     from packetlab.capture.frame import Frame
+    from packetlab.packet.packet import Packet
 
 C = TypeVar("C", bound=Readable)
 
@@ -43,7 +44,7 @@ class Sides(Generic[C]):
     `client` and `server` are the captures of one side's frames.
     """
 
-    def __init__(self, capture: C, by: str | Callable[[Any], object], servers: Iterable[object] | None) -> None:
+    def __init__(self, capture: C, by: str | Callable[[Packet], object], servers: Iterable[object] | None) -> None:
         self.capture = capture
         if not callable(by) and by not in WAYS:
             raise BuildError("sides: by", f"{', '.join(WAYS)}, or a function of a packet", repr(by))
@@ -179,5 +180,5 @@ def _rows(batch: FrameBatch) -> list[Row]:
     return rows
 
 
-def split(capture: C, by: str | Callable[[Any], object], servers: Iterable[object] | None) -> Sides[C]:
+def split(capture: C, by: str | Callable[[Packet], object], servers: Iterable[object] | None) -> Sides[C]:
     return Sides(capture, by, servers)

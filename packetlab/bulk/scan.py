@@ -99,7 +99,7 @@ class Scanner(CodedScanner):
         for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]
-        if any(f.since != "self" for f in self.cls.fields):
+        if any(f.is_counted_from_outside for f in self.cls.fields):
             return "padding that is counted from elsewhere"
         if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"

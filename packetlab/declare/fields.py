@@ -266,6 +266,11 @@ class Field:
             self.condition = told if self.condition is None else self.condition & told
 
     @property
+    def is_counted_from_outside(self) -> bool:
+        """Whether its padding is counted from another beginning than that of its header."""
+        return self.since != "self"
+
+    @property
     def tells_itself(self) -> bool:
         """Whether it is there, in a header that is built, because it has a value."""
         return self.none is not None or self.left

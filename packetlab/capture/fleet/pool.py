@@ -260,7 +260,7 @@ class _Service:
     def __init__(self, pipe: Connection, inherited: Iterable[Connection]) -> None:
         self.pipe, self.inherited = pipe, inherited
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         _follow()  # while `_inheriting` still holds: no moment is left between the two
         self.__dict__.update(state)
 

@@ -131,7 +131,7 @@ class Refining(Extents):
         ]  # fmt: skip
 
     def made_of(self, views: list[Declaration], new: str, of: str) -> list[str]:
-        """Return lines that make the header of a refinement, or of what refines it by the header inside, `w`."""
+        """Return lines that make the header of a refinement, or of what refines it by the header inside it."""
         found, tag = deeper(views), self.tag
         if not found:
             return [f"h{tag} = {new}(*{of})"]

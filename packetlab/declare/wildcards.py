@@ -86,13 +86,15 @@ class Between(Tolerance):
         return made
 
     def check(self, kind: Kind, where: str) -> None:
+        hint = ""
         try:
             low, high = map(kind.compared, self.raw_values)
             wrong = low > high
+            hint = "no value of the field lies between them"
         except TypeError:
             wrong = True
         if wrong or kind.wire == "items":
-            raise BuildError(where, "between(low, high) of values that have an order", repr(self))
+            raise BuildError(where, "between(low, high) of values that have an order", repr(self), hint)
 
     def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
         low, high = map(kind.compared, self.raw_values)

@@ -566,3 +566,37 @@ def damaged(wire: bytes) -> Any:
     return st.tuples(st.integers(0, max(0, len(wire) - 1)), st.integers(0, 255)).map(
         lambda change: wire[: change[0]] + bytes([change[1]]) + wire[change[0] + 1 :]
     )
+
+
+HUNDREDTHS = [Annotated[user, scaled(16, scale, signed=True)] for user in (float, Decimal) for scale in (0.01, -0.01)]
+BOUNDS = [
+    *((kind, number / 100, 0.01) for kind in HUNDREDTHS for number in range(-320, 320)),
+    *((Annotated[float, scaled(8, 0.1, offset=-5)], number / 10, 0.1) for number in range(-49, 100)),
+    *((NTPTime, datetime(2024, 1, 1, 0, 0, 0, n, UTC), timedelta(microseconds=1)) for n in range(1, 1000000, 9973)),
+    *((Annotated[timedelta, duration(32, unit=Fraction(1, 1 << 26))], timedelta(microseconds=n), timedelta(microseconds=1))
+      for n in range(1, 1000000, 9973)),
+    *((Annotated[timedelta, duration(32, unit="0.001")], n / 1000, 0.001) for n in range(1, 300)),
+]  # fmt: skip
+
+
+def test_both_ends_of_between_are_included_wherever_a_value_is_just_there() -> None:
+    bounds: dict[Any, list[Any]] = {}
+    for kind, bound, step in BOUNDS:
+        bounds.setdefault(kind, []).append((bound, step))
+    for kind, some in bounds.items():
+        with bindings():
+            box: Any = one(kind, "2024-01-01" if kind is NTPTime else 0)
+            for bound, step in some:
+                packet = Ether() / box(x=str(bound) if isinstance(bound, float) else bound)
+                for low, high in ((bound, bound), (bound, bound + 9 * step), (bound - step, bound)):
+                    assert box(x=pl.between(low, high)).matches(packet), (kind, low, high)
+                assert box(x=pl.one_of(bound)).matches(packet) and not box(x=pl.between(bound + step, bound + 9 * step)).matches(packet)
+
+
+def test_a_bound_beside_a_value_leaves_it_out() -> None:
+    with bindings():
+        box: Any = one(HUNDREDTHS[0], 0)
+        packet = Ether() / box(x=0.29)
+        assert not box(x=pl.between(0.294, 0.31)).matches(packet) and not box(x=pl.between(0.1, 0.286)).matches(packet)
+        with pytest.raises(BuildError, match="no value of the field lies between them"):
+            box(x=pl.between(0.292, 0.298))

@@ -20,6 +20,7 @@ from packetlab.declare.values.views import ZERO, Stepped, moment_text, rational,
 from packetlab.errors import BuildError, DeclareError
 
 FAR = " s after 1970"  # of a time in no year that Python knows
+MICROSECOND = Fraction(1, 10**6)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -217,6 +218,10 @@ class Time(Stepped):
             hint = "datetime(..., tzinfo=timezone.utc)"
         raise BuildError(where, "a datetime with a time zone, or text as 2036-02-07T06:28:16Z", f"{value!r:.60}", hint)
 
+    def grain(self, value: object, number: Fraction) -> Fraction:
+        # The nearest unit of an NTP time is what a datetime, or a text of as many digits, is in a packet.
+        return MICROSECOND if not isinstance(value, Instant) and number % MICROSECOND == 0 else ZERO
+
     def value(self, raw: int) -> Instant:
         return Instant.at(self.exact(raw), self.step)
 
@@ -257,6 +262,10 @@ class Duration(Stepped):
         except (ValueError, OverflowError, ZeroDivisionError):
             pass
         raise BuildError(where, "a timedelta, or a number of seconds", f"{value!r:.60}")
+
+    def grain(self, value: object, number: Fraction) -> Fraction:
+        whole = isinstance(value, timedelta) and not isinstance(value, Elapsed)
+        return MICROSECOND if whole else super().grain(value, number)
 
     def value(self, raw: int) -> Elapsed:
         return Elapsed.of(self.exact(raw), self.step)

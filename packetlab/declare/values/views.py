@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from math import ulp
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -151,10 +152,17 @@ class Stepped(NumberView):
     def edge(self, value: object, where: str, up: bool) -> int:
         if isinstance(value, RawValue):
             return self.raw(value, where)
+        number = self.fraction(value, where)
+        steps = self.steps(number)
+        near = round(steps)
+        if abs(steps - near) * abs(self.step) <= self.grain(value, number):
+            return self._fit(steps, value, where, round)
         # Of a scale below 0 the greater raw number is the lesser value.
-        return self._fit(
-            self.steps(self.fraction(value, where)), value, where, _up if up is (self.step > 0) else _down
-        )
+        return self._fit(steps, value, where, _up if up is (self.step > 0) else _down)
+
+    def grain(self, value: object, number: Fraction) -> Fraction:
+        """Return how far a number may be from a step that a user means, as a float next to 0.29 stands for 0.29."""
+        return Fraction(4 * ulp(value)) if isinstance(value, float) else ZERO
 
     def steps(self, number: Fraction) -> Fraction:
         """Return how many steps a number is from the origin."""

@@ -384,7 +384,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         lines = ["try:", *("    " + line for line in lines), "except (IndexError, struct_error): return None"]
     if field.align:
         part.names["filled"] = Filled.of
-        other = "any(data[pos:end])" if field.fill == b"\0" else f"data[pos:end].strip({field.fill!r})"
+        other = f"data[pos:end].strip({field.fill!r})"
         lines += [f"end = pos + {fill}", "if end > pos:", f"    if end > limit or {other}: return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
     lines = lines if not part.choices else ["C = Dissection()", *(["C.layers, C.place = ctx.layers, ctx.place"] if is_around(field) else []), *lines]

@@ -188,18 +188,20 @@ def respelled(before: Packet, packet: Packet) -> Packet:
 # Verdicts ------------------------------------------------------------------------------------------------------
 
 
-def verdict(packet: Packet, i: int, name: str) -> Verdict:
-    """Return the verdict on the checksum field `name` of layer `i`, on its only one where that is ""."""
+def verdict(packet: Packet, layer: type[Header] | tuple[type[Header], int] | int, name: str) -> Verdict:
+    """Return the verdict on the checksum field `name` of a layer, on its only one where that is ""."""
+    try:
+        i = layer if isinstance(layer, int) else packet._place(layer)
+    except KeyError:
+        return Verdict.NOT_PRESENT
     cls = type(packet.layers[i])
     sums = [f.name for f in cls._fields if isinstance(f.rule, Checksum)]
     if not name:
         name = "checksum" if "checksum" in sums or len(sums) != 1 else sums[0]
-    if name not in cls._by_name:
+    f = cls._by_name.get(name)
+    if f is None or not isinstance(f.rule, Checksum):
         hint = f"there is {', '.join(sums)}" if sums else "the header has none"
-        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "no such field", hint)
-    f = cls._field(name)
-    if not isinstance(f.rule, Checksum):
-        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")
+        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field" if f else "no such field", hint)
     bodies = packet._build()[0]
     return _verdict(Derivation(packet, i, bodies), f, f.rule, all_here(packet, bodies, i + 1)[i])
 

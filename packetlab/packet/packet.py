@@ -330,11 +330,11 @@ class Packet(Held):
         return found
 
     def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "") -> Verdict:
-        """Return what is to be said of a checksum field: good, bad, unverified (bytes are missing), not present.
+        """Return what is to be said of a checksum: good, bad, unverified (bytes are missing), not present (as its header).
 
-        Without a `name` it is the field called "checksum", or the only checksum the header has. BuildError for no checksum.
+        Without a `name` it is the field called "checksum", or the only one the header has. BuildError for a header that has none.
         """
-        found: Verdict = hook("verdict")(self, self._place(layer), name)
+        found: Verdict = hook("verdict")(self, layer, name)
         return found
 
     def verdicts(self) -> dict[str, Verdict]:

@@ -23,7 +23,7 @@ from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.registry import header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.pattern.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
-from packetlab.pattern.paths import HOST, FieldPath
+from packetlab.pattern.paths import HOST, FieldPath, verdicts_of
 
 OF_FRAMES = {
     "frame.cap_len": "length", "frame.comment": "comment", "frame.interface_id": "interface", "frame.len": "wire_length",
@@ -205,6 +205,8 @@ class _Parser:
             hint = f"without quotes: {token[1:-1]}"
         elif kind.wire == "number" and kind.names is not None:
             hint = near_or_all(token, kind.names.__members__)
+        elif kind.wire == "number" and called.count(".") == 1:
+            hint = verdicts_of(called.partition(".")[0], token)
         elif kind is _TEXT:
             hint = f'a text in quotes: "{token[:40]}"'
         raise self.error(expected, token, hint=hint)

@@ -24,12 +24,14 @@ from typing import Any, NamedTuple, TypeVar
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, class_named, classes, declared_classes
 from packetlab.codec.refinement.views import viewed
+from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Verdict
 
 T = TypeVar("T")
 HEADERS = {"ip": "ipv4", "eth": "ether", "sll": "linuxsll"}
@@ -114,7 +116,9 @@ class FieldPath(NamedTuple):
                 continue
             if own is None or own.kind.wire == "payload":
                 known = [*inside._by_name, *_own_names(inside), *among, *_others(inside.__name__), *([] if place else [PAYLOAD])]
-                hint = _either(inside, name) or near_or_all(name, known)
+                summed = not place and any(isinstance(f.rule, Checksum) for f in inside._fields)
+                verdicts = verdicts_of(inside.__name__, name) if summed else ""
+                hint = _either(inside, name) or verdicts or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             if pick and not _lists(own.kind):
                 raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}")
@@ -340,9 +344,16 @@ def _part(field: Field, part: str, called: str, where: str) -> str:
         names = getattr(kind, "names", None) or ()
         hint = (
             f"compare it: {field.name} == {part.upper()}" if part.upper() in getattr(names, "__members__", ()) else ""
-        )
+        ) or (verdicts_of(called.partition(".")[0], part) if isinstance(field.rule, Checksum) and called.count(".") == 1 else "")
         raise BuildError(where, f"no part of {called}", repr(part), hint)
     raise BuildError(where, f"a part of {called}", repr(part), near_or_all(part.lower(), [*known, *_others(called)]))
+
+
+def verdicts_of(header: str, asked: str) -> str:
+    """Return how frames are found by the verdict on a checksum of a header, if that is what is asked for; else ""."""
+    if asked.upper() not in ("VERDICT", *Verdict.__members__):
+        return ""
+    return f"capture.where(lambda packet: packet.verdict({header}) == Verdict.{'BAD' if asked.lower() == 'verdict' else asked.upper()})"
 
 
 def _either(header: type[AnyHeader], name: str) -> str:

@@ -103,6 +103,7 @@ def test_frames_of_others_have_right_checksums() -> None:
 def test_a_wrong_checksum_is_told_and_explained() -> None:
     wrong = dissect(bytes.fromhex("0103006b00037418"), RTU)
     assert wrong.verdict(RTU) is wrong.verdicts()["RTU.crc"] is Verdict.BAD
+    assert wrong.verdict(OSPF) is wrong.verdict((RTU, 1)) is Verdict.NOT_PRESENT
     why = str(wrong.why(RTU, "crc"))
     assert "CRC-16/MODBUS(self, payload)" in why and "differs from the rule, which gives 0x1774" in why
     assert "0x1774" in str(wrong.replace(RTU, crc=0x1774).show())

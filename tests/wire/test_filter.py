@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 from hypothesis import given, strategies as st
 
-from packetlab import ARP, IDP, TCP, UDP, BuildError, Capture, Ether, IPv4, XNSAddress, compile_filter, dissect
+from packetlab import (
+    ARP,
+    IDP,
+    TCP,
+    U8,
+    UDP,
+    BuildError,
+    Bytes,
+    Capture,
+    Ether,
+    Header,
+    IPv4,
+    XNSAddress,
+    auto,
+    bindings,
+    compile_filter,
+    contains,
+    dissect,
+    many,
+    scaled,
+    size_of,
+)
 from packetlab.schema.literal import read_packet
 from tests.conftest import CORPUS
 
@@ -110,3 +133,30 @@ def test_a_packet_in_words_is_the_packet_in_python() -> None:
 def test_nothing_but_packets_can_be_said(text: str) -> None:
     with pytest.raises(BuildError):
         read_packet(text)
+
+
+def test_what_is_never_a_layer_is_asked_for_in_the_list_where_it_stands() -> None:
+    with bindings():
+
+        class Reading(Header):
+            type: U8 = 0
+            size: U8 = auto(size_of("value"))
+            value: Bytes = b""
+
+        class Temperature(Reading, inside="value", when={"type": 1}):
+            celsius: Annotated[float, scaled(16, 0.01, signed=True)] = 0
+
+        class Telemetry(Header, under=Ether, when={"type": 0x88B5}):
+            readings: tuple[Reading, ...] = many()
+
+        capture = Capture.of([Ether() / Telemetry(readings=(Temperature(celsius=-3.25), Reading(type=7)))])
+        for pattern in ("temperature.celsius < 0", "telemetry and not temperature", Temperature, Temperature(celsius=-3.25)):
+            way = r'"telemetry\.readings\.temperature\.celsius", or Telemetry\(readings=contains\(Temperature\)\)'
+            with pytest.raises(BuildError, match=way):
+                capture.where(pattern).count()
+        for pattern in ("reading.type == 7", Reading, Reading(type=7)):
+            with pytest.raises(BuildError, match=r'"telemetry\.readings\.type", or Telemetry\(readings=contains\(Reading\)\)'):
+                capture.where(pattern).count()
+        for right in ("telemetry.readings.temperature.celsius < 0", "telemetry.readings.type == 7", Telemetry,
+                      Telemetry(readings=contains(Temperature))):  # fmt: skip
+            assert capture.where(right).count() == 1

@@ -142,7 +142,7 @@ def test_what_no_declaration_has_is_an_error_in_every_place(name: str, complaint
         (lambda: Volatile(3), "a set of names, got 3"),  # type: ignore[arg-type]
         (lambda: Volatile({3}), "volatile 3: expected names such as .*, got int"),
         (lambda: Volatile({TCP}), "or fields such as IPv4.id, got HeaderType"),
-        (lambda: Capture.of([]).where(TCPOption), r'an item of TCP.options \(ask .* in words: "tcp.options.kind"\)'),
+        (lambda: Capture.of([]).where(TCPOption), r'an item of TCP.options \(ask .* in words: "tcp.options.kind", or TCP\(options=contains\(TCPOption\)\)\)'),
         (lambda: Volatile({"idp.src.socket"}), "a whole field.*idp.src"),
         (lambda: Volatile({"ip#2.id"}), "a whole field, of every such header"),
         (lambda: Volatile({"tcp"}), "a whole field"),

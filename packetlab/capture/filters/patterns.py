@@ -46,9 +46,7 @@ def _tester(pattern: object) -> Callable[[Any], bool]:
     if pattern is None:
         return lambda packet: True
     if isinstance(pattern, str):
-        from packetlab.pattern.filter import compile_filter
-
-        return compile_filter(pattern)
+        return _in_words(pattern)
     if isinstance(pattern, type):
         header = _header_class(pattern)
         return lambda packet: header in packet
@@ -61,6 +59,7 @@ def _tester(pattern: object) -> Callable[[Any], bool]:
     from packetlab.packet.packet import Header
 
     if isinstance(pattern, Header):
+        _header_class(type(pattern))
         return lambda packet: bool(Header.matches(pattern, packet))
     if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
@@ -75,23 +74,44 @@ def _no_pattern(pattern: object) -> TypeError:
     )
 
 
+def _in_words(pattern: str) -> Callable[[Any], bool]:
+    """Return a filter in words as a test of packets. BuildError for one that begins with what is never a layer."""
+    from packetlab.pattern.conditions import Match
+    from packetlab.pattern.filter import compile_filter
+
+    test = compile_filter(pattern)
+    for match in test.matches():
+        if isinstance(match, Match):
+            _header_class(match.header)
+    return test
+
+
 def _header_class(pattern: type) -> type[Header]:
     """Return a class that packets may have headers of. TypeError for other classes, BuildError for one that items are of."""
     from packetlab.declare.registry import bindings_of, declared
     from packetlab.packet.packet import Header
+    from packetlab.protocols.linktypes import FIRST
 
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
     said = pattern._declaration
-    among = [(one, f) for one in declared() for f in one.fields if f.kind.wire == "items" and f.kind.item is said]
-    if among and not any(bindings_of(one) for one in (said, *declared()) if one.is_a(said)):
-        header, f = among[0]
-        names = f'"{header.name.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""
-        raise BuildError(
-            f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.name}.{f.name}",
-            f"ask for its fields in words: {names}" if names else "",
-        )  # fmt: skip
-    return pattern
+    among = [(one, f) for one in declared() for f in one.fields if f.kind.wire == "items" and said.stands_for(f.kind.item)]
+    if not among:
+        return pattern
+    bases = [one for one in declared() if said.stands_for(one)] or [said]  # itself, and what it refines
+    if any(bindings_of(one) for base in bases for one in (base, *declared()) if one.is_a(base)):
+        return pattern
+    if any(first._declaration in bases for first in FIRST.values()):
+        return pattern
+    header, f = among[0]
+    steps = [header.name.lower(), f.name, *([pattern.__name__.lower()] if said.refines is not None else [])]
+    own = [*pattern._fields, *said.inside] if said.refines is None else [*said.inside, *pattern._fields]
+    names = ".".join([*steps, *([own[0].name] if own else [])])
+    listed = "" if f.kind.one else f", or {header.name}({f.name}=contains({pattern.__name__}))"
+    raise BuildError(
+        f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.name}.{f.name}",
+        f'ask for its fields in words: "{names}"{listed}',
+    )  # fmt: skip
 
 
 def as_test(pattern: object) -> Any:
@@ -99,13 +119,13 @@ def as_test(pattern: object) -> Any:
     from packetlab.packet.header import HeaderType
     from packetlab.packet.packet import Header
     from packetlab.pattern.conditions import Match, Test, prototype_test
-    from packetlab.pattern.filter import compile_filter
 
     if isinstance(pattern, str):
-        return compile_filter(pattern)
+        return _in_words(pattern)
     if isinstance(pattern, HeaderType):
         return Match(_header_class(pattern))
     if isinstance(pattern, Header):
+        _header_class(type(pattern))
         test, whole = prototype_test(pattern)
         return test if whole else None
     return pattern if isinstance(pattern, Test) else None

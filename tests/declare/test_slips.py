@@ -83,6 +83,8 @@ SLIPS = [
     ("from_: U8 = 0\nU8: U8 = 0\nz: U8 = 0", "", "A.U8: ", "a field or variable above has the name of the type"),
     ("a: U8 = 0\nb: U8 = when(UDP.dport > 9, 1)", "", "UDP.dport: ", 'field("UDP.dport") that of a header around'),
     ("a: U8 = 0\nb: U8 = when(UDP.dport == 9, 1)", "", "when(...): ", 'a condition, such as field("kind") == 1, got False'),
+    ("a: MACAddress = 0", "", "A: expected a name that is defined, got MACAddress", "did you mean 'MAC'?"),
+    ("a: IPV4Address = 0", "", "A: expected a name that is defined, got IPV4Address", "did you mean 'IPv4Address'?"),
     ("a: U8 = 0\nb: U8 = when(nosuch == 9, 1)", "", "A: ", 'a name that is defined, got nosuch (rules name fields in quotes: field("nosuch")'),
     ("a: U8 = 0", ", whne={'a': 1}", "A, whne=: ", "did you mean 'when'?"),
 ]  # fmt: skip

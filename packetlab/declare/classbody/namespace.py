@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from packetlab.errors import DeclareError
+from packetlab.errors import DeclareError, suggestion
 
 
 class Annotations(dict[str, object]):
@@ -33,4 +33,7 @@ class Namespace(dict[str, object]):
         if known or name.startswith("__"):
             raise KeyError(name)  # Python goes on to look there
         hint = f'rules name fields in quotes: field("{name}") is its value, size_of("{name}") its size'
-        raise DeclareError(self.header, "a name that is defined", name, hint)
+        public = [one for one in getattr(sys.modules.get("packetlab"), "__all__", ()) if len(one) > 2 and one[0].isupper()]
+        starts = [one for one in public if name.startswith(one)]  # MACAddress: nearer to MAC than to IPv4Address
+        meant = f"did you mean {max(starts, key=len)!r}?" if starts else suggestion(name, public) if name[0].isupper() else ""
+        raise DeclareError(self.header, "a name that is defined", name, f"{meant} or: {hint}" if meant else hint)

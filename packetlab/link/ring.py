@@ -8,6 +8,7 @@ what comes while the reader is busy. The arrays here are the kernel's, so this w
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import select
@@ -93,7 +94,6 @@ class Ring:
         except OSError:  # there is no room for it
             _turned_off(sock)
             raise
-        memory.madvise(mmap.MADV_DONTFORK)  # or it could not be turned off while a forked child lives
         _maps[memory] = weakref.finalize(memory, _turned_off, sock)
         _maps[memory].atexit = False
         self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
@@ -285,7 +285,10 @@ _maps: weakref.WeakKeyDictionary[mmap.mmap, weakref.finalize[Any, Any]] = weakre
 
 
 def _in_child() -> None:
-    """The rings are the parent's. Batches that may still be in use here find zeros in their place."""
+    """The rings are the parent's, who could not turn them off while the memory is held here.
+
+    Batches that may still be in use find zeros in their place.
+    """
     for memory, turning_off in list(_maps.items()):
         turning_off.detach()
         start, size = ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)
@@ -299,8 +302,14 @@ os.register_at_fork(after_in_child=_in_child)
 
 
 def _turned_off(sock: socket.socket) -> None:
-    with suppress(OSError):  # the socket may be closed already
-        sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+    for _ in range(2000):
+        try:
+            sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+        except OSError as error:  # the socket may be closed already
+            if error.errno == errno.EBUSY:  # a child that is being forked holds the memory until its hook has run
+                time.sleep(0.0005)
+                continue
+        return
 
 
 def _put_back(

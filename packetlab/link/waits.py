@@ -64,15 +64,19 @@ class Waits:
     def __init__(self, name: str) -> None:
         self.name, self.closed = name, False
         self._users: dict[int, int] = {}  # a descriptor that wakes each, and its thread
-        self._renew_locks()
-        _all.add(self)
-
-    def _renew_locks(self) -> None:
         self.turn, self._changed = threading.RLock(), threading.Condition()
+        _all.add(self)
 
     def forked(self) -> None:
         """Begin anew in a forked child: the other threads are not there, what they held is nobody's."""
-        self._renew_locks()
+        if not self.turn.acquire(blocking=False):
+            self.turn = threading.RLock()
+        else:  # nobody's, or that of the code which a signal's handler forked in
+            self.turn.release()
+        if not self._changed.acquire(blocking=False):
+            self._changed = threading.Condition()
+        else:
+            self._changed.release()
         me = threading.get_ident()
         for wake in [wake for wake, user in self._users.items() if user != me]:
             del self._users[wake]

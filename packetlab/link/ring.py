@@ -14,6 +14,7 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
 import weakref
 from collections import deque
@@ -90,12 +91,13 @@ class Ring:
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
         try:
-            memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+            with _mapping:
+                memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+                _maps[memory] = weakref.finalize(memory, _turned_off, sock)
+                _maps[memory].atexit = False
         except OSError:  # there is no room for it
             _turned_off(sock)
             raise
-        _maps[memory] = weakref.finalize(memory, _turned_off, sock)
-        _maps[memory].atexit = False
         self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
         self._out: dict[
             int, weakref.ref[_Taken]
@@ -298,11 +300,13 @@ def _in_child() -> None:
         ring.close()
 
 
+_mapping = threading.RLock()  # no other thread forks between a mapping and its place in `_maps`
+os.register_at_fork(before=_mapping.acquire, after_in_parent=_mapping.release, after_in_child=_mapping.release)
 os.register_at_fork(after_in_child=_in_child)
 
 
 def _turned_off(sock: socket.socket) -> None:
-    for _ in range(2000):
+    for _ in range(4000):
         try:
             sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
         except OSError as error:  # the socket may be closed already

@@ -32,7 +32,7 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that reads where it is not known yet whether a message stands there: what it tells is not kept."""
 
     @wraps(read)
-    def look(*args: Any) -> Any:
+    def read_and_forget(*args: Any) -> Any:
         now = current.get()
         if now is None and not tells():
             return read(*args)
@@ -43,7 +43,7 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             current.reset(token)
 
-    return look
+    return read_and_forget
 
 
 @looking

@@ -193,7 +193,7 @@ def test_a_block_that_cannot_be_read_ends_the_state() -> None:
 
 
 def test_a_header_that_is_built_in_two_contexts_is_new_to_each() -> None:
-    header = Headers(headers=[Line(name="x-mine", value="value")])
+    header = Headers(headers=(Line(name="x-mine", value="value"),))
     found = []
     for _ in range(2):
         with Context():

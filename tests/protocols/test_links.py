@@ -24,6 +24,7 @@ from packetlab import (
     ble_whitened,
     cobs,
     crc,
+    default,
     dissect,
     field,
     fixed_bytes,
@@ -64,7 +65,7 @@ with (scope := Scope()):
     class AdvertisingFrame(Header):
         pdu: U8 = 0
         length: U8 = auto(size_of("sender") + size_of("data"))
-        sender: MAC = "00:00:00:00:00:00"
+        sender: MAC = default("00:00:00:00:00:00")
         data: Bytes = b""
         crc: Annotated[bytes, fixed_bytes(3)] = bytes(3)
 

@@ -252,7 +252,7 @@ def test_tshark_reads_the_same(tshark: Ask) -> None:
     messages = [bytes(made), bytes(other), bytes.fromhex(AUTHENTICATES[1])]
     assert dissect(bytes(other), NTLMAuthenticate).faults == ()
     check(tshark, messages, NTLMAuthenticate, names)
-    challenge = NTLMChallenge(name="LAB", info=[AVPair(id=2, value="LAB".encode("utf-16-le")), AVPair()])
+    challenge = NTLMChallenge(name="LAB", info=(AVPair(id=2, value="LAB".encode("utf-16-le")), AVPair()))
     check(
         tshark, [bytes(challenge), bytes.fromhex(CHALLENGE)], NTLMChallenge, {"ntlmssp.challenge.target_name": "name"}
     )

@@ -252,7 +252,7 @@ def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
 
 @pytest.mark.parametrize(
     "write",
-    [lambda: sized("n"), lambda: when("n"), lambda: auto(0.5), lambda: field("a").one_of("b"), lambda: field("a") + "b", lambda: many(size=b"")],
+    [lambda: sized("n"), lambda: when("n"), lambda: auto(0.5), lambda: field("a").one_of(0.5), lambda: field("a") + "b", lambda: many(size=b"")],
 )  # fmt: skip
 def test_what_is_no_rule_is_reported_where_it_is_written(write: Callable[[], Any]) -> None:
     with pytest.raises(DeclareError, match=r"a rule: expected .*whole number"):

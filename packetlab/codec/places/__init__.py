@@ -1,4 +1,4 @@
-"""Where in a message something stands: what names that point back need to know of it.
+r"""Where in a message something stands: what names that point back need to know of it.
 
     surroundings   where the headers begin that are read, and those around them
     names          names of DNS: pointers followed when a message is read

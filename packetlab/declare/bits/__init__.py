@@ -1,4 +1,4 @@
-"""Fields that begin and end at any bit: optional ones of some bits, numbers as wide as another field says, lists of values
+r"""Fields that begin and end at any bit: optional ones of some bits, numbers as wide as another field says, lists of values
 narrower than a byte, and what fills up to the next byte.
 
 kinds      the kinds of such fields

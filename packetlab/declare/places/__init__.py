@@ -1,4 +1,4 @@
-"""Fields that say where they lie: what they have to be, when a class is made.
+r"""Fields that say where they lie: what they have to be, when a class is made.
 
     behind   fields whose place is counted from an end
     offsets  fields that lie at an offset, and rules that say where a field lies
@@ -8,10 +8,11 @@
 
 Begin with `behind`.
 
->>> from packetlab import U8, Header, Payload, auto, from_end, size_of
->>> class Behind(Header):
+>>> from packetlab import U8, Bytes, Header, Payload, auto, from_end, size_of
+>>> class Padded(Header):
 ...     body: Payload
-...     count: U8 = from_end(1, auto(size_of("payload")))
->>> bytes(Behind() / b"abc")
-b'abc\x03'
+...     filler: Bytes = b""
+...     filled: U8 = from_end(1, auto(size_of("filler") + 1))
+>>> bytes(Padded(filler=b"..") / b"abc")
+b'abc..\x03'
 """

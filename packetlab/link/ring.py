@@ -89,13 +89,15 @@ class Ring:
         self._blocks = max(2, buffer_bytes // BLOCK)
         sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
-        sock.setsockopt(SOL_PACKET, RX_RING, request)
+        memory: mmap.mmap | None = None
         try:
+            sock.setsockopt(SOL_PACKET, RX_RING, request)
             with _mapping:
                 memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
                 _maps[memory] = weakref.finalize(memory, _turned_off, sock)
                 _maps[memory].atexit = False
-        except OSError:  # there is no room for it
+        except BaseException:  # there is no room for it, or an interrupt
+            memory = None
             _turned_off(sock)
             raise
         self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))

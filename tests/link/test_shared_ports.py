@@ -118,12 +118,15 @@ def test_a_hubs_line_is_read_whole_by_several_threads(threads) -> None:
                     try:
                         found.append(number_of(port.receive_frame(0.5).data))
                     except TimeoutError:
-                        return
+                        if over.is_set():
+                            return
 
+            over = threading.Event()
             readers = [threading.Thread(target=read) for _ in range(threads)]
             for one in readers:
                 one.start()
             sent(hub, range(count))
+            over.set()
             for one in readers:
                 one.join(PATIENCE)
             assert sorted(found) == list(range(count))
@@ -508,3 +511,20 @@ def test_a_ring_takes_no_memory_of_a_forked_childs_away(lab) -> None:
     """What others' hooks make there before ours has run may lie anywhere."""
     done = lab.host("a").run(sys.executable, "-c", EARLIER_HOOK, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_interrupt_while_a_ring_is_opened_leaves_the_port_hearing(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    place, going = 0, True
+    while going:
+        place += 1
+        with a.attachments[0].open() as port:
+            with interrupted_at(place, "link/ring.py") as reached:
+                ring = port.ring(1)
+            going = reached[0]
+            if not going:
+                ring.close()
+            b.interface.send(frame(1))
+            assert port.receive_frame(1).data == frame(1), place
+    assert place > 8

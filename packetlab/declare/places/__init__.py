@@ -5,6 +5,7 @@ r"""Fields that say where they lie: what they have to be, when a class is made.
     origins  where offsets and multiples begin to count
     left     fields that are there if bytes are left
     inner    fields of headers that fields hold, in the rules around them
+    leaves   rules with other leaves
 
 Begin with `behind`.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.computed import inverse
-from packetlab.declare.expressions import Count, Elsewhere, Emitter, Expr, If, NamedExpr, OneOf, Op, Ref, Size
+from packetlab.declare.expressions import Count, Elsewhere, Emitter, Expr, NamedExpr, Ref, Size
+from packetlab.declare.places.leaves import rewritten
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -33,22 +34,6 @@ class Inner(NamedExpr):
 
     def __str__(self) -> str:
         return f"{self.name}.{self.inner}"
-
-
-def rewritten(rule: Expr, new: Callable[[Expr], Expr]) -> Expr:
-    """Return a rule with other leaves."""
-    made: dict[int, Expr] = {}
-    for part in rule.parts():
-        inner = [made[id(one)] for one in part.operands()]
-        one = new(part) if not inner else part
-        if isinstance(part, Op):
-            one = Op(part.sign, *inner)
-        elif isinstance(part, OneOf):
-            one = OneOf(inner[0], part.among)
-        elif isinstance(part, If):
-            one = If(*inner)
-        made[id(part)] = one
-    return made[id(rule)]
 
 
 def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Field]) -> dict[str, dict[str, Expr]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Emitter, Expr, If, OneOf, Op
+from packetlab.declare.expressions import Emitter, Expr, Op
+from packetlab.declare.places.leaves import rewritten
 
 
 class Left(Expr):
@@ -48,7 +49,11 @@ def of_field(rule: Expr, name: str) -> tuple[Expr, Expr | None]:
         if isinstance(one, Op) and one.sign == "&" and asks_left(one):
             todo += [one.right, one.left]
             continue
-        parts.append(Left(name) > 0 if isinstance(one, Left) else _named(one, name))
+        parts.append(
+            Left(name) > 0
+            if isinstance(one, Left)
+            else rewritten(one, lambda leaf: Left(name) if isinstance(leaf, Left) else leaf)
+        )
         others += [] if asks_left(one) else [one if one.is_truth else one != 0]
     whole, other = parts[0] if parts[0].is_truth else parts[0] != 0, others[0] if others else None
     for part in parts[1:]:
@@ -57,20 +62,3 @@ def of_field(rule: Expr, name: str) -> tuple[Expr, Expr | None]:
         assert other is not None
         other = other & part
     return whole, other
-
-
-def _named(rule: Expr, name: str) -> Expr:
-    made: dict[int, Expr] = {}
-    for part in rule.parts():
-        inner = [made[id(one)] for one in part.operands()]
-        new: Expr = part
-        if isinstance(part, Left):
-            new = Left(name)
-        elif isinstance(part, Op):
-            new = Op(part.sign, *inner)
-        elif isinstance(part, OneOf):
-            new = OneOf(inner[0], part.among)
-        elif isinstance(part, If):
-            new = If(*inner)
-        made[id(part)] = new
-    return made[id(rule)]

@@ -113,7 +113,7 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
 
 def trafgen_sent(host: LabHost, script: Path, total: int, *more: str) -> float:
     """Have trafgen send; return its packets a second. It writes into the current folder, which may not be the user's."""
-    words = ("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *more)
+    words = (shutil.which("trafgen", path=PLACES) or "trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *more)
     done = host.run("env", "-C", str(script.parent), *words, check=True)
     return packets_sent(done.stdout + done.stderr)
 

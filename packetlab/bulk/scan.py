@@ -94,7 +94,7 @@ class Scanner(CodedScanner):
 
     def refusal(self) -> str:
         """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
-        if refinements(self.cls) or self.plan.behind:
+        if refinements(self.cls) or self.plan.from_end:
             return "a header that others become, or a field that is counted from an end"
         for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:

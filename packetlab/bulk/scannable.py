@@ -135,7 +135,7 @@ class CodedScanner:
         raise NotImplementedError
 
     def coded(self, f: Field) -> None:
-        """Read a number that lies at `pos`; its value is ``v_...`` then, its size `w`, which is known already where that is told."""
+        """Read a number that lies at `pos`; its value is ``v_...`` then, its size `w`, which is known already where another field gives it."""
         self.float()
         value, kind = f"v_{f.name}", f.kind
         self.let(value, "0", same=True)
@@ -191,7 +191,7 @@ class CodedScanner:
         self.number_in(value, 1, range(1, BYTES))
         self.let("w", "w + 1")
 
-    def told(self, kind: SizedInt, value: str) -> None:
+    def sized_number(self, kind: SizedInt, value: str) -> None:
         """Read a number in `w` bytes."""
         self.check(f"(w < {int(kind.signed)}) | (w >= {BYTES})")
         self.number_in(value, 0, range(1, BYTES))

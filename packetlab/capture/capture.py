@@ -21,7 +21,7 @@ from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
 from packetlab.capture.order import PacketOrder, batches_in_order, begun, in_order
 from packetlab.capture.reading import records
-from packetlab.codec.around.told import tells
+from packetlab.codec.around.outer import tells
 from packetlab.errors import CaptureError
 from packetlab.hooks import Shown
 from packetlab.renamed import renamed
@@ -48,7 +48,7 @@ class Capture(Shown):
     file that is damaged or ends inside a record gives every whole frame and then one `CaptureError`; with ``strict=False``
     iteration just ends and `faults` has the error. Blocks and records over 64 MiB, more than 4096 options of a block, and
     more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` the end of a file
-    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called. A copy of `context` is what was told before.
+    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called. A copy of `context` is what was remembered before.
 
     Attributes:
         name: for messages. strict: whether damage is raised.

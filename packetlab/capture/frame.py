@@ -141,7 +141,7 @@ class Frame(Shown):
             self.extras = extras._replace(comments=(comment,) if isinstance(comment, str) else tuple(comment))
 
     @classmethod
-    def of(cls, packet: object) -> Frame:
+    def of(cls, packet: Any) -> Frame:
         """Return whatever is a packet as a frame; a frame stays as it is.
 
         The link type is that of its outermost header (Ethernet where only bytes are known), the time scapy's, else 0.

@@ -20,7 +20,7 @@ from packetlab.capture.files.pcapng import DESCRIBED, Known, Mark
 from packetlab.capture.files.source import SourceBytes, Window
 from packetlab.capture.order import order_of
 from packetlab.capture.reading import Readable, records
-from packetlab.codec.around.told import tells
+from packetlab.codec.around.outer import tells
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""Packets of a capture in their order: what each tells those after it is known whenever one of them is read, in whatever order.
+"""Packets of a capture in their order: what is remembered from each for those after it is known whenever one of them is read, in whatever order.
 
 A frame of a capture knows its `PacketOrder`. When its packet recalls something, the packets before it are read first, as far as they
-were not; what they told is kept with their numbers, so that a packet read again, or alone, recalls the same as in order.
-Where no declared header tells or recalls anything, frames are as they were.
+were not; what is remembered from them is kept with their numbers, so that a packet read again, or alone, recalls the same as in order.
+Where no declared header remembers or recalls anything, frames are as they were.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
-from packetlab.codec.around.told import tells
+from packetlab.codec.around.outer import tells
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
 
@@ -35,7 +35,7 @@ class Framed(Protocol):
 
 
 class PacketOrder:
-    """What the packets of a capture told, as far as it was read.
+    """What was remembered from the packets of a capture, as far as it was read.
 
     Attributes:
         context: the tables. seen: number of the last frame whose packet is in them, with all before it.
@@ -56,7 +56,7 @@ class PacketOrder:
         return frame if isinstance(frame, OrderedFrame) and frame.order is self else OrderedFrame.placed(frame, self)
 
     def packet(self, frame: Frame) -> Packet:
-        """Return the packet of a frame, with what those before it told."""
+        """Return the packet of a frame, with what was remembered from those before it."""
         with self._lock:
             before = lambda: self._read_before(frame.number)  # noqa: E731
             moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True)
@@ -74,7 +74,7 @@ class PacketOrder:
             hint = "read its packets in order, all of them; or write it to a file first"
             raise CaptureError(
                 self.capture.name,
-                f"the packets before {number}, which tell what it recalls, read in order",
+                f"the packets before {number}, from which it recalls something, read in order",
                 f"{self.seen} of a stream that is read once",
                 hint,
             )
@@ -93,8 +93,8 @@ class PacketOrder:
                 self.seen = frame.number
         self.seen = max(self.seen, number - 1)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Leave it behind where frames go elsewhere."""
+    def __reduce__(self) -> tuple[object, ...]:
+        """It does not go along where frames go elsewhere."""
         return type(None), ()
 
 
@@ -129,7 +129,7 @@ def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[Fr
 
 
 class OrderedFrame(Frame):
-    """A frame of a capture, with what the packets before it told."""
+    """A frame of a capture, with what was remembered from the packets before it."""
 
     __slots__ = ("order",)
     order: PacketOrder
@@ -146,8 +146,8 @@ class OrderedFrame(Frame):
     def packet(self) -> Packet:
         return self.order.packet(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle it as a frame by itself: what other packets told stays behind, and is a fault where it is needed."""
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle it as a frame by itself: what was remembered from other packets does not go along, and is a fault where it is needed."""
         return _alone, tuple(getattr(self, word) for word in Frame.__slots__)
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
+from packetlab.codec.around.outer import is_around, is_read_now
 from packetlab.codec.around.presence import by_value
-from packetlab.codec.around.told import is_around, is_read_now
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
@@ -144,7 +144,7 @@ def compile_init(cls: Declaration) -> None:
             lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
         lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
-    lines += ["    _self._state = _s", *(["    _self.__told__ = None"] if cls.asks else [])]
+    lines += ["    _self._state = _s", *(["    _self.__outer__ = None"] if cls.outer_leaves else [])]
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
@@ -175,7 +175,7 @@ def compile_copy(cls: Declaration) -> Compiled:
     header = classes[cls]
     lines = ["def copy(h):", "    r = new(*of)"]
     lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls.fields))]
-    lines += ["    r.__told__ = getattr(h, '__told__', None)"] if cls.asks else []
+    lines += ["    r.__outer__ = getattr(h, '__outer__', None)"] if cls.outer_leaves else []
     return function([*lines, "    return r"], {"new": header.__new__, "of": (header,)}, f"{cls.name}.copy")
 
 

@@ -13,14 +13,14 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.lists import one_by_one
+from packetlab.codec.around.outer import is_around, is_contextual, is_read_now, outer_beside
 from packetlab.codec.around.reading import Hearing
-from packetlab.codec.around.told import is_around, is_contextual, is_read_now, told_to
 from packetlab.codec.bits.reading import BitReading
 from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
-from packetlab.codec.places.behind import Behind
+from packetlab.codec.places.from_end import FromEnd
 from packetlab.codec.refinement.depth import is_nested, is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
@@ -53,7 +53,7 @@ SURE = 1 << 62
 """As many bytes as no header needs."""
 
 
-class Decoding(BitReading, Refining, Behind, Hearing):
+class Decoding(BitReading, Refining, FromEnd, Hearing):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -72,7 +72,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
     ) -> None:
         self.cls, self.tag, self.start, self.end, self.away, self.sure = cls, tag, str(start), end, away, sure
         self.origin = start if isinstance(start, int) else None
-        self.told: dict[str, str] = {}
+        self.outer_values: dict[str, str] = {}
         self.known: dict[str, int] = {}  # fields whose values are the same in all headers that are read
         self.plan = cls.plan
         self.lines: list[str] = []
@@ -243,7 +243,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
         if known is None or len(self.lines) != place[1] or str(known) != str(step.condition) or step.field.left:
             place = len(self.lines), 0
             self.lines.append(f"if {condition}:")
-        self.lines[place[0] : place[0]] = absent = [] if step.field.behind else [f"{var} = None"]  # else it is known already
+        self.lines[place[0] : place[0]] = absent = [] if step.field.from_end else [f"{var} = None"]  # else it is known already
         before, self.holds[holds] = len(self.lines), True
         self.step(step.step)
         del self.holds[holds]
@@ -259,7 +259,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
             limit = f"{self.end} - {self.plan.trailing}"
             self.check(f"{limit} < {here}")
         if step.after is not None:
-            self.read_behind(limit, here)
+            self.read_from_end(limit, here)
             self.lines.append(f"w = {limit} - {step.after.code(self)}")
             limit, self.at_limit = "w", ""
             self.check(f"w < {here}")
@@ -274,7 +274,7 @@ class Decoding(BitReading, Refining, Behind, Hearing):
         self.lines.append(f"w = {pos} + {size}")
         self.check(("" if self.reaches(step) else f"w < {pos} or ") + f"w > {self.limit}")
         if step.field.kind.wire == "coded" and isinstance(step, Sized):
-            self.coded(step.field, "w", told=True)
+            self.coded(step.field, "w", sized=True)
         else:
             self.offset = None
             if not self.at_once(step.field, pos, "w"):
@@ -318,10 +318,10 @@ class Decoding(BitReading, Refining, Behind, Hearing):
         self.check("w is None")
         self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
 
-    def coded(self, f: Field, limit: str, told: bool = False) -> None:
-        """Have a kind read its value, up to `limit` at the most, or just so far where that is `told`."""
+    def coded(self, f: Field, limit: str, sized: bool = False) -> None:
+        """Have a kind read its value, up to `limit` at the most, or just so far where that is `sized`."""
         var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
-        self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
+        self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if sized else ""
         lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
         lines = self.pointed(f, pos, lines) if f.kind.counted_from else lines
         if f.kind.single:  # most of them are one byte
@@ -408,7 +408,7 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]
     """Return the lines that read the rest of an item and add it; `each` are those before the next one."""
     item = part.cls
     part.steps(steps)
-    if False in part.holds.values() and part.offset == 1 and not part.bounded and not item.asks:
+    if False in part.holds.values() and part.offset == 1 and not part.bounded and not item.outer_leaves:
         # An item of one byte is the same object wherever it stands.
         part.names["alone"] = _OneByteItems(item)
         part.lines += ["h_i = alone[data[pos]]", *(["if h_i is None: return None"] if part.views else [])]
@@ -422,7 +422,7 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]
         part.lines.append(f"if {until.code(part)}: break")
     elif until is not None:
         part.names.update(until=until, ItemValues=ItemValues)
-        more = ", ".join(f"{str(leaf)!r}: {part.elsewhere(leaf)}" for leaf in told_to([until], item.asks))
+        more = ", ".join(f"{str(leaf)!r}: {part.elsewhere(leaf)}" for leaf in outer_beside([until], item.outer_leaves))
         part.lines.append(f"if until.evaluate(ItemValues(h_i, data, limit, {{{more}}})): break")
     return part.lines
 

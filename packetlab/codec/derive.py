@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.following import value_of
+from packetlab.codec.around.outer import is_around
 from packetlab.codec.around.presence import by_value, counted_by
-from packetlab.codec.around.told import is_around
 from packetlab.codec.around.writing import Telling
 from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
@@ -193,12 +193,12 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         if f.place is None:
             return f"{times}{here})"
         after = self.before[self.before.index(f) + 1 :][:1]
-        told = [self.fields[name] for name in sorted(needs(f.place))]
-        held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in told}}
+        named = [self.fields[name] for name in sorted(needs(f.place))]
+        held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in named}}
         place = f.place.code(self)
         self.given = held
         flags = lambda g: f"s{self.tag} & {g.bit:#x}" if is_derived(g) else ""  # noqa: E731
-        derived = [g for g in told if is_derived(g)]
+        derived = [g for g in named if is_derived(g)]
         followed = derived and (settled or self.stack is not None)
         size = here if followed else f"max(0, min({self.gap_size(f, place, before, flags)}, {FURTHEST}))"
         if derived:

@@ -10,8 +10,8 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
+from packetlab.codec.around.outer import is_around, outer_values
 from packetlab.codec.around.presence import by_value
-from packetlab.codec.around.told import is_around, told
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
 from packetlab.codec.derive import Deriving, is_derived
@@ -118,10 +118,10 @@ class Packing(Deriving):
     def __init__(self, cls: Declaration, *args: Any, **options: Any) -> None:
         super().__init__(cls, *args, **options)
         self.guards: list[str] = []  # lines that refuse values too large for their bits
-        self.asks = False  # whether it needs the headers below themselves
+        self.needs_stack = False  # whether it needs the headers below themselves
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
-            disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, told_by=told, **NAMES,
+            disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
         )  # fmt: skip
 
     def compile(self) -> Compiled:
@@ -147,7 +147,7 @@ class Packing(Deriving):
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
-            first += ["told = told_by(h, cls.asks, stack, i)"] if self.cls.asks else []
+            first += ["outer = outer_of(h, cls.outer_leaves, stack, i)"] if self.cls.outer_leaves else []
         return [*self.settling(), *first]
 
     def source(self) -> None:
@@ -174,7 +174,7 @@ class Packing(Deriving):
         lines = ["r = new(*of)"]
         for f in self.cls.fields:
             lines += [f"r.{f.slot} = {'None' if f.kind.wire == 'payload' else self.stored(f)}"]
-        return [*lines, "r._state = s", *(["r.__told__ = told"] if self.cls.asks else []), "return r"]
+        return [*lines, "r._state = s", *(["r.__outer__ = outer"] if self.cls.outer_leaves else []), "return r"]
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
@@ -373,7 +373,7 @@ class Packing(Deriving):
             terms = [*terms, *(carrier or ())]
             lines += [f"c {'+' if data else ''}= {added(terms)}"] if terms or not data else []
             if "pseudo" in rule.over and not carrier:
-                self.asks = True
+                self.needs_stack = True
                 i = "i" if self.stack is None else self.i
                 lines += [f"m = pseudo_sum(stack, {i}, cls{tag}, {size})", "if m is not None: c += m"]
             lines += [f"{var} = -c % 65535" + ("" if carrier else " if c else 65535")]

@@ -53,7 +53,7 @@ class Dissection:
         cut: whether a header or payload was found shorter for one of these reasons.
         wanted: with `partial` or `missing`, the offset up to which there would have to be bytes at the least.
         layers: the headers that stand around what is read now, the nearest last. before: the item before it in its list.
-        place: where it stands, once that is asked (see `codec.places`).
+        place: where it stands, once that is wanted (see `codec.places`).
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 

@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.told import heard, is_around, is_read_now, remember, remembered, told_to, within
+from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remember, remembered, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
 from packetlab.codec.faults import Dissection, Fault, InnerFault, shortened
@@ -65,9 +65,9 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
         self.scope = Recalling(self.values, data, end, ctx)
         conditions = [rule for rule, _, _ in registry.conditions(cls)] + [one.when for one in refinements(cls) if one.when is not None]
-        leaves = (*cls.asks, *told_to(conditions, cls.asks))
-        self.told = heard(leaves, ctx, cls, data, start)
-        self.values.update(zip(map(str, leaves), self.told, strict=True))
+        leaves = (*cls.outer_leaves, *outer_beside(conditions, cls.outer_leaves))
+        self.outer_values = heard(leaves, ctx, cls, data, start)
+        self.values.update(zip(map(str, leaves), self.outer_values, strict=True))
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
         self.total: int | None = None  # where the payload ends by its own word
@@ -137,8 +137,8 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
         if inner is not None:
             made.__viewed__ = inner  # type: ignore[attr-defined]
-        if self.cls.asks:
-            remember(made, tuple(self.values[str(leaf)] for leaf in self.cls.asks))
+        if self.cls.outer_leaves:
+            remember(made, tuple(self.values[str(leaf)] for leaf in self.cls.outer_leaves))
         return made
 
     def limit(self) -> int:
@@ -216,7 +216,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
                 limit = max(pos, self.end - self.plan.trailing)
             size = limit - pos
             if step.after is not None:
-                self.read_behind(limit, pos)
+                self.read_from_end(limit, pos)
                 size = max(0, size - step.after.evaluate(self.scope))
         else:
             size = step.size.evaluate(self.scope) if isinstance(step, Sized) else self.filling(step, pos)
@@ -268,11 +268,11 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.bit = end * 8
         return self.data[pos:end]
 
-    def coded(self, f: Field, pos: int, limit: int, told: bool = False) -> object:
-        """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""
+    def coded(self, f: Field, pos: int, limit: int, sized: bool = False) -> object:
+        """Read a value of a size of its own, or `sized`. What is none is left to the payload, like bytes that end too early."""
         found, name = f.kind.read(self.data, pos, limit), f.kind.counted_from
-        if found is None or (told and found[1] != limit):
-            if not told and self.is_part(self.end) and f.kind.unfinished(self.data, pos, limit):
+        if found is None or (sized and found[1] != limit):
+            if not sized and self.is_part(self.end) and f.kind.unfinished(self.data, pos, limit):
                 self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
             else:
                 expected = f.kind.in_words() if f.kind.words else f"a whole {type(f.kind).__name__}"
@@ -372,7 +372,7 @@ def read_items(
     read = _reader(kind.item, faults is not None)
     items: list[AnyHeader | bytes] = []
     ctx = Dissection() if around is None else around
-    told = told_to([] if field.until is None else [field.until], kind.item.asks)
+    outer = outer_beside([] if field.until is None else [field.until], kind.item.outer_leaves)
     start, fill = pos, b""
 
     def fills(pos: int) -> bool:
@@ -387,7 +387,7 @@ def read_items(
         header, stop, _, _ = read(data, pos, limit, ctx)
         if (stop <= pos and not kind.one) or broken(ctx.faults[noted:]):
             break
-        more = dict(zip(map(str, told), heard(told, ctx), strict=True))
+        more = dict(zip(map(str, outer), heard(outer, ctx), strict=True))
         items.append(header)
         pos, ctx.before = stop, header
         if kind.one or (field.until is not None and field.until.evaluate(ItemValues(header, data, limit, more))):
@@ -431,9 +431,9 @@ def _within(fault: Fault) -> str:
 
 def values_of(header: AnyHeader) -> dict[str, Raw]:
     """Return the raw values of a header by name."""
-    asks = header._declaration.asks
+    leaves = header._declaration.outer_leaves
     values = {f.name: getattr(header, f.slot) for f in header._fields}
-    return values | dict(zip(map(str, asks), remembered(header, asks), strict=True)) if asks else values
+    return values | dict(zip(map(str, leaves), remembered(header, leaves), strict=True)) if leaves else values
 
 
 class ItemValues(HeldValues):

@@ -40,7 +40,7 @@ class AnyHeader:
     # Of n fields the low n bits say which hold a value of their own (`Field.bit`), the next n which of these were captured;
     # above them one says that the bytes ended inside the header, the last that it is a prototype and nothing else.
     _state: int
-    __told__: tuple[int, ...] | None  # what one whose rules name values from elsewhere was told (see `around.told`)
+    __outer__: tuple[int, ...] | None  # what one whose rules name values from elsewhere took (see `around.outer`)
     _declaration: ClassVar[Declaration]
     _fields: ClassVar[tuple[Field, ...]] = ()
     _by_name: ClassVar[dict[str, Field]] = {}
@@ -95,14 +95,14 @@ def refuse_pattern(header: AnyHeader) -> None:
                 refuse_pattern(item)
 
 
-def restored(cls: type[H], state: int, values: tuple[object, ...], told: tuple[int, ...] | None = None) -> H:
-    """Make a header from its state and raw values, in the order of its fields, and what it was told."""
+def restored(cls: type[H], state: int, values: tuple[object, ...], outer: tuple[int, ...] | None = None) -> H:
+    """Make a header from its state and raw values, in the order of its fields, and its outer values."""
     header = cls.__new__(cls)
     for f, value in zip(cls._fields, values, strict=True):
         _set(header, f.slot, value)
     _set(header, "_state", state)
-    if told is not None:
-        _set(header, "__told__", told)
+    if outer is not None:
+        _set(header, "__outer__", outer)
     return header
 
 

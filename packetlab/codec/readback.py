@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from packetlab.codec.around.told import is_around, is_read_at_once
+from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
@@ -56,7 +56,7 @@ def checks(to: SourceWriter) -> list[str]:
                 given = f.bit << len(header.fields) | sum(header.by_name[name].bit for name in needs(step.condition))
                 read = step.condition.code(to)  # type: ignore[arg-type]
                 test = f"not s{tag} & {given:#x} and bool({read}) is not bool({to.present(f)})"
-                error = f"untold(h{tag}, '{f.name}')"
+                error = f"not_given(h{tag}, '{f.name}')"
                 found.append(f"if {test}: {to.refuse(error)}")
             if not f.tells_itself or f.outer is not None:
                 found += _absent(to, f, step.condition)
@@ -107,10 +107,10 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str])
     for leaf in said.leaves():
         if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
             given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it
-    asks = [*map(str, to.cls.asks)]
+    leaves = [*map(str, to.cls.outer_leaves)]
     for leaf in said.leaves():
-        if isinstance(leaf, Recalled):  # where nobody told it, whatever is given is sent
-            there += f"told[{asks.index(str(leaf))}] is not None and "
+        if isinstance(leaf, Recalled):  # where none is known, whatever is given is sent
+            there += f"outer[{leaves.index(str(leaf))}] is not None and "
     test = f"{there}not s{to.tag} & {given:#x} and {got} != {code}"
     error = f"differs(h{to.tag}, '{f.name}', {code}, {got})"
     return [f"if {test}: {to.refuse(error)}"]
@@ -145,7 +145,7 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     )
 
 
-def untold(header: AnyHeader, name: str) -> BuildError:
+def not_given(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a field that is None where its size or count says otherwise, or the other way round."""
     f, where = header._by_name[name], f"{type(header).__name__}.{name}"
     if f.left:
@@ -193,7 +193,7 @@ def ends(field: Field, item: AnyHeader) -> bool:
     return bool(field.until.evaluate(ItemValues(whole, b"", 0)))
 
 
-NAMES: dict[str, object] = {"differs": differs, "absent": absent, "untold": untold, "beyond": beyond}
+NAMES: dict[str, object] = {"differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond}
 """What the lines of `checks` refer to."""
 
 
@@ -205,8 +205,8 @@ def prove(cls: Declaration) -> None:
 
     The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
     """
-    if any(isinstance(leaf, Recalled) for leaf in cls.asks):
-        return  # what comes back follows from what other packets told
+    if any(isinstance(leaf, Recalled) for leaf in cls.outer_leaves):
+        return  # what comes back follows from other packets
     if cls.view is not None or cls.in_bits:
         return  # its base and the header inside prove themselves; an item of bits is none by itself
     for f in cls.fields:

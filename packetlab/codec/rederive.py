@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.outer import remembered
 from packetlab.codec.around.presence import by_value
-from packetlab.codec.around.told import remembered
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, is_derived
 from packetlab.codec.encode import encode_items
@@ -37,7 +37,7 @@ class Rederiving(Deriving):
 
     def __init__(self, cls: Declaration) -> None:
         super().__init__(cls, (PackedPiece(("body",), "stop - at"),))
-        self.lines += ["told = remembered(h, cls.asks)"] if cls.asks else []
+        self.lines += ["outer = remembered(h, cls.outer_leaves)"] if cls.outer_leaves else []
         self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
         self.names.update(remembered=remembered, internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
 
@@ -64,7 +64,7 @@ class Rederiving(Deriving):
                 self.names["without_numbers"] = without_numbers
                 numbers = ", ".join(f"{name!r}: {rule.code(self)}" for name, rule in follows.items())
                 lines.append(f"r.{f.slot} = without_numbers(o.{f.slot}, {{{numbers}}})")
-        lines += ["r.__told__ = getattr(o, '__told__', None)"] if self.cls.asks else []
+        lines += ["r.__outer__ = getattr(o, '__outer__', None)"] if self.cls.outer_leaves else []
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
-from packetlab.codec.around.told import asks_around
+from packetlab.codec.around.outer import goes_by_outer
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes, on_link
@@ -82,7 +82,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
-    if times == OFTEN and 1 < len(stack) <= DEPTH and not any(map(asks_around, declared_as(stack))):
+    if times == OFTEN and 1 < len(stack) <= DEPTH and not any(map(goes_by_outer, declared_as(stack))):
         stack_encoders[stack] = _builder(declared_as(stack), read=False)
     elif len(_built) > 1000:
         _built.clear()
@@ -155,7 +155,7 @@ def _written(
             some, stop, values = valued(place)
             wanted.update(some)
             own = [*zip(packing.cls.fields, values, strict=True)]
-            if packing.asks or (not place.bare and any(map(packing.is_left_out, packing.cls.fields))):
+            if packing.needs_stack or (not place.bare and any(map(packing.is_left_out, packing.cls.fields))):
                 return None
             lines += [*stop, *(f"{packing.own(f)} = {value}" for f, value in own)]
             lines.append(f"s{packing.tag} = {packing.cls.captured_state:#x}")
@@ -216,7 +216,7 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and any(is_refined(one) or asks_around(one) for one in declared_as(kinds)):
+    if times == OFTEN and any(is_refined(one) or goes_by_outer(one) for one in declared_as(kinds)):
         _apart[kinds] = True
     elif times == OFTEN:
         loose = _stack(headers, exact=False)

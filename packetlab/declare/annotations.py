@@ -64,8 +64,8 @@ def _as_long_as(given: object, kind: Kind) -> Kind:
     """Return the kind of bytes that are always the same: of their size."""
     if type(kind) is not ByteString or kind.bits is not None or kind.rest or not (isinstance(given, Spec) and given.fixed):
         return kind
-    told = given.size is not None or given.ended is not None or given.through or not isinstance(given.default, bytes)
-    return kind if told or not given.default else ByteString(len(given.default))
+    has_end = given.size is not None or given.ended is not None or given.through or not isinstance(given.default, bytes)
+    return kind if has_end or not given.default else ByteString(len(given.default))
 
 
 def kind_of(annotation: object, where: str) -> Kind:
@@ -108,7 +108,7 @@ def kind_of(annotation: object, where: str) -> Kind:
 
 
 def _values(element: Kind, where: str) -> Kind:
-    """Return the kind of values of one kind, side by side. DeclareError where their ends cannot be told."""
+    """Return the kind of values of one kind, side by side. DeclareError where their ends cannot be known."""
     if element.wire == "number" and element.fixed_bits % 8:
         return BitList(element)
     if element.wire not in ("number", "bytes", "coded") or element.loose:

@@ -72,15 +72,15 @@ def settle(fields: Sequence[Field]) -> None:
     """Work out what follows from the computed ones of some fields, and which fields these follow from in turn."""
     by_name = {f.name: f for f in fields}
     computed = [f for f in fields if f.computed is not None]
-    told = set[str]()
+    solved_for = set[str]()
     for f in computed:
         assert f.computed is not None
         names = [leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in by_name]
-        free = [name for name in names if name not in told and _is_free(by_name[name])]
+        free = [name for name in names if name not in solved_for and _is_free(by_name[name])]
         if len({*names}) == len(names) and len(free) == 1:
             solved = inverse(f.computed, free[0], Ref(f.name))
             if solved is not None:
-                told.add(free[0])
+                solved_for.add(free[0])
                 by_name[free[0]].derive(solved)
                 by_name[free[0]].solved = True
     for f in computed:

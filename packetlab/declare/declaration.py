@@ -72,7 +72,7 @@ class Declaration:
     proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
     captured_state: int = field(init=False)  # of a header that was read whole
     prototype_bit: int = field(init=False)  # of a header that holds a value that several fit (see `wildcards`)
-    asks: tuple[Elsewhere, ...] = field(init=False)  # the values from elsewhere that its rules name
+    outer_leaves: tuple[Elsewhere, ...] = field(init=False)  # the values from elsewhere that its rules name
     answers: dict[Declaration | None, Expr] = field(init=False, default_factory=dict)
     offsets: list[tuple[str, str]] = field(init=False)  # fields whose rules say where others begin, and which (see `places`)
     answered: tuple[Declaration, ...] = field(init=False, default=())
@@ -102,7 +102,7 @@ class Declaration:
         for f in self.transformed:
             check_carried(self.name, f, self.by_name, self.before)
         settle(self.fields)
-        self.asks = asked([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
+        self.outer_leaves = outer_leaves([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
         self.remembers = remembers_of(self.remembers, self.name)
         check_remembered(self.name, self.remembers or (), self.by_name)
         for f in self.fields:
@@ -162,9 +162,9 @@ class Declaration:
         return self.view is not None and self.view[1].refines is not None
 
     @property
-    def told_as(self) -> Declaration:
+    def described_as(self) -> Declaration:
         """What its class body speaks of: itself, or where it is deeper the header inside."""
-        return self.view[1].told_as if self.view is not None and self.view[1].refines is not None else self
+        return self.view[1].described_as if self.view is not None and self.view[1].refines is not None else self
 
     @property
     def plan(self) -> Plan:
@@ -208,11 +208,11 @@ def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
 
 
 def recalled_by(fields: Iterable[Field]) -> list[Recalled]:
-    """Return what the rules of fields recall of what earlier packets told."""
-    return [leaf for leaf in asked(rules_of(fields)) if isinstance(leaf, Recalled)]
+    """Return what the rules of fields recall of earlier packets."""
+    return [leaf for leaf in outer_leaves(rules_of(fields)) if isinstance(leaf, Recalled)]
 
 
-def asked(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:
+def outer_leaves(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:
     """Return the values from elsewhere that some rules name, each once."""
     found: dict[str, Elsewhere] = {}
     for rule in rules:
@@ -255,7 +255,7 @@ def check_stream(header: Declaration) -> None:
     for f in header.endless:
         hint = f"{way}; {f.name} may have an end too: sized(...), many(count=...), ended(...)"
         raise DeclareError(where, "a message that tells where it ends", f"{f.name}, which goes on to the end", hint)
-    told = (
+    ended = (
         plan.own is not None
         or header.payload_size is not None
         or (plan.payload is not None and plan.payload.field is not None)
@@ -264,7 +264,7 @@ def check_stream(header: Declaration) -> None:
         plan.payload is None or not (plan.payload.field is not None or header.payload_size is not None)
     ):
         raise DeclareError(where, "a message that tells where its payload ends", "one that does not", way)
-    if not told and all(f.kind.bits is not None for f in header.fields):
+    if not ended and all(f.kind.bits is not None for f in header.fields):
         hint = f"{way}; last=True says that these fields are all of it"
         raise DeclareError(where, "a message that tells where it ends", "fields of fixed sizes alone", hint)
 

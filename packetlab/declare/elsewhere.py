@@ -18,7 +18,7 @@ def check_held(header: Declaration) -> None:
 
 
 def _check(header: Declaration, item: Declaration, level: int, where: str, seen: frozenset[Declaration]) -> None:
-    for leaf in item.asks:
+    for leaf in item.outer_leaves:
         if leaf.path and {*leaf.path} <= {*"^."} and len(leaf.path.split(".")) == level:
             _check_number(header, leaf, f"{where}, for {leaf} of {item.name}")
     for f in item.fields if level < 8 and item not in seen else ():
@@ -32,7 +32,7 @@ def check_asked(header: Declaration) -> None:
         if f.kind.counted_from not in ("", "self", "packet") and registry.header_named(f.kind.counted_from) is None:
             hint = suggestion(f.kind.counted_from, [one.name for one in registry.declared()])
             raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
-    for leaf in header.asks:
+    for leaf in header.outer_leaves:
         if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
             hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])
             raise DeclareError(f"{header.name}, since", "a header class that is declared, or a field before it", leaf.name, hint)

@@ -292,7 +292,7 @@ class NamedExpr(Expr):
     """An expression that asks the header for one thing by name."""
 
     __slots__ = ("name",)
-    asks = ""
+    verb = ""
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
@@ -300,19 +300,19 @@ class NamedExpr(Expr):
         self.name = name
 
     def written(self, to: Emitter, *operands: str) -> str:
-        return str(getattr(to, self.asks)(self.name))
+        return str(getattr(to, self.verb)(self.name))
 
     def evaluate(self, scope: Scope) -> int:
-        return int(getattr(scope, self.asks)(self.name))
+        return int(getattr(scope, self.verb)(self.name))
 
     def __str__(self) -> str:
-        return f"{self.asks}({self.name})"
+        return f"{self.verb}({self.name})"
 
 
 class Ref(NamedExpr):
     """The value of another field of the same header."""
 
-    asks = "value"
+    verb = "value"
 
     def __str__(self) -> str:
         return self.name
@@ -321,7 +321,7 @@ class Ref(NamedExpr):
 class Size(NamedExpr):
     """A size in bytes: of the header ("self"), of all above it ("payload"), or of one field."""
 
-    asks = "size"
+    verb = "size"
 
     def __str__(self) -> str:
         return f"size_of({self.name})"
@@ -330,7 +330,7 @@ class Size(NamedExpr):
 class Count(NamedExpr):
     """How many items a repeated field has."""
 
-    asks = "count"
+    verb = "count"
 
     def __str__(self) -> str:
         return f"count_of({self.name})"
@@ -339,7 +339,7 @@ class Count(NamedExpr):
 class Has(NamedExpr):
     """Whether a field that may be absent was given a value."""
 
-    asks = "has"
+    verb = "has"
     is_truth = True
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
-from packetlab.declare.places.left import asks_left, of_field
+from packetlab.declare.places.left import goes_by_left, of_field
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError
 
@@ -19,7 +19,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "behind", "computed", "condition", "count", "default", "ended", "fill", "fixed", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -36,7 +36,7 @@ class Spec:
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
-        self.behind: int = rules.get("behind", 0)
+        self.from_end: int = rules.get("from_end", 0)
         self.place: Expr | None = rules.get("place")
         self.since: str = rules.get("since", "self")
         self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
@@ -52,7 +52,7 @@ class Spec:
         words += ["computed"] if self.computed is not None else []
         words += ["ended"] if self.ended is not None else []
         words += ["through"] if self.through else []
-        words += ["from_end"] if self.behind else []
+        words += ["from_end"] if self.from_end else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
         return f"{[*words, 'default'][0]}(...)"
 
@@ -174,7 +174,7 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     spec = value if isinstance(value, Spec) else Spec(value)
     if type(distance) is not int or not 0 < distance <= 1 << 16:
         raise DeclareError("from_end(...)", "1 to 65536 bytes", f"{distance!r:.60}")
-    spec.behind = distance
+    spec.from_end = distance
     return spec
 
 
@@ -230,9 +230,9 @@ class Field:
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent. left: whether it is there if bytes are left. With either, who builds goes by
             its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
-        align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. behind: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
+        align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
-            own header lies behind the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
+            own header lies after the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -247,10 +247,10 @@ class Field:
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
-        self.default, self.behind, self.place = spec.default, spec.behind, spec.place
+        self.default, self.from_end, self.place = spec.default, spec.from_end, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)
         self.origin = None if spec.since == "self" else OwnPlace(spec.since)
-        self.left = asks_left(spec.condition)
+        self.left = goes_by_left(spec.condition)
         if self.left and spec.condition is not None:
             self.condition, self.outer = of_field(spec.condition, name)
             self.default = REQUIRED if self.default in ((), b"") else self.default  # nothing is None: no bytes, no field
@@ -262,8 +262,8 @@ class Field:
         self.bit = 0
         measure = spec.size if spec.count is None else spec.count
         if self.none is not None and measure is not None:
-            told = measure != self.none
-            self.condition = told if self.condition is None else self.condition & told
+            there = measure != self.none
+            self.condition = there if self.condition is None else self.condition & there
 
     @property
     def is_counted_from_outside(self) -> bool:

@@ -47,7 +47,7 @@ class Kind:
         item: the declaration of headers that repeat. one: whether there is just one of them. element: the kind of the values that repeat.
         single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
         of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes. form: how numbers of a varying
-        width lie in bytes, for who reads them without `read`: "groups", "prefix", "length" or "told" (see `values.varints`).
+        width lie in bytes, for who reads them without `read`: "groups", "prefix", "length" or "sized_number" (see `values.varints`).
         as_raw: the kind of raw values, where users see another form and paths end in ``.raw``. judges: whether `wrong` may find faults.
         counted_from: of names that point back, the header at whose beginning pointers begin to count (see `values.names`).
 

@@ -161,7 +161,7 @@ class Plan:
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         loose: the stretches of bits. bounds: the steps that bound the header or its payload.
         least: bytes of the fixed fields that are always there. trailing: bytes of the fixed fields of the trailer.
-        behind: fields whose place is counted from an end. tail: where one of them is in the trailer, the size of all of that.
+        from_end: fields whose place is counted from an end. tail: where one of them is in the trailer, the size of all of that.
         bare: whether there is never a payload.
         sums: the checksums in the order in which they are filled in. lengths: the fields whose rules ask for the payload's size.
     """
@@ -190,8 +190,8 @@ class Plan:
         self.bare = isinstance(payload_size, Const) and payload_size.number == 0
         self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
         self.trailing = sum(f.kind.fixed_bits for f in after if f.condition is None) // 8
-        self.behind = [f for f in fields if f.behind]
-        self.tail = self._tail(after) if any(f.behind for f in after) else None
+        self.from_end = [f for f in fields if f.from_end]
+        self.tail = self._tail(after) if any(f.from_end for f in after) else None
         self.head: list[Step] = []
         self._known: set[str] = set()
         bounds: list[tuple[str, SolvedSize | None]] = [("self", self.own), ("total", self.total)]
@@ -334,7 +334,7 @@ class Plan:
                 size: Expr = sizes if bits == 0 else Const(bits // 8) if isinstance(sizes, Const) else sizes + bits // 8
                 if not isinstance(size, Const) or size.number:
                     self.after[f.name] = size
-                late = [name for name in needs(size) if places[name] >= places[f.name] and not self._by_name[name].behind]
+                late = [name for name in needs(size) if places[name] >= places[f.name] and not self._by_name[name].from_end]
                 self.ends += [(f, g) for g in unknown if not apart(f.condition, g.condition)]
                 self.ends += [(f, self._by_name[name]) for name in late]
             known = self._known_size(f.name)

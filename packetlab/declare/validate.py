@@ -19,7 +19,7 @@ from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Exp
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import WIDEST, Kind
-from packetlab.declare.places.behind import check_behind, is_ahead
+from packetlab.declare.places.from_end import check_from_end, is_ahead
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
 from packetlab.declare.plan import Open, needs
@@ -79,7 +79,7 @@ class Leaves:
             return leaf.number, leaf.number
         if isinstance(leaf, Elsewhere):
             if isinstance(leaf, Recalled) and not (self.recalls and (leaf.default is not None or not self.building)):
-                hint = f"a field has it: told: int = computed({leaf})" if not self.building else "default=, for where no packet told one"
+                hint = f"a field has it: recalled_value: int = computed({leaf})" if not self.building else "default=, for where none was remembered"
                 raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
             return ANYWHERE if leaf.path else self.value(leaf.name)
         if isinstance(leaf, Left) and not leaf.name:
@@ -373,7 +373,7 @@ def _check_order(header: Declaration) -> None:
         for name in sorted(needs(plan.payload[0]) & after):
             where = f"{header.name}.{name}"
             raise DeclareError(where, "the payload's size to be known in front of the payload", "a field after it")
-    check_behind(header)
+    check_from_end(header)
 
 
 def _values_in(rules: Iterable[Expr | None]) -> set[str]:

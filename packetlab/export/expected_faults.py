@@ -91,7 +91,7 @@ class Ground:
         faults: list[Fault] = []
         for i in range(first, len(self.layers)):
             plan, scope, known = self.plans[i], self.scope(i, {}), set[str]()
-            if plan.behind and plan.tail is None:  # what is read first stands last
+            if plan.from_end and plan.tail is None:  # what is read first stands last
                 return ExpectedFaults(tuple(faults), False)
             for f, step in [(f, one) for one in plan.within for f in one.fields]:
                 span = self.spans.get((i, f.name))
@@ -249,7 +249,7 @@ class Ground:
         span = self.spans.get((i, f.name))
         limit = self.limits[i]
         plan = self.plans[i]
-        if span is None or f.kind.wire == "items" or plan.total or plan.own or plan.behind:
+        if span is None or f.kind.wire == "items" or plan.total or plan.own or plan.from_end:
             return ANYTHING
         at = span.byte_range[0]
         if at + size <= limit:

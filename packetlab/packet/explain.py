@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from packetlab.codec.around.told import look
+from packetlab.codec.around.outer import look
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.compiler import replaced
-from packetlab.codec.context.recalling import number_told, told_lines
+from packetlab.codec.context.recalling import recalled_lines, recalled_number
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
@@ -89,7 +89,7 @@ class Derivation(HeldScope):
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
 
     def elsewhere(self, leaf: Elsewhere) -> int:
-        return number_told(self.header, leaf) if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None) or 0
+        return recalled_number(self.header, leaf) if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None) or 0
 
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
@@ -308,7 +308,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
-    lines += told_lines(scope.header, f.size, f.count)
+    lines += recalled_lines(scope.header, f.size, f.count)
     if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
@@ -365,7 +365,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
         return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
         if isinstance(leaf, Recalled):
-            return told_lines(scope.header, leaf)[0].strip()
+            return recalled_lines(scope.header, leaf)[0].strip()
         unknown = isinstance(leaf, Elsewhere) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
         return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)

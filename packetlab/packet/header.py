@@ -14,7 +14,7 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
-from packetlab.codec.around.told import fills_in, is_around, is_whole
+from packetlab.codec.around.outer import fills_in, is_around, is_whole
 from packetlab.codec.decode import items_reader
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
@@ -25,7 +25,7 @@ from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule
-from packetlab.declare.declaration import OPTIONS, Declaration, asked, rules_of
+from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
@@ -215,8 +215,8 @@ class HeaderType(type):
                 raise DeclareError(where, f"the kind of the field too ({word}: U8 = ...)", words_for(value))
             elif word[1:] in inherited or word[1:] in new_names:
                 raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
-        told = asked([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
-        more = ["__viewed__"] * ("__inside__" in body and not any(hasattr(b, "__viewed__") for b in bases)) + ["__told__"] * (told != () and not any(hasattr(b, "__told__") for b in bases))
+        outer = outer_leaves([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
+        more = ["__viewed__"] * ("__inside__" in body and not any(hasattr(b, "__viewed__") for b in bases)) + ["__outer__"] * (outer != () and not any(hasattr(b, "__outer__") for b in bases))
         body["__slots__"] = (*map(slot_of, new_names), *more)
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
@@ -443,4 +443,4 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def __reduce__(self) -> tuple[object, ...]:
         values = tuple(getattr(self, f.slot) for f in self._fields)
-        return restored, (type(self), self._state, values, *([self.__told__] if hasattr(self, "__told__") else []))
+        return restored, (type(self), self._state, values, *([self.__outer__] if hasattr(self, "__outer__") else []))

@@ -51,7 +51,7 @@ class Header(HeaderBase):
         through: of the first header of a link, a transform of whole frames (see `hdlc`, `link_type`).
         bit_order: "low" where the first field lies in the lowest bits of the first byte, and shared bytes come lowest first.
         in_bits: True where it takes any number of bits, at any bit: it stands in fields of other headers only, of its `bit_order`.
-        remembers: what it tells later packets: {("a table", field("key"), ...): field("value")}, of several lists a tuple; see `recalled`.
+        remembers: what of it later packets recall: {("a table", field("key"), ...): field("value")}, of several lists a tuple; see `recalled`.
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.

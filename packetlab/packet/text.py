@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.codec.around.told import is_around
+from packetlab.codec.around.outer import is_around
 from packetlab.codec.compiler import parse_items
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed

@@ -46,7 +46,7 @@ def dissect(  # noqa: C901
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
-        context: what packets before this one told, where its headers recall that (see `recalled`); what it tells itself is added.
+        context: what was remembered from packets before this one, where its headers recall that (see `recalled`); what is remembered from it is added.
         below: headers below these bytes, of which rules ask: ``below=[TCP(dport=502)]`` for a message of a stream.
         keep: False packs the packet anew when its bytes are needed, instead of returning `data` (for tests).
 

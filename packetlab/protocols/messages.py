@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packetlab.codec.around.told import tells
+from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
 from packetlab.codec.faults import Dissection, Fault

@@ -5,7 +5,7 @@
     algorithms        algorithms of checksums as plain data
     kinds, views      kinds of fields as plain data
     own_kinds         kinds of a user's own as plain data
-    recalled          what packets tell those after them, as plain data
+    recalled          what is remembered from packets for those after them, as plain data
     transforms        transforms of fields as plain data
     values            values of fields as plain data
     source, literal   a class body and a packet as text

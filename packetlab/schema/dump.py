@@ -31,7 +31,7 @@ def describe(cls: object) -> dict[str, object]:
     """
     header = declaration_of(cls, "describe")
     found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in own_fields(header)]}
-    if header.refines is not None and (said := header.told_as).when is not None:
+    if header.refines is not None and (said := header.described_as).when is not None:
         found.update(refines=header.refines.name, when=dump_expression(said.when))
         found.update({} if said.view is None else {"inside": said.view[0]})
         usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, said.when)
@@ -112,7 +112,7 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
 
 def own_fields(header: Declaration) -> tuple[Field, ...]:
     """Return the fields that a class body says of a header: of one that refines another, those of its own."""
-    header = header.told_as
+    header = header.described_as
     if header.view is not None:
         return header.view[1].fields
     return header.fields if header.refines is None else header.fields[len(header.refines.fields) :]
@@ -136,7 +136,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     ):
         if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):
             found[word] = dump_expression(rule)
-    found.update({word: number for word, number in (("align", f.align), ("pad", f.pad), ("from_end", f.behind)) if number})
+    found.update({word: number for word, number in (("align", f.align), ("pad", f.pad), ("from_end", f.from_end)) if number})
     if f.fixed:
         found["const"] = 1
     if f.fill != b"\0":

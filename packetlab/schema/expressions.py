@@ -3,9 +3,9 @@
     3                              a number
     ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits, ["left", "self"]
     ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
-    ["begins", "SMB2"]             how far behind the beginning of a header around it, or "packet", the header itself begins
+    ["begins", "SMB2"]             how far after the beginning of a header around it, or "packet", the header itself begins
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
-    ["recalled", "table", [term, "sender"], null]   what an earlier packet told (see `recalled`)
+    ["recalled", "table", [term, "sender"], null]   what was remembered from an earlier packet (see `recalled`)
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
     ["next_protocol", "ethertype", 0]
     ["checksum", "internet", ["pseudo", "self"], 0, 65535]

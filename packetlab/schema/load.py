@@ -337,7 +337,7 @@ class _Maker:
         for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until"), ("to", "place")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
-        for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "behind")):
+        for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "from_end")):
             if word in row:
                 rules[said] = number(row[word], where, 1, PADDING)
         if "filling" in row:

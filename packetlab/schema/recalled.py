@@ -1,4 +1,4 @@
-"""What packets tell those after them, as plain data.
+"""What is remembered from packets for those after them, as plain data.
 
 ["recalled", "netflow", ["sender", ["field", "id"]], null]   a rule, its key and default
 [["netflow", ["sender", ["field", "id"]], [["field", "fields"]]]]   what a header remembers

@@ -152,7 +152,7 @@ def ladder(
 ) -> Ladder:
     """Return a ladder of captured frames: text anywhere, a picture in notebooks, `svg`, `save`, `mermaid`.
 
-    Each end that speaks is a column; an arrow goes from source to destination with the topmost headers' fields. Behind
+    Each end that speaks is a column; an arrow goes from source to destination with the topmost headers' fields. FromEnd
     it stand what the frame's comments say (a simulated link says there what it did) and what sequence numbers of TCP
     and SPP tell: retransmission, gap, duplicate. Times are seconds since the first frame.
 

@@ -29,7 +29,7 @@ from packetlab import (
     sized,
     when,
 )  # fmt: skip
-from packetlab.codec.around.told import heard
+from packetlab.codec.around.outer import heard
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 
@@ -207,4 +207,4 @@ def test_names_are_checked_as_far_as_they_can_be() -> None:
 
 
 def test_what_is_looked_up_is_none_where_nothing_has_it() -> None:
-    assert heard(SheetRow._declaration.asks, Dissection()) == (0,)
+    assert heard(SheetRow._declaration.outer_leaves, Dissection()) == (0,)

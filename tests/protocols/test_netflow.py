@@ -251,7 +251,7 @@ def test_without_its_template_a_set_stays_bytes_with_a_fault() -> None:
         packet = dissect(second, context=context)
         (fault,) = packet.faults
         assert (fault.layer, fault.field) == ("NetFlow9", "sets")
-        assert "netflow9(sender() = 0a.00.00.01:40000, NetFlow9.source_id = 7, id = 256), told by an earlier packet" in fault.expected
+        assert "netflow9(sender() = 0a.00.00.01:40000, NetFlow9.source_id = 7, id = 256), remembered from an earlier packet" in fault.expected
         assert fault.got.startswith(got)
         assert (records(packet), bytes(packet), packet.encode()) == ([], second, second)
     other = bytes(sent(NetFlow9(source_id=8, sets=[Templates(templates=[Template(fields=SPECIFIERS)])]), 2055))
@@ -265,7 +265,7 @@ def test_a_capture_reads_them_in_any_order() -> None:
     assert counts == {5: 3, 1: 2, 3: 1, 2: 1}
     assert [frame.number for frame in capture.where(lambda packet: bool(records(packet)))] == [2, 3, 4, 6]
     (data,) = sets(capture[1].packet(), Data)
-    assert "told by packet 1 at 0.000000000 s" in str((data / b"").why(Data, "records"))
+    assert "remembered from packet 1 at 0.000000000 s" in str((data / b"").why(Data, "records"))
 
 
 @pytest.mark.parametrize(("left", "faults"), [(b"", []), (b"\0\0", []), (b"\1", ["sets"]), (bytes(14), []), (bytes(13) + b"\1", ["sets"])])

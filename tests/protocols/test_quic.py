@@ -99,7 +99,7 @@ def test_any_order_and_no_order_at_all() -> None:
 
 def test_why_names_the_packet_that_told_how_long_the_id_is() -> None:
     packet = Capture(family("quic/quic_vn.pcap"))[18].packet()
-    assert "  recalled('quic.cid', receiver()) = 8, told by packet 2 at " in str(packet.why(QuicShort, "dcid"))
+    assert "  recalled('quic.cid', receiver()) = 8, remembered from packet 2 at " in str(packet.why(QuicShort, "dcid"))
 
 
 def test_what_we_send_reads_like_tshark(tshark: Ask) -> None:

@@ -16,7 +16,7 @@ from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import End, Piece
 from packetlab.capture.reassembly.tcp import Stream, Streams
-from packetlab.codec.around.told import tells
+from packetlab.codec.around.outer import tells
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes
@@ -43,7 +43,7 @@ class StreamMessage(Generic[H]):
         whole: False for what is left where a hole or the end of the stream cut a message, or where no message was found.
         gap: what of the stream before it is in no message: bytes not captured, and those after them in which none begins.
         lost: why it is not known where the message ends, so that what follows it has to be found anew.
-        context: what messages before it told, where headers are declared that go by that.
+        context: what was remembered from messages before it, where headers are declared that recall that.
     """
 
     context: Context | None = None
@@ -199,11 +199,11 @@ def begins(cls: type[Header], data: bytes) -> bool:
     if ends and ends[-1] == len(data):
         return True
     declaration = cls._declaration
-    told = [f for f in declaration.before if f.fixed and f.condition is None]
-    if sum(f.kind.bits or 0 for f in told) < TOLD:
+    constants = [f for f in declaration.before if f.fixed and f.condition is None]
+    if sum(f.kind.bits or 0 for f in constants) < TOLD:
         return False
     found = look(cls, data, 0)
-    return not found.faults and all(getattr(found.header, f.slot) is not None for f in told)
+    return not found.faults and all(getattr(found.header, f.slot) is not None for f in constants)
 
 
 class StreamMessages(Generic[H]):
@@ -246,7 +246,7 @@ class StreamMessages(Generic[H]):
         return self._in_order(self._taken(self._streams.late()) + self._over(ended))
 
     def _in_order(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
-        """Have messages read just now where they go by what those before them told."""
+        """Have messages read just now where they recall something of those before them."""
         for message in found if self._context is not None else ():
             message.context = self._context
             message.packet  # noqa: B018  which is kept

@@ -1,6 +1,6 @@
 """Headers whose rules name values from elsewhere, as in `field("^.flags")`: what stands around them while they are read and written.
 
-    told      the values that such a header is told by what stands around it; which fields hold such headers
+    outer     the values that such a header takes from what stands around it; which fields hold such headers
     lists     lists of such headers, read from bytes that are all theirs
     reading   what the source that reads a header says of it
     bodiless  headers of no bytes, which a number below says are there
@@ -8,7 +8,7 @@
     presence  fields that are there because they have a value
     writing   what the source that writes one does; lists written, each item with the one before it
 
-Begin with `told`.
+Begin with `outer`.
 
 >>> from packetlab import U8, U16, Header, bindings, dissect, field, many, when
 >>> with bindings():

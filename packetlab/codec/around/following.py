@@ -114,10 +114,10 @@ def loosened(header: Declaration, names: set[str]) -> int:
     return sum(f.bit for f in header.fields if f.name in found - names)
 
 
-def in_place(item: AnyHeader, told: dict[str, int]) -> AnyHeader:
+def in_place(item: AnyHeader, outer: dict[str, int]) -> AnyHeader:
     """Return an item that was read as it is at its place: where that is not the one it had, what is in its bytes follows again."""
     header = item._declaration
-    scope = Values({**values_of(item), **told}, b"", 0)
+    scope = Values({**values_of(item), **outer}, b"", 0)
     for f in header.fields:
         if f.computed is not None and f.circular and getattr(item, f.slot) not in (None, f.computed.evaluate(scope)):
             bits = loosened(header, {f.name})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.told import heard, is_around, look, within
+from packetlab.codec.around.outer import heard, is_around, look, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 class Hearing(ReadSoFar):
     """The part of `decode.Decoding` that is about what stands around a header.
 
-    `told` has source for each value that the header is told, once that is looked up.
+    `outer_values` has source for each outer value, once that is looked up.
     """
 
-    told: dict[str, str]
+    outer_values: dict[str, str]
     away: str
 
     def elsewhere(self, leaf: Elsewhere) -> str:
         """Source for a value from elsewhere."""
         if isinstance(leaf, Recalled):
             return self.recalled(leaf)
-        if str(leaf) in self.told:
-            return self.told[str(leaf)]
+        if str(leaf) in self.outer_values:
+            return self.outer_values[str(leaf)]
         key = f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, ctx.layers, ctx.before) or 0)"
@@ -48,20 +48,20 @@ class Hearing(ReadSoFar):
         return [f"b_{var} = {pos}", *lines, more]
 
     def hear(self) -> None:
-        """Look up what the header is told."""
-        if self.cls.asks and not self.told:
-            self.names.update({"heard": heard, f"A{self.tag}": self.cls.asks})
-            self.lines.append(f"told{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
-            self.told = {str(leaf): f"told{self.tag}[{k}]" for k, leaf in enumerate(self.cls.asks)}
+        """Look up the outer values."""
+        if self.cls.outer_leaves and not self.outer_values:
+            self.names.update({"heard": heard, f"A{self.tag}": self.cls.outer_leaves})
+            self.lines.append(f"outer{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
+            self.outer_values = {str(leaf): f"outer{self.tag}[{k}]" for k, leaf in enumerate(self.cls.outer_leaves)}
 
-        for place, leaf in enumerate(self.cls.asks):
+        for place, leaf in enumerate(self.cls.outer_leaves):
             if isinstance(leaf, Recalled):
-                self.told[str(leaf)] = f"r{place}{self.tag}"
-                self.lines.append(f"{self.told[str(leaf)]} = None")
+                self.outer_values[str(leaf)] = f"r{place}{self.tag}"
+                self.lines.append(f"{self.outer_values[str(leaf)]} = None")
 
     def recalled(self, leaf: Recalled) -> str:
-        """Look up what an earlier packet told, just here: the key is of fields read so far."""
-        var, key = self.told[str(leaf)], f"L{len(self.names)}{self.tag}"
+        """Look up what was remembered from an earlier packet, just here: the key is of fields read so far."""
+        var, key = self.outer_values[str(leaf)], f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "recall_read": recall_read})
         values = "".join(f"{self.v(name)}, " for name in leaf.own)
         self.lines.append(f"{var} = recall_read({key}, ctx, ({values}))")
@@ -73,24 +73,24 @@ class Hearing(ReadSoFar):
         """The same for the items of a list: return lines that stand before all of them, and lines at the end of each."""
         first, each = [], []
         more = [leaf for leaf in until.leaves() if isinstance(leaf, Elsewhere)] if until is not None else []
-        leaves = {str(leaf): leaf for leaf in (*self.cls.asks, *more)}
+        leaves = {str(leaf): leaf for leaf in (*self.cls.outer_leaves, *more)}
         for k, (text, leaf) in enumerate(leaves.items()):
-            self.told[text] = f"x_{k}{self.tag}"
+            self.outer_values[text] = f"x_{k}{self.tag}"
             if isinstance(leaf, OwnPlace):
                 self.names["begun"] = begun
-                self.lines.append(f"{self.told[text]} = begun({leaf.name!r}, declaration{self.tag}, data, pos, ctx)")
+                self.lines.append(f"{self.outer_values[text]} = begun({leaf.name!r}, declaration{self.tag}, data, pos, ctx)")
             elif leaf.path:
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
-                first.append(f"{self.told[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
+                first.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
             else:
-                first.append(f"{self.told[text]} = 0")
-                each.append(f"{self.told[text]} = {self.v(leaf.name)} or 0")
+                first.append(f"{self.outer_values[text]} = 0")
+                each.append(f"{self.outer_values[text]} = {self.v(leaf.name)} or 0")
         return first, each
 
     def remembered(self, header: str) -> list[str]:
-        """Return lines that have a header remember what it was told."""
-        told = "".join(f"{self.told[str(leaf)]}, " for leaf in self.cls.asks)
-        return [f"{header}.__told__ = ({told})"] if told else []
+        """Return lines that have a header remember its outer values."""
+        outer = "".join(f"{self.outer_values[str(leaf)]}, " for leaf in self.cls.outer_leaves)
+        return [f"{header}.__outer__ = ({outer})"] if outer else []
 
     def held(self, f: Field) -> str:
         """Source for one more operand of what reads a list: the header as far as it was read, where its items ask for that."""

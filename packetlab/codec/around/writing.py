@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.following import in_place
-from packetlab.codec.around.told import Within, is_whole, look, names_asked, told, told_to
+from packetlab.codec.around.outer import Within, is_whole, look, outer_beside, outer_names, outer_values
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, unended
@@ -54,7 +54,7 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
             raise after_end(field, item)
         data += item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
         if until is not None and type(item) is not bytes:
-            more = {str(leaf): look(leaf, stack[:-1], stack.before) or 0 for leaf in told_to([until], one._declaration.asks)}
+            more = {str(leaf): look(leaf, stack[:-1], stack.before) or 0 for leaf in outer_beside([until], one._declaration.outer_leaves)}
             whole = one._resolve(item, b"", stack, len(outside), None)
             ended = ended or bool(until.evaluate(ItemValues(whole, b"", 0, more)))
     if until is not None and header is not None and not ended and not (value and type(value[-1]) is bytes):
@@ -73,9 +73,9 @@ def _each(items: Any, outside: Within) -> Any:
             continue
         stack = Within((*outside, item))
         stack.holders, stack.before = outside.holders, before
-        if item._declaration.asks and is_whole(item):
-            asks = item._declaration.asks
-            item = in_place(item, dict(zip(map(str, asks), told(item, asks, stack, len(outside)), strict=True)))
+        if item._declaration.outer_leaves and is_whole(item):
+            leaves = item._declaration.outer_leaves
+            item = in_place(item, dict(zip(map(str, leaves), outer_values(item, leaves, stack, len(outside)), strict=True)))
         yield item, type(item), stack
         before = type(item)._resolve(item, b"", stack, len(outside), None)
 
@@ -94,11 +94,11 @@ class Telling:
         raise NotImplementedError
 
     def elsewhere(self, leaf: Elsewhere) -> str:
-        """Source for a value from elsewhere; `told` has those of the header."""
-        asks = [str(one) for one in self.cls.asks]
-        if str(leaf) in asks:
-            told = f"told[{asks.index(str(leaf))}]"
-            return f"({told} or 0)" if isinstance(leaf, Recalled) and leaf.is_number else told
+        """Source for a value from elsewhere; `outer` has those of the header."""
+        leaves = [str(one) for one in self.cls.outer_leaves]
+        if str(leaf) in leaves:
+            outer = f"outer[{leaves.index(str(leaf))}]"
+            return f"({outer} or 0)" if isinstance(leaf, Recalled) and leaf.is_number else outer
         key = f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, stack[:i], None, i) or 0)"
@@ -114,7 +114,7 @@ class Telling:
         """Source for what stands around the items of a field."""
         var = f"o_{f.name}"
         if var not in self.done:
-            values = ", ".join(f"{name!r}: {self.value(name)}" for name in sorted(names_asked(f)))
+            values = ", ".join(f"{name!r}: {self.value(name)}" for name in sorted(outer_names(f)))
             self.names.update(around=around, encode_around=encode_around, filled_in=filled_in)
             self.lines.append(f"{var} = around(stack, i, h, {{{values}}})")
             self.done.add(var)

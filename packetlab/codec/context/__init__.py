@@ -1,7 +1,7 @@
-"""What packets tell those after them, while they are read and built.
+"""What is remembered from packets for those after them, while they are read and built.
 
     context    the tables: `Context`, and a `Moment` of reading one packet
-    recalling  keys and values, as the readers and writers of headers find and tell them
+    recalling  keys and values, as the readers and writers of headers find and note them
 
 Begin with `context`.
 

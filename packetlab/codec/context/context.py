@@ -1,4 +1,4 @@
-"""A context: tables of what packets told, bounded, in packet order, and the moment of reading one packet in it."""
+"""A context: tables of what was remembered from packets, bounded, in packet order, and the moment of reading one packet in it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Key: TypeAlias = "tuple[str, tuple[Hashable, ...]]"
 MOST = 1 << 16
 
 
-class Told:
-    """What a packet told: a value, and which packet that was.
+class Entry:
+    """What was remembered from a packet: a value, and which packet that was.
 
     Attributes:
         value: a number, bytes, or headers. number: of the packet, or of the last one before. time_ns: its time, None where it has none.
-        by: what told it, where that was no packet that was read.
+        by: what it is from, where that was no packet that was read.
     """
 
     __slots__ = ("by", "number", "time_ns", "value")
@@ -29,38 +29,38 @@ class Told:
         self.value, self.number, self.time_ns, self.by = value, number, time_ns, by
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Told) and bool(other.value == self.value)
+        return isinstance(other, Entry) and bool(other.value == self.value)
 
     def __hash__(self) -> int:
         return hash(self.value)
 
     @property
     def origin(self) -> str:
-        """Which packet told it, in words."""
+        """Which packet it is from, in words."""
         if self.by:
-            return f"told by {self.by}"
+            return f"remembered from {self.by}"
         time = "" if self.time_ns is None else f" at {self.time_ns // 10**9}.{self.time_ns % 10**9:09d} s"
-        return f"told by packet {self.number}{time}"
+        return f"remembered from packet {self.number}{time}"
 
     def __repr__(self) -> str:
         return f"<{self.value!r}, {self.origin}>"
 
 
 class RecalledNumber(int):
-    """A number that was recalled, with what told it."""
+    """A number that was recalled, and its entry."""
 
-    told: Told
+    entry: Entry
 
     @classmethod
-    def of(cls, told: Told) -> RecalledNumber:
-        """Return the number that was told."""
-        made = cls(told.value)
-        made.told = told
+    def of(cls, entry: Entry) -> RecalledNumber:
+        """Return the number of an entry."""
+        made = cls(entry.value)
+        made.entry = entry
         return made
 
 
 class Context:
-    """What packets told those after them: ``dissect(data, NetFlow9, context=context)`` reads each with what those before it said.
+    """What is remembered from packets for those after them: ``dissect(data, NetFlow9, context=context)`` reads each with what those before it said.
 
     Give the packets of one conversation, or of one capture, in their order. ``with context:`` has all that is built and read
     inside use it, so that a template which is sent is known for the records after it. Captures make a context of their own.
@@ -78,31 +78,31 @@ class Context:
             raise ValueError(f"expected a number from 1 as most, got {most!r}")
         self.most, self.number = most, 0
         self.dropped: Counter[str] = Counter()
-        self._tables: dict[Key, list[Told]] = {}
+        self._tables: dict[Key, list[Entry]] = {}
         self._order: deque[Key] = deque()
         self._states: dict[Key, Any] = {}  # of transforms
         self._results: dict[Hashable, object] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
-    def told(self, table: str, *key: Hashable) -> Any:
+    def recall(self, table: str, *key: Hashable) -> Any:
         """Return what `table` has under a key of raw values (numbers, bytes, pairs of address and port), None for nothing."""
         found = self._tables.get((table, key))
         return found[-1].value if found else None
 
     def remember(self, table: str, *key: Hashable, value: object) -> None:
-        """Say something that no packet told: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
-        self._put((table, key), Told(value, self.number, by="who made the context"))
+        """Remember something that is in no packet: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
+        self._put((table, key), Entry(value, self.number, by="a call of remember()"))
 
     def items(self) -> Iterator[tuple[str, tuple[Hashable, ...], Any]]:
         """Yield (table, key, value) of all that is known now."""
-        for (table, key), told in self._tables.items():
-            yield table, key, told[-1].value
+        for (table, key), entry in self._tables.items():
+            yield table, key, entry[-1].value
 
-    def _put(self, key: Key, told: Told) -> None:
+    def _put(self, key: Key, entry: Entry) -> None:
         known = self._tables.setdefault(key, [])
-        if known and known[-1] == told:
+        if known and known[-1] == entry:
             return
-        known.append(told)
+        known.append(entry)
         self._order.append(key)
         while len(self._order) > self.most:
             oldest = self._order.popleft()
@@ -111,12 +111,12 @@ class Context:
             if not self._tables[oldest]:
                 del self._tables[oldest]
 
-    def _find(self, key: Key, before: int | None = None) -> Told | None:
-        """Return what was told under a key, by packets before a number."""
+    def _find(self, key: Key, before: int | None = None) -> Entry | None:
+        """Return what is remembered under a key, by packets before a number."""
         known = self._tables.get(key)
         if not known:
             return None
-        place = len(known) if before is None else bisect_left(known, before, key=lambda told: told.number)
+        place = len(known) if before is None else bisect_left(known, before, key=lambda entry: entry.number)
         return known[place - 1] if place else None
 
     def copy(self) -> Context:
@@ -124,11 +124,11 @@ class Context:
         return deepcopy(self)
 
     def as_before(self) -> Context:
-        """Return a copy in which all that is known now was told before the first packet."""
+        """Return a copy in which all that is known now was remembered before the first packet."""
         made = self.copy()
         made.number, made._results = 0, {}
-        known = {key: told[-1] for key, told in made._tables.items()}
-        made._tables = {key: [Told(told.value, 0, by=told.by or "a packet before the capture")] for key, told in known.items()}
+        known = {key: entry[-1] for key, entry in made._tables.items()}
+        made._tables = {key: [Entry(entry.value, 0, by=entry.by or "a packet before the capture")] for key, entry in known.items()}
         made._order = deque(made._tables)
         return made
 
@@ -154,10 +154,10 @@ class Context:
 
 
 class Moment:
-    """One packet being read: what packets before it told is known, and what it tells itself from there on.
+    """One packet being read: what is remembered from packets before it is known, and what is remembered from it from there on.
 
     Attributes:
-        number, time_ns: of the packet. told: what it tells. results: what transforms with a state gave in it. is_look: whether nobody
+        number, time_ns: of the packet. entries: what is remembered from it. results: what transforms with a state gave in it. is_look: whether nobody
             keeps these, since where it stands in its stream is not known. is_placed: whether it is read as packet `number` of a capture,
             maybe once more, and `before` is called first when something is recalled, so that packets before it are read.
             is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
@@ -176,13 +176,13 @@ class Moment:
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
-        self.told: dict[Key, Told] = {}
+        self.entries: dict[Key, Entry] = {}
         self.results: dict[Hashable, object] = context._results if is_placed else {}
 
-    def find(self, key: Key) -> Told | None:
-        """Return what was told under a key, by this packet or one before it."""
-        if key in self.told:
-            return self.told[key]
+    def find(self, key: Key) -> Entry | None:
+        """Return what is remembered under a key, by this packet or one before it."""
+        if key in self.entries:
+            return self.entries[key]
         self.catch_up()
         return self.context._find(key, self.number if self.is_placed else None)
 
@@ -193,14 +193,14 @@ class Moment:
             before()
 
     def put(self, key: Key, value: object) -> None:
-        """Note what this packet tells."""
-        self.told[key] = Told(value, self.number, self.time_ns)
+        """Note what is remembered from this packet."""
+        self.entries[key] = Entry(value, self.number, self.time_ns)
 
     def keep(self) -> None:
-        """Have the context know what the packet told."""
+        """Have the context know what is remembered from the packet."""
         self.context.number = max(self.context.number, self.number)
-        for key, told in self.told.items():
-            self.context._put(key, told)
+        for key, entry in self.entries.items():
+            self.context._put(key, entry)
 
 
 class RunningState:
@@ -267,7 +267,7 @@ def here() -> Context | None:
 
 
 def read_in(context: Context | Moment, read: Callable[[], Any]) -> Any:
-    """Return what `read` gives in a moment, or in the next one of a context, which keeps what it tells."""
+    """Return what `read` gives in a moment, or in the next one of a context, which keeps what is remembered from it."""
     moment = context if isinstance(context, Moment) else Moment(context, context.number + 1)
     token = current.set(moment)
     try:

@@ -1,16 +1,16 @@
-"""How headers find what earlier packets told, and tell it themselves: keys, values, and what is said where nothing is known."""
+"""How headers recall what was remembered from earlier packets, and have it remembered themselves: keys, values, and what is said where nothing is known."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.context.context import Context, Moment, RecalledNumber, RunningState, Told, current
+from packetlab.codec.context.context import Context, Entry, Moment, RecalledNumber, RunningState, current
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
-from packetlab.declare.remembering.recalled import PacketEnd, Recalled, Remembered, StateOf, Untold
+from packetlab.declare.remembering.recalled import NoEntry, PacketEnd, Recalled, Remembered, StateOf
 from packetlab.declare.transforms.carried import Carried, InnerValue
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Own = Callable[[str], object]
 
 
 class Unrecalled(Exception):
-    """A rule needs what no earlier packet told."""
+    """A rule needs what was remembered from no earlier packet."""
 
     def __init__(self, leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> None:
         super().__init__(str(leaf))
@@ -29,9 +29,9 @@ class Unrecalled(Exception):
 
 
 def unknown(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> tuple[str, str]:
-    """Return in words what was expected that an earlier packet told, and what there is."""
+    """Return in words what was expected to be remembered from an earlier packet, and what there is."""
     key = ", ".join(_shown(part, value) for part, value in zip(leaf.key, key_of(leaf.key, layers, own), strict=True))
-    expected = f"{leaf.table}({key}), told by an earlier packet"
+    expected = f"{leaf.table}({key}), remembered from an earlier packet"
     now = current.get()
     if now is None:
         return expected, "no context: dissect(..., context=pl.Context()) or a capture has one"
@@ -133,7 +133,7 @@ def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
 
 
 def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
-    """Return what was told: of numbers a number, else a `Told`; the default, or None, where nothing was."""
+    """Return what was remembered: of numbers a number, else an `Entry`; the default, or None, where nothing was."""
     now = current.get()
     if isinstance(leaf, StateOf):
         return _state(leaf, layers, own)
@@ -146,17 +146,17 @@ def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
             return RecalledNumber.of(found)
     if leaf.is_number:
         return leaf.default
-    return Untold(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
+    return NoEntry(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
 
 
-def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState | Untold:
+def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState | NoEntry:
     """Return the state of a transform where it is known."""
     now = current.get()
     if now is None or (isinstance(now, Moment) and now.is_look):
         expected, got = unknown(leaf, layers, own)
         if now is None:
-            return Untold(expected, got)
-        return Untold(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
+            return NoEntry(expected, got)
+        return NoEntry(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
     if isinstance(now, Moment):
         now.catch_up()
     return RunningState(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
@@ -168,9 +168,9 @@ def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> 
 
 
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:
-    """The same for a header that is built; what it was told before, in that place of what it was told, counts first."""
-    known = getattr(header, "__told__", None)
-    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], Untold | RunningState):
+    """The same for a header that is built; what it recalled before, in that place of its outer values, counts first."""
+    known = getattr(header, "__outer__", None)
+    if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
     return recall(leaf, around, lambda name: _own(header, name))
 
@@ -200,7 +200,7 @@ class Recalling(HeldValues):
 
 
 def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
-    """Note what a header tells that was read whole."""
+    """Note what is remembered from a header that was read whole."""
     now = current.get()
     if isinstance(now, Context):
         _put(now, header, layers, "a packet that was read")
@@ -212,7 +212,7 @@ def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
 
 
 def remember_built(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> None:
-    """Note what a header tells that was built, where that is in a context; one that was read told it then."""
+    """Note what is remembered from a header that was built, where that is in a context; of one that was read it was noted then."""
     now = current.get()
     if isinstance(now, Context) and header._state < header._declaration.captured_state:
         whole = type(header)._resolve(header, body, stack, i, above)
@@ -220,7 +220,7 @@ def remember_built(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...],
 
 
 def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Return what packs a header and notes what it tells."""
+    """Return what packs a header and notes what is remembered from it."""
 
     def packed(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> bytes:
         data = encode(header, body, stack, i, above)
@@ -233,7 +233,7 @@ def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
 def _put(now: Context, header: AnyHeader, layers: Sequence[AnyHeader], by: str) -> None:
     for one in header._declaration.remembers or ():
         key = key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))
-        now._put((one.table, key), Told(value_of(one, header), now.number, by=by))
+        now._put((one.table, key), Entry(value_of(one, header), now.number, by=by))
 
 
 def value_of(one: Remembered, header: AnyHeader) -> object:
@@ -251,9 +251,9 @@ class _Whole(Values):
     """The scope of a header that was read or built: its values, sizes and counts."""
 
     def __init__(self, header: AnyHeader) -> None:
-        asks, told = header._declaration.asks, getattr(header, "__told__", None) or ()
+        leaves, outer = header._declaration.outer_leaves, getattr(header, "__outer__", None) or ()
         values = {f.name: getattr(header, f.slot) for f in header._fields}
-        super().__init__({**dict(zip(map(str, asks), told, strict=False)), **values}, b"", 0)
+        super().__init__({**dict(zip(map(str, leaves), outer, strict=False)), **values}, b"", 0)
         self.header = header
 
     def size(self, part: str) -> int:
@@ -275,25 +275,25 @@ def header_items(header: AnyHeader, f: Field) -> tuple[AnyHeader, ...]:
 # In words ------------------------------------------------------------------------------------------------------
 
 
-def told_to(header: AnyHeader, leaf: Elsewhere) -> object:
-    """Return what a header recalled, None where nothing was told."""
-    found: tuple[object, ...] = getattr(header, "__told__", None) or ()
-    return next((value for one, value in zip(header._declaration.asks, found, strict=False) if str(one) == str(leaf)), None)
+def recalled_by(header: AnyHeader, leaf: Elsewhere) -> object:
+    """Return what a header recalled, None where nothing was remembered."""
+    found: tuple[object, ...] = getattr(header, "__outer__", None) or ()
+    return next((value for one, value in zip(header._declaration.outer_leaves, found, strict=False) if str(one) == str(leaf)), None)
 
 
-def number_told(header: AnyHeader, leaf: Elsewhere) -> int:
-    """Return what a header recalled as a number, 0 where nothing was told."""
-    found = told_to(header, leaf)
+def recalled_number(header: AnyHeader, leaf: Elsewhere) -> int:
+    """Return what a header recalled as a number, 0 where nothing was remembered."""
+    found = recalled_by(header, leaf)
     return found if isinstance(found, int) else 0
 
 
-def told_lines(header: AnyHeader, *rules: Expr | None) -> list[str]:
-    """Return a line for each value that some rules recall: which it was, and which packet told it."""
+def recalled_lines(header: AnyHeader, *rules: Expr | None) -> list[str]:
+    """Return a line for each value that some rules recall: which it was, and which packet it is from."""
     lines = []
     for leaf in (leaf for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Recalled)):
-        found = told_to(header, leaf)
+        found = recalled_by(header, leaf)
         if isinstance(found, RecalledNumber):
-            lines.append(f"  {leaf} = {found}, {found.told.origin}")
+            lines.append(f"  {leaf} = {found}, {found.entry.origin}")
         else:
-            lines.append(f"  {leaf} = {found}, the default" if found is not None else f"  {leaf}: told by no packet before")
+            lines.append(f"  {leaf} = {found}, the default" if found is not None else f"  {leaf}: remembered from no packet before")
     return lines

@@ -1,4 +1,4 @@
-"""What the careful reader does about fields whose place is counted from an end; the oracle for `behind`."""
+"""What the careful reader does about fields whose place is counted from an end; the oracle for `from_end`."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ class EndsWalking:
     def fixed(self, f: Field) -> int | bytes:
         raise NotImplementedError
 
-    def read_behind(self, end: int, pos: int) -> Field | None:
+    def read_from_end(self, end: int, pos: int) -> Field | None:
         """Read the fields that stand so many bytes before an end; return the first that would begin before `pos`."""
-        for f in self.plan.behind:
+        for f in self.plan.from_end:
             if f.condition is not None and not f.condition.evaluate(self.scope):
                 continue
-            if end - f.behind < pos:
+            if end - f.from_end < pos:
                 return f
-            (self.bit, self.stop), held = ((end - f.behind) * 8, None), (self.bit, self.stop)
+            (self.bit, self.stop), held = ((end - f.from_end) * 8, None), (self.bit, self.stop)
             self.values[f.name] = self.fixed(f)
             self.bit, self.stop = held
         return None
 
     def forgotten(self) -> bool:
         """Leave out what was read of the end where the bytes end before it."""
-        for f in self.plan.behind:
+        for f in self.plan.from_end:
             if f.name not in self.known:
                 self.values[f.name] = None
         return True
@@ -100,8 +100,8 @@ class EndsWalking:
         if self.is_part(self.end):
             self.truncated_field("", self.end, 1, 0, "bytes after the payload, or more")
             self.lost = True
-        elif (missing := self.read_behind(self.end, pos)) is not None:
-            self.truncated_field(missing.name, pos, missing.behind, room)
+        elif (missing := self.read_from_end(self.end, pos)) is not None:
+            self.truncated_field(missing.name, pos, missing.from_end, room)
             self.lost = True
         else:
             whole = tail.evaluate(self.scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.told import Within, remember, remembered
+from packetlab.codec.around.outer import Within, remember, remembered
 from packetlab.codec.bodies import width
 from packetlab.codec.derive import is_derived
 from packetlab.codec.places.held import HeldBytes
@@ -187,7 +187,7 @@ class _Message:
             inner.holders, inner.before = stack.holders, before
             new, at = self.header(item, at, starts, inner, i + 1)
             made.append(new)
-            before = type(new)._resolve(new, b"", inner, i + 1, None) if item._declaration.asks else None
+            before = type(new)._resolve(new, b"", inner, i + 1, None) if item._declaration.outer_leaves else None
         if type(raw) is Filled:
             at += len(raw.fill)
         elif f.align and not holder._state >> len(holder._fields) & f.bit:
@@ -239,28 +239,28 @@ def _is_plain(declaration: Declaration) -> bool:
 
 def _placed(header: AnyHeader, starts: Starts, stack: Within, i: int) -> AnyHeader:
     """Tell a header where it stands; what followed for it where it was read follows anew."""
-    asks, at, own = header._declaration.asks, starts[-1][1], header._declaration
-    if not any(isinstance(leaf, OwnPlace) for leaf in asks):
+    leaves, at, own = header._declaration.outer_leaves, starts[-1][1], header._declaration
+    if not any(isinstance(leaf, OwnPlace) for leaf in leaves):
         return header
-    before = remembered(header, asks)
-    told = list(before)
-    for k, leaf in enumerate(asks):
+    before = remembered(header, leaves)
+    outer = list(before)
+    for k, leaf in enumerate(leaves):
         if isinstance(leaf, OwnPlace):
             begin = (
                 0
                 if leaf.name == "packet"
                 else next((b for one, b in reversed(starts) if is_called(one, leaf.name)), None)
             )
-            told[k] = before[k] if begin is None else at - begin
-    if tuple(told) == before and getattr(header, "__told__", None) is not None:
+            outer[k] = before[k] if begin is None else at - begin
+    if tuple(outer) == before and getattr(header, "__outer__", None) is not None:
         return header
     made: AnyHeader = type(header)._copied(header)
     count = len(header._fields)
     loose = [f for f in own.before if is_derived(f) and header._state >> count & f.bit]
-    if loose and tuple(told) != before and header._state >> 2 * count == 0:
+    if loose and tuple(outer) != before and header._state >> 2 * count == 0:
         whole = type(header)._resolve(_loosened(header, loose), b"", stack, i, None)
         made = _loosened(header, [f for f in loose if getattr(whole, f.slot) == getattr(header, f.slot)])
-    remember(made, tuple(told))
+    remember(made, tuple(outer))
     return made
 
 

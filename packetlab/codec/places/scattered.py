@@ -80,7 +80,7 @@ def lying(header: Raw, fields: Sequence[Field]) -> Sequence[Field]:
         return fields
     values = {f.name: getattr(header, f.slot) for f in header._fields}
     measured, scope, found = hook("measured"), Values(values, b"", 0), [*fields]
-    leaves = zip(map(str, header._declaration.asks), getattr(header, "__told__", None) or (), strict=False)
+    leaves = zip(map(str, header._declaration.outer_leaves), getattr(header, "__outer__", None) or (), strict=False)
     values.update(leaves)
     for first, row in rows.items():
         names = {name for pair in row for name in needs(pair.gap.place)} | {f.name for pair in row for f in (pair.gap, pair.field)}  # type: ignore[arg-type]

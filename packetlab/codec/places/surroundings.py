@@ -59,7 +59,7 @@ def is_called(declaration: Declaration, name: str) -> bool:
 def begins(since: str, own: Declaration, start: int, place: Standing) -> int | None:
     """Return where in all bytes the header begins that is called `since`; None where there is none.
 
-    `own` is what asks, a header that begins at `start` of the bytes at hand.
+    `own` is the header whose rule it is, which that begins at `start` of the bytes at hand.
     """
     at = start + place.shift
     if since == "self" or is_called(own, since):
@@ -78,7 +78,7 @@ def begins(since: str, own: Declaration, start: int, place: Standing) -> int | N
 
 
 def begun(since: str, own: Declaration, data: bytes, start: int, ctx: Dissection | None) -> int:
-    """Return how far behind the beginning of what is called `since` a header begins that is read; 0 where there is none."""
+    """Return how far after the beginning of what is called `since` a header begins that is read; 0 where there is none."""
     place = here(ctx, data)
     origin = begins(since, own, start, place)
     return 0 if origin is None else place.shift + start - origin
@@ -108,7 +108,7 @@ def wanted(declaration: Declaration) -> Wanted:
                 continue
             seen.add(one)
             names |= {f.kind.counted_from for f in one.fields if f.kind.counted_from}
-            names |= {leaf.name for leaf in one.asks if isinstance(leaf, OwnPlace)}
+            names |= {leaf.name for leaf in one.outer_leaves if isinstance(leaf, OwnPlace)}
             todo += [f.kind.item for f in one.fields if f.kind.wire == "items"]
             todo += [refined if refined.view is None else refined.view[1] for refined in refinements(one)]
             todo += [] if one.view is None else [one.view[1]]

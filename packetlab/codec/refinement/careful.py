@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.told import asks_beyond
+from packetlab.codec.around.outer import reaches_out
 from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
@@ -51,7 +51,7 @@ def refine(
             ctx.faults.append(_unfit(header, one, name, max(places.values(), default=0), f"{name} for {one.name}", "none"))
             return header, None
         seen = Dissection()
-        if asks_beyond(inner):
+        if reaches_out(inner):
             values = tuple(scope.values[f.name] for f in header.fields)
             seen.layers = (*ctx.layers, restored(classes[header], header.captured_state, values))
         placed = is_placed(inner)

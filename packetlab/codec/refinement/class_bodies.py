@@ -82,7 +82,7 @@ def _put_inside(
     body["__inside__"] = inner
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
-    for leaf in inner._declaration.asks:
+    for leaf in inner._declaration.outer_leaves:
         if not isinstance(leaf, OwnPlace) and (leaf.path != "^" or leaf.name not in said.by_name):
             raise DeclareError(name, f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")', str(leaf))
     body["__annotations__"] = {}

@@ -103,12 +103,12 @@ def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
     said, plan = holder._declaration, inner._declaration.plan
     rules = {**plan.sizes, **plan.counts}
     derived = {f.name for f in said.fields if f.rule is not None and not holder._state & f.bit}
-    told = [inner._by_name[n] for n, rule in rules.items() if any(isinstance(one, Elsewhere) and one.name in derived for one in rule.leaves())]
-    if not told:
+    beyond = [inner._by_name[n] for n, rule in rules.items() if any(isinstance(one, Elsewhere) and one.name in derived for one in rule.leaves())]
+    if not beyond:
         return holder
     first: AnyHeader = type(inner)._copied(inner)
     made: AnyHeader = type(holder)._copied(holder)
-    for f in told:
+    for f in beyond:
         first._state |= f.bit << len(inner._fields)  # as if it was captured: of whatever size
     f = made._by_name[said.view[0]]  # type: ignore[index]
     setattr(made, f.slot, type(first)._encode(first, b"", (made, first), 1, None))

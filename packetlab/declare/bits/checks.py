@@ -111,8 +111,8 @@ def check_items(header: Declaration) -> None:
             raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule))
     if not any(f.condition is None and f.kind.fixed_bits for f in header.fields):
         raise DeclareError(where, "a field of some bits that is always there: lists of nothing have no end", "none")
-    if header.asks:
-        raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.asks[0]))
+    if header.outer_leaves:
+        raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.outer_leaves[0]))
     said = [word for word in OPTIONS if word not in ("bit_order", "in_bits", "label") and getattr(header, word) is not None]
     if said:
         raise DeclareError(where, "fields alone, and bit_order", f"{said[0]}=")

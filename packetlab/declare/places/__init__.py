@@ -1,13 +1,13 @@
 r"""Fields that say where they lie: what they have to be, when a class is made.
 
-    behind   fields whose place is counted from an end
+    from_end fields whose place is counted from an end
     offsets  fields that lie at an offset, and rules that say where a field lies
     origins  where offsets and multiples begin to count
     left     fields that are there if bytes are left
     inner    fields of headers that fields hold, in the rules around them
     leaves   rules with other leaves
 
-Begin with `behind`.
+Begin with `from_end`.
 
 >>> from packetlab import U8, Bytes, Header, Payload, auto, from_end, size_of
 >>> class Padded(Header):

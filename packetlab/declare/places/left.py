@@ -36,7 +36,7 @@ def left() -> Expr:
     return Left()
 
 
-def asks_left(rule: Expr | None) -> bool:
+def goes_by_left(rule: Expr | None) -> bool:
     """Whether a condition goes by what is left."""
     return rule is not None and any(isinstance(leaf, Left) for leaf in rule.leaves())
 
@@ -46,7 +46,7 @@ def of_field(rule: Expr, name: str) -> tuple[Expr, Expr | None]:
     parts, others, todo = list[Expr](), list[Expr](), [rule]
     while todo:
         one = todo.pop()
-        if isinstance(one, Op) and one.sign == "&" and asks_left(one):
+        if isinstance(one, Op) and one.sign == "&" and goes_by_left(one):
             todo += [one.right, one.left]
             continue
         parts.append(
@@ -54,7 +54,7 @@ def of_field(rule: Expr, name: str) -> tuple[Expr, Expr | None]:
             if isinstance(one, Left)
             else rewritten(one, lambda leaf: Left(name) if isinstance(leaf, Left) else leaf)
         )
-        others += [] if asks_left(one) else [one if one.is_truth else one != 0]
+        others += [] if goes_by_left(one) else [one if one.is_truth else one != 0]
     whole, other = parts[0] if parts[0].is_truth else parts[0] != 0, others[0] if others else None
     for part in parts[1:]:
         whole = whole & (part if part.is_truth else part != 0)

@@ -21,7 +21,7 @@ class OffsetOf(NamedExpr):
 
     __slots__ = ("since",)
 
-    asks = "offset_of"
+    verb = "offset_of"
 
     def __init__(self, name: str, since: str = "self") -> None:
         super().__init__(name)

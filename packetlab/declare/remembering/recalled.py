@@ -1,4 +1,4 @@
-"""Values that earlier packets told: ``recalled("quic.cid", receiver())`` in rules, and ``remembers=`` of the class that tells them.
+"""Values that were remembered from earlier packets: ``recalled("quic.cid", receiver())`` in rules, and ``remembers=`` of the class that has them.
 
 A table has a name, and a key made of fields: of the header itself, of headers around it, or the ends of the packet. What stands
 in it lives in a `Context` (see `codec.context`), filled in packet order.
@@ -36,8 +36,8 @@ class PacketEnd(Expr):
         return "receiver()" if self.to else "sender()"
 
 
-class Untold(NamedTuple):
-    """What stands for a value that nobody told: what was expected, and what there is. `waits`: it may be known elsewhere, so no fault."""
+class NoEntry(NamedTuple):
+    """What stands for a value that was not remembered: what was expected, and what there is. `waits`: it may be known elsewhere, so no fault."""
 
     expected: str
     got: str
@@ -58,7 +58,7 @@ def receiver() -> Expr:
 
 
 class Recalled(Elsewhere):
-    """What an earlier packet told: the value in a table under a key. `is_number`: whether a rule counts with it."""
+    """What was remembered from an earlier packet: the value in a table under a key. `is_number`: whether a rule counts with it."""
 
     __slots__ = ("default", "is_number", "key", "table")
 
@@ -100,13 +100,13 @@ def own_fields(key: Iterable[Expr]) -> list[str]:
 
 
 def recalled(table: str, *key: object, default: int | None = None) -> Any:
-    """What an earlier packet told: the value that `table` has under a key, as a number in a rule, or as a template in `laid_out`.
+    """What was remembered from an earlier packet: the value that `table` has under a key, as a number in a rule, or as a template in `laid_out`.
 
     ``dcid: Bytes = sized(recalled("quic.cid", receiver()))``. Parts of the key are fields of the header, read before,
     (``field("id")``), of headers around it (``field("IPv4.src")``), rules of numbers, `sender()` and `receiver()`. A header
     remembers such values with ``remembers=`` (see `Header`). They are known in a `Context`: captures have one; see `dissect`.
 
-    Where no packet told one, it is `default`; without that the field that needs it is a fault, and its bytes are left to
+    Where none was remembered, it is `default`; without that the field that needs it is a fault, and its bytes are left to
     the payload.
     """
     return Recalled(

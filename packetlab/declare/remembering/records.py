@@ -1,4 +1,4 @@
-"""Records that lie as a template says which an earlier packet told: ``records: Records = laid_out(recalled("netflow", ...))``.
+"""Records that lie as a template of an earlier packet says: ``records: Records = laid_out(recalled("netflow", ...))``.
 
 A template is a list of headers, each with the number and the size of a field (RFC 3954 section 5.2, RFC 7011 section 3.4). A size
 of 65,535 says that each value begins with its own size: one byte, or 255 and two more (RFC 7011 section 7).
@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias, get_origin
 from packetlab.declare.annotations import kind_of
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Kind, Raw, Wire
-from packetlab.declare.remembering.recalled import Recalled, Untold
+from packetlab.declare.remembering.recalled import NoEntry, Recalled
 from packetlab.declare.transforms.carried import Carried, InnerValue, Through
 from packetlab.declare.transforms.transform import Transform
 from packetlab.declare.values.addresses import XNSAddress
@@ -43,12 +43,16 @@ class RecordPlace(NamedTuple):
     kind: Any
 
     def value(self, raw: bytes) -> Any:
-        """Return the value of some bytes; the bytes where they are none of that kind."""
+        """Return the value of some bytes; the bytes where they are none of that kind, or would not be written for it."""
+        value = self._value(raw)
+        return raw if self.size == VARYING and not isinstance(value, bytes) and self.raw(value, self.name) != raw else value
+
+    def _value(self, raw: bytes) -> Any:
         kind = self.kind
         if kind is int:
             return int.from_bytes(raw, "big")
         if kind is str:
-            words = raw.rstrip(b"\0").decode("utf-8", "replace")
+            words = (raw if self.size == VARYING else raw.rstrip(b"\0")).decode("utf-8", "replace")
             return words if words.encode().ljust(len(raw), b"\0") == raw else raw
         if kind is bytes:
             return raw
@@ -262,7 +266,7 @@ class RecordsKind(Kind):
 
 
 Records: TypeAlias = Annotated[tuple[TemplateRecord, ...], RecordsKind()]
-"""Records whose layout an earlier packet told (see `laid_out`)."""
+"""Records whose layout an earlier packet gave (see `laid_out`)."""
 
 
 class LaidOutBy(Transform):
@@ -337,9 +341,9 @@ class LaidOut(Through):
         origin = getattr(given, "origin", "")
         return f", laid out as {self.late[0][2]} says" + (f", {origin}" if origin else "")
 
-    def layout_of(self, told: Any) -> RecordLayout | str:
-        """Return the layout that was told, or why there is none."""
-        template = told.value
+    def layout_of(self, entry: Any) -> RecordLayout | str:
+        """Return the layout that was remembered, or why there is none."""
+        template = entry.value
         key = id(template)
         if key not in self._layouts or self._layouts[key][0] is not template:
             if len(self._layouts) > 1000:
@@ -348,18 +352,18 @@ class LaidOut(Through):
         return self._layouts[key][1]
 
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
-        found, (told,) = Carried(data), given
+        found, (entry,) = Carried(data), given
         found.given = given
         if not data:
             found.inner, found.opened = (), True
             return found
-        if isinstance(told, Untold) and told.waits:
-            found.note = f"{told.expected}: {told.got}"
+        if isinstance(entry, NoEntry) and entry.waits:
+            found.note = f"{entry.expected}: {entry.got}"
             return found
-        if not hasattr(told, "value"):
-            found.expected, found.got = (told.expected, told.got) if isinstance(told, Untold) else ("a layout", "none")
+        if not hasattr(entry, "value"):
+            found.expected, found.got = (entry.expected, entry.got) if isinstance(entry, NoEntry) else ("a layout", "none")
             return found
-        layout = self.layout_of(told)
+        layout = self.layout_of(entry)
         if isinstance(layout, str):
             found.expected, found.got = "a template of numbers and sizes", layout
             return found
@@ -374,26 +378,26 @@ class LaidOut(Through):
         return found
 
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
-        (told,) = given
-        if isinstance(raw, Carried) and (not raw.opened or not hasattr(told, "value") or raw.given == given):
+        (entry,) = given
+        if isinstance(raw, Carried) and (not raw.opened or not hasattr(entry, "value") or raw.given == given):
             return raw
         if not isinstance(raw, Carried | InnerValue):
             return Carried(raw)
         layouts = {id(one._layout): one._layout for one in raw.inner}
-        layout: Any = self.layout_of(told) if hasattr(told, "value") else None
+        layout: Any = self.layout_of(entry) if hasattr(entry, "value") else None
         if layout is None and len(layouts) == 1:
             (layout,) = layouts.values()  # records that were read have theirs
         if layout is None and not raw.inner:
             return Carried(b"")
         if not isinstance(layout, RecordLayout):
-            expected = told.expected if isinstance(told, Untold) else f"{self.late[0][2]}, told by an earlier packet"
+            expected = entry.expected if isinstance(entry, NoEntry) else f"{self.late[0][2]}, remembered from an earlier packet"
             hint = "build it inside `with context:`, in which the template was built or read"
-            raise BuildError(self.where, expected, layout or (told.got if isinstance(told, Untold) else "none"), hint)
+            raise BuildError(self.where, expected, layout or (entry.got if isinstance(entry, NoEntry) else "none"), hint)
         parts = [layout.write(one, f"{self.where}[{i}]") for i, one in enumerate(raw.inner)]
         data = b"".join(parts)
         fill = -len(data) % self.transforms[0].given["align"] if self.transforms[0].given["align"] else 0
         data += bytes(fill if fill < layout.least else 0)
-        made = self.opened(data, given) if hasattr(told, "value") else Carried(data)
+        made = self.opened(data, given) if hasattr(entry, "value") else Carried(data)
         if not made.opened:
             made.inner, made.opened, made.given = raw.inner, True, given
         return made
@@ -410,7 +414,7 @@ def laid_out(
     layout: object, *, size: str = "size", number: str = "type", enterprise: str = "", align: int = 0,
     kinds: Mapping[Any, Any] | None = None, value: Raw = REQUIRED,
 ) -> Any:  # fmt: skip
-    """Records one after the other, each laid out as a template says that an earlier packet told (NetFlow v9, IPFIX).
+    """Records one after the other, each laid out as a template of an earlier packet says (NetFlow v9, IPFIX).
 
     ``records: Records = laid_out(recalled("netflow", field("id")), size="length")``. Up to where the field ends, what is less than
     a record being zeros that fill up.
@@ -422,7 +426,7 @@ def laid_out(
         kinds: number -> int, bytes, str, or a kind such as IPv4Address; otherwise values of up to 8 bytes are numbers, others bytes.
         value: ``sized(...)`` or ``when(...)``.
 
-    Where no packet told the template, the field is a fault, has no records, and keeps its bytes. Built they are in a context
+    Where no packet gave the template, the field is a fault, has no records, and keeps its bytes. Built they are in a context
     in which the template was built or read, or from records that were read.
     """
     if isinstance(layout, Recalled):

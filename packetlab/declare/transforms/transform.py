@@ -9,7 +9,7 @@ from copy import copy
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.expressions import Const, Expr
-from packetlab.declare.remembering.recalled import StateOf, Untold, state_of
+from packetlab.declare.remembering.recalled import NoEntry, StateOf, state_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
@@ -242,7 +242,7 @@ class OwnTransform(Transform):
         return self._called(1, data, state)
 
     def _called(self, which: int, data: bytes, state: Value) -> bytes:
-        if isinstance(state, Untold):
+        if isinstance(state, NoEntry):
             error = UnfitError(state.expected, state.got)
             error.waits = state.waits
             raise error

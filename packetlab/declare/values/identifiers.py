@@ -78,7 +78,7 @@ class BCD(BytesView):
         return bytes.fromhex(filled)
 
     def halves(self, raw: bytes) -> str:
-        """Return the half bytes in the order of digits, without what fills up behind them."""
+        """Return the half bytes in the order of digits, without what fills up after them."""
         text = raw.hex()
         if self.swapped:
             text = "".join(text[i : i + 2][::-1] for i in range(0, len(text), 2))

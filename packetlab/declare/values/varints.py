@@ -262,9 +262,9 @@ class LengthOfBER(CodedNumber):
 class SizedInt(CodedNumber):
     """A whole number in as many bytes as something else counts, highest byte first, two's complement."""
 
-    words = "a number of a size that is told"
+    words = "a number of a size that is given"
     allows = "rule size condition fixed"
-    form = "told"
+    form = "sized_number"
     unended = True
 
     def __init__(self, signed: bool = True, most: int = 8) -> None:
@@ -321,13 +321,13 @@ def ber_length(*, indefinite: bool = False) -> Kind:
 def ber_integer(most: int = 8) -> Kind:
     """The kind of the contents of an INTEGER in BER (X.690 section 8.3): two's complement, in as few bytes as can be.
 
-    Its size, up to `most` bytes, is told elsewhere: ``value: Annotated[int, ber_integer()] = sized(field("length"), 0)``.
+    Its size, up to `most` bytes, stands elsewhere: ``value: Annotated[int, ber_integer()] = sized(field("length"), 0)``.
     """
     return SizedInt(True, most)
 
 
 def sized_int(most: int = 8) -> Kind:
-    """The kind of a number from 0, highest byte first, whose size is told elsewhere; 0 takes no byte (uint of RFC 7252 section 3.2)."""
+    """The kind of a number from 0, highest byte first, whose size stands elsewhere; 0 takes no byte (uint of RFC 7252 section 3.2)."""
     return SizedInt(False, most)
 
 

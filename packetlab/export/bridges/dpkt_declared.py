@@ -103,7 +103,7 @@ def lift(kind: Kind, raw: Raw) -> Raw:
 
 def _item(one: Header) -> Foreign:
     made = dpkt_class(type(one))
-    if not (one._declaration.in_bits or one._declaration.asks):
+    if not (one._declaration.in_bits or one._declaration.outer_leaves):
         return made(bytes(one))
     names = names_of(type(one))
     return made(

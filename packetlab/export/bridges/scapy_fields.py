@@ -77,7 +77,7 @@ def to_scapy_value(kind: Kind, raw: Raw, item: Classes) -> Raw:
 def item_packet(one: Header, item: Classes) -> Foreign:
     """Return one of repeated headers as scapy keeps it."""
     made = item(type(one))
-    if not (one._declaration.in_bits or one._declaration.asks):
+    if not (one._declaration.in_bits or one._declaration.outer_leaves):
         return made(bytes(one))
     there = {f.name: getattr(one, f.slot) for f in one._fields}  # alone it has no bytes, or others
     return made(**{name: to_scapy_value(one._by_name[name].kind, raw, item) for name, raw in there.items() if raw is not None})

@@ -19,13 +19,13 @@ EXACT = 1 << 53
 
 def check_around(header: Declaration) -> None:
     """Refuse values of headers that Wireshark itself dissects: a script does not see them."""
-    told = [str(one) for one in header.asks if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
-    if told:
-        raise BuildError(f"{header.name}, {told[0]}", "a header that goes by its own packet, in a script", "what other packets told")
+    recalling = [str(one) for one in header.outer_leaves if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
+    if recalling:
+        raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
     for f in header.fields:
         if f.since != "self" and f.mark is None:
             raise BuildError(f"{header.name}.{f.name}", "padding counted from the header's start, in a script", f"since={f.since}")
-    for leaf in header.asks:
+    for leaf in header.outer_leaves:
         if isinstance(leaf, OwnPlace):
             raise BuildError(f"{header.name}, {leaf}", "offsets counted from the header's start, in a script", f"since={leaf.name}")
         named = registry.header_named(leaf.path) if leaf.path.isidentifier() else None

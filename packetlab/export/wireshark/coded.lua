@@ -54,7 +54,7 @@ function forms.length(c, raw)
   return high, low, first - 127
 end
 
-function forms.told(c, raw)
+function forms.sized_number(c, raw)
   if #raw == 0 and c.signed then return nil end
   local high, low = 0, 0
   for i = 1, #raw do high, low = appended(high, low, 256, raw:byte(i)) end

@@ -376,15 +376,15 @@ local function size_of_message(h, tvb, at)
   local n = read(h, tvb, at, tvb:len(), ctx)
   if #ctx.faults > 0 then return nil end
   if not ctx.cut then return n.outer - at end
-  local function told(said)
+  local function size_by(said)
     for name in pairs(said and said.needs or {}) do
       if not n.known[name] then return nil end
     end
     return said and said.rule(n.s)
   end
-  local size = told(h.total)
+  local size = size_by(h.total)
   if not size and h.bare then
-    size = told(h.stop)
+    size = size_by(h.stop)
   elseif not size and h.payload and n.head_size then
     size = n.head_size + h.payload.rule(n.s) + h.tail
   end

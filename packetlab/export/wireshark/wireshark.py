@@ -23,7 +23,7 @@ from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
-from packetlab.declare.places.behind import refuse_behind
+from packetlab.declare.places.from_end import refuse_from_end
 from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
@@ -83,7 +83,7 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        refuse_behind(header, "Wireshark's Lua")
+        refuse_from_end(header, "Wireshark's Lua")
         near = [f.kind.item for f in header.fields if f.kind.wire == "items"] + choices_of(header)
         near += [header.refines] if header.refines is not None and header.view is None else []
         upper = [one for one in following(header) if not is_known(one)]

@@ -370,19 +370,19 @@ class KsyHeader:
             name = row["name"]
             if row["kind"] != "int" or {*row} & {"names", "default"} or name in asked:
                 continue
-            told = [
+            sizes = [
                 (other, key)
                 for other in (*self.rows, *later)
                 for key in ("size", "count")
                 if key in other and name in _names(other[key])
             ]
-            if not told or any(other in later for other, _ in told):
+            if not sizes or any(other in later for other, _ in sizes):
                 continue
-            first, key = told[0]
+            first, key = sizes[0]
             if "when" in row and first.get("when") != row["when"]:
                 continue
             same = [
-                other["name"] for other, word in told if word == key and other[key] == first[key] and "when" in other
+                other["name"] for other, word in sizes if word == key and other[key] == first[key] and "when" in other
             ]
             measure = joined("+", [[f"{key}_of", one] for one in (same if "when" in first else [first["name"]])])
             solved = inverse(load_expression(first[key], ""), name, load_expression(measure, ""))

@@ -1,7 +1,7 @@
 """Kaitai's expression language as a tree.
 
 Levels from the weakest on, all to the left: ``? :``, or, and, not, comparisons, ``|``, ``^``, ``&``, shifts, ``+ -``,
-``* / %``, signs, and what stands behind a value: ``.name``, ``[i]``, ``.name(...)``.
+``* / %``, signs, and what stands after a value: ``.name``, ``[i]``, ``.name(...)``.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Expression:
     def signed(self) -> KsyNode:
         sign = self.take("-", "+", "~")
         if not sign:
-            return self.behind()
+            return self.postfix()
         self.depth += 1
         if self.depth > DEPTH:
             raise self.refuse(f"{DEPTH} levels at most", "more")
@@ -142,7 +142,7 @@ class _Expression:
         self.depth -= 1
         return inner if sign == "+" else KsyNode(sign, "", (inner,))
 
-    def behind(self) -> KsyNode:
+    def postfix(self) -> KsyNode:
         found, links = self.atom(), 0
         while sign := self.take(".", "["):
             links += 1

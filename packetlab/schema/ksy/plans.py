@@ -160,7 +160,7 @@ class Plans:
                             self.inline[holder] = attr.said.at(key)
 
     def _held(self, node: KsyNode, type: Type, attr: Attr) -> Iterable[Attr]:
-        """Return the fields that a name with a dot behind it stands for, of types of the file."""
+        """Return the fields that a name with a dot after it stands for, of types of the file."""
         if node.word not in ("name", "attribute") or str(node.value).startswith("_"):
             return []
         owners = [type] if node.word == "name" else self._types(node.parts[0], type, attr)

@@ -75,11 +75,11 @@ def test_what_was_agreed_before_counts_until_a_packet_tells_another(tmp_path: Pa
         for capture in (Capture.of(frames(), context=context), Capture(tmp_path / "begun.pcap", context=context)):
             assert sizes(capture) == [2, 4] == sizes(capture)
             assert len(capture[2].packet()[BegunData].data) == 4 and len(capture[0].packet()[BegunData].data) == 2
-            assert "told by who made the context" in str(capture[0].packet().why(BegunData, "data"))
+            assert "remembered from a call of remember()" in str(capture[0].packet().why(BegunData, "data"))
             assert sizes(capture.where(BegunData)) == [2, 4]
             assert [*capture.table("begundata.data")["begundata.data"]][::2] == [b"ab", b"abcd"]
             assert sizes(pickle.loads(pickle.dumps(capture))) == [2, 4]
-        assert context.told("begun.size") == 2, "the context that was given stays as it is"
+        assert context.recall("begun.size") == 2, "the context that was given stays as it is"
         assert sizes(Capture.of(frames()))[0] is None
 
 

@@ -114,7 +114,7 @@ def test_views_and_edits(frames: list[bytes]) -> None:
     packet = read(frames)
     assert not packet.faults
     assert "TemplateRecord(1=300, 2=7)" in packet.show()
-    assert "recalled('count', sender(), default=0) = 3, told by packet 1" in packet.why(Filled, "extra")
+    assert "recalled('count', sender(), default=0) = 3, remembered from packet 1" in packet.why(Filled, "extra")
     assert packet == dissect(frames[1])  # by bytes
     edited = packet.replace(Filled, rows=[{1: 2, 2: 3}])
     assert bytes(edited)[42:] == bytes.fromhex("05 03 0002 03") + b"abcend"

@@ -70,12 +70,12 @@ def test_what_nobody_told_is_a_fault_at_the_field(context: Context | None) -> No
     (found,) = read(context, (Data, "08 41 42"))
     (fault,) = found.faults
     assert (fault.layer, fault.field, fault.offset) == ("Data", "body", 1)
-    assert fault.expected == "size(id = 8), told by an earlier packet"
+    assert fault.expected == "size(id = 8), remembered from an earlier packet"
     assert fault.got == (
         "none" if context is not None else "no context: dissect(..., context=pl.Context()) or a capture has one"
     )
     assert (found.payload, bytes(found)) == (b"AB", b"\x08AB")
-    with pytest.raises(DissectError, match="told by an earlier packet"):
+    with pytest.raises(DissectError, match="remembered from an earlier packet"):
         dissect(b"\x08AB", Data, strict=True, context=context)
 
 
@@ -88,9 +88,9 @@ def test_a_header_with_faults_of_its_own_tells_nothing() -> None:
 
     context = Context()
     assert dissect(b"\x01", Short, context=context).faults
-    assert context.told("n", 1) is None
+    assert context.recall("n", 1) is None
     dissect(b"\x01\0\0", Short, context=context)
-    assert context.told("n", 1) == 1
+    assert context.recall("n", 1) == 1
 
 
 def test_building_goes_by_the_same_context() -> None:
@@ -102,7 +102,7 @@ def test_building_goes_by_the_same_context() -> None:
         ):
             bytes(Data(id=3, body=b"abc") / b"")
         assert dissect(b"\x03abc", Data)[Data].body == b"ab"
-    assert context.told("size", 3) == 2
+    assert context.recall("size", 3) == 2
     assert bytes(Data(id=3, body=b"abc") / b"") == b"\x03abc"  # where nobody told it, what is given is sent
 
 
@@ -206,7 +206,7 @@ def test_a_context_is_copied_and_pickled() -> None:
     other, third = context.copy(), pickle.loads(pickle.dumps(context))
     read(context, (Hello, "01 02"))
     for one, size in ((context, 2), (other, 1), (third, 1)):
-        assert one.told("size", 1) == size
+        assert one.recall("size", 1) == size
         assert list(one.items()) == [("size", (1,), size)]
     assert repr(other) == "<Context of 1 packets: 1 values>"
 
@@ -269,11 +269,11 @@ def test_why_says_which_packet_told_it() -> None:
             body: Bytes = sized(recalled("size", field("id"), default=1))
 
     _, found, other = read(Context(), (Hello, "07 02"), (Body, "07 41 42"), (Body, "08 41"))
-    assert str(found.why(Body, "body")).splitlines()[1] == "  recalled('size', id, default=1) = 2, told by packet 1"
+    assert str(found.why(Body, "body")).splitlines()[1] == "  recalled('size', id, default=1) = 2, remembered from packet 1"
     assert "  rule: recalled('size', id, default=1) = 2" in str(found.why(Body, "size")).splitlines()
-    assert "    recalled('size', id, default=1) = 2, told by packet 1" in str(found.why(Body, "size")).splitlines()
+    assert "    recalled('size', id, default=1) = 2, remembered from packet 1" in str(found.why(Body, "size")).splitlines()
     assert str(other.why(Body, "body")).splitlines()[1] == "  recalled('size', id, default=1) = 1, the default"
     with Context():
         bytes(Hello(id=3, size=2) / b"")
         built = Body(id=3, body=b"ab") / b""
-        assert "told by a packet that was built" in str(built.why(Body, "body"))
+        assert "remembered from a packet that was built" in str(built.why(Body, "body"))

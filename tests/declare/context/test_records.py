@@ -55,7 +55,7 @@ with bindings():
 
 VARYING = 0xFFFF
 COLUMNS = st.one_of(
-    st.tuples(st.just(1), st.integers(1, 9)), st.just((2, 6)), st.just((3, 4)), st.tuples(st.just(4), st.sampled_from([5, VARYING])),
+    st.tuples(st.just(1), st.integers(1, 9) | st.just(VARYING)), st.just((2, 6)), st.just((3, 4)), st.tuples(st.just(4), st.sampled_from([5, VARYING])),
     st.tuples(st.integers(5, 255), st.sampled_from([1, 2, 3, 12, VARYING])),
 )  # fmt: skip
 LAYOUTS = st.lists(COLUMNS, min_size=1, max_size=5, unique_by=lambda column: column[0])
@@ -68,6 +68,17 @@ def raw(width: int) -> st.SearchStrategy[bytes]:
 def told(columns: list[tuple[int, int]], context: Context) -> None:
     data = bytes(Layout(id=7, columns=[Column(number=number, width=width) for number, width in columns]) / b"")
     dissect(data, Layout, context=context)
+
+
+@pytest.mark.parametrize("column", [1, 4])
+@pytest.mark.parametrize("value", [b"", b"\0", b"\0\1", b"a\0", b"\xff"])
+def test_values_of_varying_size_are_written_as_they_were_read(column: int, value: bytes) -> None:
+    context = Context()
+    told([(column, VARYING)], context)
+    made = bytes([7, 0, 4 + len(value), len(value)]) + value
+    records = dissect(made, Rows, context=context)[Rows].rows
+    with context:
+        assert bytes(Rows(id=7, rows=[TemplateRecord(record.pairs) for record in records]) / b"") == made
 
 
 @given(
@@ -128,7 +139,7 @@ def test_values_that_do_not_fit(row: dict[int, Any], message: str) -> None:
 def test_without_a_template_they_are_not_built() -> None:
     with pytest.raises(
         BuildError,
-        match=r"rows\(id = 7\), told by an earlier packet, got no context: .* \(build it inside `with context:`",
+        match=r"rows\(id = 7\), remembered from an earlier packet, got no context: .* \(build it inside `with context:`",
     ):
         bytes(Rows(id=7, rows=[{1: 1}]) / b"")
     assert bytes(Rows(id=7, rows=[]) / b"") == b"\7\0\3"

@@ -86,7 +86,7 @@ class Sample:
     @property
     def alone(self) -> bool:
         """Whether the header is read without what stands below or came before."""
-        return not self.told and not self.header._declaration.asks and not self.header._declaration.through
+        return not self.told and not self.header._declaration.outer_leaves and not self.header._declaration.through
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def is_ahead(header: Declaration, f: Field, name: str) -> bool:
     """Whether a later field is read before `f`, since its place is counted from an end."""
     by = header.by_name[name]
-    if not by.behind or (f in header.after) is not (by in header.after):
+    if not by.from_end or (f in header.after) is not (by in header.after):
         return False
     return f in header.after or _opened(header, f)
 
@@ -27,11 +27,11 @@ def _opened(header: Declaration, f: Field) -> bool:
     return any(g in going_on for g in header.before[: header.before.index(f)])
 
 
-def check_behind(header: Declaration) -> None:
+def check_from_end(header: Declaration) -> None:
     """Refuse fields that are counted from an end at which they do not stand, and fields after a payload that cannot be found."""
     plan = header.plan
     for f in header.fields:
-        if f.left and (f.behind or f not in header.before):
+        if f.left and (f.from_end or f not in header.before):
             raise DeclareError(
                 f"{header.name}.{f.name}", "left() for a field before the payload, read in its place", str(f.said)
             )
@@ -48,7 +48,7 @@ def check_behind(header: Declaration) -> None:
                     got,
                     'auto(size_of("self")) tells it',
                 )
-    for f in plan.behind:
+    for f in plan.from_end:
         _check_place(header, f)
     if plan.tail is not None:
         for said in (plan.total, plan.payload):
@@ -85,21 +85,21 @@ def _check_place(header: Declaration, f: Field) -> None:
         if g.kind.bits is None or (g.condition is not None and str(g.condition) != str(f.condition)):
             raise DeclareError(where, "fields of fixed sizes from it to the end", f"{g.name}, {g.kind.in_words()}")
     size = sum(g.kind.fixed_bits for g in rest) // 8
-    if size != f.behind:
-        raise DeclareError(where, f"from_end({size}), for what stands from there to the end", f"from_end({f.behind})")
+    if size != f.from_end:
+        raise DeclareError(where, f"from_end({size}), for what stands from there to the end", f"from_end({f.from_end})")
     if segment is header.before and not _opened(header, f):
         raise DeclareError(where, "a field before it that goes on to the end, or a Payload", "none")
     for name in sorted(needs(f.condition)) if f.condition is not None else ():
         by = header.by_name[name]
-        if by not in header.before or by.behind or _opened(header, by):
+        if by not in header.before or by.from_end or _opened(header, by):
             raise DeclareError(where, "presence that follows from fields before the one that goes on to the end", name)
 
 
-def refuse_behind(header: Declaration, what: str) -> Declaration:
+def refuse_from_end(header: Declaration, what: str) -> Declaration:
     """Return a header. BuildError for one with fields that are counted from an end, for `what` that reads bytes in their order."""
-    for f in header.plan.behind:
+    for f in header.plan.from_end:
         where = f"{header.name}.{f.name}"
         raise BuildError(
-            where, f"a field whose place follows from those before it, for {what}", f"from_end({f.behind})"
+            where, f"a field whose place follows from those before it, for {what}", f"from_end({f.from_end})"
         )
     return header

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-class Behind(Extents):
+class FromEnd(Extents):
     """The part of `decode.Decoding` that is about ends. `outer` is where the trailer ends."""
 
     outer: str
@@ -23,14 +23,14 @@ class Behind(Extents):
     def constants(self, fields: list[Field]) -> None:
         raise NotImplementedError
 
-    def read_behind(self, end: str, here: str) -> None:
+    def read_from_end(self, end: str, here: str) -> None:
         """Read the fields that stand so many bytes before an end, which others go by that stand before them."""
-        for f in self.plan.behind:
+        for f in self.plan.from_end:
             if f.name in self.read:
                 continue
             held, self.lines = self.lines, []
-            self.check(f"{end} - {f.behind} < {here}")
-            self.unpack(Run([Unit([f])]), f"{end} - {f.behind}")
+            self.check(f"{end} - {f.from_end} < {here}")
+            self.unpack(Run([Unit([f])]), f"{end} - {f.from_end}")
             lines, self.lines = self.lines, held
             if f.condition is not None:
                 condition = f.condition.code(self)
@@ -53,7 +53,7 @@ class Behind(Extents):
             return super().payload_end()
         if not self.tag:  # else all bytes are there
             self.lines.append(f"if ctx.partial or ctx.missing: {self.away}")  # the end is not at hand
-        self.read_behind(self.end, self.pos)
+        self.read_from_end(self.end, self.pos)
         end, self.bounded = f"e{self.tag}", True
         self.lines.append(f"{end} = {self.end} - ({self.plan.tail.code(self)})")
         self.check(f"not {self.pos} <= {end} <= {self.end}")

@@ -1,7 +1,7 @@
-"""What a header is told by what stands around it: the values that `field("^.flags")`, `field("MQTT.qos")` and `before("number")` name.
+"""The values that a header takes from what stands around it: those that `field("^.flags")`, `field("MQTT.qos")` and `before("number")` name.
 
 They are looked up when it is read or written, in the headers around it from the nearest out. A header that was read, or whose
-derived fields were filled in, remembers them (`__told__`), so that by itself it is what it was there.
+derived fields were filled in, remembers them (`__outer__`), so that by itself it is what it was there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from packetlab.codec.objects import AnyHeader
 from packetlab.codec.places.surroundings import around, begun, is_placed
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
-from packetlab.declare.declaration import Declaration, asked
+from packetlab.declare.declaration import Declaration, outer_leaves
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.places.origins import OwnPlace
@@ -37,7 +37,7 @@ class Within(tuple[AnyHeader, ...]):
 def look(
     leaf: Elsewhere, around: Sequence[AnyHeader], before: AnyHeader | None, holders: int = 0, last: Declaration | None = None
 ) -> int | None:
-    """Return a value from elsewhere, None where there is no such header; `around` ends with the nearest, `last` is what asks.
+    """Return a value from elsewhere, None where there is no such header; `around` ends with the nearest, `last` is the header whose rule it is.
 
     Of those that stand before `holders` what follows from others may not be filled in yet. It is then, but for sizes of payloads.
     """
@@ -85,8 +85,8 @@ def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
     return named and leaf.name in declaration.by_name
 
 
-def told(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
-    """Return what header `i` of a stack is told when it is written."""
+def outer_values(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
+    """Return the outer values of header `i` of a stack when it is written."""
     before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
     found: list[Any] = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
     for place, leaf in enumerate(leaves):
@@ -98,22 +98,22 @@ def told(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...
 
 
 def remembered(header: Any, leaves: tuple[Elsewhere, ...]) -> tuple[int, ...]:
-    """Return what a header was told where it was read or filled in; zeros where it was not, None of what is recalled."""
-    known: tuple[int, ...] | None = getattr(header, "__told__", None)
+    """Return the outer values of a header where it was read or filled in; zeros where it was not, None of what is recalled."""
+    known: tuple[int, ...] | None = getattr(header, "__outer__", None)
     if known is not None and len(known) == len(leaves):
         return known
     return tuple(None if isinstance(leaf, Recalled) else 0 for leaf in leaves)  # type: ignore[misc]
 
 
-def remember(header: Any, told: tuple[int, ...]) -> None:
-    """Have a header remember what it was told."""
-    header.__told__ = told
+def remember(header: Any, outer: tuple[int, ...]) -> None:
+    """Have a header remember its outer values."""
+    header.__outer__ = outer
 
 
 def heard(
     leaves: tuple[Elsewhere, ...], ctx: Dissection, own: Declaration | None = None, data: bytes = b"", start: int = 0
 ) -> tuple[int, ...]:
-    """Return what a header is told that is read: one declared as `own`, which begins at ``data[start]``."""
+    """Return the outer values of a header that is read: one declared as `own`, which begins at ``data[start]``."""
     return tuple(
         None if isinstance(leaf, Recalled)  # type: ignore[misc]
         else begun(leaf.name, own, data, start, ctx) if isinstance(leaf, OwnPlace) and own is not None
@@ -130,22 +130,22 @@ def within(ctx: Dissection | None, holder: AnyHeader, data: bytes, start: int) -
     return inner
 
 
-def told_to(conditions: Sequence[Expr], asks: Sequence[Elsewhere]) -> tuple[Elsewhere, ...]:
-    """Return what a header is told that some conditions name beside what it asks itself."""
-    known = {str(leaf) for leaf in asks}
-    leaves = (leaf for rule in conditions for leaf in rule.leaves() if isinstance(leaf, Elsewhere))
-    return tuple({str(leaf): leaf for leaf in leaves if str(leaf) not in known}.values())
+def outer_beside(conditions: Sequence[Expr], leaves: Sequence[Elsewhere]) -> tuple[Elsewhere, ...]:
+    """Return the outer values that some conditions name beside those that the header's own rules name."""
+    known = {str(leaf) for leaf in leaves}
+    named = (leaf for rule in conditions for leaf in rule.leaves() if isinstance(leaf, Elsewhere))
+    return tuple({str(leaf): leaf for leaf in named if str(leaf) not in known}.values())
 
 
 # Which fields hold such headers --------------------------------------------------------------------------------
 
 
 def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) -> int:
-    """Return how many levels around it a header, or what is in its fields, asks: 0 for none, `FAR` for any header below."""
+    """Return how many levels around it the rules of a header, or of what is in its fields, reach: 0 for none, `FAR` for any header below."""
     if declaration in seen:
         return 0
     found = FAR if declaration.remembers or is_placed(declaration) else 0
-    for leaf in (*declaration.asks, *asked(one.when for one in refinements(declaration))):
+    for leaf in (*declaration.outer_leaves, *outer_leaves(one.when for one in refinements(declaration))):
         found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
     for f in declaration.fields:
         if f.kind.wire == "items":
@@ -164,24 +164,24 @@ _reaches: dict[Declaration, int] = {}
 registry.caches.append(_reaches)
 
 
-def asks_beyond(declaration: Declaration) -> bool:
-    """Whether a header, or what is in its fields, asks what stands around it."""
+def reaches_out(declaration: Declaration) -> bool:
+    """Whether rules of a header, or of what is in its fields, name what stands around it."""
     if declaration not in _reaches:
         _reaches[declaration] = reach(declaration)
     return _reaches[declaration] > 0
 
 
 def _reach(field: Field) -> int:
-    return _reaches[field.kind.item] if field.kind.wire == "items" and asks_beyond(field.kind.item) else 0
+    return _reaches[field.kind.item] if field.kind.wire == "items" and reaches_out(field.kind.item) else 0
 
 
 def is_around(field: Field) -> bool:
-    """Whether what a field holds asks what stands around it."""
+    """Whether rules of what a field holds name what stands around it."""
     return _reach(field) > 0
 
 
 def is_read_at_once(field: Field) -> bool:
-    """Whether it asks more than the header that holds it, so that it cannot wait until somebody looks into it."""
+    """Whether its rules name more than the header that holds it, so that it cannot wait until somebody looks into it."""
     return _reach(field) > 1 - is_inside(field.owner)
 
 
@@ -190,16 +190,16 @@ def is_read_now(field: Field) -> bool:
     return field.kind.wire == "items" and (is_recursive(field.kind.item) or is_read_at_once(field))
 
 
-def asks_around(declaration: Declaration) -> bool:
+def goes_by_outer(declaration: Declaration) -> bool:
     """Whether a header is read and written with what stands around it, or has items that are."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
     computed = any(f.computed is not None for f in declaration.fields)
     placed = is_placed(declaration) or any(map(is_around, declaration.fields))
-    return bool(declaration.asks or declaration.remembers) or computed or placed or bool(told_to(conditions, ()))
+    return bool(declaration.outer_leaves or declaration.remembers) or computed or placed or bool(outer_beside(conditions, ()))
 
 
-def names_asked(field: Field, level: int = 1) -> set[str]:
-    """Return the names of the fields that what a field holds asks of the header that holds it."""
+def outer_names(field: Field, level: int = 1) -> set[str]:
+    """Return the names of the fields that rules of what a field holds name of the header around it."""
     return _names(field.kind.item, field.owner, 1, frozenset()) if field.kind.wire == "items" else set()
 
 
@@ -207,7 +207,7 @@ def _names(item: Declaration, holder: Declaration, level: int, seen: frozenset[t
     if (item, level) in seen or level > 8:
         return set()
     found = {
-        leaf.name for leaf in item.asks
+        leaf.name for leaf in item.outer_leaves
         if leaf.path and (len(leaf.path.split(".")) == level if leaf.path[0] == "^" else is_called(holder, leaf))
     }  # fmt: skip
     for f in item.fields:
@@ -222,8 +222,8 @@ def is_whole(item: AnyHeader | bytes) -> bool:
 
 
 def is_contextual(item: Declaration) -> bool:
-    """Whether a header tells later packets something, or recalls what earlier ones told, so that it is read with care for order."""
-    return bool(item.remembers) or any(isinstance(leaf, Recalled) for leaf in item.asks)
+    """Whether a header remembers something for later packets, or recalls what earlier ones did, so that it is read with care for order."""
+    return bool(item.remembers) or any(isinstance(leaf, Recalled) for leaf in item.outer_leaves)
 
 
 _declared: dict[str, bool] = {}
@@ -231,7 +231,7 @@ registry.caches.append(_declared)
 
 
 def tells() -> bool:
-    """Whether a header is declared that tells later packets something, or recalls what earlier ones told."""
+    """Whether a header is declared that remembers something for later packets, or recalls what earlier ones did."""
     return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
 
 

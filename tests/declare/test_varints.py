@@ -144,7 +144,7 @@ def test_a_number_from_0_of_a_size_that_is_told_takes_no_byte_for_0() -> None:
     assert [bytes(Option(value=n)).hex() for n in (0, 1, 255, 256)] == ["00", "0101", "01ff", "020100"]
     assert dissect(bytes.fromhex("03000005"), Option)[Option].value == Spelled(5, 3)
     assert str(dissect(bytes.fromhex("050100000000"), Option).faults[0]) == (
-        "Option.value: expected a number of a size that is told at offset 1, got 0x01000000"
+        "Option.value: expected a number of a size that is given at offset 1, got 0x01000000"
     )
 
 

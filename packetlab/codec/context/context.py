@@ -15,7 +15,7 @@ Key: TypeAlias = "tuple[str, tuple[Hashable, ...]]"
 MOST = 1 << 16
 
 
-class Entry:
+class ContextEntry:
     """What was remembered from a packet: a value, and which packet that was.
 
     Attributes:
@@ -29,7 +29,7 @@ class Entry:
         self.value, self.number, self.time_ns, self.by = value, number, time_ns, by
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Entry) and bool(other.value == self.value)
+        return isinstance(other, ContextEntry) and bool(other.value == self.value)
 
     def __hash__(self) -> int:
         return hash(self.value)
@@ -49,10 +49,10 @@ class Entry:
 class RecalledNumber(int):
     """A number that was recalled, and its entry."""
 
-    entry: Entry
+    entry: ContextEntry
 
     @classmethod
-    def of(cls, entry: Entry) -> RecalledNumber:
+    def of(cls, entry: ContextEntry) -> RecalledNumber:
         """Return the number of an entry."""
         made = cls(entry.value)
         made.entry = entry
@@ -78,7 +78,7 @@ class Context:
             raise ValueError(f"expected a number from 1 as most, got {most!r}")
         self.most, self.number = most, 0
         self.dropped: Counter[str] = Counter()
-        self._tables: dict[Key, list[Entry]] = {}
+        self._tables: dict[Key, list[ContextEntry]] = {}
         self._order: deque[Key] = deque()
         self._states: dict[Key, Any] = {}  # of transforms
         self._results: dict[Hashable, object] = {}  # what these gave in packets of a capture, which are read again
@@ -91,14 +91,14 @@ class Context:
 
     def remember(self, table: str, *key: Hashable, value: object) -> None:
         """Remember something that is in no packet: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
-        self._put((table, key), Entry(value, self.number, by="a call of remember()"))
+        self._put((table, key), ContextEntry(value, self.number, by="a call of remember()"))
 
     def items(self) -> Iterator[tuple[str, tuple[Hashable, ...], Any]]:
         """Yield (table, key, value) of all that is known now."""
         for (table, key), entry in self._tables.items():
             yield table, key, entry[-1].value
 
-    def _put(self, key: Key, entry: Entry) -> None:
+    def _put(self, key: Key, entry: ContextEntry) -> None:
         known = self._tables.setdefault(key, [])
         if known and known[-1] == entry:
             return
@@ -111,7 +111,7 @@ class Context:
             if not self._tables[oldest]:
                 del self._tables[oldest]
 
-    def _find(self, key: Key, before: int | None = None) -> Entry | None:
+    def _find(self, key: Key, before: int | None = None) -> ContextEntry | None:
         """Return what is remembered under a key, by packets before a number."""
         known = self._tables.get(key)
         if not known:
@@ -128,7 +128,7 @@ class Context:
         made = self.copy()
         made.number, made._results = 0, {}
         known = {key: entry[-1] for key, entry in made._tables.items()}
-        made._tables = {key: [Entry(entry.value, 0, by=entry.by or "a packet before the capture")] for key, entry in known.items()}
+        made._tables = {key: [ContextEntry(entry.value, 0, by=entry.by or "a packet before the capture")] for key, entry in known.items()}
         made._order = deque(made._tables)
         return made
 
@@ -176,10 +176,10 @@ class Moment:
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
-        self.entries: dict[Key, Entry] = {}
+        self.entries: dict[Key, ContextEntry] = {}
         self.results: dict[Hashable, object] = context._results if is_placed else {}
 
-    def find(self, key: Key) -> Entry | None:
+    def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
         if key in self.entries:
             return self.entries[key]
@@ -194,7 +194,7 @@ class Moment:
 
     def put(self, key: Key, value: object) -> None:
         """Note what is remembered from this packet."""
-        self.entries[key] = Entry(value, self.number, self.time_ns)
+        self.entries[key] = ContextEntry(value, self.number, self.time_ns)
 
     def keep(self) -> None:
         """Have the context know what is remembered from the packet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.context.context import Context, Entry, Moment, RecalledNumber, RunningState, current
+from packetlab.codec.context.context import Context, ContextEntry, Moment, RecalledNumber, RunningState, current
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
@@ -133,7 +133,7 @@ def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
 
 
 def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
-    """Return what was remembered: of numbers a number, else an `Entry`; the default, or None, where nothing was."""
+    """Return what was remembered: of numbers a number, else a `ContextEntry`; the default, or None, where nothing was."""
     now = current.get()
     if isinstance(leaf, StateOf):
         return _state(leaf, layers, own)
@@ -233,7 +233,7 @@ def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
 def _put(now: Context, header: AnyHeader, layers: Sequence[AnyHeader], by: str) -> None:
     for one in header._declaration.remembers or ():
         key = key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))
-        now._put((one.table, key), Entry(value_of(one, header), now.number, by=by))
+        now._put((one.table, key), ContextEntry(value_of(one, header), now.number, by=by))
 
 
 def value_of(one: Remembered, header: AnyHeader) -> object:

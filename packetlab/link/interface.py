@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
 from packetlab.link.port import BATCH, Port, room
-from packetlab.link.waits import Waits
+from packetlab.link.waits import AT_ONCE, Waits
 from packetlab.renamed import old_names, renamed_arguments
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Interface(Port):
                 if address[2] != OUTGOING or self.outgoing:
                     taken.append(view[:size].tobytes())
         except BlockingIOError:
-            pass
+            self._hears()
         except OSError as error:
             self._waits.check()
             raise self._refusal(error.errno or 0, 0) from None
@@ -187,8 +187,11 @@ class Interface(Port):
                 )
                 frame = self._frame(buffer, size, messages)
             except BlockingIOError:
+                hears = self._hears()
                 if left is not None and left <= 0:
                     return None
+                if not hears:
+                    left = AT_ONCE if left is None else min(left, AT_ONCE)
                 self._waits.ready(self.fileno(), select.POLLIN, left)
                 continue
             except OSError as error:
@@ -238,9 +241,17 @@ class Interface(Port):
         from packetlab.link.ring import Ring
 
         self._waits.check()
+        self._hears()
         ring = Ring(self._socket, self._description, buffer_bytes, self.outgoing, self._passes)
-        self._rings = [*(one for one in self._rings if not one.closed), ring]
+        self._rings.append(ring)
         return ring
+
+    def _hears(self) -> bool:
+        """Return whether no ring that was closed takes frames still, since its memory was in use."""
+        for ring in [ring for ring in self._rings if ring.turned_off()]:
+            with suppress(ValueError):  # another thread was here
+                self._rings.remove(ring)
+        return not any(ring.closed for ring in self._rings)
 
     def statistics(self) -> ReceiveStatistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
@@ -250,7 +261,7 @@ class Interface(Port):
     def close(self) -> None:
         """Stop listening. A thread waiting for a frame gets an OSError that says so."""
         self._waits.close()
-        for ring in self._rings:
+        for ring in tuple(self._rings):
             ring.close()
         self._socket.close()
 

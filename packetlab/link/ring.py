@@ -14,13 +14,12 @@ import os
 import select
 import socket
 import struct
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import InterfaceDescription
 from packetlab.engine.contract import nanoseconds
 from packetlab.escaping import printable
-from packetlab.link.waits import AT_ONCE, Stop, Waits
+from packetlab.link.waits import AT_ONCE, PATIENCE, Stop, Waits
 from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
-MAP_FIXED = 0x10
+MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000
 BLOCK = 1 << 17  # bytes; longer frames than a block has room for are cut
 MOST = 16  # blocks that are taken at once
 FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
@@ -87,28 +86,41 @@ class Ring:
         self.name, self.description = description.name, description
         self._socket, self._outgoing, self._passes = sock, outgoing, passes
         self._blocks = max(2, buffer_bytes // BLOCK)
-        sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
-        request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
-        memory: mmap.mmap | None = None
-        try:
-            sock.setsockopt(SOL_PACKET, RX_RING, request)
-            with _mapping:
-                memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
-                _maps[memory] = weakref.finalize(memory, _turned_off, sock)
-                _maps[memory].atexit = False
-        except BaseException:  # there is no room for it, or an interrupt
-            memory = None
-            _turned_off(sock)
-            raise
-        self._shared: tuple[mmap.mmap, memoryview] | None = (memory, memoryview(memory).cast("I"))
-        self._out: dict[
-            int, weakref.ref[_Taken]
-        ] = {}  # blocks that were taken, until they are the kernel's again; with which others
+        # Blocks that were taken, until they are the kernel's again; with which others.
+        self._out: dict[int, weakref.ref[_Taken]] = {}
         self._surplus: deque[tuple[FrameBatch, int]] = deque()  # what was taken beyond a `count`, and where that begins
-        _open.add(self)
         self._waits = Waits(f"ring of {self.name}")
         self._next = 0
         self.received = 0
+        self._shared: tuple[mmap.mmap, memoryview] | None = None
+        self._memory: weakref.ref[mmap.mmap] | None = None
+        self._off, self._process = False, os.getpid()
+        self._last: weakref.finalize[..., mmap.mmap] | None = None
+        self._inode = os.fstat(sock.fileno()).st_ino
+        request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
+        memory: mmap.mmap | None = None
+        try:
+            self._made(sock, request)
+            _inodes.add(self._inode)
+            _open.add(self)
+            memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+            self._memory = weakref.ref(memory)
+            self._shared = memory, memoryview(memory).cast("I")
+            if os.getpid() != self._process:  # a signal's handler forked meanwhile, and this is the child
+                raise self._waits.misuse()
+        except BaseException:  # there is no room for it, or an interrupt
+            memory = None
+            self.close()
+            raise
+
+    def _made(self, sock: socket.socket, request: bytes) -> None:
+        try:
+            sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
+            sock.setsockopt(SOL_PACKET, RX_RING, request)
+        except OSError as error:
+            self._off = True  # there is none to turn off
+            busy = "; an earlier ring is open, or its memory in use" if error.errno == errno.EBUSY else ""
+            raise OSError(error.errno, f"ring of {self.name}: {error.strerror}{busy}") from None
 
     @property
     def closed(self) -> bool:
@@ -262,12 +274,35 @@ class Ring:
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
 
-        A batch that is not `lasting` keeps the memory, and the socket in its state, until it is not used any more. A thread waiting for a batch gets an OSError that says so.
+        A batch that is not `lasting` keeps the memory, and the socket in its state, until it is not used any more. So does a
+        process that was forked without Python's knowledge, until it ends. A thread waiting for a batch gets an OSError that
+        says so.
         """
         self._waits.close()
+        self.turned_off(PATIENCE)
+
+    def turned_off(self, seconds: float = 0.0) -> bool:
+        """Return whether the socket receives again, after `seconds` at most: whether it was closed, and nobody has its memory."""
+        if not self.closed:
+            return False
+        end = time.monotonic() + seconds
         with self._waits.turn:
             self._shared = None  # the memory goes with the last who uses it
             self._surplus.clear()
+        if self._process != os.getpid():  # in a child the socket's state is the parent's
+            return True
+        while not self._off:
+            self._off = _turn_off(self._socket)
+            memory = None if self._off or self._memory is None else self._memory()
+            if memory is not None and self._last is None:  # a batch has it
+                self._last = weakref.finalize(memory, _turn_off, self._socket)
+                self._last.atexit = False
+            if memory is not None or time.monotonic() >= end:
+                break
+            time.sleep(0.0005)  # a child that is being forked holds the memory until its hook has run
+        if self._off:
+            _inodes.discard(self._inode)
+        return self._off
 
     def __enter__(self) -> Ring:
         return self
@@ -283,39 +318,38 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 _libc.mmap.restype = ctypes.c_void_p
 _open: weakref.WeakSet[Ring] = weakref.WeakSet()
-
-
-_maps: weakref.WeakKeyDictionary[mmap.mmap, weakref.finalize[Any, Any]] = weakref.WeakKeyDictionary()
+_inodes: set[int] = set()  # of the sockets whose memory may be mapped
 
 
 def _in_child() -> None:
     """The rings are the parent's, who could not turn them off while the memory is held here.
 
-    Batches that may still be in use find zeros in their place.
+    Batches that may still be in use find zeros in their place. The kernel is asked what is mapped, since another thread may
+    have been about to map or to unmap it.
     """
-    for memory, turning_off in list(_maps.items()):
-        turning_off.detach()
-        start, size = ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)
-        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED
-        _libc.mmap(start, size, mmap.PROT_READ | mmap.PROT_WRITE, private, -1, 0)
+    if _inodes:
+        with suppress(OSError), open("/proc/self/maps", "rb") as maps:
+            for line in maps.read().splitlines():  # proc(5): range, rights, offset, device, inode, name
+                place, _, _, _, inode, *name = line.split()
+                if name and name[0].startswith(b"socket:") and int(inode) in _inodes:
+                    start, end = (int(one, 16) for one in place.split(b"-"))
+                    rights, kind = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+                    _libc.mmap(start, end - start, rights, kind | MAP_FIXED | MAP_NORESERVE, -1, 0)
     for ring in list(_open):
         ring.close()
+    _inodes.clear()
 
 
-_mapping = threading.RLock()  # no other thread forks between a mapping and its place in `_maps`
-os.register_at_fork(before=_mapping.acquire, after_in_parent=_mapping.release, after_in_child=_mapping.release)
 os.register_at_fork(after_in_child=_in_child)
 
 
-def _turned_off(sock: socket.socket) -> None:
-    for _ in range(4000):
-        try:
-            sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
-        except OSError as error:  # the socket may be closed already
-            if error.errno == errno.EBUSY:  # a child that is being forked holds the memory until its hook has run
-                time.sleep(0.0005)
-                continue
-        return
+def _turn_off(sock: socket.socket) -> bool:
+    """Return whether the socket has no ring any more; it has while its memory is mapped anywhere."""
+    try:
+        sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+    except OSError as error:  # the socket may be closed already
+        return error.errno != errno.EBUSY
+    return True
 
 
 def _put_back(

@@ -26,8 +26,10 @@ TINY = {
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),
     "bench_lists.py": ("--seconds", "0.05"),
     "bench_values.py": ("--seconds", "0.05"),
+    "bench_mechanisms.py": ("--seconds", "0.01"),
 }  # fmt: skip
 NUMBER = r"\d[\d,.]*"
+ROWS = re.findall(r"(?m)^\| (M\d+) \| ([^|]+?) \|", (ROOT / "notebooks" / "mechanisms.md").read_text(encoding="utf-8"))
 PRINTED = {
     "bench_tables.py": [
         rf"2,000 packets, {NUMBER} MB, into 12 columns",
@@ -70,6 +72,9 @@ PRINTED = {
         rf"{what}\n  packetlab +{NUMBER} /s\n  by hand +{NUMBER} /s +packetlab is +{NUMBER}x"
         for what in ("8 numbers of LEB128", "8 numbers of LEB128, built", "a frame of QUIC, built", "a CRC over 1,500 bytes, built")
     ],
+    "bench_mechanisms.py": [
+        rf"  {mechanism} +{re.escape(title)} +{NUMBER} +{NUMBER} +{NUMBER}x[! ] +{NUMBER} +{NUMBER} +{NUMBER}x" for mechanism, title in ROWS
+    ],
     "bench_capture.py": [rf"pcap(ng)? +{NUMBER} thousand frames/s +{NUMBER} x dpkt +{NUMBER} x scapy's raw reader"],
     "bench_spp.py": [
         rf"   534 bytes a packet +{NUMBER} k",
@@ -88,6 +93,7 @@ def test_a_benchmark_runs_and_prints_its_table(name: str) -> None:
     command = [sys.executable, str(FOLDER / name), *TINY[name]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+    assert PRINTED[name]
     for line in PRINTED[name]:
         assert re.search(rf"(?m)^{line}", done.stdout), (line, done.stdout)
 

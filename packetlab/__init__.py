@@ -74,14 +74,14 @@ _HOOKS.update(
     rest_lines="packetlab.protocols.messages",
     rich_text="packetlab.view.display",
     segments="packetlab.protocols.pieces",
-    show="packetlab.packet.explain",
+    show="packetlab.packet.words.show",
     signature="packetlab.export.diagram",
     to_dpkt="packetlab.export.bridges.dpkt_bridge",
     to_scapy="packetlab.export.bridges.scapy_bridge",
     vary="packetlab.bulk.vary",
     verdict="packetlab.packet.explain",
     verdicts="packetlab.packet.explain",
-    why="packetlab.packet.explain",
+    why="packetlab.packet.words.why",
     why_not="packetlab.pattern.match",
 )
 

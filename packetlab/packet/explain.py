@@ -1,4 +1,4 @@
-"""How the values of a packet come about: derivation, verdicts on checksums, and the packet as a table.
+"""How the values of a packet come about: derivation, and verdicts on checksums.
 
 Evaluates the rules of the declaration on one packet, in the open, where `codec` has them compiled. The tests hold
 both to the same results.
@@ -11,7 +11,7 @@ from collections.abc import Collection
 from packetlab.codec.around.outer import look
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.compiler import replaced
-from packetlab.codec.context.recalling import recalled_lines, recalled_number
+from packetlab.codec.context.recalling import recalled_number
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
@@ -20,19 +20,16 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import sharing
 from packetlab.declare.checksums.algorithms import internet
-from packetlab.declare.checksums.ranges import has_payload, names_between
-from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
+from packetlab.declare.checksums.ranges import has_payload
+from packetlab.declare.expressions import Checksum, Elsewhere, Next
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.kinds import Raw
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
-from packetlab.escaping import bytes_text
-from packetlab.hooks import hook
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, cut, expected, headline, item_lines, items_text, value_text
 
 
 class Derivation(HeldScope):
@@ -120,6 +117,8 @@ class Derivation(HeldScope):
         return at
 
     def sum(self, rule: Checksum) -> int:
+        if not rule.is_due(self):
+            return rule.otherwise
         data = self.covered(rule)
         if "pseudo" in rule.over:
             more = pseudo_sum(self.layers, self.i, self.cls._declaration, len(data))
@@ -147,7 +146,7 @@ def derive(scope: Derivation, f: Field) -> Raw:
 def follows(scope: Derivation, f: Field) -> bool:
     """Whether the value of a field is the one its rule gives."""
     raw, derived = scope.raw(f.name), derive(scope, f)
-    if isinstance(f.rule, Checksum) and f.rule.algorithm.is_loose(f.rule.none) and raw is not None:
+    if isinstance(f.rule, Checksum) and f.rule.algorithm.is_loose(f.rule.none) and raw is not None and f.rule.is_due(scope):
         return f.rule.algorithm.same(raw, derived)
     return bool(raw == derived)
 
@@ -211,6 +210,8 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
     cut = scope.header._is_partial
     if raw is None:
         return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
+    if not rule.is_due(scope):
+        return Verdict.NOT_PRESENT
     if rule.none is not None and raw == rule.none:
         # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
         return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
@@ -289,162 +290,3 @@ def all_here(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
         partial = scope.cls._declaration.partial
         short = short or (partial is not None and bool(partial.evaluate(scope)))
     return found
-
-
-# In words ------------------------------------------------------------------------------------------------------
-
-
-def why(packet: Packet, i: int, name: str) -> Text:
-    """Return the derivation of one field, an operand a line."""
-    scope = Derivation(packet, i)
-    cls, header = scope.cls, packet._headers[i]
-    f = cls._field(name)
-    raw = scope.raw(name)
-    shown = value_text(f, raw, scope.header)
-    if isinstance(f.rule, Checksum) and raw is not None:
-        shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
-    state = Header.state(header, name)
-    lines = [f"{cls.__name__}.{name} = {shown}  ({state})"]
-    if f.condition is not None:
-        lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
-        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
-    lines += recalled_lines(scope.header, f.size, f.count)
-    if (rule := f.rule if f.computed is None else f.computed) is None:
-        words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
-        lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
-        return Text("\n".join(lines))
-    if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
-        return Text("\n".join([*lines, "  there is no checksum"]))
-    derived = derive(scope, f)
-    if isinstance(f.rule, Checksum):
-        lines += [f"  rule: {f.rule}", *_sum_lines(scope, f.rule), f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
-    else:
-        lines.append(f"  rule: {rule} = {derived}")
-        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
-    if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
-        lines.append(f"  {_agreement(scope, f, derived)}")
-    return Text("\n".join(lines))
-
-
-def _agreement(scope: Derivation, f: Field, derived: object) -> str:
-    """Say whether a value agrees with its rule; of a checksum what its verdict says."""
-    check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
-    if check is Verdict.UNVERIFIED:
-        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls._declaration, 0) is None  # type: ignore[union-attr]
-        return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
-    if check in (Verdict.NOT_PRESENT, Verdict.ILLEGAL):
-        return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)
-    if follows(scope, f):
-        return "agrees with the rule"
-    if _counts_more(scope, f, derived):
-        return "counts more than is here, which is a part (a fragment, a quoted packet, or cut by the capture); kept as it is"
-    return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
-
-
-def _counts_more(scope: Derivation, f: Field, derived: object) -> bool:
-    """Whether a length rightly says more than there is: the rest of the packet is elsewhere."""
-    if not any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):  # type: ignore[union-attr]
-        return False
-    wrong = any(
-        (fault.layer, fault.field, fault.cut) == (scope.cls.__name__, f.name, False) for fault in scope.packet.faults
-    )
-    return scope.packet.truncated and not wrong and bool(derived < scope.raw(f.name))
-
-
-def _number(f: Field, value: object) -> str:
-    return f"0x{value:x}" if isinstance(f.rule, Checksum) else value_text(f, value)
-
-
-def _distinct(rule: Expr) -> list[Expr]:
-    return list({str(leaf): leaf for leaf in rule.leaves() if type(leaf).__name__ != "Const"}.values())
-
-
-def _operand(leaf: Expr, scope: Derivation) -> str:
-    if isinstance(leaf, Next):
-        above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
-        return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
-    if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
-        if isinstance(leaf, Recalled):
-            return recalled_lines(scope.header, leaf)[0].strip()
-        unknown = isinstance(leaf, Elsewhere) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
-        return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
-    return str(leaf)
-
-
-def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
-    lines = []
-    data = scope.covered(rule)
-    zeros = ", this field as zeros" if any(f.rule is rule for f in scope.cls._declaration.before) else ""
-    for part in rule.over:
-        if part == "pseudo":
-            for carrier in reversed(scope.layers[: scope.i]):
-                if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
-                    source, target = (carrier._by_name[end] for end in carrier._declaration.pseudo)
-                    final = getattr(carrier, "final_destination", b"")
-                    last = target.kind.text(final or getattr(carrier, target.slot)) + " in the end" * bool(final)
-                    first = source.kind.text(getattr(carrier, source.slot))
-                    lines.append(f"    pseudo: {type(carrier).__name__} {first} -> {last}, size {len(data)}")
-                    break
-            else:
-                lines.append("    pseudo: no network layer below, so there is nothing to check against")
-        elif isinstance(part, str):
-            lines.append(f"    {part}: {scope.size(part)} bytes" + (zeros if part == "self" else ""))
-        elif part.word == "span":
-            names = names_between(scope.cls._declaration.before, scope.cls._declaration.after, *part.names)
-            lines.append(f"    {part}: {scope.sizes(names)} bytes")
-        else:
-            how = "left out" if part.word == "but" else "as zeros"
-            lines.append(f"    {part}: {scope.sizes(part.names)} bytes {how}")
-    return lines
-
-
-def show(packet: Packet) -> Text:
-    """Return the packet as text: a line a layer, below it a line a field with its state.
-
-    A packet that has no bytes, such as a prototype, shows the fields it was given, and why it cannot be built.
-    """
-    reason = unbuildable(packet)
-    if reason is not None:
-        return _given(packet, reason)
-    lines, checks = [], {(i, name): check for (i, _, name), check in checked(packet).items()}
-    for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
-        lines.append(headline(header))
-        for f in header._fields:
-            raw = getattr(header, f.slot)
-            if f.kind.wire == "payload" or raw is None:
-                continue
-            if isinstance(f.rule, Checksum) and f.kind.wire == "number":
-                text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
-                text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
-            else:
-                text = items_text(header, f) if f.kind.wire == "items" else value_text(f, raw, header)
-            lines.append(f"  {f.name:<18} {cut(text):<36} {Header.state(original, f.name)}".rstrip())
-            lines += [f"    {line}" for line in item_lines(header, f)]
-    if packet.payload:
-        lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
-    lines += hook("rest_lines")(packet)
-    if packet.truncated:
-        lines.append("the capture holds less than there was on the wire")
-    lines += [f"fault: {fault}" for fault in packet.faults]
-    return Text("\n".join(lines))
-
-
-def unbuildable(packet: Packet) -> BuildError | None:
-    """Return why a packet has no bytes, None for one that has."""
-    try:
-        bytes(packet)
-    except BuildError as error:
-        return error
-    return None
-
-
-def _given(packet: Packet, reason: BuildError) -> Text:
-    lines = []
-    for header in packet._headers:
-        lines.append(type(header).__name__)
-        for f in header._fields:
-            if header._state & f.bit:
-                lines.append(f"  {f.name:<18} {expected(header, f, {})}")
-    if packet.payload:
-        lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
-    return Text("\n".join([*lines, f"cannot be built: {reason}"]))

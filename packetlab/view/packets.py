@@ -15,11 +15,11 @@ from typing import Any
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.escaping import safe
-from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, cut, item_lines, label_text, value_text
+from packetlab.packet.words.show import unbuildable
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint

@@ -1,0 +1,124 @@
+"""Why a field has its value: its rule, with an operand a line, and whether the value agrees with it."""
+
+from __future__ import annotations
+
+from packetlab.codec.around.outer import look
+from packetlab.codec.context.recalling import recalled_lines
+from packetlab.codec.pseudo import pseudo_sum
+from packetlab.declare.checksums.ranges import names_between
+from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.remembering.recalled import Recalled
+from packetlab.packet.explain import Derivation, derive, follows, verdict
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Verdict
+from packetlab.packet.text import Text, value_text
+
+
+def why(packet: Packet, i: int, name: str) -> Text:
+    """Return the derivation of one field, an operand a line."""
+    scope = Derivation(packet, i)
+    cls, header = scope.cls, packet._headers[i]
+    f = cls._field(name)
+    raw = scope.raw(name)
+    shown = value_text(f, raw, scope.header)
+    if isinstance(f.rule, Checksum) and raw is not None:
+        shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
+    state = Header.state(header, name)
+    lines = [f"{cls.__name__}.{name} = {shown}  ({state})"]
+    if f.condition is not None:
+        lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
+    lines += recalled_lines(scope.header, f.size, f.count)
+    if (rule := f.rule if f.computed is None else f.computed) is None:
+        words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
+        lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
+        return Text("\n".join(lines))
+    if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
+        return Text("\n".join([*lines, "  there is no checksum"]))
+    derived = derive(scope, f)
+    if isinstance(f.rule, Checksum):
+        lines += [f"  rule: {f.rule}", *(f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule) if f.rule.where is not None)]
+        lines += _sum_lines(scope, f.rule) if f.rule.is_due(scope) else []
+        lines += [f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
+    else:
+        lines.append(f"  rule: {rule} = {derived}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
+    if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
+        lines.append(f"  {_agreement(scope, f, derived)}")
+    return Text("\n".join(lines))
+
+
+def _agreement(scope: Derivation, f: Field, derived: object) -> str:
+    """Say whether a value agrees with its rule; of a checksum what its verdict says."""
+    if isinstance(f.rule, Checksum) and not f.rule.is_due(scope):
+        return "is not checked, since there is no checksum then"
+    check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
+    if check is Verdict.UNVERIFIED:
+        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls._declaration, 0) is None  # type: ignore[union-attr]
+        return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
+    if check in (Verdict.NOT_PRESENT, Verdict.ILLEGAL):
+        return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)
+    if follows(scope, f):
+        return "agrees with the rule"
+    if _counts_more(scope, f, derived):
+        return "counts more than is here, which is a part (a fragment, a quoted packet, or cut by the capture); kept as it is"
+    return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
+
+
+def _counts_more(scope: Derivation, f: Field, derived: object) -> bool:
+    """Whether a length rightly says more than there is: the rest of the packet is elsewhere."""
+    if not any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):  # type: ignore[union-attr]
+        return False
+    wrong = any(
+        (fault.layer, fault.field, fault.cut) == (scope.cls.__name__, f.name, False) for fault in scope.packet.faults
+    )
+    return scope.packet.truncated and not wrong and bool(derived < scope.raw(f.name))
+
+
+def _number(f: Field, value: object) -> str:
+    return f"0x{value:x}" if isinstance(f.rule, Checksum) else value_text(f, value)
+
+
+def _distinct(rule: Expr) -> list[Expr]:
+    return list({str(leaf): leaf for leaf in rule.leaves() if type(leaf).__name__ != "Const"}.values())
+
+
+def _operand(leaf: Expr, scope: Derivation) -> str:
+    if isinstance(leaf, Next):
+        above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
+        return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
+    if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
+        if isinstance(leaf, Recalled):
+            return recalled_lines(scope.header, leaf)[0].strip()
+        unknown = isinstance(leaf, Elsewhere) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
+        return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
+    return str(leaf)
+
+
+def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
+    lines = []
+    data = scope.covered(rule)
+    zeros = ", this field as zeros" if any(f.rule is rule for f in scope.cls._declaration.before) else ""
+    for part in rule.over:
+        if part == "pseudo":
+            for carrier in reversed(scope.layers[: scope.i]):
+                if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
+                    source, target = (carrier._by_name[end] for end in carrier._declaration.pseudo)
+                    final = getattr(carrier, "final_destination", b"")
+                    last = target.kind.text(final or getattr(carrier, target.slot)) + " in the end" * bool(final)
+                    first = source.kind.text(getattr(carrier, source.slot))
+                    lines.append(f"    pseudo: {type(carrier).__name__} {first} -> {last}, size {len(data)}")
+                    break
+            else:
+                lines.append("    pseudo: no network layer below, so there is nothing to check against")
+        elif isinstance(part, str):
+            lines.append(f"    {part}: {scope.size(part)} bytes" + (zeros if part == "self" else ""))
+        elif part.word == "span":
+            names = names_between(scope.cls._declaration.before, scope.cls._declaration.after, *part.names)
+            lines.append(f"    {part}: {scope.sizes(names)} bytes")
+        else:
+            how = "left out" if part.word == "but" else "as zeros"
+            lines.append(f"    {part}: {scope.sizes(part.names)} bytes {how}")
+    return lines

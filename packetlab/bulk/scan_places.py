@@ -14,7 +14,7 @@ from packetlab.bulk.queries import any_of
 from packetlab.bulk.scan import Place, Scanner
 from packetlab.bulk.scan_rows import DEPTH, RowScanner, bytes_at, filled, number_at
 from packetlab.codec.source import function
-from packetlab.declare.expressions import Expr, Next
+from packetlab.declare.expressions import Checksum, Expr, Next
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import ByteArray, Numbers, Truths
@@ -129,6 +129,7 @@ class PlaceScanner(Scanner):
         """Return the rules that decide what is done with the header: by the number of a part, or by name."""
         said = self.cls
         rules: dict[object, Expr | None] = {number: part.condition for number, part in enumerate(self.wants.parts)}
+        rules |= {f"sum_{f.name}": f.rule.where for f in said.plan.sums if isinstance(f.rule, Checksum) and f.name in self.wants.fields}
         return {**rules, "partial": said.partial, "quotes": said.quotes, "opaque": said.opaque, "until": self.until}
 
     def refusal(self) -> str:

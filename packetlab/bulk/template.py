@@ -13,12 +13,17 @@ from packetlab.bulk.generators import BytesColumn, NumberColumn, RandomColumn, V
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Count, Next, Ref
+from packetlab.declare.refinement.registered import refinements
+from packetlab.packet.explain import Derivation
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packetlab.bulk.batch import Floats, Numbers, Words
     from packetlab.bulk.generators import Matrix, Rows
     from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
     from packetlab.packet.packet import Packet
 
@@ -53,6 +58,20 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
     leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
     # Sizes are the same in all packets of a shape, and whether a field is there too.
     return any(isinstance(leaf, (Ref, Count)) and leaf.name == field.name for leaf in leaves)
+
+
+def asked_for(headers: Iterable[Declaration]) -> set[str]:
+    """Return the names of fields that headers, those they hold and those they become want of what stands around them."""
+    found: set[str] = set()
+    seen: set[Declaration] = set()
+    todo = [*headers]
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            found.update(leaf.name for leaf in one.outer_leaves if leaf.path)
+            todo += [*(f.kind.item for f in one.fields if f.kind.wire == "items"), *refinements(one)]
+    return found
 
 
 class BitRange(NamedTuple):
@@ -129,7 +148,7 @@ class Template:
             left = [f for f in cls._declaration.plan.sums if f.name in ours]
             left = [f for f in left if not header._state & f.bit]  # what is given stays
             declaration = packet.layers[i]._declaration
-            body = _payload(where, i, packet)
+            body, scope = _payload(where, i, packet), Derivation(packet, i)
             while left:
                 spot, rule = ours[left[0].name], left[0].rule
                 assert isinstance(rule, Checksum)
@@ -147,6 +166,8 @@ class Template:
                         at = sum(map(len, columns)) + spot.byte_slice.start - some[0].start
                     columns.append(stretch)
                 left.pop(0)
+                if not rule.is_due(scope):
+                    continue
                 covered = np.concatenate(columns)
                 added, more = None, 0
                 if "pseudo" in rule.over:

@@ -359,8 +359,7 @@ class Packing(Deriving):
         condition = [f"not s & {f.bit:#x}"] if self.stack is None else []
         condition += [self.present(f)] if f.condition is not None else []
         if words is None:
-            # Here the checksum itself is still 0.
-            some = self.plan.covered[f.name]
+            some = self.plan.covered[f.name]  # here the checksum itself is still 0
             body = self.body() if has_payload(some) else ""
             lines, data, size = [f"d = {self.covered(some, 'head' + tag, body, 'tail' + tag)}"], "d", "len(d)"
         else:
@@ -381,9 +380,10 @@ class Packing(Deriving):
             lines += [f"{var} = {self.summing(f, rule)}"]
         if rule.none is not None:
             lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
-        if "pseudo" in rule.over and not carrier:
-            # Without a network layer below there is nothing to check against: no checksum is sent.
+        if "pseudo" in rule.over and not carrier:  # without a network layer below there is nothing to check against: none is sent
             lines += [f"if m is None: {var} = 0"]
+        if rule.where is not None:
+            lines = [f"{var} = {rule.otherwise}", f"if {rule.where.code(self)}:", *("    " + line for line in lines)]
         if words is None and not (self.fill and len(self.plan.sums) == 1):
             where, fields = ("head", self.before) if f in self.before else ("tail", self.after)
             where, size = where + tag, str(f.kind.fixed_bits // 8)

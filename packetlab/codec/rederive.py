@@ -82,11 +82,11 @@ class Rederiving(Deriving):
         """Note whether a field holds what follows for it."""
         own, rule = f"h.{f.slot}", f.rule
         if isinstance(rule, Checksum):
-            self.summed(f, rule)
+            due = self.summed(f, rule)
             test = f"k == {own}"
             if rule.algorithm.is_loose(rule.none):
                 self.names["same_" + f.name] = rule.algorithm.same
-                test = f"(k == {own} or same_{f.name}(k, {own}))"
+                test = f"(k == {own} or {due}same_{f.name}(k, {own}))"
         else:
             rule = f.computed if f.computed is not None and f.rule is None else rule
             derived = self.gap_again(f, self.filled_up(f, settled=True)) if rule is None else rule.code(self)
@@ -94,8 +94,8 @@ class Rederiving(Deriving):
         there = f"{own} is None or" if f.left else f"{own} is not None and"
         self.lines.append(f"if {there} {test}{self.as_declared(f)}: m |= {f.bit:#x}")
 
-    def summed(self, f: Field, rule: Checksum) -> None:
-        """Work out a checksum over the bytes as they are, its own field as zeros."""
+    def summed(self, f: Field, rule: Checksum) -> str:
+        """Work out a checksum over the bytes as they are, its own field as zeros; return source for whether there is to be one, with "and"."""
         some = regions(rule, self.before, self.after, f)
         lines = ["tail = data[stop:end]"] if any(region.part == "tail" for region in some) else []
         lines += [f"d = {self.covered(some, 'head', 'body', 'tail')}"]
@@ -105,7 +105,11 @@ class Rederiving(Deriving):
             lines += ["    " + line for line in ["k = internet(d, k)", *also]]
         else:
             lines += [f"k = {self.summing(f, rule)}", *also]
-        self.lines += lines
+        if rule.where is None:
+            self.lines += lines
+            return ""
+        self.lines += [f"due, k = {rule.where.code(self)}, {rule.otherwise}", "if due:", *("    " + line for line in lines)]
+        return "due and "
 
     # What expressions ask for: every value as it is ----------------------------------------------------------
 

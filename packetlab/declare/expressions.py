@@ -1,14 +1,14 @@
 """Expressions: what rules are made of, as data.
 
-An expression is compiled into a codec (`code`), evaluated for an explanation (`evaluate`) and printed (`str`). It knows
-nothing of packets or of how bytes are read; those come in as the `Scope` and `Emitter` protocols.
+An expression is compiled into a codec (`code`), evaluated for an explanation (`evaluate`) and printed (`str`). It knows nothing of packets or of how bytes are read; those come in as the `Scope` and `Emitter` protocols.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol, SupportsIndex
+from functools import reduce
+from typing import Any, Protocol, SupportsIndex, cast
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.parts import SumPart
@@ -74,8 +74,7 @@ def _without(sign: str, way_out: str) -> Callable[..., Expr]:
 class Expr:
     """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~, and the six comparisons; numbers on either side.
 
-    `&` and `|` work on numbers and on conditions alike, a condition being 0 or 1: put comparisons in
-    parentheses, as everywhere in Python.
+    `&` and `|` work on numbers and on conditions alike, a condition being 0 or 1: put comparisons in parentheses, as everywhere in Python.
     """
 
     __slots__ = ()
@@ -292,7 +291,7 @@ class NamedExpr(Expr):
     """An expression that asks the header for one thing by name."""
 
     __slots__ = ("name",)
-    verb = ""
+    verb = word = ""  # what scopes and emitters call it, and class bodies
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
@@ -306,7 +305,7 @@ class NamedExpr(Expr):
         return int(getattr(scope, self.verb)(self.name))
 
     def __str__(self) -> str:
-        return f"{self.verb}({self.name})"
+        return f"{self.word}({self.name})"
 
 
 class Ref(NamedExpr):
@@ -321,25 +320,19 @@ class Ref(NamedExpr):
 class Size(NamedExpr):
     """A size in bytes: of the header ("self"), of all above it ("payload"), or of one field."""
 
-    verb = "size"
-
-    def __str__(self) -> str:
-        return f"size_of({self.name})"
+    verb, word = "size", "size_of"
 
 
 class Count(NamedExpr):
     """How many items a repeated field has."""
 
-    verb = "count"
-
-    def __str__(self) -> str:
-        return f"count_of({self.name})"
+    verb, word = "count", "count_of"
 
 
 class Has(NamedExpr):
     """Whether a field that may be absent was given a value."""
 
-    verb = "has"
+    verb = word = "has"
     is_truth = True
 
 
@@ -395,22 +388,33 @@ class Next(Expr):
 
 
 class Checksum(Expr):
-    """A sum over parts of the packet. `none` says that there is none; `instead` is sent when the sum comes out as that."""
+    """A sum over parts of the packet. `none` says that there is none; `instead` is sent when the sum comes out as that. `where`: when there is one; else `otherwise` is sent, unchecked."""
 
-    __slots__ = ("algorithm", "instead", "none", "over")
+    __slots__ = ("algorithm", "instead", "none", "otherwise", "over", "where")
 
     def __init__(self, algorithm: Algorithm, over: tuple[str | SumPart, ...], none: int | None = None, instead: int = 0) -> None:
         self.over = tuple(part if isinstance(part, SumPart) else Size(part).name for part in over)
-        self.algorithm, self.none, self.instead = algorithm, none, instead
+        self.algorithm, self.none, self.instead, self.where, self.otherwise = algorithm, none, instead, cast("Expr | None", None), 0
 
-    def written(self, to: Emitter, *operands: str) -> str:
-        raise NotImplementedError("a checksum is filled in last; it cannot be part of another expression")
+    def only(self, where: Expr, otherwise: int) -> Checksum:
+        """Return the same under a condition."""
+        made = Checksum(self.algorithm, self.over, self.none, self.instead)
+        made.where, made.otherwise = where, otherwise
+        return made
+
+    def is_due(self, scope: Scope) -> bool:
+        """Whether there is one by its condition."""
+        return self.where is None or bool(self.where.evaluate(scope))
+
+    def operands(self) -> tuple[Expr, ...]:
+        return () if self.where is None else (self.where,)
 
     def evaluate(self, scope: Scope) -> int:
         return scope.sum(self)
 
     def __str__(self) -> str:
-        return self.algorithm.shown([*map(str, self.over)])
+        shown = self.algorithm.shown([*map(str, self.over)])
+        return shown if self.where is None else f"{shown} if {self.where} else {self.otherwise}"
 
 
 SIGNS: dict[str, Callable[[int, int], int]] = {
@@ -418,8 +422,7 @@ SIGNS: dict[str, Callable[[int, int], int]] = {
     "<<": operator.lshift, ">>": operator.rshift, "&": operator.and_, "|": operator.or_, "^": operator.xor,
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
-ARITHMETIC = frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
+COMPARISONS, ARITHMETIC = frozenset(("==", "!=", "<", "<=", ">", ">=")), frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
 
 
 def whole(value: SupportsIndex) -> int:
@@ -441,9 +444,6 @@ def expression(value: object) -> Expr:
             named(name).one_of(*numbers) if isinstance(numbers, (tuple, list, set, frozenset, range)) else named(name) == numbers
             for name, numbers in value.items()
         ]
-        result = parts[0]
-        for part in parts[1:]:
-            result = result & part
-        return result
+        return reduce(operator.and_, parts)
     hint = f"field({value!r}) is a field's value" if isinstance(value, str) else ""
     raise DeclareError("a rule", "fields, sizes and whole numbers", repr(value), hint)

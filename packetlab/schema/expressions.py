@@ -149,7 +149,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return ["next_protocol", rule.space, dump_expression(rule.otherwise)]
     if isinstance(rule, Checksum):
         parts = [[part.word, *part.names] if isinstance(part, SumPart) else part for part in rule.over]
-        return ["checksum", algorithm_data(rule.algorithm), parts, rule.none, rule.instead]
+        only = [] if rule.where is None else [dump_expression(rule.where), rule.otherwise]
+        return ["checksum", algorithm_data(rule.algorithm), parts, rule.none, rule.instead, *only]
     raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
 
 
@@ -170,14 +171,17 @@ def rule(data: object, where: str) -> Expr:
         _, called, otherwise = expect_list(data, where, 3, 3)
         return Next(space(called, where), load_expression(otherwise, where))
     if word == "checksum":
-        _, algorithm, over, none, instead = expect_list(data, where, 5, 5)
+        _, algorithm, over, none, instead, *only = expect_list(data, where, 7, 5)
         made = algorithm_of(algorithm, where)
         parts = tuple(_part(part, where) for part in expect_list(over, where, 16, 1))
         # The one value that says "none" and what stands for it are bytes of the packet like any other sum.
         high = (1 << made.bits) - 1
-        return Checksum(
-            made, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
-        )
+        none = none if none is None else number(none, where, 0, high)
+        found = Checksum(made, parts, none, number(instead, where, 0, high))
+        if only:
+            asked, otherwise = expect_list(only, where, 2, 2)
+            return found.only(load_expression(asked, where), number(otherwise, where))
+        return found
     return load_expression(data, where)
 
 

@@ -231,7 +231,7 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         raise DeclareError(where, f"{DEPTH} levels at most", "more")
     if type(data) is int:
         return str(number(data, where))
-    word, *parts = expect_list(data, where, 5, 2)
+    word, *parts = expect_list(data, where, 7, 2)
     if word == "recalled":
         return recalled_spelled(data, where, spelled)
 
@@ -264,6 +264,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         return "left()" if word == "left" else f"ahead({number(parts[0], where)})"
     if word == "next_protocol" and len(parts) == 2:
         return f"next_protocol({_letters(space(parts[0], where))}, {inner(1)})"
+    if word == "checksum" and len(parts) == 6:
+        return f"choose({inner(4)}, {_checksum(parts[:4], where)}, {number(parts[5], where)})"
     if word == "checksum" and len(parts) == 4:
         return _checksum(parts, where)
     raise DeclareError(where, "a word of rules with its operands", safe_repr(word))

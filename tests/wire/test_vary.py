@@ -49,6 +49,7 @@ from packetlab import (
     U32le,
     auto,
     bindings,
+    choose,
     crc32,
     crc32c,
     dissect,
@@ -440,3 +441,20 @@ def test_rows_that_are_equal_are_counted_not_distinguished() -> None:
     assert twins.check(twins) and twins.check(twins).ambiguous == 100
     report = twins.check(list(twins)[:95] + [twins[0]] * 2)
     assert (report.missing, report.duplicates, report.reordered) == (5, 2, 0) or report.missing == 4
+
+
+def test_what_stands_above_may_go_by_what_varies() -> None:
+    with bindings():
+        class Marked(Header):
+            extra: U8 | None = when(field("^.kind") == 1, 7)
+
+        class Tagged(Header, under=IPv4, when={"protocol": 253}):
+            mark: U8 = auto(field("IPv4.dscp") + 1)
+            kind: U8 = 0
+            marks: Marked = Marked()
+            check: U32 = auto(choose(field("IPv4.dscp") == 1, crc32("self"), 9))
+
+        packet = Ether() / IPv4() / Tagged()
+        same(packet.vary(41, {"ipv4.dscp": [0, 1, 0, 0], "tagged.mark": range(41)}))
+        same(packet.vary(41, {"ipv4.dscp": [0, 1, 0, 0], "tagged.kind": [0, 0, 1]}), vectorised=False)
+        same(packet.vary(41, {"tagged.kind": [0, 1, 0], "ipv4.ttl": range(41)}), vectorised=False)

@@ -16,7 +16,7 @@ from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import NamedExpr
+from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation, all_here, checked
@@ -145,8 +145,9 @@ class _Reader:
             number: truths(part.condition.evaluate(scope) for scope in scopes)
             for number, part in enumerate(wanted.parts) if part.condition is not None
         }  # fmt: skip
-        for name in ("partial", "quotes", "opaque"):
-            rule = getattr(cls, name)
+        rules = {name: getattr(cls, name) for name in ("partial", "quotes", "opaque")}
+        rules |= {f"sum_{f.name}": f.rule.where for f in cls.plan.sums if isinstance(f.rule, Checksum)}
+        for name, rule in rules.items():
             if rule is not None:
                 holding[name] = truths(rule.evaluate(scope) for scope in scopes)
         if "opaque" in holding:

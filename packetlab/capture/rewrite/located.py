@@ -227,7 +227,7 @@ class _Header:
             pseudo, covers = "pseudo" in rule.over, has_payload(some)
             whole = visit.wholes.get(f.name, visit.short == 0 if covers else True)
             number = self.to.protocol(state.carrier, self.cls) if pseudo else 0
-            keep = keep & (not pseudo or state.carrier >= 0)
+            keep = keep & (not pseudo or state.carrier >= 0) & visit.holds.get(f"sum_{f.name}", True)
             plain = keep & is_plain(self.cls, f) & ((at - visit.begin & 1) == 0)
             if pseudo:
                 plain = plain & (width == reach) & ((width == 4) | (width == 16)) & (source >= 0) & (target >= 0)

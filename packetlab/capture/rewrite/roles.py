@@ -129,7 +129,7 @@ def is_plain(cls: Declaration, f: Field) -> bool:
     return (
         rule.algorithm.word == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
         and tuple(part for part in rule.over if part != "pseudo") in (("self",), ("self", "payload"))
-        and rule.none in (None, 0) and rule.instead == 0xFFFF
+        and rule.none in (None, 0) and rule.instead == 0xFFFF and rule.where is None
     )  # fmt: skip
 
 

@@ -57,6 +57,8 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
         raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", got)
     if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
         raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
+    if not 0 <= rule.otherwise <= f.kind.high:
+        raise DeclareError(where, f"0..{f.kind.high} where there is no checksum", rule.otherwise)
 
 
 def _named(header: Declaration, name: str, where: str) -> None:
@@ -100,7 +102,7 @@ def check_sums(header: Declaration) -> None:
         )  # fmt: skip
     sums = {f.name for f in header.before if isinstance(f.rule, Checksum)}
     for f in header.fields:
-        rules = [f.condition] if isinstance(f.rule, Checksum) else [f.condition, f.rule]
+        rules = [f.condition, f.rule.where if isinstance(f.rule, Checksum) else f.rule]
         leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
         for name in sorted({leaf.name for leaf in leaves if isinstance(leaf, Ref)} & sums):
             raise DeclareError(f"{header.name}.{f.name}", "fields other than sums, which are worked out last", name)

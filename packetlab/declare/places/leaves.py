@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from packetlab.declare.expressions import Expr, If, OneOf, Op
+from packetlab.declare.expressions import Checksum, Expr, If, OneOf, Op
 
 
 def rewritten(rule: Expr, new: Callable[[Expr], Expr]) -> Expr:
@@ -19,5 +19,7 @@ def rewritten(rule: Expr, new: Callable[[Expr], Expr]) -> Expr:
             one = OneOf(inner[0], part.among)
         elif isinstance(part, If):
             one = If(*inner)
+        elif isinstance(part, Checksum) and inner:
+            one = part.only(inner[0], part.otherwise)
         made[id(part)] = one
     return made[id(rule)]

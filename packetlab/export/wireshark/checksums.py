@@ -8,6 +8,7 @@ from packetlab.declare.checksums.simple import INVERTED, NEGATED
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.escaping import lua
+from packetlab.export.wireshark.rules import condition
 
 
 def checksum(f: Field, rule: Checksum) -> str:
@@ -16,6 +17,7 @@ def checksum(f: Field, rule: Checksum) -> str:
     parts = [f"word = {lua(rule.algorithm.word)}", f"of = {{{_parameters(rule.algorithm)}}}", f"regions = {{{over}}}"]
     parts += ["pseudo = true"] if "pseudo" in rule.over else []
     parts += [] if rule.none is None else [f"none = {rule.none}", f"instead = {rule.instead}"]
+    parts += [] if rule.where is None else [f"where = {condition(rule.where, f.owner)}"]
     return f"{{{', '.join(parts)}}}"
 
 

@@ -226,6 +226,7 @@ local function verdict(layers, i, entry, ctx, below)
   local addresses, number
   if sum.pseudo then addresses, number = pseudo(layers, i, below) end
   local value = as_number(entry.value)
+  if sum.where and not sum.where(n.s) then return NOT_PRESENT end
   if sum.none and value == sum.none then return addresses and #addresses == 32 and ILLEGAL or NOT_PRESENT end
   for _, region in ipairs(sum.regions) do
     for part in pairs(region.names or {}) do  -- a byte that fills the packet up may be what was cut off

@@ -23,6 +23,7 @@ from packetlab import (
     auto,
     bits,
     but,
+    choose,
     count_of,
     crc,
     field,
@@ -125,6 +126,13 @@ class RowCheckBytes(Header, under=Ether, when={"type": 0x7C44}):
     sequence: U32 = 0x80000001
 
 
+class RowSumOrNone(Header, under=Ether, when={"type": 0x7C45}):
+    kind: U8 = 1
+    router: IPv4Address = "10.0.0.1"  # type: ignore[assignment]
+    checksum: U16 = auto(choose(field("kind") == 2, 0xFFFF, internet_checksum("self", zeroed("second"))))
+    second: U32 = auto(choose({"kind": (1, 2)}, crc("CRC-32/ISO-HDLC", "self"), 7))
+
+
 ROWS = [
     Sample("M6", "the lowest bit first", RowLowBits, [RowLowBits(handle=0x123, boundary=2, data=b"ab"), RowLowBits(broadcast=1)], [("2321 0500 61", "data"), ("23", "handle")]),
     Sample("M6", "optional bits", RowOptionalBits, [RowOptionalBits(angle=0xABC, weapon=5), RowOptionalBits(weapon=9)], [("d5", "angle")]),
@@ -137,5 +145,6 @@ ROWS = [
     Sample("M7", "CRCs over spans", RowCRC, [RowCRC(data=b"hello"), RowCRC(address=9)], [("01 03 05 61", "data")]),
     Sample("M7", "sums, xor, Fletcher", RowSums, [RowSums(number=300), RowSums(number=2)], [("00", "number")]),
     Sample("M7", "a checksum that leaves a part out", RowLeavingOut, [RowLeavingOut(), RowLeavingOut(version=3, authentication=b"secret!!")], [("02 0a000001 0000 00", "authentication")]),
+    Sample("M7", "a checksum that is not always there", RowSumOrNone, [RowSumOrNone(kind=2), RowSumOrNone(kind=3), RowSumOrNone(kind=1)], [("02 0a000001 ffff 00", "second")]),
     Sample("M7", "check bytes (ISO 8473)", RowCheckBytes, [RowCheckBytes(), RowCheckBytes(age=7, sequence=5)], [("0001 0a000001 00", "checksum")]),
 ]  # fmt: skip

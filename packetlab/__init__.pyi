@@ -71,7 +71,8 @@ from packetlab.declare.places.left import left as left
 from packetlab.declare.places.offsets import at as at, offset_of as offset_of
 from packetlab.declare.registry import bindings as bindings
 from packetlab.declare.remembering.recalled import recalled as recalled, receiver as receiver, sender as sender
-from packetlab.declare.remembering.records import Records as Records, TemplateRecord as TemplateRecord, laid_out as laid_out
+from packetlab.declare.remembering.layouts import TemplateRecord as TemplateRecord
+from packetlab.declare.remembering.records import Records as Records, laid_out as laid_out
 from packetlab.declare.rules import (
     ahead as ahead, before as before, choose as choose, count_of as count_of, crc32 as crc32, crc32c as crc32c, field as field,
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,

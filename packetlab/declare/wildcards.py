@@ -7,6 +7,7 @@ bytes. Owns these values and `NoMatch`, the answer of a prototype that does not 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.errors import BuildError
@@ -172,16 +173,20 @@ class Contains(Tolerance):
         return type(self)(*self.written, raw_values=tuple(self._wanted(kind, one, where) for one in self.written))
 
     def _wanted(self, kind: Kind, one: Any, where: str) -> Raw:
-        if kind.wire == "items" and not kind.one:
+        piece = isinstance(one, bytes | bytearray)
+        if kind.has_headers and not getattr(kind, "inner", kind).one and not (kind.transforms and piece):
             said = getattr(one if isinstance(one, type) else type(one), "_declaration", None)
             if said is None or not said.stands_for(kind.item):
                 raise BuildError(where, f"a header to look for ({kind.item.name})", repr(one))
             return one
         if kind.element is not None:
             return one.bound_to(kind.element, where) if isinstance(one, Tolerance) else kind.element.raw(one, where)
-        if (type(kind.zero) is bytes or kind.transforms) and isinstance(one, bytes | bytearray):
+        if hasattr(kind, "record") and isinstance(one, Mapping):
+            return kind.record(one, where)
+        if (type(kind.zero) is bytes or kind.transforms) and piece:
             return bytes(one)
-        if isinstance(one, str) and (hasattr(kind, "piece") or (kind.verbatim and not kind.is_address and kind.as_raw is None)):
+        plain = kind.transforms or (kind.verbatim and not kind.is_address and kind.as_raw is None)
+        if isinstance(one, str) and (hasattr(kind, "piece") or plain):
             return kind.piece(one) if hasattr(kind, "piece") else one.encode()
         raise BuildError(where, "contains(...) of a list, or of bytes or text a piece", f"{one!r} for {kind.in_words()}")
 
@@ -190,8 +195,10 @@ class Contains(Tolerance):
             return False
         if kind.wire == "items":
             values = [one for one in raw if not isinstance(one, bytes)]
-        else:
-            values = kind.raws(raw) if kind.element is not None else [raw] * len(self.raw_values)
+        elif kind.element is not None:
+            values = kind.raws(raw)
+        else:  # pieces are looked for in the whole, headers and records among those inside
+            values = [*(kind.raws(raw) if kind.transforms else ()), *[raw] * len(self.raw_values)]
         near = [
             [place for place, value in enumerate(values) if self.fits(wanted, value, dict(known), kind)]
             for wanted in self.raw_values
@@ -206,11 +213,14 @@ class Contains(Tolerance):
 
     def fits(self, wanted: Raw, value: Raw, known: Known, kind: Kind) -> bool:
         """Whether a value is one that is wanted."""
-        if kind.wire == "items":
-            return isinstance(value, wanted) if isinstance(wanted, type) else bool(wanted._is_among((value,), known))
-        if kind.element is None:
-            return bool(wanted in value)
-        return wanted.accepts(value, known, kind.element) if isinstance(wanted, Tolerance) else bool(wanted == value)
+        if kind.element is not None:
+            return wanted.accepts(value, known, kind.element) if isinstance(wanted, Tolerance) else bool(wanted == value)
+        inside = hasattr(value, "_declaration") or isinstance(value, Mapping)
+        if isinstance(wanted, bytes) or not inside:
+            return isinstance(wanted, bytes) and not inside and wanted in value
+        if isinstance(value, Mapping):
+            return bool(value._has(wanted))  # type: ignore[attr-defined]
+        return isinstance(value, wanted) if isinstance(wanted, type) else bool(wanted._is_among((value,), known))
 
     def _agree(self, values: list[Raw], near: list[list[int]], known: Known, kind: Kind, chosen: tuple[int, ...]) -> bool:
         """Whether each that is wanted has a place of its own among those near it, with one meaning for each name."""
@@ -276,7 +286,8 @@ def contains(*values: object) -> Any:
     """A list that has these values, in whatever order and among whatever else: ``TCP(options=contains(TCPOption(kind=2)))``.
 
     Of headers in a list prototypes or classes, each of which a header of its own fits; of other values these, or `between`
-    and the like: ``contains(80, between(8000, 8999))``. Of bytes and text a piece: ``contains(b"GET")``.
+    and the like: ``contains(80, between(8000, 8999))``. Of records mappings of some of their values: ``contains({"IN_BYTES": 44})``. Of bytes
+    and text a piece: ``contains(b"GET")``.
     """
     return Contains(*values)
 

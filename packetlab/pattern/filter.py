@@ -222,7 +222,7 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
         return plain.decode()
     of_bytes = type(kind.zero) is bytes
     if kind.as_raw is not None and not (kind.orders_raw or sign == "&"):
-        return _in_users_form(plain.decode(), kind, sign)
+        return _in_users_form(plain, quoted, kind, sign)
     if kind.wire == "coded" and not kind.is_number and not (of_bytes and sign == "contains"):
         word = plain.decode()
         read = word if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
@@ -255,10 +255,13 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
     return kind.raw(word, "")
 
 
-def _in_users_form(word: str, kind: Kind, sign: str) -> object:
+def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
     """Return a value of a kind with two forms; between two values the one on the right side of it."""
+    if sign == "contains" and not hasattr(kind, "piece"):
+        return plain if quoted else bytes.fromhex(plain.decode().replace(":", ""))
+    word = plain.decode()
     if sign == "contains":
-        return kind.piece(word) if hasattr(kind, "piece") else bytes.fromhex(word.replace(":", ""))
+        return kind.piece(word)  # type: ignore[attr-defined]
     return kind.edge(word, "", sign in ("<", ">=")) if sign in ("<", "<=", ">", ">=") else kind.raw(word, "")
 
 

@@ -1,6 +1,7 @@
 """What packets say for those after them, as data: what a header remembers, under which key, and where rules recall it.
 
     recalled  values that were remembered from earlier packets, as leaves of rules; keys; ``remembers=`` of a class
+    layouts   records, and how a template says that they lie
     records   fields that lie as a template of an earlier packet says
 
 Begin with `recalled`.

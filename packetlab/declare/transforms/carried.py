@@ -7,6 +7,7 @@ where what is inside is: another level of compression, or another masking key, i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from packetlab.declare.classbody.slips import condition as checked_condition
@@ -33,10 +34,10 @@ class _Equal:
         return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
 
     def __contains__(self, piece: Raw) -> bool:
-        """Whether a piece is in what is inside; where nothing is known of that, in the bytes."""
-        if isinstance(self, bytes) and isinstance(piece, bytes) and isinstance(self.inner, tuple):
-            return piece in bytes(self)
-        return piece in (self.inner if self.opened or not isinstance(self, bytes) else bytes(self))
+        """Whether a piece is in what is inside (of headers in their bytes); where nothing is known of that, in the bytes themselves."""
+        if not self.opened or (isinstance(self, bytes) and isinstance(self.inner, tuple) and any(isinstance(one, Mapping) for one in self.inner)):
+            return piece in bytes(self)  # type: ignore[call-overload]  # records are there as they are
+        return piece in (hook("encode_items")(self.inner, 0) if isinstance(self.inner, tuple) else self.inner)
 
     def __hash__(self) -> int:
         return hash(self.inner) if self.opened or not isinstance(self, bytes) else hash(bytes(self))
@@ -99,6 +100,8 @@ class Through(Kind):
         if inner.wire == "items":
             self.item = inner.item
         self.late = [(i, word, rule) for i, one in enumerate(transforms) for word, rule in one.late.items()]
+        if hasattr(inner, "piece"):
+            self.piece = inner.piece
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
@@ -154,11 +157,6 @@ class Through(Kind):
     def raws(self, raw: Raw) -> list[Raw]:
         """Return the headers inside, as far as these are known."""
         return [*(raw.inner or ())] if isinstance(raw, _Equal) and raw.opened and self.has_headers else []
-
-    def piece(self, text: str) -> bytes:
-        """Return the bytes of a part of a value."""
-        piece: bytes = self.inner.piece(text) if hasattr(self.inner, "piece") else text.encode()
-        return piece
 
     def remark(self, raw: Raw) -> str:
         size = f"{len(raw)} bytes " if isinstance(raw, bytes) else ""

@@ -22,7 +22,6 @@ OPEN: dict[tuple[str, str], str] = {
         "strategies",
     ): "a value that is worked out is drawn without regard to the fields that follow from it",
     ("RowRecalling", "strategies"): "what is drawn does not have the size that an earlier packet told",
-    ("RowRecords", "patterns"): "contains(...) takes no records",
     ("RowSerial", "malformed"): "malformed(...) refuses frames of a link with through=",
     ("RowGoingOn", "malformed"): "malformed packets are read without the context of those before them",
 }

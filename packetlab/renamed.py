@@ -79,7 +79,7 @@ def renamed_arguments(**names: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         @wraps(function)
         def call(*args: Any, **given: Any) -> Any:
-            for old in names.keys() & given.keys():
+            for old in names.keys() & given.keys() if given else ():
                 warn(f"{function.__qualname__}: {old}=", f"{names[old]}=")
                 given[names[old]] = given.pop(old)
             return function(*args, **given)

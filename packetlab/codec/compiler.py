@@ -181,17 +181,18 @@ def compile_copy(cls: Declaration) -> Compiled:
 
 def replaced(header: H, changes: dict[str, object]) -> H:
     """Return a copy of `header` with `changes` given."""
-    cls = type(header)
-    inside = None
-    if cls._declaration.view is not None:
+    cls, declaration = type(header), header._declaration
+    inside, view = None, declaration.view
+    if view is not None:
         changes = {**changes}
         own = split(cls, changes)
         inside = replaced(viewed(header), own) if own else None
-    state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit
+    state, count, prototype = header._state, len(cls._fields), declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
-    loose = loosened(cls._declaration, {*changes}) if cls._declaration.computes else 0
-    state &= ~(loose | loose << count)
+    loose = loosened(declaration, {*changes}) if declaration.computes else 0
+    if loose:
+        state &= ~(loose | loose << count)
     for name, value in changes.items():
         f = cls._by_name.get(name)
         if f is None:
@@ -211,7 +212,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         if value is auto:
             state &= ~f.bit
             raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
-            raw = before if is_derived(f) and by_value(cls._declaration, f) else raw  # it stays as long as it is there
+            raw = before if is_derived(f) and by_value(declaration, f) else raw  # it stays as long as it is there
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"
@@ -224,14 +225,15 @@ def replaced(header: H, changes: dict[str, object]) -> H:
                     state |= f.bit << count  # as it was captured, and so not filled up
         setattr(made, f.slot, raw)
     if state & prototype and not patterns:
-        patterns = any(_has_pattern(getattr(made, f.slot)) for f in cls._fields)
-    for f in cls._fields if loose else ():
-        if f.bit & loose:
-            setattr(made, f.slot, None)
+        patterns = _has_patterns(made)
+    if loose:
+        for f in cls._fields:
+            if f.bit & loose:
+                setattr(made, f.slot, None)
     made._state = state | prototype if patterns else state & ~prototype
     if inside is not None:
         put(made, inside)
-    elif cls._declaration.view is not None and cls._declaration.view[0] in changes:
+    elif view is not None and view[0] in changes:
         checked_view(made)
     return made
 
@@ -252,6 +254,10 @@ def _has_pattern(raw: object) -> bool:
         if isinstance(h, AnyHeader) and is_pattern(h):
             return True
     return isinstance(raw, Tolerance)
+
+
+def _has_patterns(header: AnyHeader) -> bool:
+    return any(_has_pattern(getattr(header, f.slot)) for f in header._fields)
 
 
 def _same_items(one: object, other: object) -> bool:

@@ -28,7 +28,7 @@ OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "
 """What a class body says of the header as a whole."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True, weakref_slot=True)  # its attributes are more than what a dict of instances shares
 class Declaration:
     """One header as data. For the options, see the class options of `Header`.
 

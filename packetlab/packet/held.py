@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from packetlab.hooks import Shown, hook
+from packetlab.packet.anomalies import Anomalies
 from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
     from packetlab.codec.stacks import Path
     from packetlab.codec.way import Headers
-    from packetlab.packet.anomalies import Anomalies
 
     AnyLayer: TypeAlias = type[AnyHeader] | tuple[type[AnyHeader], int] | None
 
@@ -42,6 +42,10 @@ class Held(Shown):
         self._resolved: Headers | None = None
         self._anomalies = anomalies
         self._path: Path | None = None
+
+    def _kept(self) -> Anomalies | None:
+        """What of the anomalies goes on to a packet made from this one: the bytes that fill the frame."""
+        return Anomalies(self._anomalies.gaps) if self._anomalies is not None and self._anomalies.gaps else None
 
     @property
     def _headers(self) -> Headers:

@@ -221,10 +221,6 @@ class Packet(Held):
         more._data, more._resolved = self._data, self._resolved
         return more
 
-    def _kept(self) -> Anomalies | None:
-        """What of the anomalies goes on to a packet made from this one: the bytes that fill the frame."""
-        return Anomalies(self._anomalies.gaps) if self._anomalies is not None and self._anomalies.gaps else None
-
     def __bytes__(self) -> bytes:
         data = self._data
         if data is None:
@@ -276,7 +272,7 @@ class Packet(Held):
         Each captured field that follows from a rule and was right before the edit is derived again; one that was
         wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
         """
-        if isinstance(layer, Mapping):
+        if layer is not None and type(layer) is not HeaderType and isinstance(layer, Mapping):
             made: Packet = hook("edited")(self, {**layer, **changes})
             return made
         headers = list(self._rederived())
@@ -287,8 +283,7 @@ class Packet(Held):
             cls = layer[0] if isinstance(layer, tuple) else layer
             field = cls._by_name.get("payload") if cls is not None else None
             # A header of a captured packet has None where a mark stands; given back, it changes nothing.
-            given_back = field is not None and changes["payload"] is None
-            if not given_back and (field is None or field.kind.wire == "payload"):
+            if (field is None or changes["payload"] is not None) and (field is None or field.kind.wire == "payload"):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
@@ -296,9 +291,14 @@ class Packet(Held):
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
-        made = Packet(tuple(headers), payload, self._kept())
-        respelled: Packet = hook("respelled")(self, made) if any(h._declaration.coded for h in headers) else made
-        return respelled
+        made = _new(*_of)
+        made._stack, made._payload = tuple(headers), payload
+        made._anomalies = self._anomalies and self._kept()
+        made._data = made._resolved = made._path = None
+        for header in headers:
+            if header._declaration.coded:
+                return hook("respelled")(self, made)  # type: ignore[no-any-return]
+        return made
 
     def vary(self, count: int, fields: Mapping[object, object] | None = None, /, **named: object) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths

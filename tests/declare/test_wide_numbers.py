@@ -36,6 +36,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.source import class_body
 from tests.conftest import amount
+from tests.export.pdml import Tshark, compare
 from tests.export.test_wireshark_views import shown_fields
 
 MOST = (1 << 128) - 1
@@ -165,21 +166,36 @@ def test_lists_of_them() -> None:
     assert dissect(bytes(Keys(keys=(1, MOST))), Keys)[Keys].keys == (1, MOST)
 
 
-def test_lua_shows_bytes_and_refuses_what_it_cannot() -> None:
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_lua_has_them_in_rules_and_where_they_share_bytes(tmp_path: Path) -> None:
     with bindings():
 
         class Odd(Header, under=Ether, when={"type": 0x7A22}):
             a: U4 = 1
-            share: Annotated[int, bits(100)] = 0
+            share: Annotated[int, bits(100, signed=True)] = -2
+            low: U8 = 0
 
         class Ruled(Header, under=Ether, when={"type": 0x7A23}):
-            key: Annotated[int, bits(128)] = 0
+            key: Annotated[int, bits(128, little=True)] = 0
+            more: U8 | None = when(field("key") == 7)
+            large: U8 | None = when(field("key") >= 1 << 127)
+            below: Annotated[int, bits(72, signed=True)] = pl.const(-7)
+            less: U8 | None = when(field("below") < -(1 << 65))
+
+        class Largest(Header, under=Ether, when={"type": 0x7A25}):
+            key: Annotated[int, bits(256)] = 0
             more: U8 | None = when(field("key") == 7)
 
-        with pytest.raises(BuildError, match=r"Odd\.share"):
-            pl.wireshark(Odd)
-        with pytest.raises(BuildError, match=r"Ruled\.key"):
-            pl.wireshark(Ruled)
+        packets = [
+            Ether() / Odd(share=-(1 << 99)),
+            Ether() / Odd(share=(1 << 99) - 1),
+            Ether() / Ruled(key=7, more=1),
+            Ether() / Ruled(key=(1 << 127) + 7, large=2),
+            Ether() / Ruled(key=8, below=-(1 << 66), less=3),
+        ]
+        compare(Tshark(tmp_path, Odd, Ruled), [*map(bytes, packets), *(bytes(one)[:-2] for one in packets)])
+        with pytest.raises(BuildError, match=r"Largest\.key: expected a number of up to 190 bits in a rule"):
+            pl.wireshark(Largest)
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")

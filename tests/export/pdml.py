@@ -11,10 +11,12 @@ from typing import Any
 
 from packetlab import Capture, Frame, Header, Packet, Writer
 from packetlab.codec.objects import classes
+from packetlab.declare.bits.kinds import BitList
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.items import Items
 from packetlab.declare.kinds import Address, PayloadMark
 from packetlab.export.wireshark.places import is_known
+from packetlab.export.wireshark.rules import digits
 from packetlab.export.wireshark.wireshark import wireshark
 
 OPTIONS = (
@@ -140,8 +142,13 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
 
 
 def _value(kind: Any, one: ET.Element) -> Any:
+    if kind.is_number and digits(kind) > 64:
+        order = "little" if kind.wire == "number" and kind.little else "big"
+        return int.from_bytes(bytes.fromhex(one.get("value", "")), order, signed=kind.low < 0)
     if kind.is_number:
         return int(one.get("show", ""), 0)
+    if isinstance(kind, BitList):
+        return tuple(int(part.get("show", "")) for part in one.findall("field"))
     if isinstance(kind, Address) and kind.size == 12:
         parts = {part.get("name", "").rpartition(".")[2]: part.get("value", "") for part in one.findall("field")}
         if one.get("show") != kind.text(bytes.fromhex(one.get("value", ""))):

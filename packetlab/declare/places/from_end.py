@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.plan import Open, needs
-from packetlab.errors import BuildError, DeclareError
+from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -93,13 +93,3 @@ def _check_place(header: Declaration, f: Field) -> None:
         by = header.by_name[name]
         if by not in header.before or by.from_end or _opened(header, by):
             raise DeclareError(where, "presence that follows from fields before the one that goes on to the end", name)
-
-
-def refuse_from_end(header: Declaration, what: str) -> Declaration:
-    """Return a header. BuildError for one with fields that are counted from an end, for `what` that reads bytes in their order."""
-    for f in header.plan.from_end:
-        where = f"{header.name}.{f.name}"
-        raise BuildError(
-            where, f"a field whose place follows from those before it, for {what}", f"from_end({f.from_end})"
-        )
-    return header

@@ -3,10 +3,13 @@
     wireshark     `wireshark(...)` writes declarations as Lua tables
     rules         rules of declarations as Lua expressions
     views         values of another form than the packed one, as Wireshark's floats, times, texts and GUIDs
+    numbers       coded numbers, constants and flags as Lua tables
+    among         fields at any bit, and as wide as values say
     checksums     checksums as Lua tables
     around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
+    ends.lua, bits.lua    the same for what is counted from an end, and for free bits: written where headers have such
     xns.lua       XNS over UDP and over a NetHub's line
 
 Begin with `wireshark`.

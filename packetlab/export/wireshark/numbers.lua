@@ -45,6 +45,15 @@ function W.pair(high, low)
   local first = low % LIMB
   return settled({first, floor(low / LIMB) + high * 256, 0, 0, 0, 0, 0, 0})
 end
+function W.of_bytes(raw, signed)  -- the highest first
+  local fill = signed and #raw > 0 and raw:byte(1) >= 128 and 255 or 0
+  local r = {0, 0, 0, 0, 0, 0, 0, 0}
+  for i = 0, 3 * LIMBS - 1 do
+    local limb = floor(i / 3) + 1
+    r[limb] = r[limb] + (i < #raw and raw:byte(#raw - i) or fill) * 256 ^ (i % 3)
+  end
+  return r
+end
 W.ZERO = W.of(0)
 function W.negative(a) return a[LIMBS] >= LIMB / 2 end
 function W.is_zero(a)

@@ -105,6 +105,26 @@ local function decimal(f, value)
   return tostring(UInt64.new(low, high % 2 ^ 32))
 end
 
+local function long_text(f, raw)  -- a number of bytes in decimal
+  local limbs, sign = {0}, ""
+  if f.little then raw = raw:reverse() end
+  if f.signed and raw:byte(1) >= 128 then  -- the bits turned, and one more
+    raw, sign = raw:gsub(".", function(c) return string.char(255 - c:byte()) end), "-"
+  end
+  local more = sign == "-" and 1 or 0
+  for i = 1, #raw do
+    local carry = raw:byte(i) + (i == #raw and more or 0)
+    for j = 1, #limbs do
+      local sum = limbs[j] * 256 + carry
+      limbs[j], carry = sum % 10 ^ 7, floor(sum / 10 ^ 7)
+    end
+    if carry > 0 then limbs[#limbs + 1] = carry end
+  end
+  local text = sign .. int(limbs[#limbs])
+  for j = #limbs - 1, 1, -1 do text = text .. string.format("%07.0f", limbs[j]) end
+  return text
+end
+
 local function text_of(f, value, raw)
   if f.kind == "int" then
     local name = names_of(f, as_number(value))
@@ -112,7 +132,14 @@ local function text_of(f, value, raw)
     if f.flags then return string.format("%s (0x%0" .. math.ceil(f.bits / 4) .. "x)", name, value) end
     return name .. " (" .. decimal(f, value) .. ")"
   end
+  if f.long then return long_text(f, raw) end
   return f.kind == "bytes" and bytes_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
+end
+
+local function is_fixed(e)  -- whether the value is the one that it always has
+  if e.f.kind ~= "int" then return e.raw == e.f.fixed end
+  if e.f.wide then return W.compare(e.value, e.f.fixed) == 0 end
+  return e.value == e.f.fixed
 end
 
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
@@ -171,6 +198,21 @@ end
 
 function Reader:limit() return self.stop or self.limit_of_layer end
 
+function Reader:entry(f, bit)  -- what a field of a fixed width is that begins at a bit
+  local first, last = floor(bit / 8), math.ceil((bit + f.bits) / 8)
+  local raw, skip, entry = self.tvb:raw(first, last - first), bit % 8, {f = f, first = first, len = last - first}
+  if f.long then return self:long_entry(f, bit, entry) end
+  if f.kind ~= "int" then
+    entry.value, entry.raw = true, raw
+    return entry
+  end
+  if f.little or f.low then raw = raw:reverse() end
+  if f.low then skip = last * 8 - bit - f.bits end
+  entry.high, entry.low = halves(raw, skip, f.bits)
+  entry.value = whole(f, entry.high, entry.low)
+  return entry
+end
+
 function Reader:fixed(f)  -- false where the bytes end before
   if f.bits > self:limit() * 8 - self.bit then
     local at = floor(self.bit / 8)
@@ -182,29 +224,13 @@ function Reader:fixed(f)  -- false where the bytes end before
     end
     return false
   end
-  local first, last = floor(self.bit / 8), math.ceil((self.bit + f.bits) / 8)
-  local raw, skip = self.tvb:raw(first, last - first), self.bit % 8
-  if skip == 0 then self.unit = first end
-  self.bit = self.bit + f.bits
-  local entry = {f = f, first = first, len = last - first, unit = self.unit}
-  if f.kind == "int" then
-    if f.little or f.low then raw = raw:reverse() end
-    if f.low then skip = last * 8 - self.bit end
-    entry.high, entry.low = halves(raw, skip, f.bits)
-    entry.value = whole(f, entry.high, entry.low)
-  else
-    entry.value, entry.raw = true, raw
-    self.s.len[f.name] = #raw
-  end
+  local entry = self:entry(f, self.bit)
+  if self.bit % 8 == 0 then self.unit = entry.first end
+  self.bit, entry.unit = self.bit + f.bits, self.unit
+  if f.kind ~= "int" then self.s.len[f.name] = #entry.raw end
   self.s.v[f.name] = entry.value
   self.entries[#self.entries + 1] = entry
-  if f.fixed then
-    local same
-    if f.kind ~= "int" then same = raw == f.fixed
-    elseif f.wide then same = W.compare(entry.value, f.fixed) == 0
-    else same = entry.value == f.fixed end
-    if not same then self:fault(f.name, first, f.expected, text_of(f, entry.value, raw)) end
-  end
+  if f.fixed and not is_fixed(entry) then self:fault(f.name, entry.first, f.expected, text_of(f, entry.value, entry.raw)) end
   return true
 end
 
@@ -232,10 +258,9 @@ function Reader:coded(f)  -- false where there is no such number
   end
   local value = f.wide and W.pair(high, low) or high * 2 ^ 32 + low
   self.bit, self.s.v[f.name], self.s.len[f.name] = (pos + taken) * 8, value, taken
-  self.entries[#self.entries + 1] = {f = f, first = pos, len = taken, high = high, low = low, value = value}
-  if f.fixed and (f.wide and W.compare(value, f.fixed) ~= 0 or not f.wide and value ~= f.fixed) then
-    self:fault(f.name, pos, f.expected, text_of(f, value))
-  end
+  local entry = {f = f, first = pos, len = taken, high = high, low = low, value = value}
+  self.entries[#self.entries + 1] = entry
+  if f.fixed and not is_fixed(entry) then self:fault(f.name, pos, f.expected, text_of(f, value)) end
   return true
 end
 
@@ -301,6 +326,7 @@ function Reader:varying(f)
   if f.open then
     if not self.stop and self.total then limit = self.total
     elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
+    if f.after and #h.from_end > 0 then self:read_from_end(limit, pos) end
     size = limit - pos - (f.after and f.after(self.s) or 0)
   elseif f.size or f.pad or f.gap then
     local from = f.since and self.at[f.since] or self.start
@@ -347,6 +373,7 @@ function Reader:follows(f)  -- a value that is not in the bytes
 end
 
 function Reader:field(f)
+  if f.among then return self:among_bits(f) end
   if f.when and not f.when(self.s) then return true end
   self.at[f.name] = floor(self.bit / 8)
   if f.follows then
@@ -363,6 +390,7 @@ function Reader:field(f)
     self:varying(f)
   end
   self.known[f.name] = true
+  self:bounds(f)
   return true
 end
 
@@ -426,6 +454,7 @@ function Reader:end_of_payload(pos)
 end
 
 function Reader:trailer(at)
+  if self.lost then return true end
   self.bit, self.stop = at * 8, nil
   for _, f in ipairs(self.h.after) do
     local pos = floor(self.bit / 8)
@@ -438,7 +467,7 @@ function Reader:trailer(at)
       self.s.v[f.name], self.s.len[f.name] = true, size
       self.entries[#self.entries + 1] = {f = f, first = pos, len = size}
       self.bit = (pos + size) * 8
-    elseif not self:fixed(f) then
+    elseif not self:field(f) then
       return true
     end
   end
@@ -470,12 +499,12 @@ read = function(h, tvb, start, limit, ctx)
   local faults, partial, cut = #ctx.faults, ctx.partial, ctx.cut
   for _, f in ipairs(h.before) do
     if not r:field(f) then
+      if #h.from_end > 0 then r:forget_end() end
       r.cut, r.pos, r.payload_end = true, floor(r.bit / 8), limit
       r.last, r.outer = r.pos, limit
       s.pos, s.payload_end = r.pos, limit
       return r
     end
-    r:bounds(f)
   end
   for _, one in ipairs(h.choices) do
     if one.holds(s) then  -- it is one that goes on after these fields: read as such from its start
@@ -491,7 +520,7 @@ read = function(h, tvb, start, limit, ctx)
     r.trusted = false
   end
   if not ctx.cut then r.head_size = r.pos - start end
-  r.payload_end = r:end_of_payload(r.pos)
+  r.payload_end = h.behind and r:before_end(r.pos) or r:end_of_payload(r.pos)
   s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
   r.cut = r:trailer(r.payload_end)
   r.outer = math.max(floor(r.bit / 8), r.payload_end)

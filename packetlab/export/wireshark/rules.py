@@ -134,8 +134,8 @@ def _field(rule: Ref, header: Declaration) -> Term:
     f = header.by_name[rule.name]
     if not f.kind.is_number:
         return Term("0", 0, 0)  # bytes have no value as a number while reading
-    if digits(f.kind) > 64:
-        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 64 bits in a rule for Wireshark", f"{digits(f.kind)} bits")
+    if 1 << digits(f.kind) > MOST:
+        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 190 bits in a rule for Wireshark", f"{digits(f.kind)} bits")
     if is_wide(digits(f.kind)):
         # Wide enough that it counts as one, whatever it is.
         low, high = min(f.kind.low, -2 * EXACT) if f.kind.low < 0 else 0, max(f.kind.high, 2 * EXACT)

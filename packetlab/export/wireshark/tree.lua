@@ -12,7 +12,7 @@ end
 
 local function register(h)
   local proto, prefix = new_protocol(h.abbr, h.title)
-  h.proto, h.by_name = proto, {}
+  h.proto, h.by_name, h.from_end = proto, {}, {}
   local list = {}
   local function add(key, field) list[key] = field return field end
   for _, group in ipairs({h.before, h.after}) do
@@ -20,6 +20,7 @@ local function register(h)
       local abbr = prefix .. "." .. f.abbr
       h.by_name[f.name] = f
       f.owner = h.name
+      if f.from_end then h.from_end[#h.from_end + 1] = f end
       if f.kind == "int" then
         local mask = f.unit and f.mask or nil
         if not f.view then f.shown = add(f.abbr, ProtoField[f.type](abbr, f.name, base[f.base], f.values, mask))
@@ -31,7 +32,7 @@ local function register(h)
         for _, flag in ipairs(f.flags or {}) do
           if flag.mask then
             flag.shown = add(f.abbr .. "." .. flag.abbr,
-              ProtoField.bool(abbr .. "." .. flag.abbr, flag.name, f.unit and f.unit * 8 or f.bits, nil, flag.mask))
+              ProtoField.bool(abbr .. "." .. flag.abbr, flag.name, f.unit and f.unit * 8 or math.ceil(f.bits / 8) * 8, nil, flag.mask))
           end
         end
       elseif f.kind == "items" then
@@ -155,6 +156,8 @@ local function show_items(tree, n, e, ctx)
   return item, faults
 end
 
+local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
+
 -- Show layer i; its faults are marked on it.
 show = function(layers, i, tree, ctx, below)
   local n = layers[i]
@@ -187,17 +190,17 @@ show = function(layers, i, tree, ctx, below)
       item, faults = show_items(layer, n, e, ctx)
       for _, fault in ipairs((ctx.cut or ctx.missing > 0) and {} or faults) do note(fault) end
     elseif f.kind == "xns" then
-      item = layer:add(f.shown, n.tvb(e.first, 12), xns_text(e.raw))
-      item:add(f.parts[1], n.tvb(e.first, 4))
-      item:add(f.parts[2], n.tvb(e.first + 4, 6))
-      item:add(f.parts[3], n.tvb(e.first + 10, 2))
+      local range = range_of(n, e)
+      item = layer:add(f.shown, range, xns_text(e.raw))
+      for i, part in ipairs({range(0, 4), range(4, 6), range(10, 2)}) do item:add(f.parts[i], part) end
     else
-      local range = n.tvb(e.first, e.len)
+      local range = range_of(n, e)
       if f.form == "string" then item = layer:add(f.shown, range, e.len > 0 and range:string(f.encoding) or "")
       elseif f.swapped then item = layer:add_le(f.shown, range)
       else item = layer:add(f.shown, range) end
-      if e.len == 0 then item:set_text(f.name .. ": empty") end
-      if f.each then show_each(item, n.tvb, e) end
+      if e.len == 0 then item:set_text(f.name .. ": empty")
+      elseif f.each and e.count then n:show_values(item, e, VALUES)
+      elseif f.each then show_each(item, n.tvb, e) end
     end
     lines[#lines + 1] = item
   end
@@ -217,7 +220,7 @@ local function said_of(n, e, form)  -- the value of a field as a label has it
     if form then return string.format(form, value) end
     return names_of(f, value) or int(value)
   elseif f.kind == "items" then return "" end
-  local range = n.tvb(e.first, e.len)
+  local range = range_of(n, e)
   if f.kind == "xns" then return xns_text(e.raw) end
   if ADDRESS[f.kind] then return tostring(range[ADDRESS[f.kind]](range)) end
   if f.form == "string" then return e.len > 0 and range:string(f.encoding) or "" end

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from enum import IntFlag
 from importlib.resources import files
-from typing import Any
 
 from packetlab.bulk.scan import following
 from packetlab.codec.compiler import prove_once
@@ -23,12 +22,13 @@ from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
-from packetlab.declare.places.from_end import refuse_from_end
 from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
+from packetlab.export.wireshark.among import among
 from packetlab.export.wireshark.around import check_around, filling, following_value
 from packetlab.export.wireshark.checksums import checksum
+from packetlab.export.wireshark.numbers import MASKED, WIDE, ascii_name, coding, fixed, flag, is_long, long_number
 from packetlab.export.wireshark.places import (
     FIELDS,
     KNOWN,
@@ -40,7 +40,7 @@ from packetlab.export.wireshark.places import (
     refs,
     table_entries,
 )
-from packetlab.export.wireshark.rules import condition, digits, is_wide, number
+from packetlab.export.wireshark.rules import condition, is_wide, number
 from packetlab.export.wireshark.views import base_of, each, label, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
@@ -51,16 +51,13 @@ ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 addre
 CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
-    Loose: "where it begins and ends among bits only values tell",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
 )
 """Names that Wireshark takes for no protocol: single letters and words of display filters, in one version or another."""
-WIDE = 64  # bits of the widest numbers that Wireshark has; wider ones are shown as bytes
-MASKED = 32  # bits of a unit up to which Wireshark draws its bits
 
 
 def wireshark(*headers: object) -> Text:
@@ -83,7 +80,6 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        refuse_from_end(header, "Wireshark's Lua")
         near = [f.kind.item for f in header.fields if f.kind.wire == "items"] + choices_of(header)
         near += [header.refines] if header.refines is not None and header.view is None else []
         upper = [one for one in following(header) if not is_known(one)]
@@ -125,13 +121,16 @@ class _Script:
         """Return the whole file."""
         lines = ["-- A Wireshark dissector, written by packetlab from the declarations of:"]
         for header in self.headers:
-            refused = REFUSED.fullmatch(_ascii(header.name.lower()).lower())
+            refused = REFUSED.fullmatch(ascii_name(header.name.lower()).lower())
             why = f" (Wireshark takes no protocol called {lua(header.name.lower())})" if refused else ""
             lines.append(f"--   {self.names[header]}{why}")
         lines += ["", "local declared, base, expert = {}, base, expert", ""]
         parts = files("packetlab.export.wireshark")
+        plans = [header.plan for header in self.headers]
+        wanted = {"ends": any(plan.from_end for plan in plans), "bits": any(is_long(f) for header in self.headers for f in header.fields) or any(plan.loose for plan in plans)}
         for part in PARTS:
-            lines.append((parts / f"{part}.lua").read_text(encoding="ascii"))
+            if wanted.get(part, True):
+                lines.append((parts / f"{part}.lua").read_text(encoding="ascii"))
         lines += ["-- Declarations " + "-" * 99, ""]
         for header in self.headers:
             lines += self.declaration(header)
@@ -164,6 +163,7 @@ class _Script:
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
+        lines += [] if plan.tail is None else [f"  behind = {number(plan.tail, header)},"]
         bare = ", bare = true" if plan.bare else ""
         lines.append(f"  least = {plan.least}, tail = {plan.trailing}{', stream = true' if header.stream else ''}{bare},")
         for word, rule_ in (
@@ -188,7 +188,7 @@ class _Script:
         self, header: Declaration, f: Field, step: Step, units: dict[str, tuple[int, int]], taken: set[str]
     ) -> list[str]:
         plan = header.plan
-        abbr = _free(_ascii(f.name), taken)
+        abbr = _free(ascii_name(f.name), taken)
         taken.add(abbr)
         parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f, step))}"]
         kind = f.kind
@@ -197,12 +197,13 @@ class _Script:
         if f.computed is not None:
             parts += following_value(f, f.computed, header)
         if kind.form:
-            parts += _coding(f, kind)
+            parts += coding(f, kind)
         parts += view(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
+        parts += long_number(f) + among(f, step, header)
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
@@ -216,11 +217,12 @@ class _Script:
                 parts.append(f"after = {number(step.after, header)}")
         if isinstance(step, Sized):
             parts.append(f"size = {number(step.size, header)}")
-        if f.name in plan.counts:  # of items that have a size too
+        if f.name in plan.counts and not isinstance(step, Loose):  # of items that have a size too
             parts.append(f"count = {number(plan.counts[f.name], header)}")
         parts += filling(f, step, header)
+        parts += [f"from_end = {f.from_end}"] * bool(f.from_end)
         if f.fixed:
-            parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
+            parts += [f"fixed = {fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts
 
     def whole_number(self, f: Field, kind: Kind, plan: Plan, unit: tuple[int, int] | None) -> list[str]:
@@ -247,7 +249,7 @@ class _Script:
             if small:
                 parts.append(f"values = {{{entries}}}")
         if names is not None and flags:
-            entries = ", ".join(_flag(m, shift, bits, kind) for m in names if int(m) and not int(m) & (int(m) - 1))
+            entries = ", ".join(flag(m, shift, bits, kind) for m in names if int(m) and not int(m) & (int(m) - 1))
             parts.append(f"flags = {{{entries}}}")
         return parts
 
@@ -374,11 +376,12 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
-    if isinstance(inner, Loose) or (reason and not (kind.form or base_of(kind) or written(kind))):
+    if reason and not (kind.form or base_of(kind) or written(kind)):
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
+    if isinstance(inner, Loose):
+        number = kind.wire == "number" or kind.is_number
+        return ("bytes" if is_long(f) else "int") if number else "items" if kind.wire == "items" else ADDRESSES.get(kind.words, "bytes")
     if kind.wire == "number" and kind.fixed_bits > WIDE:
-        if kind.bits not in (unit.bits for unit in f.owner.plan.units if f in unit.fields):
-            raise BuildError(f"{f.owner.name}.{f.name}", f"a number of up to {WIDE} bits where bytes are shared", f"{kind.bits} bits")
         return "bytes"
     if kind.form or base_of(kind) or f.computed is not None:
         return "int"
@@ -387,51 +390,10 @@ def _kind(f: Field, step: Step) -> str:
     return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")
 
 
-def _coding(f: Field, kind: Any) -> list[str]:
-    """How a number of a varying width lies in bytes, for coded.lua."""
-    bits = digits(kind) - (kind.form == "length" and kind.low < 0)
-    if bits > 64:
-        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 64 bits in Lua", f"{bits} bits")
-    said = {word: getattr(kind, word, False) for word in ("high_first", "signed", "zigzag", "prefix", "indefinite")}
-    words = [f"{word} = {lua(value) if isinstance(value, str) else str(value).lower()}" for word, value in said.items() if value]
-    sizes = f", sizes = {{{', '.join(map(str, kind.sizes))}}}" if kind.form == "prefix" else ""
-    least = 0 if kind.form == "length" else kind.low
-    words += [f"least = {int(least < 0) * -1}, bits = {bits}, longest = {kind.longest}, words = {lua(kind.in_words())}{sizes}"]
-    signed = kind.low < 0
-    parts = [f"coding = {{form = {lua(kind.form)}, {', '.join(words)}}}", "bits = 64", f"type = {lua('int64' if signed else 'uint64')}"]
-    parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", is_wide(digits(kind)))) if holds]
-    if kind.names is not None:
-        parts.append(f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in kind.names if abs(int(m)) < 1 << 53)}}}")
-    return [*parts, "base = 'DEC'"]
-
-
-def _fixed(f: Field) -> str:
-    if f.kind.fixed_bits > WIDE and f.kind.wire == "number":
-        size, order = f.kind.fixed_bits // 8, "little" if f.kind.little else "big"
-        return '"' + "".join(f"\\{b:03d}" for b in f.default.to_bytes(size, order, signed=f.kind.signed)) + '"'
-    if f.kind.is_number:
-        value = int(f.default)
-        if not is_wide(digits(f.kind)):
-            return str(value)
-        return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
-    return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'
-
-
-def _flag(member: IntFlag | Any, shift: int, unit: int, kind: Kind) -> str:
-    mask = f", mask = {int(member) << shift}" if unit <= MASKED and not kind.signed and not kind.little else ""
-    name = member.name or ""
-    return f"{{name = {lua(name)}, abbr = {lua(_ascii(name.lower()))}, bit = {int(member)}{mask}}}"
-
-
-def _ascii(name: str) -> str:
-    """Return a name of Python's in the letters that Wireshark takes in names of fields."""
-    return re.sub(r"[^A-Za-z0-9_]", lambda found: f"u{ord(found.group()):x}", name)
-
-
 def _prefix(header: Declaration) -> str:
     own = header.is_own
     name = f"{header.module.rpartition('.')[2]}_{header.name}" if own else header.name
-    name = _ascii(name.lower()).lower()
+    name = ascii_name(name.lower()).lower()
     return f"packetlab_{name}" if REFUSED.fullmatch(name) else name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Annotated, Any
 
 from hypothesis import given, settings, strategies as st
@@ -26,6 +27,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from tests.conftest import amount
 
+NUMBERS = count(1)
 Drawn = tuple[type[Header], dict[str, Any], list[tuple[str, str, int]]]
 """A class, values for its fields, and its fields as they lie: name, "number" or "list", and the bits of (each) value."""
 
@@ -73,9 +75,9 @@ def declared(draw: st.DrawFn) -> Drawn:
             lie.append((name, "number", some))
         elif sort == "list":
             width = draw(st.integers(1, 20).filter(lambda n: n % 8))
-            count = number(f"n{place}", draw(st.integers(1, 7)))
+            several = number(f"n{place}", draw(st.integers(1, 7)))
             annotations[name], body[name] = tuple[Annotated[int, bits(width)], ...], many(count=field(f"n{place}"))  # type: ignore[misc]
-            values[name] = tuple(draw(st.lists(st.integers(0, (1 << width) - 1), min_size=count, max_size=count)))
+            values[name] = tuple(draw(st.lists(st.integers(0, (1 << width) - 1), min_size=several, max_size=several)))
             lie.append((name, "list", width))
         elif sort == "one":
             item = item_class(low)
@@ -100,11 +102,11 @@ def declared(draw: st.DrawFn) -> Drawn:
             values[name] = draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))
             lie.append((name, "list", 3))
         else:
-            count = number(f"n{place}", 2)
+            several = number(f"n{place}", 2)
             item = item_class(low)
             annotations[name], body[name] = tuple[item, ...], many(count=field(f"n{place}"))  # type: ignore[valid-type]
             made = []
-            for _ in range(count):
+            for _ in range(several):
                 flag = draw(st.integers(0, 1))
                 made.append(
                     item(flag=flag, more=draw(st.integers(0, 31)) if flag else None, last=draw(st.integers(0, 3)))
@@ -113,7 +115,7 @@ def declared(draw: st.DrawFn) -> Drawn:
             lie.append((name, "items", 0))
     annotations["spare"], body["spare"] = int, spare_bits()
     names = {"bit_order": "low"} if low else {}
-    cls = type(Header)("Drawn", (Header,), {"__annotations__": annotations, "__module__": __name__, **body}, **names)
+    cls = type(Header)(f"Drawn{next(NUMBERS)}", (Header,), {"__annotations__": annotations, "__module__": __name__, **body}, **names)
     return cls, values, lie  # type: ignore[return-value]
 
 
@@ -122,7 +124,11 @@ def item_class(low: bool) -> Any:
     body = {"flag": 0, "more": when(field("flag"), 0), "last": 0}
     annotations = {"flag": U1, "more": U5, "last": U2}
     return type(Header)(
-        "Item", (Header,), {"__annotations__": annotations, "__module__": __name__, **body}, in_bits=True, **names
+        f"Item{next(NUMBERS)}",
+        (Header,),
+        {"__annotations__": annotations, "__module__": __name__, **body},
+        in_bits=True,
+        **names,
     )
 
 

@@ -12,8 +12,7 @@ STALE = f"{PAGE.name} is out of date: python -m tests.documents"
 CODE = {"data and back", "source and back"}  # refuse functions of one's own, and nothing else
 REFUSED = {
     "Wireshark": {
-        "M6 optional bits", "M6 lists of bits, headers in bits", "M6 a width that a field gives", "M6 spare bits",
-        "M8 a link whose frames are stuffed", "M9 counted from the end", "M9 names that point back",
+        "M8 a link whose frames are stuffed", "M9 names that point back",
         "M10 a size that was told", "M10 records whose layout was told", "M10 compression that goes on",
     },
 }  # fmt: skip

@@ -1,0 +1,98 @@
+"""Numbers as Lua has them: how coded ones lie in bytes, what constants are, which flags a number has; names in Wireshark's letters."""
+
+from __future__ import annotations
+
+import re
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any
+
+from packetlab.errors import BuildError
+from packetlab.escaping import lua
+from packetlab.export.wireshark.rules import digits, is_wide
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Kind
+
+WIDE = 64  # bits of the widest numbers that Wireshark has; wider ones are shown as bytes
+MASKED = 32  # bits of a unit up to which Wireshark draws its bits
+
+
+def coding(f: Field, kind: Any) -> list[str]:
+    """Return how a number of a varying width lies in bytes, for coded.lua."""
+    bits = digits(kind) - (kind.form == "length" and kind.low < 0)
+    if bits > 64:
+        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 64 bits in Lua", f"{bits} bits")
+    said = {word: getattr(kind, word, False) for word in ("high_first", "signed", "zigzag", "prefix", "indefinite")}
+    words = [
+        f"{word} = {lua(value) if isinstance(value, str) else str(value).lower()}"
+        for word, value in said.items()
+        if value
+    ]
+    sizes = f", sizes = {{{', '.join(map(str, kind.sizes))}}}" if kind.form == "prefix" else ""
+    least = 0 if kind.form == "length" else kind.low
+    words += [
+        f"least = {int(least < 0) * -1}, bits = {bits}, longest = {kind.longest}, words = {lua(kind.in_words())}{sizes}"
+    ]
+    signed = kind.low < 0
+    parts = [
+        f"coding = {{form = {lua(kind.form)}, {', '.join(words)}}}",
+        "bits = 64",
+        f"type = {lua('int64' if signed else 'uint64')}",
+    ]
+    parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", is_wide(digits(kind)))) if holds]
+    if kind.names is not None:
+        parts.append(
+            f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in kind.names if abs(int(m)) < 1 << 53)}}}"
+        )
+    return [*parts, "base = 'DEC'"]
+
+
+def is_long(f: Field) -> bool:
+    """Whether a field is a number of more bits than Wireshark has in one."""
+    return f.kind.is_number and (f.kind.wire == "number" or f.kind.wide is not None) and digits(f.kind) > WIDE
+
+
+def _shares(f: Field) -> bool:
+    """Whether a number need not begin and end with a byte."""
+    return not any(unit.fields == [f] for unit in f.owner.plan.units)
+
+
+def long_number(f: Field) -> list[str]:
+    """Return how such a number lies in its bytes; nothing for other fields. Where it shares bytes, bits.lua puts the highest byte first."""
+    if not is_long(f):
+        return []
+    low = any(f in unit.fields and unit.little for unit in f.owner.plan.units)
+    shared = (
+        ["shared = true", *(["low = true"] if low else [])]
+        if _shares(f)
+        else ["little = true"]
+        if f.kind.little
+        else []
+    )
+    return ["long = true", *shared, *(["signed = true"] if f.kind.low < 0 else [])]
+
+
+def fixed(f: Field) -> str:
+    """Return the value that a field always has: a number, its limbs, or bytes."""
+    if is_long(f):
+        size, order = -(-f.kind.fixed_bits // 8), "little" if f.kind.little and not _shares(f) else "big"
+        return '"' + "".join(f"\\{b:03d}" for b in f.default.to_bytes(size, order, signed=f.kind.signed)) + '"'
+    if f.kind.is_number:
+        value = int(f.default)
+        if not is_wide(digits(f.kind)):
+            return str(value)
+        return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
+    return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'
+
+
+def flag(member: IntFlag | Any, shift: int, unit: int, kind: Kind) -> str:
+    """Return the table of a flag."""
+    mask = f", mask = {int(member) << shift}" if unit <= MASKED and not kind.signed and not kind.little else ""
+    name = member.name or ""
+    return f"{{name = {lua(name)}, abbr = {lua(ascii_name(name.lower()))}, bit = {int(member)}{mask}}}"
+
+
+def ascii_name(name: str) -> str:
+    """Return a name of Python's in the letters that Wireshark takes in names of fields."""
+    return re.sub(r"[^A-Za-z0-9_]", lambda found: f"u{ord(found.group()):x}", name)

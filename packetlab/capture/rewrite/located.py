@@ -306,6 +306,23 @@ class _Header:
                 what = self.where(own, ("src", "dst").index(f.name), 2)
             if size in (4, 6, 16):
                 self.to.note(str(size), there, self.rows, at, what, self.cover(f.name))
+        for f in role.lists:
+            self._listed(f)
+
+    def _listed(self, f: Field) -> None:
+        """Put down the addresses of a list."""
+        np = self.np
+        at, there, sizes = self.visit.places.get(f.name, (0, self.np.False_, 0))
+        width = f.kind.element.fixed_bits // 8  # type: ignore[union-attr]
+        held = np.where(self.each(there & self.there), self.each(sizes), 0)
+        counts, cut = held // width, int((held % width > 0).sum())
+        if cut:
+            self.to.left[f"{self.cls.name}.{f.name}, which is cut off or faulty"] += cut
+        if counts.any():
+            nth = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+            places = np.repeat(self.each(at), counts) + nth * width + 4 * (width == 12)
+            rows, around = (np.repeat(self.each(one), counts) for one in (self.rows, self.cover(f.name)))
+            self.to.note(str(6 if width == 12 else width), np.True_, rows, places, 2, around)
 
     def _carry(self) -> None:
         """Let what pseudo-headers take be that of this header, where it is a network header."""

@@ -17,8 +17,11 @@ from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Kind
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.rules import field
+from packetlab.declare.transforms.carried import Through
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4, Routing
@@ -39,7 +42,7 @@ class Roles(NamedTuple):
     """What the fields of a header are.
 
     Attributes:
-        addresses: fields with addresses. ports: those that can be changed. wrong: fields that cannot be, and why.
+        addresses: fields with addresses. lists: fields with one address after the other. ports: those that can be changed. wrong: fields that cannot be, and why.
         sums: checksums, the outermost first. ends: the two fields that say who speaks to whom. carrier: whether these are
         what a pseudo-header takes. target: the field or property that names the final destination in place of that.
         ported: whether it has ports. macs: whether its `src` and `dst` may be those of a frame. lengths: fields that say how
@@ -48,6 +51,7 @@ class Roles(NamedTuple):
     """
 
     addresses: tuple[Field, ...]
+    lists: tuple[Field, ...]
     ports: tuple[Field, ...]
     wrong: tuple[tuple[Field, str], ...]
     sums: tuple[Field, ...]
@@ -82,11 +86,12 @@ def roles(cls: Declaration) -> Roles:
     ports = tuple(f for f in cls.fields if is_port(f) and cls not in KEPT)
     wrong = [(f, "which is no port of 16 bits in network order") for f in ports if f.kind.bits != 16 or f.kind.little]
     addresses = tuple(f for f in cls.fields if f.kind.is_address)
+    lists = tuple(f for f in cls.fields if _element(f.kind) is not None and not f.kind.transforms)
     wrong += [
-        (f, "which is no address of 4, 6 or 16 bytes") for f in addresses
-        if f.kind.bits not in (32, 48, 128) and "host" not in f.kind.parts
+        (f, "which is no address of 4, 6 or 16 bytes") for f in (*addresses, *lists)
+        if (kind := _element(f.kind) or f.kind).bits not in (32, 48, 128) and "host" not in kind.parts
     ]  # fmt: skip
-    wrong += [(f, "which does not begin with a byte") for f in (*addresses, *ports) if f.name in askew]
+    wrong += [(f, "which does not begin with a byte") for f in (*addresses, *lists, *ports) if f.name in askew]
     wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or f.kind.fixed_bits % 8]
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")
@@ -99,6 +104,7 @@ def roles(cls: Declaration) -> Roles:
     target = pseudo[1] if pseudo[1] and not carrier else "final_destination" if cls.redirects else ""
     return Roles(
         tuple(f for f in addresses if f not in bad),
+        tuple(f for f in lists if f not in bad),
         tuple(f for f in ports if f not in bad),
         tuple(dict(wrong).items()),
         tuple(f for f in reversed(cls.plan.sums) if f not in bad),
@@ -115,6 +121,11 @@ def roles(cls: Declaration) -> Roles:
 def is_one(cls: Declaration, *headers: type[Header]) -> bool:
     """Whether a header is of one of some classes."""
     return any(cls.is_a(one._declaration) for one in headers)
+
+
+def _element(kind: Kind) -> Kind | None:
+    """Return the kind of the addresses of a list, None for other kinds."""
+    return kind.element if kind.element is not None and kind.element.is_address else None
 
 
 def is_port(f: Field) -> bool:
@@ -187,6 +198,7 @@ def parts(cls: Declaration) -> tuple[Part, ...]:
                 Part("payload", header, field(f.name) == number)
                 for number, header in NUMBERS.get(f.rule.space, {}).items() if number not in numbers
             ]  # fmt: skip
+    found += [Part(f.name, None, why=f"{cls.name}.{f.name}, inside what is through a transform") for f in cls.fields if _hidden(f)]
     if cls.stream and any(map(_holds, (cls, *following(cls)))):
         found.append(Part("rest", None, why=f"{cls.name}: further messages in a segment"))
     return tuple(found)
@@ -212,18 +224,31 @@ def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
 
 def holds(cls: Declaration, f: Field, inside: tuple[Declaration, ...] = ()) -> bool:
     """Whether a field of a header is an address or a port, or has such inside."""
-    if f.kind.is_address or is_port(f):
+    if f.kind.transforms:
+        return _hidden(f, (*inside, cls))
+    if f.kind.is_address or _element(f.kind) is not None or is_port(f):
         return True
     if any(part.name == f.name for one in (cls, *cls.bases) for part in INSIDE.get(one, ())):
         return True
     return f.kind.wire == "items" and f.kind.item not in (*inside, cls) and _holds(f.kind.item, (*inside, cls))
 
 
+def _hidden(f: Field, inside: tuple[Declaration, ...] = ()) -> bool:
+    """Whether addresses, ports or checksums stand in what a field's transforms give, whose bytes nobody here makes anew."""
+    kind = f.kind
+    inner = kind.inner if isinstance(kind, Through) else None
+    if isinstance(kind, LaidOut):
+        return any(getattr(one, "is_address", False) for one in kind.transforms[0].kinds.values())
+    if inner is None:
+        return False
+    return inner.is_address or _element(inner) is not None or (inner.wire == "items" and inner.item not in inside and _holds(inner.item, inside))
+
+
 @_once
 def wants(cls: Declaration) -> Wants:
     """Return what of a header is wanted of the scan."""
     role = roles(cls)
-    fields = {f.name for f in (*role.addresses, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
+    fields = {f.name for f in (*role.addresses, *role.lists, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
     fields |= {f.name for f in role.sums}
     for f in role.sums:
         assert isinstance(f.rule, Checksum)

@@ -15,6 +15,7 @@ from packetlab.declare.bits.kinds import BitList
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.items import Items
 from packetlab.declare.kinds import Address, PayloadMark
+from packetlab.declare.values.names import Labels, Unnamed
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.rules import digits
 from packetlab.export.wireshark.wireshark import wireshark
@@ -136,6 +137,10 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
                 continue
             for item, one in zip(items, inner, strict=True):
                 found += _fields(item, one)
+        elif raw is not None and isinstance(f.kind, Labels):
+            text = raw.hex() if isinstance(raw, Unnamed) else f.kind.value(raw)
+            if theirs[0].get("show") != text:
+                found.append(f"{where}: {text}, tshark {theirs[0].attrib}")
         elif raw is not None and _value(f.kind, theirs[0]) != raw:
             found.append(f"{where}: {raw!r}, tshark {theirs[0].attrib}")
     return found

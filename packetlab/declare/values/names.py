@@ -18,6 +18,8 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
 LABEL, NAME = 63, 255  # bytes at the most
+SHOWN = 32
+"""Bytes that are shown of what gives no name."""
 FURTHEST = 0x3FFF
 """The furthest place that a pointer leads to."""
 _PLAIN = re.compile(rb"[!-\[\]-~]*")  # and no dot, which `_label` looks for
@@ -139,7 +141,9 @@ class Labels(View):
         return _shown(bytes(raw))
 
     def text(self, raw: bytes) -> str:
-        return printable(f"{raw.hex(' ')} ({raw.got})" if isinstance(raw, Unnamed) else _shown(bytes(raw)))
+        if not isinstance(raw, Unnamed):
+            return printable(_shown(bytes(raw)))
+        return printable(f"{raw[:SHOWN].hex(' ')}{' ...' * (len(raw) > SHOWN)} ({raw.got})")
 
     def wrong(self, raw: object) -> str:
         return raw.expected if isinstance(raw, Unnamed) else ""

@@ -9,7 +9,7 @@
     around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
-    ends.lua, bits.lua    the same for what is counted from an end, and for free bits: written where headers have such
+    ends.lua, bits.lua, names.lua    the same for what is counted from an end, free bits, names of DNS: written where headers have such
     xns.lua       XNS over UDP and over a NetHub's line
 
 Begin with `wireshark`.

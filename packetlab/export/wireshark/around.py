@@ -22,18 +22,15 @@ def check_around(header: Declaration) -> None:
     recalling = [str(one) for one in header.outer_leaves if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
     if recalling:
         raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
-    for f in header.fields:
-        if f.since != "self" and f.mark is None:
-            raise BuildError(f"{header.name}.{f.name}", "padding counted from the header's start, in a script", f"since={f.since}")
+    origins = [f.kind.counted_from for f in header.fields if f.kind.counted_from]
+    asked: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
     for leaf in header.outer_leaves:
-        if isinstance(leaf, OwnPlace):
-            raise BuildError(f"{header.name}, {leaf}", "offsets counted from the header's start, in a script", f"since={leaf.name}")
-        named = registry.header_named(leaf.path) if leaf.path.isidentifier() else None
+        name = leaf.name if isinstance(leaf, OwnPlace) else leaf.path if leaf.path.isidentifier() else ""
         lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []
-        for one in [*lowers, *([named] if named is not None else [])]:
-            if is_known(one):
-                where = f"{header.name}, {leaf}"
-                raise BuildError(where, "a value of a header that the script reads itself", f"{one.name}, which Wireshark dissects")
+        asked += [(f"{header.name}, {leaf}", one) for one in [*lowers, *([registry.header_named(name)] if name else [])]]
+    for where, one in asked:
+        if one is not None and is_known(one):
+            raise BuildError(where, "a value of a header that the script reads itself", f"{one.name}, which Wireshark dissects")
 
 
 def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
@@ -49,7 +46,7 @@ def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
 
 def filling(f: Field, step: Step, header: Declaration) -> list[str]:
     """Return what the reader in Lua has to know of bytes up to a multiple or an offset; nothing for other fields."""
-    since = [] if f.mark is None else [f"since = {lua(f.mark.name)}"]
+    since = [f"since = {lua(f.mark.name)}"] if f.mark is not None else [f"begun = {number(f.origin, header)}"] if f.origin is not None else []
     if isinstance(step, Padded):
         return [f"pad = {step.multiple}", *since]
     if not isinstance(step, Gap):

@@ -31,6 +31,16 @@ function Scope:near(class, name)
 end
 function Scope:earlier(name) return as_wide(self.former and self.former.v[name]) end
 
+-- Where the header begins that is called so, itself, around it or below; how far after that it begins itself.
+function Scope:origin(since)
+  if since == "self" or self.h.called[since] then return self.start end
+  if since == "packet" then return -self.tvb:offset() end
+  local s = self.parent
+  while s and not s.h.called[since] do s = s.parent end
+  return s and s.start
+end
+function Scope:begun(since) return self.start - (self:origin(since) or self.start) end
+
 -- The number in `bits` bits of a text of bytes, of which `skip` bits come before: two halves, (above 32 bits, below).
 local function halves(raw, skip, bits)
   local high, low, left = 0, 0, bits
@@ -142,13 +152,21 @@ local function is_fixed(e)  -- whether the value is the one that it always has
   return e.value == e.f.fixed
 end
 
+local function broken(faults, first)  -- whether there are some besides those of values whose end is known
+  for i = first or 1, #faults do
+    if not faults[i].inner then return true end
+  end
+  return false
+end
+
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
 local function read_items(n, f, first, limit, count, all, ctx)
   local items, faults = {}, {}
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
   while pos < limit and (count == nil or #items < count) do
+    local noted = #inner.faults
     local one = read(item, n.tvb, pos, limit, inner)
-    if #inner.faults > 0 or one.pos <= pos then break end
+    if broken(inner.faults, noted + 1) or one.pos <= pos then break end
     items[#items + 1] = one
     pos, inner.former = one.pos, one.s
     if f["until"] and f["until"](one.s) then break end
@@ -156,8 +174,11 @@ local function read_items(n, f, first, limit, count, all, ctx)
   local where = f.owner .. "." .. f.name
   local wanted = f.align and (first - pos) % f.align or 0
   if wanted > 0 and all and pos + wanted == limit and n.tvb:raw(pos, wanted) == string.rep(f.fill, wanted) then
-    inner.faults, pos = {}, limit
-  elseif wanted > 0 and not all and #inner.faults == 0 and (count == nil or #items == count) then
+    pos = limit
+    for i = #inner.faults, 1, -1 do
+      if not inner.faults[i].inner then table.remove(inner.faults, i) end
+    end
+  elseif wanted > 0 and not all and not broken(inner.faults) and (count == nil or #items == count) then
     local there = math.min(wanted, limit - pos)
     if there < wanted or n.tvb:raw(pos, there) ~= string.rep(f.fill, wanted) then
       faults[1] = {where = where, at = pos, expected = int(wanted) .. (f.fill == "\0" and " zeros" or string.format(" bytes 0x%02x", f.fill:byte())) .. " that fill the items up to a multiple of "
@@ -168,10 +189,10 @@ local function read_items(n, f, first, limit, count, all, ctx)
   for _, fault in ipairs(inner.faults) do
     local of = " for " .. fault.where  -- once, however many headers of that sort it is in
     local expected = fault.expected:find(of, 1, true) and fault.expected or fault.expected .. of
-    faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got}
+    faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got, inner = fault.inner}
   end
-  if #faults == 0 and count and #items < count then
-    faults[1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
+  if not broken(faults) and count and #items < count then
+    faults[#faults + 1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
   end
   return items, pos, faults
 end
@@ -320,6 +341,10 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
   return true
 end
 
+function Reader:counted_from(f)  -- where padding and offsets begin to count
+  return f.since and self.at[f.since] or self.start - (f.begun and f.begun(self.s) or 0)
+end
+
 function Reader:varying(f)
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
   local size, items
@@ -329,7 +354,7 @@ function Reader:varying(f)
     if f.after and #h.from_end > 0 then self:read_from_end(limit, pos) end
     size = limit - pos - (f.after and f.after(self.s) or 0)
   elseif f.size or f.pad or f.gap then
-    local from = f.since and self.at[f.since] or self.start
+    local from = self:counted_from(f)
     if f.gap then size = (not f.there or f.there(self.s) ~= 0) and f.gap(self.s) - (pos - from) or 0
     else size = f.pad and (from - pos) % f.pad or f.size(self.s) end
     if size < 0 then
@@ -378,6 +403,8 @@ function Reader:field(f)
   self.at[f.name] = floor(self.bit / 8)
   if f.follows then
     self:follows(f)
+  elseif f.origin then
+    if not self:name(f) then return false end
   elseif f.bits then
     if f.coding then
       if not self:coded(f) then return false end
@@ -459,7 +486,7 @@ function Reader:trailer(at)
   for _, f in ipairs(self.h.after) do
     local pos = floor(self.bit / 8)
     if f.pad then
-      local size = (self.start - pos) % f.pad
+      local size = (self:counted_from(f) - pos) % f.pad
       if pos + size > self.limit_of_layer then
         self:truncated_field(f.name, pos, size, self.limit_of_layer - pos)
         size = self.limit_of_layer - pos
@@ -492,7 +519,7 @@ function Reader:following(pos, after)
 end
 
 read = function(h, tvb, start, limit, ctx)
-  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h,
+  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h, start = start,
     parent = ctx.parent, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, entries = {}, at = {}}, Reader)

@@ -15,6 +15,7 @@ from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.rules import Ahead
 from packetlab.declare.validate import ANYWHERE
 from packetlab.errors import BuildError
@@ -93,6 +94,8 @@ def term(rule: Expr, header: Declaration) -> Term:
         raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
     if isinstance(rule, Ref):
         return _field(rule, header)
+    if isinstance(rule, OwnPlace):
+        return Term(f"s:begun({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Elsewhere):
         asked = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
         return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)

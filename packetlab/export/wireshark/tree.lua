@@ -195,7 +195,7 @@ show = function(layers, i, tree, ctx, below)
       for i, part in ipairs({range(0, 4), range(4, 6), range(10, 2)}) do item:add(f.parts[i], part) end
     else
       local range = range_of(n, e)
-      if f.form == "string" then item = layer:add(f.shown, range, e.len > 0 and range:string(f.encoding) or "")
+      if f.form == "string" then item = layer:add(f.shown, range, e.text or e.len > 0 and range:string(f.encoding) or "")
       elseif f.swapped then item = layer:add_le(f.shown, range)
       else item = layer:add(f.shown, range) end
       if e.len == 0 then item:set_text(f.name .. ": empty")
@@ -223,7 +223,7 @@ local function said_of(n, e, form)  -- the value of a field as a label has it
   local range = range_of(n, e)
   if f.kind == "xns" then return xns_text(e.raw) end
   if ADDRESS[f.kind] then return tostring(range[ADDRESS[f.kind]](range)) end
-  if f.form == "string" then return e.len > 0 and range:string(f.encoding) or "" end
+  if f.form == "string" then return e.text or e.len > 0 and range:string(f.encoding) or "" end
   local raw = e.len > 0 and range:raw() or ""
   return raw:find("[^\032-\126]") and tostring(range:bytes()):lower() or raw
 end

@@ -11,6 +11,7 @@ from packetlab.declare.kinds import Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
 from packetlab.declare.values.identifiers import UUIDKind
+from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
 from packetlab.declare.values.times import Duration, Time
@@ -48,6 +49,11 @@ def written(kind: Kind) -> list[str]:
     elif not isinstance(kind, Delimited):
         return []
     return parts
+
+
+def name_of(kind: Kind) -> list[str]:
+    """Return what a field's table has for a name of DNS; nothing for values of other sorts."""
+    return [f"origin = {lua(kind.counted_from)}, words = {lua(kind.in_words())}, form = 'string'"] if isinstance(kind, Labels) else []
 
 
 def view(kind: Kind) -> list[str]:

@@ -41,7 +41,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, is_wide, number
-from packetlab.export.wireshark.views import base_of, each, label, view, written
+from packetlab.export.wireshark.views import base_of, each, label, name_of, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -52,7 +52,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "names", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -126,8 +126,12 @@ class _Script:
             lines.append(f"--   {self.names[header]}{why}")
         lines += ["", "local declared, base, expert = {}, base, expert", ""]
         parts = files("packetlab.export.wireshark")
-        plans = [header.plan for header in self.headers]
-        wanted = {"ends": any(plan.from_end for plan in plans), "bits": any(is_long(f) for header in self.headers for f in header.fields) or any(plan.loose for plan in plans)}
+        plans, fields = [header.plan for header in self.headers], [f for header in self.headers for f in header.fields]
+        wanted = {
+            "ends": any(plan.from_end for plan in plans),
+            "bits": any(plan.loose for plan in plans) or any(map(is_long, fields)),
+            "names": any(name_of(f.kind) for f in fields),
+        }
         for part in PARTS:
             if wanted.get(part, True):
                 lines.append((parts / f"{part}.lua").read_text(encoding="ascii"))
@@ -198,7 +202,7 @@ class _Script:
             parts += following_value(f, f.computed, header)
         if kind.form:
             parts += coding(f, kind)
-        parts += view(kind) + each(kind, ADDRESSES)
+        parts += view(kind) + name_of(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
@@ -376,7 +380,7 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
-    if reason and not (kind.form or base_of(kind) or written(kind)):
+    if reason and not (kind.form or base_of(kind) or written(kind) or name_of(kind)):
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     if isinstance(inner, Loose):
         number = kind.wire == "number" or kind.is_number

@@ -93,6 +93,7 @@ def fields(sample: Sample, wire: bytes, layers: list[ET.Element]) -> None:
             first, stop = there[f.name].byte_range
             there_too = shown[0].get("value", "")  # without what ends it
             assert wire[first:stop].hex().startswith(there_too) and (there_too or not value), (f.name, shown[0].attrib)
+            assert not f.kind.counted_from or shown[0].get("show") == value, (f.name, shown[0].attrib)
 
 
 def items(headers: tuple[Any, ...], shown: ET.Element) -> None:

@@ -253,7 +253,6 @@ def test_descriptions_columns_filters_and_refusals(tmp_path: Path) -> None:
         assert capture.where(Message(note=b"one")).count() == 1
         assert [*capture.table("message.note")["message.note"]] == [b"", b"one", b"two"]
         assert capture.where("message.entries.pointing.where == 16").count() == 3
-    for header in (Entry, InPacket):
-        with pytest.raises(BuildError, match=rf"{header.__name__}.*"):
-            pl.wireshark(header)
+    with pytest.raises(BuildError, match=r"InPacket, offset_of\(self, since=UDP\): .* got UDP, which Wireshark dissects"):
+        pl.wireshark(InPacket)
     assert 'since = "' in str(pl.wireshark(FromField))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.escaping import printable
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ class Values:
     def sum(self, rule: Checksum) -> int:
         return 0
 
-    def elsewhere(self, leaf: Elsewhere) -> int:
-        return self.value(str(leaf))
+    def elsewhere(self, leaf: Elsewhere) -> Any:
+        return self.values.get(str(leaf), 0) if isinstance(leaf, OuterBytes) else self.value(str(leaf))
 
 
 def shortened(value: object) -> str:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.transforms.carried import Through, parameters
 from packetlab.declare.transforms.transform import UnfitError
@@ -112,11 +113,12 @@ def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, i
         raw, kind, given = scope.values.get(f.name), cast("Through", f.kind), list[object]()
         if raw is None:
             continue
-        for rule, of in parameters(f, cls.by_name):
+        for number, (rule, of) in enumerate(parameters(f, cls.by_name)):
             if isinstance(rule, str):
                 given.append(scope.data[start : known[f.name]])
-            else:
-                given.append(rule.evaluate(scope) if of is None else kind.argument(scope.values.get(rule.name), of))
+                continue
+            value = scope.values.get(rule.name) if of is not None and isinstance(rule, Ref) else rule.evaluate(scope)
+            given.append(value if of is None else kind.argument(value, number, of))
         scope.values[f.name] = found = kind.opened(raw, tuple(given))
         noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
         if found.expected and not noted:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from packetlab.codec.places.inner import number_in
 from packetlab.declare import registry
-from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next
+from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next, Ref
 from packetlab.declare.plan import When
 from packetlab.declare.transforms.carried import parameters
 from packetlab.errors import DeclareError
@@ -118,7 +118,8 @@ class OneByOne:
             else:
                 key = f"{f.name}_{number}{self.tag}"
                 self.names[f"A_{key}"], self.names[f"Q_{key}"] = f.kind.argument, kind  # type: ignore[attr-defined]
-                codes.append(f"A_{key}({self.raw_of(rule.name)}, Q_{key})")
+                value = self.raw_of(rule.name) if isinstance(rule, Ref) else rule.code(self)
+                codes.append(f"A_{key}({value}, {number}, Q_{key})")
         return f"({''.join(f'{code}, ' for code in codes)})"
 
     def bytes_before(self, f: Field) -> str:

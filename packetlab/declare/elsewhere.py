@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from packetlab.declare import registry
+from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.expressions import Checksum, Elsewhere
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.validate import ANYWHERE, described, field_of
 from packetlab.errors import DeclareError, suggestion
 
@@ -46,6 +48,11 @@ def check_asked(header: Declaration) -> None:
 
 def _check_number(header: Declaration, leaf: Elsewhere, where: str) -> None:
     f = field_of(header, leaf.name, where)
+    if isinstance(leaf, OuterBytes):
+        if isinstance(f.rule, Checksum) or f.kind.wire in ("items", "payload") or (isinstance(f.kind, Computed) and f.kind.like is None):
+            hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
+            raise DeclareError(where, "field(...) of a number or bytes", f"{header.name}.{leaf.name}, {described(f.kind)}", hint)
+        return
     if not f.kind.is_number:
         raise DeclareError(where, "field(...) of a number field", f"{header.name}.{leaf.name}, {described(f.kind)}")
     if not ANYWHERE[0] <= f.kind.low <= f.kind.high <= ANYWHERE[1]:

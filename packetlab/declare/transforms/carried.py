@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from packetlab.declare.classbody.slips import condition as checked_condition
+from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
@@ -78,6 +79,33 @@ class Carried(_Equal, bytes):
     __hash__ = _Equal.__hash__
 
 
+class OuterBytes(Elsewhere):
+    """The bytes of a field of what stands around, as a parameter of a transform: a tuple of them (None of a field that is absent), 0 where
+    there is no such header."""
+
+    def evaluate(self, scope: Raw) -> Raw:
+        return scope.elsewhere(self)
+
+    def __str__(self) -> str:
+        return f"bytes of {super().__str__()}"
+
+    def of(self, raw: Raw, kind: Kind) -> Raw:
+        """Return what a field comes to."""
+        raw = raw.inner if isinstance(raw, _Equal) else raw
+        return (None if raw is None else parameter_bytes(raw, kind, is_key=True),)
+
+
+def parameter_bytes(value: Raw, kind: Kind, is_key: bool) -> Raw:
+    """Return the value of a parameter: of a number of a fixed width its bytes, in its order; of a key, of a number of another width its own."""
+    if not isinstance(value, int):
+        return value
+    if isinstance(kind, Computed) and kind.like is not None:
+        kind = kind.like
+    if kind.wire == "number":
+        return (value & (1 << kind.fixed_bits) - 1).to_bytes(-(-kind.fixed_bits // 8), "little" if kind.little else "big")
+    return kind.write(value) if is_key and kind.wire == "coded" else value
+
+
 class Through(Kind):
     """What another kind has, as transforms give it: the kind of a field that is ``through(...)``.
 
@@ -99,7 +127,7 @@ class Through(Kind):
         self.rest = inner.rest or inner.wire == "items"  # as where it stands there by itself
         if inner.wire == "items":
             self.item = inner.item
-        self.late = [(i, word, rule) for i, one in enumerate(transforms) for word, rule in one.late.items()]
+        self.late = [(i, word, _late(one, word, rule)) for i, one in enumerate(transforms) for word, rule in one.late.items()]
         if hasattr(inner, "piece"):
             self.piece = inner.piece
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
@@ -167,14 +195,16 @@ class Through(Kind):
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         return like if isinstance(like, Carried) and like.opened and raw == like else raw
 
-    def argument(self, value: object, kind: Kind | None) -> object:
-        """Return the value of a parameter: numbers of a field of a fixed width as its bytes."""
-        if kind is None or kind.wire != "number" or not isinstance(value, int):
-            return value
-        return (value & (1 << kind.fixed_bits) - 1).to_bytes(-(-kind.fixed_bits // 8), "little" if kind.little else "big")
+    def argument(self, value: object, number: int, kind: Kind) -> object:
+        """Return the value of the parameter `number`, which follows from a field of some kind."""
+        place, word, _ = self.late[number]
+        return parameter_bytes(value, kind, word in self.transforms[place].as_keys)
 
     def _worded(self, given: tuple[object, ...], place: int) -> dict[str, object]:
-        return {word: value for (i, word, _), value in zip(self.late, given, strict=True) if i == place}
+        return {
+            word: (value[0] if isinstance(value, tuple) else b"") if isinstance(rule, OuterBytes) else value
+            for (i, word, rule), value in zip(self.late, given, strict=True) if i == place
+        }  # fmt: skip
 
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
         """Return bytes of a packet with what is inside, or with what is wrong with them."""
@@ -281,12 +311,16 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
     where = f"{header}.{f.name}"
     if f not in before:
         raise DeclareError(where, "a field before the payload for through(...)", "one after it")
-    for _, word, rule in kind.late:
+    for place, word, rule in kind.late:
+        keyed = word in kind.transforms[place].as_keys
         for leaf in rule.leaves() if isinstance(rule, Expr) else ():
-            if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule):
+            if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule and leaf.path not in fields and (leaf.path or not keyed)):
                 continue
             if not isinstance(leaf, Ref):
-                raise DeclareError(where, f"fields and numbers as {word}", str(leaf))
+                said = Elsewhere.__str__(leaf) if isinstance(leaf, Elsewhere) else str(leaf)
+                named = said if said.startswith("before(") else f'field("{said}")'
+                hint = f"a field of this header that follows has a width: copy: U32 = computed({named})" if isinstance(leaf, Elsewhere) else ""
+                raise DeclareError(where, f"fields and numbers as {word}", said, hint)
             of = fields.get(leaf.name)
             if of is None or of is f:
                 hint = "" if of is f else suggestion(leaf.name, fields)
@@ -295,6 +329,9 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
                 raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}, which comes later")
             if leaf is not rule and not of.kind.is_number:
                 raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}")
+            if keyed and of.kind.is_number and not _width(of.kind) and (leaf is not rule or of.kind.wire == "computed"):
+                hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
+                raise DeclareError(where, f"numbers of a fixed width in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
     sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
     if kind.uses_header and (sums or not kind.is_sized):
         got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
@@ -312,8 +349,28 @@ def link_transforms(header: str, said: object) -> tuple[Transform, ...] | None:
 
 
 def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | None]]:
-    """Return the parameters of a field's transforms that follow from fields: each rule, and the kind of the field that it is."""
+    """Return the parameters of a field's transforms that follow from fields: each rule, and the kind whose bytes it is, None for a number."""
     kind: Raw = f.kind
-    return [(rule, fields[rule.name].kind if isinstance(rule, Ref) else None) for _, _, rule in kind.late]
+    found: list[tuple[Raw, Kind | None]] = []
+    for place, word, rule in kind.late:
+        of = None
+        if isinstance(rule, Ref):
+            of = fields[rule.name].kind
+            of = None if of.is_number and word in kind.transforms[place].as_numbers else of
+        elif isinstance(rule, Expr) and word in kind.transforms[place].as_keys:
+            kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
+            of = max(kinds, key=_width, default=None)
+        found.append((rule, of))
+    return found
 
 
+def _late(one: Transform, word: str, rule: Raw) -> Raw:
+    """Return the rule for a parameter: of what stands around the bytes, unless it is a number."""
+    plain = type(rule) is Elsewhere and rule.path and word != "when" and word not in one.as_numbers
+    return OuterBytes(rule.path, rule.name) if plain else rule
+
+
+def _width(kind: Kind) -> int:
+    """Return how many bits a number has in its bytes, 0 where that differs."""
+    kind = kind.like if isinstance(kind, Computed) and kind.like is not None else kind
+    return kind.fixed_bits if kind.wire == "number" else 0

@@ -45,7 +45,7 @@ class Xor(Transform):
 
 
 class Whitened(Transform):
-    name, usual = "whitened", {"poly": 0, "seed": 0}
+    name, usual, as_numbers = "whitened", {"poly": 0, "seed": 0}, frozenset(("seed",))
 
     def check(self, where: str) -> None:
         poly, seed = self.given["poly"], self.given["seed"]
@@ -73,7 +73,7 @@ class Whitened(Transform):
 class BLE(Whitened):
     """Bluetooth Core Specification, Vol 6 Part B, 3.2: x^7 + x^4 + 1, begun with the channel."""
 
-    name, usual = "ble_whitened", {"channel": 37}
+    name, usual, as_numbers = "ble_whitened", {"channel": 37}, frozenset(("channel",))
 
     def check(self, where: str) -> None:
         channel = self.given["channel"]
@@ -113,7 +113,8 @@ def _noise(poly: int, state: int, size: int) -> bytes:
 def xor(key: Value) -> Transform:
     """Bytes xored with a key that starts again where it ends: bytes, a number of one byte, ``field("key")`` or a secret.
 
-    Where the field is absent, there is no mask, as in WebSocket's frames (RFC 6455 section 5.3).
+    Of a field, of this header or as in ``field("^.key")`` of another, the key is its bytes as they are sent; a rule of fields has as
+    many bytes as the widest of them, in its byte order. Where the field is absent, there is no mask, as in WebSocket's frames (RFC 6455 section 5.3).
     """
     if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < 256:
         key = bytes((key,))

@@ -132,6 +132,8 @@ class Transform:
 
     name: ClassVar[str] = ""
     usual: ClassVar[dict[str, Value]] = {}
+    as_numbers: ClassVar[frozenset[str]] = frozenset()  # parameters that are numbers, of others the bytes of a field count
+    as_keys: ClassVar[frozenset[str]] = frozenset(("key", "aad"))  # those of which each byte counts, also one of zeros at the front
     travels = True
     parameters: dict[str, Value]
 

@@ -1,0 +1,238 @@
+"""Keys, nonces and what is authenticated, of fields of other headers and of rules: the bytes that a peer would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+from typing import Annotated, Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given, settings, strategies as st
+
+import packetlab as pl
+from packetlab import (
+    U8,
+    U16,
+    U32,
+    Capture,
+    DeclareError,
+    Ether,
+    Header,
+    Rest,
+    U16le,
+    U32le,
+    VarInt,
+    aead,
+    auto,
+    before,
+    bindings,
+    computed,
+    declare_from,
+    describe,
+    dissect,
+    field,
+    fixed_bytes,
+    has,
+    many,
+    secret,
+    secrets,
+    through,
+    when,
+    whitened,
+    xor,
+)
+
+FREE = 0x7D91
+
+
+@pytest.fixture(autouse=True)
+def _scope() -> Iterator[None]:
+    with bindings():
+        yield
+
+
+def masked(data: bytes, key: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(data, cycle(key), strict=False))
+
+
+def reads_back(packet: Any, wire: bytes, text: bytes, **where: object) -> None:
+    """Hold what was built, the two readers, a capture, and a copy by its data to the text."""
+    header = type(packet.layers[-1])
+    assert bytes(packet) == wire
+    read = dissect(wire, type(packet.layers[0]))
+    assert read == packet and not read.faults and bytes(read) == wire
+    assert read.layers[-1].text == text
+    longer = read.replace(header, text=text + b"!")
+    assert dissect(bytes(longer), type(packet.layers[0])).layers[-1].text == text + b"!"
+
+
+KEYS = {U16: "big", U16le: "little", U32: "big", U32le: "little"}
+
+
+@pytest.mark.parametrize("kind", KEYS, ids=lambda kind: kind.__metadata__[0].annotation())
+@given(key=st.integers(1, 65535), text=st.binary(min_size=1, max_size=9))
+@settings(max_examples=12)
+def test_a_key_of_another_header_is_its_bytes_as_they_are_sent(kind: Any, key: int, text: bytes) -> None:
+    with bindings():
+
+        class Around(Header, under=Ether, when={"type": FREE}):
+            key: kind = 0
+
+        class Above(Header, under=Around):
+            text: Rest = through(xor(field("Around.key")), b"")
+
+        sent = bytes(Around(key=key))
+        reads_back(
+            Ether() / Around(key=key) / Above(text=text), bytes(Ether(type=FREE)) + sent + masked(text, sent), text
+        )
+
+
+def test_a_key_of_the_header_that_holds_it() -> None:
+    class Held(Header):
+        text: Rest = through(xor(field("^.key")), b"")
+
+    class Holds(Header, under=Ether, when={"type": FREE}):
+        key: Annotated[bytes, fixed_bytes(4)] = b"\0\1\2\3"
+        held: Held = Held()
+
+    class Plain(Header):
+        text: Rest = through(xor(field("^.key")), b"")
+
+    class Perhaps(Header):
+        flag: U8 = auto(has("key"))
+        key: U32le | None = when(field("flag"))
+        held: Plain = Plain()
+
+    class Item(Header):
+        n: U8 = auto(pl.size_of("text"))
+        text: pl.Bytes = through(xor(field("^.key")), pl.sized(field("n"), b""))
+
+    class Several(Header):
+        key: U16le = 0x0102
+        items: tuple[Item, ...] = many()
+
+    header = Holds(held=Held(text=b"Hello"))
+    assert bytes(header) == b"\0\1\2\3" + masked(b"Hello", b"\0\1\2\3")
+    read = dissect(bytes(header), Holds)
+    assert read[Holds].held.text == b"Hello" and bytes(read) == bytes(header)
+    assert Capture.of([Ether() / header]).where("holds.held.text contains 48656c6c6f").count() == 1
+    other = read.replace(Holds, key=b"abcd")
+    assert bytes(other) == b"abcd" + masked(b"Hello", b"abcd")
+    assert bytes(Perhaps(held=Plain(text=b"Hello"))) == b"\0Hello"  # without the field no mask
+    assert bytes(Perhaps(key=0x100, held=Plain(text=b"Hello"))) == b"\1\0\1\0\0" + masked(b"Hello", b"\0\1\0\0")
+    assert dissect(bytes(Perhaps(key=1, held=Plain(text=b"x"))), Perhaps)[Perhaps].held.text == b"x"
+    assert bytes(Several(items=[Item(text=b"abc")])) == b"\2\1\3" + masked(b"abc", b"\2\1")
+    assert dissect(bytes(Several(items=[Item(text=b"abc")] * 2)), Several)[Several].items[1].text == b"abc"
+
+
+def test_without_that_header_there_is_no_key_rather_than_one_of_zeros() -> None:
+    class Around(Header):
+        key: U32 = 0
+
+    class Above(Header, under=Around):
+        text: Rest = through(xor(field("Around.key")), b"")
+
+    assert dissect(b"abc", Above).faults[0].expected == "a key"
+    with pytest.raises(pl.BuildError, match="expected a key, got none"):
+        bytes(Above(text=b"abc"))
+
+
+def test_what_is_authenticated_of_another_header() -> None:
+    key = bytes(range(16))
+
+    class Around(Header, under=Ether, when={"type": FREE}):
+        serial: U16 = 0
+        size: VarInt = 300
+
+    class Above(Header, under=Around):
+        text: Rest = through(
+            aead("AES-GCM", key=secret("test"), nonce=field("Around.serial"), aad=field("Around.serial")), b""
+        )
+
+    class Other(Header, under=Ether, when={"type": FREE + 1}):
+        size: VarInt = 300
+        text: Rest = through(aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=field("size")), b"")
+
+    with secrets({"test": key}):
+        sealed = AESGCM(key).encrypt(bytes(11) + b"\5", b"text", b"\0\5")
+        reads_back(
+            Ether() / Around(serial=5) / Above(text=b"text"), bytes(Ether(type=FREE)) + b"\0\5\xac\2" + sealed, b"text"
+        )
+        assert bytes(Other(text=b"text"))[2:] == AESGCM(key).encrypt(bytes(12), b"text", b"\xac\2")
+
+
+def test_a_rule_for_a_key_is_as_wide_as_the_widest_field_in_it() -> None:
+    class Turned(Header, under=Ether, when={"type": FREE}):
+        one: U8 = 1
+        key: U32le = 0
+        text: Rest = through(xor(field("key") ^ field("one")), b"")
+
+    reads_back(
+        Ether() / Turned(key=0x100, text=b"Hello"),
+        bytes(Ether(type=FREE)) + b"\1\0\1\0\0" + masked(b"Hello", b"\1\1\0\0"),
+        b"Hello",
+    )
+
+    class Doubled(Header, under=Ether, when={"type": FREE + 1}):
+        low: U8 = 0
+        key: U16 = computed(field("low") * 2)
+        text: Rest = through(xor(field("key")), b"")
+
+    reads_back(Ether() / Doubled(low=2, text=b"Hi"), bytes(Ether(type=FREE + 1)) + b"\2Hm", b"Hi")
+
+
+def test_a_seed_is_a_number_in_either_byte_order() -> None:
+    class Big(Header):
+        seed: U16 = 0x1FF
+        text: Rest = through(whitened(seed=field("seed")), b"")
+
+    class Little(Header):
+        seed: U16le = 0x1FF
+        text: Rest = through(whitened(seed=field("seed")), b"")
+
+    assert bytes(Big(text=bytes(4)))[2:] == bytes(Little(text=bytes(4)))[2:] == whitened(seed=0x1FF).encode(bytes(4))
+    assert dissect(bytes(Little(text=b"abcd")), Little)[Little].text == b"abcd"
+
+
+def test_what_has_no_width_of_its_own_is_refused_as_a_key() -> None:
+    with pytest.raises(DeclareError, match=r"numbers of a fixed width.*computed field has the width"):
+
+        class Loose(Header):
+            low: U8 = 0
+            key: int = computed(field("low") * 2)
+            text: Rest = through(xor(field("key")), b"")
+
+    with pytest.raises(DeclareError, match=r"fields and numbers as key.*computed"):
+
+        class Mixed(Header):
+            text: Rest = through(xor(field("^.key") ^ 5), b"")
+
+    with pytest.raises(DeclareError, match=r"fields and numbers as key.*computed"):
+
+        class Chained(Header):
+            text: Rest = through(xor(before("key")), b"")
+
+    class Kept(Header):
+        key: U8 = 0
+
+    with pytest.raises(DeclareError, match=r"fields and numbers as key, got kept.key"):
+
+        class Dotted(Header):
+            kept: Kept = Kept()
+            text: Rest = through(xor(field("kept.key")), b"")
+
+
+def test_such_keys_come_back_from_data() -> None:
+    class Around(Header, under=Ether, when={"type": FREE}):
+        key: U32 = 0
+
+    class Above(Header, under=Around):
+        text: Rest = through(xor(field("Around.key")), b"")
+
+    wire = bytes(Ether() / Around(key=0x00FA213D) / Above(text=bytes(4)))
+    assert wire[18:].hex() == "00fa213d"
+    with bindings():
+        (around,) = declare_from(describe(Around))
+        declare_from(describe(Above))
+        assert dissect(wire[14:], around).layers[-1].text == bytes(4)

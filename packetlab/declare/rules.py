@@ -137,9 +137,9 @@ def apart(one: Expr | None, other: Expr | None) -> bool:
     )  # fmt: skip
 
 
-def _wanted(condition: Expr) -> list[tuple[str, frozenset[int | bytes], bool]]:
+def _wanted(condition: Expr) -> list[tuple[str, frozenset[object], bool]]:
     """Return what the parts of a condition that are joined by & want: of what, values, and whether one or none of them."""
-    found: list[tuple[str, frozenset[int | bytes], bool]] = []
+    found: list[tuple[str, frozenset[object], bool]] = []
     todo = [condition]
     while todo:
         one = todo.pop()
@@ -148,7 +148,7 @@ def _wanted(condition: Expr) -> list[tuple[str, frozenset[int | bytes], bool]]:
         elif isinstance(one, OneOf):
             found.append((str(one.values), frozenset(one.among), True))
         elif isinstance(one, Says):
-            found.append((f"text of {one.name}", frozenset(one.folded | {word.lower() for word in one.exact}), True))
+            found.append((f"text of {one.name}", one.alike, True))
         elif isinstance(one, Op) and one.sign == "==" and isinstance(one.left, OneOf) and str(one.right) == "0":
             found.append((str(one.left.values), frozenset(one.left.among), False))
         elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
@@ -199,7 +199,8 @@ class Ahead(Expr):
 
 def field(name: str, default: int = 0) -> Expr:
     """The value of the field `name` of the same header, as a number (0 where it is absent). ``field("name") == "a text"`` is a condition
-    on text, in letters of any case; bytes are compared as they are.
+    on text, in letters of any case; bytes are compared as they are, and an address, a UUID or packed digits may be written as the field
+    takes them: ``field("group") == "224.0.0.1"``. DeclareError for what the field can never be.
 
     A path names a field of what stands around: "^.flags" of the header that holds this one in a field ("^.^.x" one further
     out; of a layer, the header below), "MQTT.qos" of the nearest header of class MQTT around or below. Where there is none, 0.

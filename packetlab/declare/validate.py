@@ -122,7 +122,8 @@ class Leaves:
     def value(self, name: str) -> Range:
         f = self.field(name)
         if not f.kind.is_number:
-            raise DeclareError(self.where, "field(...) of a number field", f"{name}, {described(f.kind)}")
+            hint = "a text or bytes are compared with == and !=, in the field's own form" if f.kind.verbatim else ""
+            raise DeclareError(self.where, "field(...) of a number field", f"{name}, {described(f.kind)}", hint)
         usual = number_range(f)
         if not self.building or f.rule is None or isinstance(f.rule, Checksum) or name in self.doing:
             return usual

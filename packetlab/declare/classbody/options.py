@@ -29,7 +29,10 @@ def check_numbers(below: Declaration, when: object, where: str) -> None:
         text = next((one for one in (some if several else (some,)) if isinstance(one, str | bytes)), None)
         if text is not None and name in below.by_name and not below.by_name[name].kind.is_number:
             word = str(text) if isinstance(text, str) else text
-            hint = f"texts that are all as long are numbers too: {name}: Annotated[Named[Words], bits({8 * len(text)})], Words an IntEnum of int.from_bytes(b'...')"
+            hint = f"when=field({name!r}) == {word!r} says where it stands, and whoever builds gives {name}"
+            if "size" in getattr(kind := below.by_name[name].kind, "inner", kind).allows:  # bytes or text
+                numbers = f"{name}: Annotated[Named[Words], bits({8 * len(text)})], Words an IntEnum of int.from_bytes(b'...')"
+                hint = f"texts that are all as long are numbers too: {numbers}; or {hint}"
             raise DeclareError(
                 f"{where}.{name}", "a number or numbers, which are filled in where it is built", f"{word!r}", hint
             )

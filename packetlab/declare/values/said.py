@@ -5,24 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab.declare.expressions import Const, Emitter, Expr, Op, Ref, Scope
-from packetlab.errors import DeclareError
+from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
 
 class Says(Ref):
-    """Whether a field of text or bytes is one of some: a text in letters of any case, bytes as they are."""
+    """Whether a field is one of some words: a text in letters of any case, anything else as the field holds it.
+
+    The words are brought into the field's raw form by its own kind, once, when the class or the binding is checked (`span`): an
+    address as it is written is compared as its bytes, a text without what fills it up.
+
+    Attributes:
+        words: as they were written. kind: that of the value. raws: the words in its raw form. forms: those that are compared, with
+            letters in lower case where the word was text; None before the check.
+    """
 
     is_truth = True
 
     def __init__(self, name: str, words: tuple[str | bytes, ...]) -> None:
         super().__init__(name)
         self.words = words
-        self.exact = frozenset(word for word in words if isinstance(word, bytes))
-        self.folded = frozenset(word.encode().lower() for word in words if isinstance(word, str))
+        self.kind: Any = None
+        self.raws: list[bytes] = []
+        self.forms: frozenset[object] | None = None
 
     def holds(self, raw: object, _: object = None) -> bool:
         """Whether a raw value is one of them."""
-        return isinstance(raw, bytes) and (raw in self.exact or raw.lower() in self.folded)
+        assert self.forms is not None, f"{self} was never checked"
+        return isinstance(raw, bytes) and (raw in self.forms or _folded(self.kind, raw) in self.forms)
+
+    @property
+    def alike(self) -> frozenset[object]:
+        """What it holds for, as it is written and, once checked, as it is packed: two of one field with nothing in common are never both true."""
+        written = [word.lower().encode() if isinstance(word, str) else word for word in self.words]
+        letters = self.kind is None or any(_folded(self.kind, raw) for raw in self.raws)
+        return frozenset(one.lower() if letters else one for one in (*written, *self.raws))
 
     def written(self, to: Emitter, *operands: str) -> str:
         return to.on_raw(self.name, self.holds)
@@ -31,17 +48,42 @@ class Says(Ref):
         return int(self.holds(scope.raw(self.name)))
 
     def span(self, leaves: Any) -> tuple[int, int]:
-        kind: Any = leaves.field(self.name).kind
-        kind = getattr(kind, "inner", kind)
-        if kind.wire not in ("open", "bytes") or kind.element is not None or kind.transforms or getattr(kind, "unit", 1) != 1:
-            raise DeclareError(leaves.where, "a field of text or bytes, to compare with text", f"{self.name}, {kind.in_words()}")
-        for word in self.words:
-            if not word or (isinstance(word, str) and not word.isascii()):
-                raise DeclareError(leaves.where, "letters of ASCII, or bytes", repr(word))
+        outer: Any = leaves.field(self.name).kind
+        kind = getattr(outer, "inner", outer)
+        if kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms:
+            raise DeclareError(leaves.where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}")
+        where = f"{leaves.where}, {self.name} =="
+        raws = [_raw(outer, word, where) for word in self.words]
+        if self.raws not in ([], raws):
+            hint = f"write the condition out in each class: field({self.name!r}) == {self.words[0]!r}"
+            raise DeclareError(leaves.where, "a condition of one class, since each kind of field has its own form of a text", str(self), hint)
+        self.kind, self.raws = kind, raws
+        self.forms = frozenset((isinstance(word, str) and _folded(kind, raw)) or raw for word, raw in zip(self.words, raws, strict=True))
         return 0, 1
 
     def __str__(self) -> str:
         return f"{self.name} in {self.words}" if len(self.words) > 1 else f"{self.name} == {self.words[0]!r}"
+
+
+def _raw(kind: Any, word: str | bytes, where: str) -> bytes:
+    """Return a word in the raw form of a kind. DeclareError where no field of that kind can be it."""
+    if not word or (isinstance(word, str) and not word.isascii()):
+        raise DeclareError(where, "letters of ASCII, or bytes", repr(word), "bytes are compared as they are, letters in any case")
+    try:
+        return kind.raw(word, "")  # type: ignore[no-any-return]
+    except BuildError as error:
+        raise DeclareError(where, error.expected, error.got, error.hint) from None
+
+
+def _folded(kind: Any, raw: bytes) -> object:
+    """Return a raw value of text, or of bytes, with its letters in lower case; None of a kind without letters, and of what is no text.
+
+    A letter of ASCII is never another one's lower case: "K" (U+212A) is no k here.
+    """
+    if hasattr(kind, "decoded"):
+        found = kind.decoded(raw)
+        return None if found is None else (found.lower(), found.isascii())
+    return (raw.lower(), True) if kind.verbatim and kind.orders_raw and not kind.is_address else None
 
 
 class FirstOf(Ref):

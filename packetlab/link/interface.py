@@ -20,7 +20,7 @@ from packetlab.renamed import old_names, renamed_arguments
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Batch
     from packetlab.capture.filters.bpf import PcapFilter
-    from packetlab.link.ring import Ring
+    from packetlab.link.ring import Ring, RingSwitch
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
 SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS, IGNORE_OUTGOING = 263, 8, 6, 1, 1, 23
@@ -61,7 +61,8 @@ class Interface(Port):
         self.name, self.outgoing = name, outgoing
         if socket is None:
             _known(name)  # before anything is said of privileges
-        self._waits, self._rings = Waits(name), list["Ring"]()
+        self._waits = Waits(name)
+        self._switch: RingSwitch | None = None
         try:
             self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
         except PermissionError as error:
@@ -190,9 +191,11 @@ class Interface(Port):
                 hears = self._hears()
                 if left is not None and left <= 0:
                     return None
-                if not hears:
+                if not self._socket.getsockname()[0]:  # the kernel tells one thread alone that the interface is gone
+                    raise self._refusal(errno.ENETDOWN, 0) from None
+                if not hears:  # a ring's frames are not this one's: it looks again soon
                     left = AT_ONCE if left is None else min(left, AT_ONCE)
-                self._waits.ready(self.fileno(), select.POLLIN, left)
+                self._waits.ready(self.fileno(), select.POLLIN if hears else 0, left)
                 continue
             except OSError as error:
                 self._waits.check()
@@ -238,31 +241,32 @@ class Interface(Port):
         From now on until the ring is closed all frames go into it; `buffer_bytes` are held while nobody takes them. Frames that
         lie in the port unread are lost.
         """
-        from packetlab.link.ring import Ring
+        from packetlab.link.ring import Ring, RingSwitch
 
-        self._waits.check()
-        self._hears()
-        ring = Ring(self._socket, self._description, buffer_bytes, self.outgoing, self._passes)
-        self._rings.append(ring)
-        return ring
+        with self._waits.using():
+            with self._waits.turn:
+                if self._switch is None:
+                    self._switch = RingSwitch(self._socket, self.name, self._waits)
+            return Ring(self._switch, self._description, buffer_bytes, self.outgoing, self._passes)
 
     def _hears(self) -> bool:
-        """Return whether no ring that was closed takes frames still, since its memory was in use."""
-        for ring in [ring for ring in self._rings if ring.turned_off()]:
-            with suppress(ValueError):  # another thread was here
-                self._rings.remove(ring)
-        return not any(ring.closed for ring in self._rings)
+        """Return whether frames come to the port itself, and not into a ring."""
+        return self._switch is None or self._switch.turn_off()
 
     def statistics(self) -> ReceiveStatistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
-        received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
+        try:
+            received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
+        except OSError as error:
+            self._waits.check()
+            raise self._refusal(error.errno or 0, 0) from None
         return ReceiveStatistics(received - dropped, dropped)
 
     def close(self) -> None:
         """Stop listening. A thread waiting for a frame gets an OSError that says so."""
         self._waits.close()
-        for ring in tuple(self._rings):
-            ring.close()
+        if self._switch is not None:
+            self._switch.close()
         self._socket.close()
 
 

@@ -18,7 +18,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ import numpy as np
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import InterfaceDescription
 from packetlab.engine.contract import nanoseconds
+from packetlab.errors import LocalProtocolError, SocketMisuse
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, PATIENCE, Stop, Waits
 from packetlab.renamed import renamed_arguments
@@ -39,6 +40,7 @@ SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
 MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000
 BLOCK = 1 << 17  # bytes; longer frames than a block has room for are cut
+MOST_BYTES = 1 << 43  # of a ring: the kernel counts its places in 32 bits
 MOST = 16  # blocks that are taken at once
 FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
 FOR_USER = 1  # block status: TP_STATUS_USER
@@ -55,6 +57,97 @@ HEAD = np.dtype(
 )
 
 
+class RingSwitch:
+    """Whether the socket of a port has a ring in the kernel: one at a time, until nobody has its memory mapped.
+
+    What it does is right at any moment of another thread's, a signal's handler's or a forked child's: what is not turned off
+    now stays to be turned off, and the port tries again whenever it is read.
+    """
+
+    def __init__(self, sock: socket.socket, name: str, waits: Waits) -> None:
+        self._socket, self._name, self._waits = sock, name, waits
+        self._on, self._process, self.inode = False, os.getpid(), 0
+        self._ring: weakref.ref[Ring] | None = None
+        self._memory: weakref.ref[mmap.mmap] | None = None
+        _switches.add(self)
+
+    def turn_on(self, ring: Ring, blocks: int) -> mmap.mmap:
+        """Return the memory of a new ring; OSError where there is no room, another is open, or the port is closed."""
+        busy = OSError(errno.EBUSY, f"ring of {self._name}: an earlier ring is open, or its memory in use")
+        if not self.turn_off(PATIENCE):
+            raise busy
+        request = struct.pack("7I", BLOCK, blocks, 2048, blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
+        with self._waits.turn:
+            if not self.turn_off():  # another thread's opened meanwhile
+                raise busy
+            try:
+                self._memory, self._process = None, os.getpid()
+                self._ring = weakref.ref(ring, lambda _: self.turn_off())  # also where its program loses it
+                self.inode = os.fstat(self._socket.fileno()).st_ino
+                self._on = True
+                self._socket.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
+                self._socket.setsockopt(SOL_PACKET, RX_RING, request)
+                memory = mmap.mmap(self._socket.fileno(), blocks * BLOCK)
+                self._memory = weakref.ref(memory)
+                if ring.closed or self._waits.closed or self._process != os.getpid():  # by a handler, or in its child
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            except BaseException as error:
+                self._on = True  # whatever a handler did meanwhile
+                if isinstance(error, OSError):
+                    self._waits.check()
+                    raise OSError(error.errno, f"ring of {self._name}: {error.strerror}") from None
+                raise
+        return memory
+
+    def turn_off(self, seconds: float = 0.0) -> bool:
+        """Return whether the socket has no ring any more, after `seconds` at most.
+
+        It has one while that is open, or its memory in use: by a batch that is not `lasting` (then this waits for nothing,
+        and it is turned off when that goes), or by a forked child, whose hook gives it up.
+        """
+        end = time.monotonic() + seconds
+        while self._on and self._process == os.getpid():  # in a child it is the parent's
+            with self._waits.turn:
+                ring = None if self._ring is None else self._ring()
+                if ring is not None and not ring.closed:
+                    return False
+                if _turned_off(self._socket):
+                    self._on = False
+                    break
+                memory = None if self._memory is None else self._memory()
+                if memory is not None:
+                    self._memory = None
+                    weakref.finalize(memory, self.turn_off).atexit = False
+                    return False
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.0005)
+        return True
+
+    def close(self) -> None:
+        """Close the ring that is open."""
+        if (ring := None if self._ring is None else self._ring()) is not None:
+            ring.close()
+
+    def wait(self, waits: Waits, seconds: float) -> bool:
+        """Return whether a block is handed over, within `seconds`.
+
+        Raises:
+            OSError: the interface went down or is gone (of the first the kernel tells one thread), or the ring was closed.
+        """
+        ready = waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, seconds)
+        try:
+            trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if ready else 0
+            gone = not self._socket.getsockname()[0]
+        except OSError:
+            waits.check()
+            self._waits.check()
+            raise
+        if trouble or (gone and not ready):
+            raise OSError(trouble or errno.ENETDOWN, f"{self._name}: {os.strerror(trouble or errno.ENETDOWN)}")
+        return ready
+
+
 class _Taken:
     """Blocks that were taken at a time: they are out for as long as this is known to who took them."""
 
@@ -67,7 +160,7 @@ class Ring:
     There, batches that are not `lasting` are all zeros.
 
     Args:
-        sock: a packet socket that is bound. description: of the interface. bytes: how much it holds.
+        switch: of a packet socket that is bound. description: of the interface. buffer_bytes: how much it holds.
         outgoing: whether to keep what this machine sent. passes: a filter that the kernel cannot do.
 
     Attributes:
@@ -77,14 +170,16 @@ class Ring:
     @renamed_arguments(octets="buffer_bytes")
     def __init__(
         self,
-        sock: socket.socket,
+        switch: RingSwitch,
         description: InterfaceDescription,
         buffer_bytes: int,
         outgoing: bool,
         passes: PcapFilter | None,
     ) -> None:
         self.name, self.description = description.name, description
-        self._socket, self._outgoing, self._passes = sock, outgoing, passes
+        self._switch, self._outgoing, self._passes = switch, outgoing, passes
+        if not isinstance(buffer_bytes, int) or not 0 <= buffer_bytes < MOST_BYTES:
+            raise LocalProtocolError(f"ring of {self.name}", f"bytes, fewer than {MOST_BYTES}", repr(buffer_bytes))
         self._blocks = max(2, buffer_bytes // BLOCK)
         # Blocks that were taken, until they are the kernel's again; with which others.
         self._out: dict[int, weakref.ref[_Taken]] = {}
@@ -92,35 +187,15 @@ class Ring:
         self._waits = Waits(f"ring of {self.name}")
         self._next = 0
         self.received = 0
+        self._taking = False
         self._shared: tuple[mmap.mmap, memoryview] | None = None
-        self._memory: weakref.ref[mmap.mmap] | None = None
-        self._off, self._process = False, os.getpid()
-        self._last: weakref.finalize[..., mmap.mmap] | None = None
-        self._inode = os.fstat(sock.fileno()).st_ino
-        request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
-        memory: mmap.mmap | None = None
+        _open.add(self)
         try:
-            self._made(sock, request)
-            _inodes.add(self._inode)
-            _open.add(self)
-            memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
-            self._memory = weakref.ref(memory)
+            memory = switch.turn_on(self, self._blocks)
             self._shared = memory, memoryview(memory).cast("I")
-            if os.getpid() != self._process:  # a signal's handler forked meanwhile, and this is the child
-                raise self._waits.misuse()
         except BaseException:  # there is no room for it, or an interrupt
-            memory = None
             self.close()
             raise
-
-    def _made(self, sock: socket.socket, request: bytes) -> None:
-        try:
-            sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
-            sock.setsockopt(SOL_PACKET, RX_RING, request)
-        except OSError as error:
-            self._off = True  # there is none to turn off
-            busy = "; an earlier ring is open, or its memory in use" if error.errno == errno.EBUSY else ""
-            raise OSError(error.errno, f"ring of {self.name}: {error.strerror}{busy}") from None
 
     @property
     def closed(self) -> bool:
@@ -177,81 +252,94 @@ class Ring:
                 if late <= now or not self._filling():
                     return
                 wait = late - now
-            elif stop is not None:
-                wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
-            if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
-                trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if trouble:
-                    raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
-                if self._out:  # which another thread has still to give back: the kernel tells of these too
-                    time.sleep(0.001)
+            # In turns: that the interface is gone the kernel tells one thread alone.
+            if self._switch.wait(self._waits, AT_ONCE if wait is None else min(wait, AT_ONCE)) and self._out:
+                time.sleep(0.001)  # another thread has still to give these back: the kernel tells of them too
 
     def _first(self, batch: FrameBatch, start: int, most: int | None) -> FrameBatch:
         """Return the frames of a batch from `start`, `most` at most; those after them are for who asks next."""
         end = len(batch) if most is None else min(len(batch), start + most)
         if end < len(batch):
-            with self._mapped():  # which it is not where it was closed meanwhile
-                self._surplus.appendleft((batch, end))
+            with self._waits.turn:
+                if self._shared is not None:  # else it was closed meanwhile, and the rest is lost
+                    self._surplus.appendleft((batch, end))
         return batch if end - start == len(batch) else batch.chosen(range(start, end))
 
     def _rest(self) -> tuple[FrameBatch, int] | None:
-        with self._mapped():
+        with self._waits.turn:
+            self._mapped()
             return self._surplus.popleft() if self._surplus else None
 
     def _take(self, most: int, blocks: _Taken) -> tuple[NDArray[np.uint8], list[int]] | None:
         """Take the next blocks that are ready, `most` at most; return their memory and where frames begin in it, None for none."""
-        with self._mapped() as (memory, words):
-            for block in [block for block, taken in self._out.items() if taken() is None]:
-                self._free(words, block)  # an interrupt came before they were given back
-            first, base = self._next, self._next * BLOCK
-            places: list[int] = []
-            add = places.append
-            end, block = base, first
-            while block < min(first + most, first + MOST, self._blocks):
-                start = block * BLOCK
-                status, count, at, size = words[(start + STATUS) // 4 : (start + STATUS) // 4 + 4]
-                if not status & FOR_USER or block in self._out:
-                    break
-                at += start - base
-                for _ in range(count):
-                    add(at)
-                    at += words[(base + at) // 4]
-                end = start + size
-                block += 1
-            if block == first:
-                return None
-            raw = np.frombuffer(memory, np.uint8, end - base, base)
-            out = dict.fromkeys(range(first, block), weakref.ref(blocks))
-            blocks.numbers = range(first, block)
-            self._next = block % self._blocks  # no interrupt comes between this and the next
-            self._out.update(out)
-            return raw, places
+        with self._waits.turn:
+            memory, words = self._mapped()
+            if self._taking:
+                raise SocketMisuse(
+                    errno.EDEADLK, f"ring of {self.name}", "a thread that is not taking frames of it",
+                    "a signal's handler within one that is", "note it, and read after the handler",
+                )  # fmt: skip
+            self._taking = True
+            try:
+                return self._take_ready(memory, words, most, blocks)
+            finally:
+                self._taking = False
+
+    def _take_ready(
+        self, memory: mmap.mmap, words: memoryview, most: int, blocks: _Taken
+    ) -> tuple[NDArray[np.uint8], list[int]] | None:
+        for block in [block for block, taken in self._out.items() if taken() is None]:
+            self._free(words, block)  # an interrupt came before they were given back
+        first, base = self._next, self._next * BLOCK
+        places: list[int] = []
+        add = places.append
+        end, block = base, first
+        while block < min(first + most, first + MOST, self._blocks):
+            start = block * BLOCK
+            status, count, at, size = words[(start + STATUS) // 4 : (start + STATUS) // 4 + 4]
+            if not status & FOR_USER or block in self._out:
+                break
+            at += start - base
+            for _ in range(count):
+                add(at)
+                at += words[(base + at) // 4]
+            end = start + size
+            block += 1
+        if block == first:
+            return None
+        raw = np.frombuffer(memory, np.uint8, end - base, base)
+        out = dict.fromkeys(range(first, block), weakref.ref(blocks))
+        blocks.numbers = range(first, block)
+        self._next = block % self._blocks  # no interrupt comes between this and the next
+        self._out.update(out)
+        return raw, places
 
     def _filling(self) -> bool:
         """Whether the kernel has put frames into a block that it has not handed over yet."""
-        with self._mapped() as (_, words):
+        with self._waits.turn:
+            _, words = self._mapped()
             return words[(self._next * BLOCK + COUNT) // 4] > 0
 
     def _give_back(self, blocks: _Taken) -> None:
         """Let the kernel fill blocks again, those that are still out."""
-        with suppress(OSError), self._mapped() as (_, words):  # if it is closed they are the kernel's already
+        with self._waits.turn:
+            if (shared := self._shared) is None:
+                return  # they are the kernel's already
             for block in blocks.numbers:
                 if block in self._out and self._out[block]() is blocks:
-                    self._free(words, block)
+                    self._free(shared[1], block)
 
     def _free(self, words: memoryview, block: int) -> None:
         words[(block * BLOCK + COUNT) // 4] = 0  # until the kernel counts anew
         words[(block * BLOCK + STATUS) // 4] = 0  # no interrupt comes between this and the next
         self._out.pop(block)
 
-    @contextmanager
-    def _mapped(self) -> Iterator[tuple[mmap.mmap, memoryview]]:
-        """Give the shared memory, by bytes and by words, to one thread at a time; OSError where it is closed."""
-        with self._waits.turn:
-            shared = self._shared
-            if shared is None:
-                raise self._waits.misuse()
-            yield shared
+    def _mapped(self) -> tuple[mmap.mmap, memoryview]:
+        """Return the shared memory, by bytes and by words, for who has the turn; OSError where it is closed."""
+        shared = self._shared  # once: a signal's handler may close it
+        if shared is None:
+            raise self._waits.misuse()
+        return shared
 
     def _batch(self, raw: NDArray[np.uint8], places: list[int]) -> FrameBatch:
         rows = np.array(places, np.int64)
@@ -279,30 +367,10 @@ class Ring:
         says so.
         """
         self._waits.close()
-        self.turned_off(PATIENCE)
-
-    def turned_off(self, seconds: float = 0.0) -> bool:
-        """Return whether the socket receives again, after `seconds` at most: whether it was closed, and nobody has its memory."""
-        if not self.closed:
-            return False
-        end = time.monotonic() + seconds
         with self._waits.turn:
             self._shared = None  # the memory goes with the last who uses it
             self._surplus.clear()
-        if self._process != os.getpid():  # in a child the socket's state is the parent's
-            return True
-        while not self._off:
-            self._off = _turn_off(self._socket)
-            memory = None if self._off or self._memory is None else self._memory()
-            if memory is not None and self._last is None:  # a batch has it
-                self._last = weakref.finalize(memory, _turn_off, self._socket)
-                self._last.atexit = False
-            if memory is not None or time.monotonic() >= end:
-                break
-            time.sleep(0.0005)  # a child that is being forked holds the memory until its hook has run
-        if self._off:
-            _inodes.discard(self._inode)
-        return self._off
+        self._switch.turn_off(PATIENCE)
 
     def __enter__(self) -> Ring:
         return self
@@ -318,7 +386,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 _libc.mmap.restype = ctypes.c_void_p
 _open: weakref.WeakSet[Ring] = weakref.WeakSet()
-_inodes: set[int] = set()  # of the sockets whose memory may be mapped
+_switches: weakref.WeakSet[RingSwitch] = weakref.WeakSet()
 
 
 def _in_child() -> None:
@@ -327,24 +395,22 @@ def _in_child() -> None:
     Batches that may still be in use find zeros in their place. The kernel is asked what is mapped, since another thread may
     have been about to map or to unmap it.
     """
-    if _inodes:
+    if inodes := {switch.inode for switch in list(_switches)} - {0}:
         with suppress(OSError), open("/proc/self/maps", "rb") as maps:
             for line in maps.read().splitlines():  # proc(5): range, rights, offset, device, inode, name
                 place, _, _, _, inode, *name = line.split()
-                if name and name[0].startswith(b"socket:") and int(inode) in _inodes:
+                if name and name[0].startswith(b"socket:") and int(inode) in inodes:
                     start, end = (int(one, 16) for one in place.split(b"-"))
                     rights, kind = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
                     _libc.mmap(start, end - start, rights, kind | MAP_FIXED | MAP_NORESERVE, -1, 0)
     for ring in list(_open):
         ring.close()
-    _inodes.clear()
 
 
 os.register_at_fork(after_in_child=_in_child)
 
 
-def _turn_off(sock: socket.socket) -> bool:
-    """Return whether the socket has no ring any more; it has while its memory is mapped anywhere."""
+def _turned_off(sock: socket.socket) -> bool:
     try:
         sock.setsockopt(SOL_PACKET, RX_RING, bytes(28))
     except OSError as error:  # the socket may be closed already

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -64,19 +64,16 @@ class Waits:
     def __init__(self, name: str) -> None:
         self.name, self.closed = name, False
         self._users: dict[int, int] = {}  # a descriptor that wakes each, and its thread
-        self.turn, self._changed = threading.RLock(), threading.Condition()
+        # Plain locks in plain `with`s: an interrupt within code of Python's that holds one would keep it.
+        self.turn, self._lock = threading.RLock(), threading.RLock()
         _all.add(self)
 
     def forked(self) -> None:
         """Begin anew in a forked child: the other threads are not there, what they held is nobody's."""
-        if not self.turn.acquire(blocking=False):
+        if _held(self.turn.acquire, self.turn.release):
             self.turn = threading.RLock()
-        else:  # nobody's, or that of the code which a signal's handler forked in
-            self.turn.release()
-        if not self._changed.acquire(blocking=False):
-            self._changed = threading.Condition()
-        else:
-            self._changed.release()
+        if _held(self._lock.acquire, self._lock.release):
+            self._lock = threading.RLock()
         me = threading.get_ident()
         for wake in [wake for wake, user in self._users.items() if user != me]:
             del self._users[wake]
@@ -94,17 +91,17 @@ class Waits:
     @contextmanager
     def using(self) -> Iterator[int]:
         """Use the descriptor, which stays what it is meanwhile. Gives one that becomes readable when it is to be closed."""
-        with self._changed:
-            self.check()
-            wake = os.eventfd(0, os.EFD_CLOEXEC)
-            self._users[wake] = threading.get_ident()
+        self.check()
+        wake = os.eventfd(0, os.EFD_CLOEXEC)
         try:
+            with self._lock:
+                self._users[wake] = threading.get_ident()
+            self.check()  # a handler of a signal may have closed it before it was known that there is somebody to wake
             yield wake
         finally:
-            with self._changed:
-                del self._users[wake]
+            with self._lock:
+                self._users.pop(wake, None)
                 os.close(wake)
-                self._changed.notify_all()
 
     def ready(self, descriptor: int, mask: int, timeout: float | None) -> bool:
         """Wait for a descriptor; return whether it is ready, False after `timeout` seconds.
@@ -144,13 +141,28 @@ class Waits:
 
     def close(self) -> bool:
         """End every wait; return whether this is the first call."""
-        with self._changed:
+        with self._lock:
             first, self.closed = not self.closed, True
             for wake in self._users:
                 os.eventfd_write(wake, 1)
-            me = threading.get_ident()  # a signal's handler may close what its own thread waits for
-            self._changed.wait_for(lambda: all(user == me for user in self._users.values()), PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while self._used_by_others() and time.monotonic() < end:
+            time.sleep(0.0002)
         return first
+
+    def _used_by_others(self) -> bool:
+        """Whether threads use the descriptor. Its own does where a signal's handler closes what it waits for."""
+        with self._lock:
+            me = threading.get_ident()
+            return any(user != me for user in self._users.values())
+
+
+def _held(acquire: Callable[[bool], bool], release: Callable[[], None]) -> bool:
+    """Whether another thread holds a lock; not the code that a signal's handler was called in."""
+    if acquire(False):
+        release()
+        return False
+    return True
 
 
 _all: weakref.WeakSet[Waits] = weakref.WeakSet()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import select
 import signal
 import sys
 import threading
@@ -13,19 +15,21 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.link.test_shared_ports import frame
+from packetlab.errors import LocalProtocolError, SocketMisuse
+from packetlab.link.waits import Waits
+from tests.link.test_shared_ports import PATIENCE, frame, tracing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 @contextmanager
-def at_place(place: int, action: Callable[[], object]) -> Iterator[list[bool]]:
-    """Do something at the `place`-th point within a ring's code where CPython runs the handlers of signals: after calls."""
+def at_place(place: int, action: Callable[[], object], file: str = "link/ring.py") -> Iterator[list[bool]]:
+    """Do something at the `place`-th point within a file's code where CPython runs the handlers of signals: after calls."""
     reached, count = [False], 0
 
     def profile(frame, event, arg):
         nonlocal count
-        if event in ("call", "c_return") and frame.f_code.co_filename.endswith("link/ring.py"):
+        if event in ("call", "c_return") and frame.f_code.co_filename.endswith(file):
             count += 1
             if count == place:
                 reached[0] = True
@@ -154,27 +158,194 @@ def test_a_port_receives_again_as_soon_as_nobody_holds_the_memory_of_a_closed_ri
     child = forked_in_c()
     try:
         ring.close()
-        assert not ring.turned_off()
         with pytest.raises(OSError, match="an earlier ring is open, or its memory in use"):
             port.ring(1)
 
         def later() -> None:
             ended(child)
-            end = time.monotonic() + 10
-            while not ring.turned_off() and time.monotonic() < end:  # the waiting port does it
+            while not received.is_set():  # as soon as the waiting port has turned it off
+                other.send(frame(7))
                 time.sleep(0.01)
-            other.send(frame(7))
 
+        received = threading.Event()
         thread = threading.Thread(target=later)
         thread.start()
         try:
             assert port.receive_frame(15).data == frame(7)
         finally:
+            received.set()
             thread.join()
     finally:
         with suppress(ChildProcessError):
             ended(child)
+    port.take()
     port.ring(1).close()
+    assert hears(port, other)
+
+
+def test_a_handler_may_close_at_any_moment_of_a_wait() -> None:
+    place, reached = 0, True
+    read, write = os.pipe()
+    while reached:
+        place, reached, count = place + 1, False, 0
+        waits = Waits("x")
+
+        def close(_: object, place: int = place, waits: Waits = waits) -> None:
+            nonlocal count, reached
+            count += 1
+            if count == place:
+                reached = True
+                waits.close()
+
+        start = time.monotonic()
+        with tracing(close, "using", "ready"), suppress(SocketMisuse):
+            waits.ready(read, select.POLLIN, 0.5 if reached else 0.01)
+        assert time.monotonic() - start < 0.4, place
+    os.close(read)
+    os.close(write)
+    assert place > 60
+
+
+def test_an_interrupt_at_any_moment_of_a_wait_keeps_nobody_from_closing() -> None:
+    """Also while its exception, with the frames it came through, is alive."""
+    place, reached = 0, [True]
+    read, write = os.pipe()
+    while reached[0]:
+        place += 1
+        waits = Waits("x")
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        try:
+            with at_place(place, interrupt, "") as reached:
+                waits.ready(read, select.POLLIN, 0.0)
+        except KeyboardInterrupt as alive:
+            closing = threading.Thread(target=waits.close)
+            closing.start()
+            closing.join(10)
+            assert not closing.is_alive() and alive, place
+    os.close(read)
+    os.close(write)
+    assert place > 10
+
+
+def test_a_port_that_is_closed_while_a_ring_opens_says_so(line) -> None:
+    port, _ = line
+    closing = threading.Timer(0.0, port.close)
+    with pytest.raises(OSError) as caught:  # noqa: PT012
+        closing.start()
+        while True:
+            with port.ring(32 << 20) as ring:
+                list(ring.batches(timeout=0))
+    assert caught.value.errno == errno.EBADF and "closed" in str(caught.value)
+    closing.join()
+
+
+def test_every_thread_at_a_ring_learns_that_the_interface_is_gone(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    with a.attachments[0].open() as port, port.ring(1 << 20) as ring:
+        ends: list[str] = []
+
+        def read() -> None:
+            try:
+                list(ring.batches(timeout=PATIENCE))
+            except OSError as error:
+                ends.append(str(error))
+
+        threads = [threading.Thread(target=read) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        a.run("ip", "link", "del", port.name, check=True)
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert len(ends) == 3 and all("Network is down" in end for end in ends)
+        with pytest.raises(OSError, match="Network is down"):
+            list(ring.batches(timeout=PATIENCE))
+        with pytest.raises(OSError, match=r"Network is down"):
+            port.receive_frame(PATIENCE)
+
+
+@pytest.mark.parametrize("how", ["refused", "closed twice"])
+def test_a_ring_of_before_does_not_make_children_keep_the_next(line, how) -> None:
+    port, other = line
+    first = port.ring(1)
+    if how == "closed twice":
+        first.close()
+        second = port.ring(1)
+        first.close()
+    else:
+        second = first
+        with pytest.raises(OSError, match="an earlier ring is open"):
+            port.ring(1)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"+")
+        while True:
+            signal.pause()
+    assert os.read(read, 1) == b"+"
+    os.close(read)
+    os.close(write)
+    try:
+        second.close()
+        assert hears(port, other)
+    finally:
+        ended(child)
+
+
+def test_what_a_ring_had_in_hand_is_given_though_it_is_closed(line) -> None:
+    port, other = line
+    for number in range(10):
+        other.send(frame(number))
+    ring = port.ring(1 << 20)
+    for number in range(10):
+        other.send(frame(number))
+    made = type(ring)._batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(ring), "_batch", lambda ring, *given: (made(ring, *given), ring.close())[0])
+        got = []
+        with pytest.raises(OSError, match="closed"):
+            for batch in ring.batches(timeout=1, count=4):
+                got += [bytes(one.data) for one in batch]
+                del batch
+            raise OSError("closed")  # its number is reached, so it need not look again
+    assert got == [frame(number) for number in range(4)]
+
+
+def test_a_handler_that_reads_the_ring_its_thread_is_taking_from_is_refused(line) -> None:
+    port, other = line
+    with port.ring(1 << 20) as ring:
+        for number in range(3):
+            other.send(frame(number))
+        errors = []
+
+        def read(_: object) -> None:
+            try:
+                list(ring.batches(timeout=0))
+            except OSError as error:
+                errors.append(error.errno)
+
+        got = []
+        with tracing(read, "_take_ready"):
+            for batch in ring.batches(timeout=0.05):
+                got += [bytes(one.data) for one in batch]
+        assert got == [frame(number) for number in range(3)]
+        assert set(errors) == {errno.EDEADLK}
+
+
+def test_a_ring_that_its_program_lost_is_turned_off(line) -> None:
+    port, other = line
+    port.ring(1)
+    assert hears(port, other)
+
+
+@pytest.mark.parametrize("size", [1 << 43, -1, 1e6, "64M"])
+def test_the_size_of_a_ring_is_a_number_of_bytes(line, size) -> None:
+    port, other = line
+    with pytest.raises(LocalProtocolError, match="ring of eth0: expected bytes"):
+        port.ring(size)
     assert hears(port, other)
 
 

@@ -180,7 +180,7 @@ def test_a_ring_ends_when_a_handler_closes_it_wherever_its_thread_is(lab) -> Non
                     ring.close()
 
             got = 0
-            with tracing(close, "_take", "_give_back", "_filling", "_mapped"), suppress(SocketMisuse):
+            with tracing(close, "_take", "_take_ready", "_give_back", "_filling", "_mapped", "wait", "ready"), suppress(SocketMisuse):
                 for batch in ring.batches(timeout=0.05):
                     got += len(batch)
             assert ring.closed == reached and (reached or got == 3)
@@ -217,7 +217,7 @@ def test_a_forked_child_waits_by_itself_whatever_the_threads_of_its_parent_held(
     held, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with port._waits.using(), port._waits.turn, port._waits._changed:
+        with port._waits.using(), port._waits.turn, port._waits._lock:
             held.set()
             leave.wait(PATIENCE)
 

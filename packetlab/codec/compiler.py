@@ -179,14 +179,26 @@ def compile_copy(cls: Declaration) -> Compiled:
     return function([*lines, "    return r"], {"new": header.__new__, "of": (header,)}, f"{cls.name}.copy")
 
 
+def _auto_value(declaration: Declaration, f: Field, before: object) -> object:
+    """Return what a field holds that is to be derived again."""
+    if is_derived(f):
+        return before if by_value(declaration, f) else None  # it stays as long as it is there
+    return None if f.default is REQUIRED or f.condition is not None else f.default
+
+
+def _inside(header: AnyHeader, changes: dict[str, object]) -> tuple[dict[str, object], AnyHeader | None]:
+    """Return the changes of a refined header's own fields, and what it holds with the others made, None where there are none."""
+    if header._declaration.view is None:
+        return changes, None
+    changes = {**changes}
+    own = split(type(header), changes)
+    return changes, replaced(viewed(header), own) if own else None
+
+
 def replaced(header: H, changes: dict[str, object]) -> H:
     """Return a copy of `header` with `changes` given."""
     cls, declaration = type(header), header._declaration
-    inside, view = None, declaration.view
-    if view is not None:
-        changes = {**changes}
-        own = split(cls, changes)
-        inside = replaced(viewed(header), own) if own else None
+    changes, inside = _inside(header, changes)
     state, count, prototype = header._state, len(cls._fields), declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
@@ -211,8 +223,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         state &= ~(f.bit << count)
         if value is auto:
             state &= ~f.bit
-            raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
-            raw = before if is_derived(f) and by_value(declaration, f) else raw  # it stays as long as it is there
+            raw = _auto_value(declaration, f, before)
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"
@@ -226,14 +237,13 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         setattr(made, f.slot, raw)
     if state & prototype and not patterns:
         patterns = _has_patterns(made)
-    if loose:
-        for f in cls._fields:
-            if f.bit & loose:
-                setattr(made, f.slot, None)
+    for f in cls._fields if loose else ():
+        if f.bit & loose:
+            setattr(made, f.slot, None)
     made._state = state | prototype if patterns else state & ~prototype
     if inside is not None:
         put(made, inside)
-    elif view is not None and view[0] in changes:
+    elif (view := declaration.view) is not None and view[0] in changes:
         checked_view(made)
     return made
 

@@ -212,7 +212,7 @@ def test_an_interrupt_at_any_moment_of_a_wait_keeps_nobody_from_closing() -> Non
     read, write = os.pipe()
     while reached[0]:
         place += 1
-        waits = Waits("x")
+        waits, alive = Waits("x"), list[BaseException]()
 
         def interrupt() -> None:
             raise KeyboardInterrupt
@@ -220,11 +220,12 @@ def test_an_interrupt_at_any_moment_of_a_wait_keeps_nobody_from_closing() -> Non
         try:
             with at_place(place, interrupt, "") as reached:
                 waits.ready(read, select.POLLIN, 0.0)
-        except KeyboardInterrupt as alive:
-            closing = threading.Thread(target=waits.close)
-            closing.start()
-            closing.join(10)
-            assert not closing.is_alive() and alive, place
+        except KeyboardInterrupt as error:
+            alive.append(error)
+        closing = threading.Thread(target=waits.close)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive(), place
     os.close(read)
     os.close(write)
     assert place > 10

@@ -1,15 +1,34 @@
-"""Names of values from elsewhere, checked as far as they can be: of the headers that hold others when the class is made, the others at first use."""
+"""Names of values from elsewhere, checked as far as they can be: of the headers that hold others when the class is made, the others at first use.
+
+By then what stands below is declared and bound. What a rule names may be missing in a packet, and is 0 there; what a key names has to be
+able to stand around the header: else all packets would share one value.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Checksum, Elsewhere
+from packetlab.declare.expressions import Checksum, Elsewhere, Next
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.validate import ANYWHERE, described, field_of
 from packetlab.errors import DeclareError, suggestion
+from packetlab.hooks import hook
+
+
+def _named(header: Declaration) -> Iterator[tuple[Elsewhere, bool, bool]]:
+    """Yield what a header's rules, keys and remembered values name of others, whether it stands in a key, and whether it is to be a number."""
+    yield from ((leaf, False, True) for leaf in header.outer_leaves if not isinstance(leaf, Recalled))
+    remembered = header.remembers or ()
+    keys = [one.key for one in (*header.outer_leaves, *remembered) if not isinstance(one, Elsewhere) or isinstance(one, Recalled)]
+    for part in (part for key in keys for part in key):
+        yield from ((leaf, True, leaf is not part) for leaf in part.leaves() if isinstance(leaf, Elsewhere))
+    for rule in (rule for one in remembered for rule in one.values):
+        yield from ((leaf, False, leaf is not rule) for leaf in rule.leaves() if isinstance(leaf, Elsewhere))
 
 
 def check_held(header: Declaration) -> None:
@@ -20,40 +39,74 @@ def check_held(header: Declaration) -> None:
 
 
 def _check(header: Declaration, item: Declaration, level: int, where: str, seen: frozenset[Declaration]) -> None:
-    for leaf in item.outer_leaves:
-        if leaf.path and {*leaf.path} <= {*"^."} and len(leaf.path.split(".")) == level:
-            _check_number(header, leaf, f"{where}, for {leaf} of {item.name}")
+    for leaf, _, number in _named(item):
+        if leaf.out == level:
+            _check_field(header, leaf, f"{where}, for {leaf} of {item.name}", number)
     for f in item.fields if level < 8 and item not in seen else ():
         if f.kind.wire == "items":
             _check(header, f.kind.item, level + 1, where, seen | {item})
 
 
-def check_asked(header: Declaration) -> None:
-    """Refuse values of headers, and places in such, that nobody has declared, at first use."""
+def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:
+    """Refuse values of headers, and places in such, that nobody has declared, at first use; of the headers in its fields too."""
     for f in header.fields:
         if f.kind.counted_from not in ("", "self", "packet") and registry.header_named(f.kind.counted_from) is None:
             hint = suggestion(f.kind.counted_from, [one.name for one in registry.declared()])
             raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
-    for leaf in header.outer_leaves:
+        item = f.kind.item if f.kind.has_headers else None
+        if item is not None and not item.is_own and item not in seen:
+            check_asked(item, seen | {header, item})
+    for leaf, in_key, number in _named(header):
         if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
             hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])
             raise DeclareError(f"{header.name}, since", "a header class that is declared, or a field before it", leaf.name, hint)
         if leaf.path.isidentifier():
+            hook("declare_all")()
             found = registry.header_named(leaf.path)
             if found is None or found.name != leaf.path:
                 names = [one.name for one in registry.declared()]
                 raise DeclareError(header.name, f"a header class that is declared, in {leaf}", leaf.path, suggestion(leaf.path, names))
-            _check_number(found, leaf, f"{header.name}, {leaf}")
+            _check_field(found, leaf, f"{header.name}, {leaf}", number)
+        if in_key:
+            _check_around(header, leaf)
 
 
-def _check_number(header: Declaration, leaf: Elsewhere, where: str) -> None:
+def _check_field(header: Declaration, leaf: Elsewhere, where: str, number: bool) -> None:
     f = field_of(header, leaf.name, where)
     if isinstance(leaf, OuterBytes):
         if isinstance(f.rule, Checksum) or f.kind.wire in ("items", "payload") or (isinstance(f.kind, Computed) and f.kind.like is None):
             hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
             raise DeclareError(where, "field(...) of a number or bytes", f"{header.name}.{leaf.name}, {described(f.kind)}", hint)
         return
-    if not f.kind.is_number:
+    if number and not f.kind.is_number:
         raise DeclareError(where, "field(...) of a number field", f"{header.name}.{leaf.name}, {described(f.kind)}")
-    if not ANYWHERE[0] <= f.kind.low <= f.kind.high <= ANYWHERE[1]:
+    if number and not ANYWHERE[0] <= f.kind.low <= f.kind.high <= ANYWHERE[1]:
         raise DeclareError(where, "a number of up to 64 bits", f"{header.name}.{leaf.name}, {f.kind.in_words()}")
+
+
+def _check_around(header: Declaration, leaf: Elsewhere) -> None:
+    """Refuse a part of a key that names what never stands around a header, as far as all ways down from it are known."""
+    ways, near, far = _ways(), {header}, set[Declaration]()
+    for _ in range(leaf.out or len(ways)):
+        below = [{lower for lower, above in ways.items() if not above.isdisjoint((one, *one.bases))} for one in near]
+        if not all(some or one.is_own for some, one in zip(below, near, strict=True)):
+            return  # it may be read below= anything
+        near = set().union(*below) - (set() if leaf.out else far)
+        far |= near
+    there = near if leaf.out else {one for one in far if leaf.path in (one.name, *(base.name for base in one.bases))}
+    if not any(leaf.name in one.by_name for one in there):
+        names = sorted({one.name for one in (near if leaf.out else far)})
+        got = f"{leaf}, of none of {', '.join(names[:6])}{', ...' * (len(names) > 6)}"
+        raise DeclareError(header.name, "a key of fields of the header, and of those that it stands above or in", got)
+
+
+def _ways() -> dict[Declaration, set[Declaration]]:
+    """Return what may stand right above each header, or in it."""
+    found = {}
+    for lower in registry.declared():
+        above = {upper for _, _, upper in registry.conditions(lower)}
+        for f in lower.fields:
+            above |= {*registry.space(f.rule.space).headers.values()} if isinstance(f.rule, Next) else set()
+            above |= {f.kind.item} if f.kind.has_headers and f.kind.item is not None else set()
+        found[lower] = above if lower.view is None else above | {lower.view[1]}
+    return found

@@ -207,7 +207,8 @@ def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
     elif now is not None and not now.is_look:
         for one in header._declaration.remembers or ():
             now.put(
-                (one.table, key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))), value_of(one, header)
+                (one.table, key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))),
+                value_of(one, header, layers),
             )
 
 
@@ -233,28 +234,30 @@ def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
 def _put(now: Context, header: AnyHeader, layers: Sequence[AnyHeader], by: str) -> None:
     for one in header._declaration.remembers or ():
         key = key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))
-        now._put((one.table, key), ContextEntry(value_of(one, header), now.number, by=by))
+        now._put((one.table, key), ContextEntry(value_of(one, header, layers), now.number, by=by))
 
 
-def value_of(one: Remembered, header: AnyHeader) -> object:
-    """Return the value that a header remembers."""
+def value_of(one: Remembered, header: AnyHeader, layers: Sequence[AnyHeader]) -> object:
+    """Return the value that a header above, or in, some others remembers."""
     if len(one.values) > 1:
         return tuple(item for rule in one.values for item in header_items(header, header._by_name[str(rule)]))
     (rule,) = one.values
     if isinstance(rule, Ref):
         f = header._by_name[rule.name]
         return header_items(header, f) if f.kind.wire == "items" else plain(getattr(header, f.slot))
-    return rule.evaluate(_Whole(header))
+    return plain(around(rule, layers)) if isinstance(rule, Elsewhere) else rule.evaluate(_Whole(header, layers))
 
 
 class _Whole(Values):
     """The scope of a header that was read or built: its values, sizes and counts."""
 
-    def __init__(self, header: AnyHeader) -> None:
-        leaves, outer = header._declaration.outer_leaves, getattr(header, "__outer__", None) or ()
-        values = {f.name: getattr(header, f.slot) for f in header._fields}
-        super().__init__({**dict(zip(map(str, leaves), outer, strict=False)), **values}, b"", 0)
-        self.header = header
+    def __init__(self, header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
+        super().__init__({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0)
+        self.header, self.layers = header, layers
+
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        raw = around(leaf, self.layers)
+        return raw if isinstance(raw, int) else 0
 
     def size(self, part: str) -> int:
         f, raw = self.header._by_name[part], self.values[part]

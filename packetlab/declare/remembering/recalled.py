@@ -175,7 +175,7 @@ def check_remembered(header: str, said: tuple[Remembered, ...], fields: Fields) 
                         raise DeclareError(
                             where, "numbers in a rule", f"{leaf.name}, {fields[leaf.name].kind.in_words()}"
                         )
-                elif not isinstance(leaf, Const | Elsewhere) or isinstance(leaf, Recalled):
+                elif not isinstance(leaf, Const) and not (isinstance(leaf, Elsewhere) and (leaf.out or leaf.path.isidentifier())):
                     raise DeclareError(where, "a field, or a rule of numbers and sizes, as a value", str(leaf))
         lists = [value for value in one.values if isinstance(value, Ref) and fields[value.name].kind.wire == "items"]
         if len(one.values) > 1 and len(lists) < len(one.values):

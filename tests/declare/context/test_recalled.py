@@ -24,17 +24,20 @@ from packetlab import (
     Packet,
     Rest,
     auto,
+    before,
     bindings,
     computed,
     dissect,
     field,
     has,
     many,
+    named,
     recalled,
     receiver,
     sender,
     size_of,
     sized,
+    through,
     when,
 )
 
@@ -252,12 +255,75 @@ def test_any_order_reads_as_a_dictionary_says(said: list[tuple[bool, int, bytes]
         (lambda: type("A", (Header,), {"__annotations__": {"n": U8}}, remembers=3), 'remembers=: expected {'),
         (lambda: type("A", (Header,), {"__annotations__": {"n": U8}}, remembers={"t": has("n")}), "as a value"),
         (lambda: type("A", (Header,), {"__annotations__": {"n": U8}}, remembers={"t": (field("n"), field("n"))}), "lists"),
+        (lambda: type("A", (Header,), {"__annotations__": {"n": U8}}, remembers={"t": before("n")}), "as a value"),
         (lambda: type("A", (Header,), {"__annotations__": {"n": U8, "x": Bytes}, "x": sized(sender())}), r"got sender\(\)"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_when_it_is_said(declare: Any, message: str) -> None:
     with bindings(), pytest.raises(DeclareError, match=message):
         declare()
+
+
+@pytest.mark.parametrize("wrong", ["Flwo.domain", "Flow.domian", "UDP.dprot", "TCP.seq", "^.domian", "^.^.src"])
+@pytest.mark.parametrize("place", ["remembers", "recalled", "state", "item"])
+def test_keys_of_what_is_not_around_are_refused_at_first_use(wrong: str, place: str) -> None:
+    """As in rules; all packets would share one value."""
+    with bindings():
+        key = field(wrong if place != "item" or not wrong.startswith("^") else f"^.{wrong}")
+
+        class Flow(Header, under=UDP, when={"dport": 20554}):
+            domain: U8 = 0
+
+        if place == "remembers":
+            used = type("Used", (Header,), {"__module__": __name__, "__annotations__": {"n": U8}, "n": 1}, remembers={("kept", key): field("n")}, under=Flow)  # type: ignore[call-arg]
+        elif place == "item":
+
+            class Entry(Header, remembers={("kept", key): field("n")}):
+                n: U8 = 1
+
+            class Used(Header, under=Flow):
+                entries: tuple[Entry, ...] = many()
+
+            used = Used
+        else:
+            size = sized(recalled("kept", key, default=0), b"")
+            if place == "state":
+                size = through(named("kept", bytes, bytes, state=list, key=key), sized(1))
+            used = type("Used", (Header,), {"__module__": __name__, "__annotations__": {"n": Bytes}, "n": size}, under=Flow)  # type: ignore[call-arg]
+        said = "a header class that is declared|a field of (Flow|UDP)|a key of fields of the header, and of those that it stands above or in"
+        with pytest.raises(DeclareError, match=said):
+            dissect(bytes(Ether() / IPv4() / UDP(dport=20554) / b"\0\1\2\3"), context=Context())
+        assert not dissect(b"\0", Flow).faults
+        del used
+
+
+def test_keys_of_what_may_be_below_are_not_refused() -> None:
+    with bindings():
+
+        class Free(Header, remembers={("kept", field("Session.id")): field("n")}):
+            n: U8
+
+        class Session(Header):
+            id: U8
+
+        context = Context()
+        dissect(b"\3", Free, context=context, below=[Session(id=7)])
+        assert context.recall("kept", 7) == 3
+
+
+def test_values_of_headers_around_are_remembered() -> None:
+    with bindings():
+
+        class Probe(Header, under=UDP, when={"dport": 20555}, remembers={"hops": field("IPv4.ttl") + field("n"), "from": field("IPv4.src")}):
+            n: U8
+
+        packet = Ether() / IPv4(src="10.0.0.1", ttl=9) / UDP(dport=20555) / Probe(n=3)
+        with Context() as built:
+            data = bytes(packet)
+        context = Context()
+        dissect(data, context=context)
+        for one in (built, context):
+            assert (one.recall("hops"), one.recall("from")) == (12, bytes([10, 0, 0, 1]))
 
 
 def test_why_says_which_packet_told_it() -> None:

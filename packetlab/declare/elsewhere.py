@@ -24,7 +24,7 @@ def _named(header: Declaration) -> Iterator[tuple[Elsewhere, bool, bool]]:
     """Yield what a header's rules, keys and remembered values name of others, whether it stands in a key, and whether it is to be a number."""
     yield from ((leaf, False, True) for leaf in header.outer_leaves if not isinstance(leaf, Recalled))
     remembered = header.remembers or ()
-    keys = [one.key for one in (*header.outer_leaves, *remembered) if not isinstance(one, Elsewhere) or isinstance(one, Recalled)]
+    keys = [leaf.key for leaf in header.outer_leaves if isinstance(leaf, Recalled)] + [one.key for one in remembered]
     for part in (part for key in keys for part in key):
         yield from ((leaf, True, leaf is not part) for leaf in part.leaves() if isinstance(leaf, Elsewhere))
     for rule in (rule for one in remembered for rule in one.values):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
-from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.lenient import ItemValues
 from packetlab.declare.plan import needs
 from packetlab.escaping import bytes_text
@@ -54,15 +54,25 @@ def begin(
     own = Dissection(ctx.missing, ctx.partial)
     own.layers = ctx.layers
     found = cls._decode(data, start, end, own)
-    if not all(fault.cut for fault in own.faults):
+    if not _fits(found[0], own.faults):
         own = Dissection(ctx.missing, True)
         own.layers = ctx.layers
         found = cls._decode(data, start, end, own)
-        if own.faults or own.wanted <= end:
+        if not _fits(found[0], own.faults) or own.wanted <= end:
             return None
     ctx.faults += own.faults
     ctx.cut, ctx.partial, ctx.unsized = ctx.cut or own.cut, ctx.partial or own.partial, max(ctx.unsized, own.unsized)
     return found
+
+
+def _fits(header: AnyHeader, faults: list[Fault]) -> bool:
+    """Whether what was read, with these faults, may be a message: a field that ends where numbers say may be wrong inside."""
+
+    def is_inside(fault: Fault) -> bool:
+        f = header._by_name.get(fault.field)
+        return type(fault) is InnerFault and f is not None and not getattr(f.kind, "delimiter", b"")
+
+    return all(fault.cut or is_inside(fault) for fault in faults)
 
 
 class Beginning(NamedTuple):

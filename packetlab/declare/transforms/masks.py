@@ -55,16 +55,16 @@ class Whitened(Transform):
             raise DeclareError(where, f"seed= of {poly.bit_length() - 1} bits, not 0", f"{seed!r:.60}")
 
     def decoded(self, data: bytes, poly: int = 0, seed: Value = 0) -> bytes:
-        state = self.state(int.from_bytes(as_bytes(seed), "big"))
+        state = int.from_bytes(as_bytes(seed), "big")
         if not 0 < state < 1 << poly.bit_length() - 1:
             raise UnfitError(f"a seed of {poly.bit_length() - 1} bits, not 0", f"{state}")
         return (int.from_bytes(data, "big") ^ int.from_bytes(_noise(poly, state, len(data)), "big")).to_bytes(len(data), "big")
 
     encoded = decoded
 
-    def state(self, seed: int) -> int:
-        """Return what the register begins with."""
-        return seed
+    def register(self) -> tuple[int, int]:
+        """Return the polynomial and what the register begins with, where both are numbers."""
+        return self.given["poly"], self.given["seed"]
 
     def size(self, size: int) -> int:
         return size
@@ -84,16 +84,23 @@ class BLE(Whitened):
         number = int.from_bytes(as_bytes(channel), "big")
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
-        # Its positions are 1, then the channel, highest bit first; what leaves it bit by bit is the state of the other form.
-        register, state = 1 | sum((number >> bit & 1) << 6 - bit for bit in range(6)), 0
-        for bit in range(7):
-            out = register >> 6
-            state |= out << bit
-            register = (register << 1 & 0x7F) ^ 0x11 * out
-        return super().decoded(data, 0x91, state)
+        return super().decoded(data, *_on_channel(number))
 
     def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         return self.decoded(data, channel)
+
+    def register(self) -> tuple[int, int]:
+        return _on_channel(self.given["channel"])
+
+
+def _on_channel(number: int) -> tuple[int, int]:
+    """Return the polynomial and the state: positions are 1, then the channel, highest bit first; what leaves bit by bit is the state of the other form."""
+    register, state = 1 | sum((number >> bit & 1) << 6 - bit for bit in range(6)), 0
+    for bit in range(7):
+        out = register >> 6
+        state |= out << bit
+        register = (register << 1 & 0x7F) ^ 0x11 * out
+    return 0x91, state
 
 
 @lru_cache(64)

@@ -5,11 +5,13 @@
     views         values of another form than the packed one, as Wireshark's floats, times, texts and GUIDs
     numbers       coded numbers, constants and flags as Lua tables
     among         fields at any bit, and as wide as values say
+    links         frames that a link carries as other bytes
     checksums     checksums as Lua tables
     around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
-    ends.lua, bits.lua, names.lua    the same for what is counted from an end, free bits, names of DNS: written where headers have such
+    ends.lua, bits.lua, names.lua, links.lua    the same for what is counted from an end, free bits, names of DNS, links: written where
+                  headers have such
     xns.lua       XNS over UDP and over a NetHub's line
 
 Begin with `wireshark`.

@@ -271,9 +271,28 @@ local function hand_on(upper, tvb, pinfo, tree)  -- to Wireshark; what it makes 
   Dissector.get("data"):call(tvb, pinfo, tree)
 end
 
+-- A frame of a link that is none, or in a form that this script cannot undo.
+local function show_frame(h, tvb, pinfo, tree, wrong)
+  local layer = tree:add(h.proto, tvb())
+  if wrong then
+    layer:add_proto_expert_info(h.fault, wrong.where .. ": expected " .. wrong.expected .. " at offset " .. wrong.at .. ", got " .. wrong.got)
+  else
+    layer:append_text(", in bytes of another form")
+  end
+  pinfo.cols.protocol = h.name
+  Dissector.get("data"):call(tvb, pinfo, tree)
+  return tvb:len()
+end
+
 -- Go from header to header as long as one follows; `below`: what is known of the layers that Wireshark dissected.
 local function dissect(first, tvb, pinfo, tree, below)
   local ctx = {missing = math.max(0, tvb:reported_len() - tvb:len()), partial = below.partial, faults = {}}
+  local frame = tvb
+  if declared[first].through then
+    local wrong
+    tvb, wrong = Reader.off_link(declared[first], frame)
+    if not tvb then return show_frame(declared[first], frame, pinfo, tree, wrong) end
+  end
   below.source, below.destination = tostring(pinfo.net_src), tostring(pinfo.net_dst)
   local layers, names, titles, idle, start, limit, next = {}, {}, {}, 0, 0, tvb:len(), first
   local rest
@@ -318,7 +337,7 @@ local function dissect(first, tvb, pinfo, tree, below)
     hand_on(rest or {tables = {}}, tvb(start, limit - start):tvb(), pinfo, tree)
     outside = before
   end
-  return tvb:len()
+  return frame:len()
 end
 
 -- Where the dissectors stand ----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from packetlab.escaping import lua
 from packetlab.export.wireshark.among import among
 from packetlab.export.wireshark.around import check_around, filling, following_value
 from packetlab.export.wireshark.checksums import checksum
+from packetlab.export.wireshark.links import through
 from packetlab.export.wireshark.numbers import MASKED, WIDE, ascii_name, coding, fixed, flag, is_long, long_number
 from packetlab.export.wireshark.places import (
     FIELDS,
@@ -52,7 +53,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size, read by Python code of their kind",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "names", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -106,9 +107,6 @@ class _Script:
             got = ", ".join(header.name for header in headers) or "none"
             raise BuildError("export wireshark", "a header that Wireshark does not dissect itself", got)
         for header in self.headers:
-            if header.through:
-                expected = "a header whose frames are in a capture as they are"
-                raise BuildError(f"export wireshark: {header.name}", expected, "frames through " + " and ".join(one.name for one in header.through))
             prove_once(header)
             check_around(header)
         self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
@@ -130,6 +128,7 @@ class _Script:
         wanted = {
             "ends": any(plan.from_end for plan in plans),
             "bits": any(plan.loose for plan in plans) or any(map(is_long, fields)),
+            "links": any(header.through for header in self.headers),
             "names": any(name_of(f.kind) for f in fields),
         }
         for part in PARTS:
@@ -181,7 +180,7 @@ class _Script:
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
         choices = [f"{{holds = {condition(one.when, header)}, header = {self.numbers[one]}}}" for one in choices_of(header) if one.when is not None]
-        lines += [*label(header), f"  choices = {{{', '.join(choices)}}},"]
+        lines += [*label(header), *through(header), f"  choices = {{{', '.join(choices)}}},"]
         if header.pseudo is not None and header.pseudo[0]:
             lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header.pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")

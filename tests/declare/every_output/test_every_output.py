@@ -12,7 +12,6 @@ STALE = f"{PAGE.name} is out of date: python -m tests.documents"
 CODE = {"data and back", "source and back"}  # refuse functions of one's own, and nothing else
 REFUSED = {
     "Wireshark": {
-        "M8 a link whose frames are stuffed",
         "M10 a size that was told", "M10 records whose layout was told", "M10 compression that goes on",
     },
 }  # fmt: skip

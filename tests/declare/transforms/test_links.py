@@ -41,7 +41,6 @@ from packetlab import (
     size_of,
     sized,
     slip,
-    wireshark,
     xor,
 )  # fmt: skip
 from packetlab.protocols import linktypes
@@ -170,8 +169,6 @@ def test_where_it_makes_no_sense_it_is_refused() -> None:
             class Wrong(Header, through=wrong):
                 key: U8
 
-    with pytest.raises(BuildError, match="as they are"):
-        wireshark(SerialLine)
     with pytest.raises(BuildError, match="through="):
         malformed(SerialLine())
     for number, first in ((1, SerialLine), (-1, SerialLine), (148, 5)):

@@ -20,7 +20,6 @@ from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
-from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
@@ -305,16 +304,6 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
             if f.kind.wire == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)
-
-
-def said_count(header: AnyHeader, field: Field) -> int | None:
-    """Return how many items of a field that is filled up its header says there are, None where nothing says so."""
-    rule = header._declaration.plan.counts.get(field.name) if field.align else None
-    return (
-        None
-        if rule is None
-        else rule.evaluate(HeldValues({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0))
-    )
 
 
 def parse_inside(field: Field, data: bytes) -> tuple[object, str, str]:

@@ -45,6 +45,12 @@ class InnerFault(Fault):
         return repr(Fault(*self))
 
 
+class LastFault(InnerFault):
+    """The fault at which the reading of a list ended that is read with the header that holds it: what follows in it stays bytes."""
+
+    __slots__ = ()
+
+
 class Dissection:
     """What is known of one packet while it is read.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remember, remembered, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
-from packetlab.codec.faults import Dissection, Fault, InnerFault, shortened
+from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.inner import HeldValues
@@ -242,7 +242,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         """Read all that is there of headers that cannot wait until somebody looks into them; what is none of them stays bytes."""
         faults: list[Fault] = []
         items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name, around=self.held(f))
-        self.ctx.faults += [InnerFault(*fault) for fault in faults]
+        self.ctx.faults += [fault if isinstance(fault, InnerFault) else LastFault(*fault) for fault in faults]
         return items
 
     def items(self, f: Field, pos: int, count: int | None) -> object:

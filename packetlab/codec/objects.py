@@ -53,7 +53,7 @@ class AnyHeader:
     _copied: ClassVar[Callable[..., Any]]
     _extent: ClassVar[Callable[..., tuple[int, int]]]
 
-    def _items_of(self, field: Field) -> tuple[object, ...]:
+    def _items_of(self, field: Field, faults: list[Fault] | None = None) -> tuple[object, ...]:
         raise NotImplementedError
 
     @property

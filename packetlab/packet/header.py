@@ -16,7 +16,9 @@ from typing import Any, ClassVar, TypeVar, cast, get_origin
 from packetlab.codec import compiler
 from packetlab.codec.around.outer import fills_in, is_around, is_whole
 from packetlab.codec.decode import items_reader
+from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
+from packetlab.codec.places.inner import said_count
 from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
@@ -363,12 +365,12 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             return self
         return type(self)._resolve(self, b"", (self,), 0, None)
 
-    def _items_of(self, field: Field) -> tuple[HeaderBase, ...]:
-        """Return the items of a repeated field, kept for the next time."""
+    def _items_of(self, field: Field, faults: list[Fault] | None = None) -> tuple[HeaderBase, ...]:
+        """Return the items of a repeated field, kept for the next time; where they are read now their faults are added to those given."""
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
-            count = compiler.said_count(self, field)
-            raw = compiler.parse_items(field, raw, [], count=count, around=(self,)) if raw or field.kind.one else ()
+            count, noted = said_count(self, field), [] if faults is None else faults
+            raw = compiler.parse_items(field, raw, noted, count=count, around=(self,)) if raw or field.kind.one else ()
             object.__setattr__(self, field.slot, raw)
         elif isinstance(raw, tuple) and (fills_in(self, field) or (is_around(field) and not (self._is_partial or all(map(is_whole, raw))))):
             raw = getattr(self._resolved_alone(), field.slot)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from packetlab import U8, Bytes, Header, Rest, auto, bindings, count_of, dissect, field, many, sized, through, xor
+from packetlab import (
+    U8,
+    Bytes,
+    Header,
+    Rest,
+    auto,
+    bindings,
+    count_of,
+    dissect,
+    field,
+    many,
+    size_of,
+    sized,
+    text,
+    through,
+    xor,
+)
 from tests.careful import careful
-from tests.growth import steps
+from tests.growth import is_linear, steps
 
 
 def made(name: str, base: Any = Header, *, named: dict[str, Any], given: dict[str, Any], **options: Any) -> Any:
@@ -71,3 +87,67 @@ def test_work_does_not_double_with_each_level(holds: Callable[[int, Any], Any], 
 
     first, second, third = (work(levels) for levels in (4, 8, 16))
     assert third - second < 8 * (second - first)  # 2 where it grows with the levels, 4 with their square
+
+
+def element(level: int = 0) -> Any:
+    given = {"k": 0, "n": auto(size_of("data")), "data": b""}
+    return made(f"E{level}", named={"k": U8, "n": U8, "data": Bytes}, given=given)
+
+
+def in_list(base: Any) -> None:
+    made("S", base, named={"a": tuple[base, ...]}, given={"a": many()}, inside="data", when={"k": 1})
+
+
+def in_item(base: Any) -> None:
+    item = made("I", named={"a": tuple[base, ...]}, given={"a": many()})
+    made("S", base, named={"a": item}, given={}, inside="data", when={"k": 1})
+
+
+def refined_again(base: Any) -> None:
+    given = {"b": 127, "rest": b""}
+    again = made("V", base, named={"b": U8, "rest": Rest}, given=given, inside="data", when={"k": 1})
+    made("S", again, named={"a": tuple[base, ...]}, given={"a": many()}, inside="rest", when={"b": 127})
+
+
+@pytest.mark.parametrize(
+    ("refine", "unit"), [(in_list, b"\1\x7f"), (in_item, b"\1\x7f"), (refined_again, b"\1\x7f\x7f")]
+)
+def test_what_holds_its_own_sort_and_is_cut_takes_steps_in_proportion(refine: Callable[[Any], None], unit: bytes) -> None:
+    with bindings():
+        base = element()
+        refine(base)
+        for levels in (3, 12):
+            packet = dissect(unit * levels, base)
+            assert packet.faults and bytes(packet) == unit * levels
+            assert [str(fault) for fault in packet.faults] == [str(fault) for fault in careful(base, unit * levels)[1]]
+        is_linear(lambda data: dissect(data, base).faults, lambda levels: unit * levels, 5)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_lists_in_classes_that_take_others_apart_do_not_double(inside: bool) -> None:
+    def work(levels: int) -> int:
+        with bindings():
+            top = base = element()
+            for level in range(levels):
+                base, item = element(level + 1), top
+                if not inside:
+                    item = made(f"I{level}", named={"a": tuple[top, ...]}, given={"a": many()})
+                held = {"named": {"a": tuple[item, ...] if inside else item}, "given": {"a": many()} if inside else {}}
+                made(f"S{level}", base, **held, inside="data", when={"k": 1})
+                top = base
+            return steps(lambda: (dissect(b"\1\x7f" * levels, top), dissect(b"\1\x7f" * levels, top).faults))
+
+    first, second, third = (work(levels) for levels in (3, 6, 12))
+    assert third - second < 8 * (second - first)
+
+
+def test_faults_of_items_that_wait_are_those_of_what_takes_them_apart() -> None:
+    with bindings():
+        base = element()
+        item = made("I", named={"t": Annotated[str, text(size=2)]}, given={})
+        made("S", base, named={"a": tuple[item, ...]}, given={"a": many()}, inside="data", when={"k": 1})
+        for raw in (b"\1\4ab\xff\xff", b"\1\2\xff\xff"):
+            packet = dissect(raw, base)
+            assert [fault.offset for fault in packet.faults] == [len(raw) - 2]
+            assert "I.t" in str(packet.faults[0])
+            assert packet.faults == tuple(careful(base, raw)[1]) and bytes(packet) == raw

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 
 if TYPE_CHECKING:
     from packetlab.declare.kinds import Raw
@@ -64,6 +64,13 @@ class HeldValues(Values):
 
     def inner(self, leaf: Inner) -> int:
         return number_in(leaf, self.values.get(leaf.name))
+
+
+def said_count(header: AnyHeader, field: Field) -> int | None:
+    """Return how many items of a field that is filled up its header says there are, None where nothing says so."""
+    rule = header._declaration.plan.counts.get(field.name) if field.align else None
+    values = {f.name: getattr(header, f.slot) for f in header._fields}
+    return None if rule is None else rule.evaluate(HeldValues(values, b"", 0))
 
 
 class HeldScope:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.outer import reaches_out
+from packetlab.codec.around.outer import is_around, reaches_out
 from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.places.inner import said_count
 from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.reading import deeper, views_of
 from packetlab.codec.refinement.views import unread
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def broken(faults: Iterable[Fault]) -> bool:
     """Whether a header has faults of its own."""
-    return any(type(fault) is not InnerFault for fault in faults)
+    return any(not isinstance(fault, InnerFault) for fault in faults)
 
 
 def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declaration | None:
@@ -59,21 +60,35 @@ def refine(
         found, end, _, _ = walk(inner, raw, 0, len(raw), seen)
         at = places[name]
         whole = not broken(seen.faults) and end == len(raw) and not (seen.partial or seen.cut)
-        left = unread(found) if whole else None
-        if left is not None:
-            read_list(left[0], left[1], 0, len(left[1]), None, seen.faults, max(0, raw.rfind(left[1])), owner=left[0].owner.name)
-        elif whole:
+        if whole:
+            _read_lists(found, raw, read_list, seen.faults)
+        if whole and not unread(found, seen.faults):
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
             if placed:
                 scope.values[name] = HeldBytes.of(raw, found)
             return deeper([one]).get(found._declaration, one), found
-        fault = next((f for f in seen.faults if type(f) is not InnerFault), None)
+        fault = next((f for f in seen.faults if type(f) is not InnerFault), None)  # one at which reading ended
         if fault is None:
             fault = Fault(inner.name, "", end, f"{end} bytes", f"{len(raw)} bytes")
         what = f"{fault.expected} for {fault.layer}.{fault.field}" if fault.field else f"{fault.expected} for {fault.layer}"
         ctx.faults.append(_unfit(header, one, name, at + fault.offset, what, fault.got))
         return header, None
     return header, None
+
+
+def _read_lists(header: AnyHeader, data: bytes, read_list: Callable[..., Any], faults: list[Fault]) -> None:
+    """Read the lists of a header, and of what it holds, that wait until somebody looks into them, the careful way and once."""
+    for f in header._declaration.repeated:
+        items: Any = () if f.kind.loose else getattr(header, f.slot) or ()
+        if type(items) is bytes:
+            around = Dissection()
+            around.layers = (header,)
+            at, count = max(0, data.rfind(items)), said_count(header, f)
+            items, _ = read_list(f, items, 0, len(items), count, faults, at, True, f.owner.name, around if is_around(f) else None)
+            setattr(header, f.slot, items)
+        for item in items:
+            if type(item) is not bytes:
+                _read_lists(item, data, read_list, faults)
 
 
 def _unfit(header: Declaration, one: Declaration, name: str, at: int, expected: str, got: str) -> Fault:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from packetlab.codec.faults import Dissection
+from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
 from packetlab.declare.expressions import Elsewhere
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from packetlab.declare.declaration import Declaration
-    from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
 
 
@@ -52,18 +51,16 @@ def read_whole(
     if holder is not None:
         ctx.layers = (*(() if around is None else around.layers), holder)
     header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
-    return header if end == len(raw) and ctx.clean and unread(header) is None else None
+    return header if end == len(raw) and ctx.clean and not unread(header, ctx.faults) and ctx.clean else None
 
 
-def unread(header: AnyHeader) -> tuple[Field, bytes] | None:
-    """Return a list in a header, or in what it holds, that ends in bytes that are no whole item, and these; None for none."""
+def unread(header: AnyHeader, faults: list[Fault]) -> bool:
+    """Whether a list in a header, or in what it holds, ends in bytes that are no whole item; faults of lists read for that are added."""
     for f in header._declaration.repeated:
-        items = () if getattr(header, f.slot) is None or f.kind.loose else header._items_of(f)
-        for item in items:
-            found = (f, item) if isinstance(item, bytes) else unread(cast("AnyHeader", item))
-            if found is not None:
-                return found
-    return None
+        items = () if getattr(header, f.slot) is None or f.kind.loose else header._items_of(f, faults)
+        if any(isinstance(item, bytes) or unread(cast("AnyHeader", item), faults) for item in items):
+            return True
+    return False
 
 
 def viewed(header: AnyHeader) -> AnyHeader:

@@ -15,7 +15,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.places.inner import Inner, settle_inner
+from packetlab.declare.places.inner import Inner, settle_inner, with_inner
 from packetlab.declare.places.offsets import OffsetOf, settle_offsets
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
@@ -89,6 +89,9 @@ class Declaration:
         self.through = link_transforms(self.name, self.through)
         self.by_name = {f.name: f for f in self.fields}
         self.fills = settle_inner(self.name, self.fields, self.by_name)
+        for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
+            rule = getattr(self, word)
+            setattr(self, word, None if rule is None else with_inner(rule, self.by_name, f"{self.name}, {word}"))
         self.captured_state = (1 << 2 * len(self.fields)) - 1
         self.prototype_bit = 1 << 2 * len(self.fields) + 1
         marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from packetlab.declare.classbody.options import check_numbers, with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
+from packetlab.declare.places.inner import with_inner
 from packetlab.declare.refinement import registered
 from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
 from packetlab.errors import BuildError, DeclareError
@@ -208,7 +209,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     filled = filled_in(sets or {}, where)
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
-    condition = expression(1 if when is None else when)
+    condition = with_inner(expression(1 if when is None else when), below.by_name, where)
     check_binding(above, below, condition, filled)
     if not all(isinstance(value, Const) for value in filled.values()):
         for one in [below, *below.derived]:

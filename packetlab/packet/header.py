@@ -32,7 +32,7 @@ from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
-from packetlab.declare.refinement.checks import check_refinement
+from packetlab.declare.refinement.checks import check_refinement, settled
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance, same_items
@@ -120,8 +120,9 @@ class FieldProperty(NotARule, property, Field):
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, or auto(...) where it has no rule; others stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
-        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "gap", "kind", "many", "through")}
-        spec = Spec(value, many=self.kind.wire == "items", **rules)
+        own = ("default", "ended", "gap", "kind", "many", "through", *(["count"] if self.kind.one else []))
+        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in own}
+        spec = Spec(value, many=self.kind.wire == "items" and not self.kind.one, **rules)
         made = self._with(spec, where)
         if isinstance(self.rule, Next):
             made.derive(Next(self.rule.space, Const(spec.default)))
@@ -294,7 +295,8 @@ class HeaderType(type):
             base = next((one for one in above if one.fields), None)
             if base is None:
                 raise DeclareError(name, "under= with when=, or a base with fields, which it refines", "when= alone")
-            declaration.refines, declaration.when = base, expression(when) if base.view is None else base.when
+            declaration.refines = base
+            declaration.when = settled(declaration, expression(when)) if base.view is None else base.when
             within = base.view[0] if base.view else inside
             declaration.view = None if within is None else (within, body["__inside__"]._declaration)
             check_refinement(declaration)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from packetlab.codec.refinement.class_bodies import restated_held
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED, Field
@@ -35,6 +36,7 @@ def describe(cls: object) -> dict[str, object]:
         found.update(refines=header.refines.name, when=dump_expression(said.when))
         found.update({} if said.view is None else {"inside": said.view[0]})
         usual = {f.name: f.default for f in header.refines.fields} | restated(header.refines, said.when)
+        usual |= {word: (one,) for word, one in restated_held(header.refines, said.when).items()}
         theirs = header.fields[: len(usual)]
         ruled = [f for f in theirs if f.default is None and usual[f.name] is not None]
         given = [f for f in theirs if f not in ruled and f.default != usual[f.name]]

@@ -9,17 +9,20 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.compiler import replaced
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import Spec
 from packetlab.declare.places.origins import OwnPlace
-from packetlab.declare.refinement.checks import check_base, restated
+from packetlab.declare.refinement.checks import check_base, restated, wanted_in_held
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
     from packetlab.declare.wildcards import Known
@@ -57,7 +60,20 @@ def taken_apart(
         for word, number in restated(base._declaration, expression(when)).items():
             if not isinstance(body.get(word), Spec):
                 body.setdefault(word, number)
+        for word, header in restated_held(base._declaration, expression(when)).items():
+            body.setdefault(word, header)
     return annotations
+
+
+def restated_held(base: Declaration, rule: Expr) -> dict[str, AnyHeader]:
+    """Return other defaults for fields of a base that hold a header: with the numbers for which a condition holds, where it was given others."""
+    found: dict[str, AnyHeader] = {}
+    for (name, inner), number in wanted_in_held(base, rule).items():
+        default = base.by_name[name].default
+        one = found.get(name, default[0] if isinstance(default, tuple) and default else None)
+        if isinstance(one, AnyHeader) and one._state & one._by_name[inner].bit:
+            found[name] = replaced(one, {inner: number})
+    return found
 
 
 def _put_inside(

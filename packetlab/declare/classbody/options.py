@@ -26,6 +26,9 @@ def check_numbers(below: Declaration, when: object, where: str) -> None:
         several = isinstance(some, (tuple, list, set, frozenset, range))
         if several and not some:
             raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
+        if isinstance(name, str) and "." in name and name.partition(".")[0] in below.by_name:
+            hint = f"when=field({name!r}) == {some!r} says where it stands, and whoever builds gives {name.partition('.')[0]}"
+            raise DeclareError(f"{where}.{name}", "a field of its own, which is filled in where it is built", name, hint)
         text = next((one for one in (some if several else (some,)) if isinstance(one, str | bytes)), None)
         if text is not None and name in below.by_name and not below.by_name[name].kind.is_number:
             word = str(text) if isinstance(text, str) else text

@@ -36,25 +36,33 @@ class Inner(NamedExpr):
         return f"{self.name}.{self.inner}"
 
 
+def with_inner(rule: Expr, by_name: Mapping[str, Field], where: str) -> Expr:
+    """Return a rule of a header in which names stand for fields of headers that its own fields hold: "key.kind" for the kind in `key`."""
+    if not any(isinstance(one, Elsewhere) and one.path in by_name for one in rule.leaves()):
+        return rule
+
+    def leaf(one: Expr) -> Expr:
+        if not isinstance(one, Elsewhere) or one.path not in by_name:
+            return one
+        kind = by_name[one.path].kind
+        if not kind.one:
+            hint = f'field("^.{one.name}") is one of the header around'
+            raise DeclareError(f"{where}, {one}", "a field that holds a header", f"{one.path}, {kind.in_words()}", hint)
+        return Inner(one.path, one.name, kind)
+
+    return rewritten(rule, leaf)
+
+
 def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Field]) -> dict[str, dict[str, Expr]]:
     """Let names of rules stand for fields of headers that fields hold; return what follows for these: field -> {field in it: rule}."""
     for f in fields:
-
-        def leaf(one: Expr, where: str = f"{header}.{f.name}") -> Expr:
-            if not isinstance(one, Elsewhere) or one.path not in by_name:
-                return one
-            kind = by_name[one.path].kind
-            if not kind.one:
-                hint = f'field("^.{one.name}") is one of the header around'
-                raise DeclareError(
-                    f"{where}, {one}", "a field that holds a header", f"{one.path}, {kind.in_words()}", hint
-                )
-            return Inner(one.path, one.name, kind)
-
         for word in _RULES:
             rule = getattr(f, word)
-            if rule is not None and any(isinstance(one, Elsewhere) and one.path in by_name for one in rule.leaves()):
-                setattr(f, word, rewritten(rule, leaf))
+            if rule is not None:
+                setattr(f, word, with_inner(rule, by_name, f"{header}.{f.name}"))
+        if f.until is not None:
+            item = by_name if f.kind.item is None else f.kind.item.by_name  # typing.Self
+            f.until = with_inner(f.until, item, f"{header}.{f.name}, until")
     found: dict[str, dict[str, Expr]] = {}
     for f in fields:
         said = f.size if f.count is None else f.count

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Expr, Ref
+from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.intervals import Range, bounds, words
+from packetlab.declare.places.inner import Inner, with_inner
 from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.declare.rules import apart
 from packetlab.declare.validate import ITEM, Leaves, described, field_of
@@ -79,9 +80,7 @@ def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
 def restated(base: Declaration, rule: Expr) -> dict[str, int | str | bytes]:
     """Return other defaults for the fields of a base: the first numbers, or texts, for which a condition alone holds."""
     found: dict[str, int | str | bytes] = {}
-    todo = [rule]
-    while todo:
-        one = todo.pop()
+    for one in _joined(rule):
         said = numbers(one)
         if said is not None and said[1]:
             f = base.by_name.get(said[0])
@@ -89,9 +88,46 @@ def restated(base: Declaration, rule: Expr) -> dict[str, int | str | bytes]:
                 found[said[0]] = said[1][0]
         elif isinstance(one, Says):
             found[one.name] = one.words[0]
-        elif getattr(one, "sign", "") == "&" and one.is_truth:
-            todo += one.operands()
     return {name: number for name, number in found.items() if _can_default(base.by_name.get(name))}
+
+
+def settled(header: Declaration, rule: Expr) -> Expr:
+    """Return the condition of a class that refines another, in which "key.kind" is a number in the header that `key` holds.
+
+    Such a number follows from it then, in headers of the class that are built without.
+    """
+    assert header.refines is not None
+    for (name, inner), number in wanted_in_held(header.refines, rule).items():
+        header.fills.setdefault(name, {}).setdefault(inner, Const(number))
+    return with_inner(rule, header.refines.by_name, f"{header.name}, when=")
+
+
+def wanted_in_held(base: Declaration, rule: Expr) -> dict[tuple[str, str], int]:
+    """Return the first numbers, of headers that fields of a base hold, for which a condition holds: (field, field in it) -> number."""
+    found = dict[tuple[str, str], int]()
+    for one in _joined(with_inner(rule, base.by_name, f"what refines {base.name}, when=")):
+        inner, number = next(iter(one.operands()), None), None
+        if isinstance(one, OneOf) and one.among:
+            number = one.among[0]
+        elif isinstance(one, Op) and one.sign == "==" and isinstance(one.right, Const):
+            number = one.right.number
+        if isinstance(inner, Inner) and number is not None and inner.kind.item is not None:
+            f = inner.kind.item.by_name.get(inner.inner)
+            if f is not None and f.rule is None and not f.fixed:
+                found[inner.name, inner.inner] = number
+    return found
+
+
+def _joined(rule: Expr) -> list[Expr]:
+    """Return the conditions that are joined by & in one."""
+    found, todo = list[Expr](), [rule]
+    while todo:
+        one = todo.pop()
+        if getattr(one, "sign", "") == "&" and one.is_truth:
+            todo += one.operands()
+        else:
+            found.append(one)
+    return found
 
 
 def _can_default(f: Field | None) -> bool:

@@ -79,8 +79,8 @@ _HOOKS.update(
     to_dpkt="packetlab.export.bridges.dpkt_bridge",
     to_scapy="packetlab.export.bridges.scapy_bridge",
     vary="packetlab.bulk.vary",
-    verdict="packetlab.packet.explain",
-    verdicts="packetlab.packet.explain",
+    verdict="packetlab.packet.verdicts.verdict",
+    verdicts="packetlab.packet.verdicts.verdict",
     why="packetlab.packet.words.why",
     why_not="packetlab.pattern.match",
 )

@@ -1,4 +1,4 @@
-"""How the values of a packet come about: derivation, and verdicts on checksums.
+"""How the values of a packet come about: derivation.
 
 Evaluates the rules of the declaration on one packet, in the open, where `codec` has them compiled. The tests hold
 both to the same results.
@@ -20,7 +20,6 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import sharing
 from packetlab.declare.checksums.algorithms import internet
-from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Elsewhere, Next
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.kinds import Raw
@@ -28,12 +27,13 @@ from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
-from packetlab.packet.packet import Header, Packet
-from packetlab.packet.results import Verdict
+from packetlab.packet.packet import Packet
 
 
 class Derivation(HeldScope):
     """The values that the rules of layer `i` of `packet` refer to (see `expressions.Scope`)."""
+
+    is_inside = False  # whether the header is held by one of the layers (see `packet.verdicts.inside`)
 
     def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
         self.packet, self.i = packet, i
@@ -153,6 +153,8 @@ def follows(scope: Derivation, f: Field) -> bool:
 
 def holds(scope: Derivation, f: Field) -> bool:
     """The same, without working it out again where it is known of a captured field."""
+    if scope.is_inside:
+        return follows(scope, f)
     original = scope.packet._headers[scope.i]
     if original._state >> len(scope.cls._fields) & f.bit and not original._is_partial and scope.raw(f.name) is not None:
         return not scope.packet._rederived()[scope.i]._state & f.bit
@@ -182,111 +184,3 @@ def respelled(before: Packet, packet: Packet) -> Packet:
             return made
         kept = {key: raw for key, raw in found.items() if isinstance(raw, Spelled)}
     return packet
-
-
-# Verdicts ------------------------------------------------------------------------------------------------------
-
-
-def verdict(packet: Packet, layer: type[Header] | tuple[type[Header], int] | int, name: str) -> Verdict:
-    """Return the verdict on the checksum field `name` of a layer, on its only one where that is ""."""
-    try:
-        i = layer if isinstance(layer, int) else packet._place(layer)
-    except KeyError:
-        return Verdict.NOT_PRESENT
-    cls = type(packet.layers[i])
-    sums = [f.name for f in cls._fields if isinstance(f.rule, Checksum)]
-    if not name:
-        name = "checksum" if "checksum" in sums or len(sums) != 1 else sums[0]
-    f = cls._by_name.get(name)
-    if f is None or not isinstance(f.rule, Checksum):
-        hint = f"there is {', '.join(sums)}" if sums else "the header has none"
-        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field" if f else "no such field", hint)
-    bodies = packet._build()[0]
-    return _verdict(Derivation(packet, i, bodies), f, f.rule, all_here(packet, bodies, i + 1)[i])
-
-
-def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
-    packet, i, raw = scope.packet, scope.i, scope.raw(f.name)
-    cut = scope.header._is_partial
-    if raw is None:
-        return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
-    if not rule.is_due(scope):
-        return Verdict.NOT_PRESENT
-    if rule.none is not None and raw == rule.none:
-        # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
-        return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
-    some = scope.cls._declaration.plan.covered[f.name]
-    if cut or (has_payload(some) and not whole):
-        return Verdict.UNVERIFIED
-    plan, body = scope.cls._declaration.plan, has_payload(some)
-    for region in some:
-        if region.part == "tail" or not body:  # with a payload, what carries it says how much there is
-            parts = [one.name for one in region.fields if one.pad or one.name in plan.sizes]
-            if any(_is_short(scope, part) for part in parts + ["self"] * (region.part == "head" and region.end)):
-                return Verdict.UNVERIFIED
-    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls._declaration, 0) is None:
-        return Verdict.UNVERIFIED
-    return Verdict.GOOD if holds(scope, f) else Verdict.BAD
-
-
-def verdicts(packet: Packet) -> dict[str, Verdict]:
-    """Return the verdict on every checksum of the packet, by layer and field."""
-    return {key: found for (_, key, _), found in checked(packet).items()}
-
-
-def checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
-    """Return the verdict on every checksum, by layer, its name in all of the packet, and the field's name."""
-    found: dict[tuple[int, str, str], Verdict] = {}
-    times: dict[str, int] = {}
-    bodies = packet._build()[0]
-    whole = all_here(packet, bodies, len(bodies))
-    for i, header in enumerate(packet.layers):
-        for f in header._fields:
-            if isinstance(f.rule, Checksum):
-                plain = f"{type(header).__name__}.{f.name}"
-                number = times[plain] = times.get(plain, 0) + 1
-                key = plain if number == 1 else f"{plain}#{number}"
-                found[i, key, f.name] = _verdict(Derivation(packet, i, bodies), f, f.rule, whole[i])
-    return found
-
-
-def _is_short(scope: Derivation, part: str) -> bool:
-    """Whether bytes of a header, or of one of its fields, are missing by what the header says."""
-    plan = scope.cls._declaration.plan
-    if part == "self":
-        own = plan.own is not None and plan.own.size.evaluate(scope) > scope.size("self")
-        sized = [f.name for f in scope.cls._declaration.before if f.pad or f.name in plan.sizes]
-        return own or any(_is_short(scope, name) for name in sized)
-    f = scope.cls._by_name.get(part)
-    if f is None or scope.raw(part) is None:
-        return False
-    if f.pad:
-        return scope.packet.truncated and len(scope.raw(part)) < len(derive(scope, f))
-    return part in plan.sizes and plan.sizes[part].evaluate(scope) > len(scope.field_bytes(f))
-
-
-def _over_ipv6(packet: Packet, i: int) -> bool:
-    for below in range(i - 1, -1, -1):
-        carrier = packet.layers[below]
-        if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
-            return len(getattr(carrier, slot_of(carrier._declaration.pseudo[0])) or b"") == 16
-    return False
-
-
-def all_here(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
-    """Return for the first `count` layers whether all bytes that they had on the wire are here."""
-    found = []
-    short = said = False
-    for j in range(count):
-        scope = Derivation(packet, j, bodies)
-        for f in scope.cls._declaration.plan.lengths:
-            raw = scope.raw(f.name)
-            if raw is None and f.condition is not None and not f.condition.evaluate(scope):
-                continue
-            number = isinstance(f.rule, Next)
-            short = short or raw is None or not (number or holds(scope, f) or derive(scope, f) >= raw)
-            said = said or not number
-        found.append(not short and (said or not (packet._anomalies and packet._anomalies.missing)))
-        partial = scope.cls._declaration.partial
-        short = short or (partial is not None and bool(partial.evaluate(scope)))
-    return found

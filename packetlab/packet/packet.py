@@ -332,13 +332,13 @@ class Packet(Held):
     def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "") -> Verdict:
         """Return what is to be said of a checksum: good, bad, unverified (bytes are missing), not present (as its header).
 
-        Without a `name` it is the field called "checksum", or the only one the header has. BuildError for a header that has none.
+        Without a `name` it is "checksum", or the only one; "items[1].sum" is held in a field. Of a class that fields hold it is the worst. BuildError where there is none.
         """
         found: Verdict = hook("verdict")(self, layer, name)
         return found
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Return the verdict on every checksum, by "IPv4.checksum" (with "#2" after the second of its kind)."""
+        """Return the verdict on every checksum, by "IPv4.checksum" ("#2" after the second of its kind), or "List.items[1].sum"."""
         found: dict[str, Verdict] = hook("verdicts")(self)
         return found
 

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.escaping import safe
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, cut, item_lines, label_text, value_text
+from packetlab.packet.text import ITEMS, Text, cut, item_lines, label_text, value_text
+from packetlab.packet.verdicts.verdict import judged
 from packetlab.packet.words.show import unbuildable
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
@@ -36,7 +36,7 @@ def packet_html(packet: Packet) -> str:
     if unbuildable(packet) is not None:
         return pre(map(safe, str(packet.show()).split("\n")))
     where = field_offsets(packet)
-    verdicts = iter(packet.verdicts().items())
+    sums = [*judged(packet)]
     parts = [_summary(packet)]
     faults = packet.faults
     faulty = {fault.layer for fault in faults}
@@ -48,10 +48,7 @@ def packet_html(packet: Packet) -> str:
     for i, (header, (start, _)) in enumerate(zip(packet.layers, where.layers, strict=True)):
         name = type(header).__name__
         spans = of.get(i, [])
-        checks = {}
-        for f in header._fields:
-            if isinstance(f.rule, Checksum):
-                checks[f.name] = next(verdicts)[1]
+        checks = {one.path: one.verdict for one in sums if one.layer == i}
         if i in folded:
             if i == folded.start:
                 parts.append(f"<div>{safe(_more(packet, folded))}</div>")
@@ -59,9 +56,8 @@ def packet_html(packet: Packet) -> str:
         size = sum(span.bits for span in spans) // 8
         wrong = name in faulty or any(WORDS.get(check) == BAD for check in checks.values())
         caption = f"{size} bytes at {start}" if size else "nothing of it is here"
-        marks = "".join(
-            chip(f"{field} {check.name.lower()}", BAD) for field, check in checks.items() if WORDS.get(check) == BAD
-        )
+        bad = [f"{path} {check.name.lower()}" for path, check in checks.items() if WORDS.get(check) == BAD]
+        marks = "".join(chip(words, BAD) for words in bad[:ITEMS])
         body = _fields(packet, i, spans, checks, numbers, caption)
         words = label_text(header) or _ends(packet, i)
         title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(words)} {marks}"

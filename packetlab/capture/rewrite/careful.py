@@ -19,10 +19,11 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
-from packetlab.packet.explain import Derivation, all_here, checked
+from packetlab.packet.explain import Derivation
 from packetlab.packet.offsets import Span, field_offsets, field_spans
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
+from packetlab.packet.verdicts.verdict import all_here, checked
 from packetlab.protocols.dissect import dissect
 
 if TYPE_CHECKING:

@@ -146,11 +146,16 @@ local function show_each(tree, tvb, e)  -- values side by side, one by one
   end
 end
 
-local function show_items(tree, n, e, ctx)
+local function show_items(tree, layers, i, e, ctx, below)
+  local n, stack = layers[i], {}
+  for j = 1, i do stack[j] = layers[j] end
   local item = tree:add(e.f.shown, n.tvb(e.first, e.len))
   local items, pos, faults = e.items, e.first + e.len, {}
   if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true, ctx) end
-  for _, one in ipairs(items) do in_a_line(show({one}, 1, item, ctx, {})) end
+  for _, one in ipairs(items) do  -- what stands around it may be in its checksums
+    stack[i + 1] = one
+    in_a_line(show(stack, i + 1, item, ctx, below))
+  end
   if pos < e.first + e.len then item:add(n.tvb(pos, e.first + e.len - pos), "No whole item") end
   if not e.f.one then item:append_text(": " .. #items) end
   return item, faults
@@ -177,7 +182,7 @@ show = function(layers, i, tree, ctx, below)
     local f, item = e.f, nil
     if f.kind == "int" then
       item = show_number(layer, n, e)
-      if f.sum and below.source then
+      if f.sum then
         local what, right, high = verdict(layers, i, e, ctx, below)
         local should = what == BAD and ", should be 0x" .. (high and high > 0 and string.format("%x%08x", high, right)
           or string.format("%x", right)) or ""
@@ -187,7 +192,7 @@ show = function(layers, i, tree, ctx, below)
       end
     elseif f.kind == "items" then
       local faults
-      item, faults = show_items(layer, n, e, ctx)
+      item, faults = show_items(layer, layers, i, e, ctx, below)
       for _, fault in ipairs((ctx.cut or ctx.missing > 0) and {} or faults) do note(fault) end
     elseif f.kind == "xns" then
       local range = range_of(n, e)

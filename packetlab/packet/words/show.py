@@ -6,9 +6,10 @@ from packetlab.declare.expressions import Checksum
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
-from packetlab.packet.explain import checked
 from packetlab.packet.packet import Header, Packet
-from packetlab.packet.text import Text, cut, expected, headline, item_lines, items_text, value_text
+from packetlab.packet.results import Verdict
+from packetlab.packet.text import ITEMS, Text, cut, expected, headline, item_lines, items_text, value_text
+from packetlab.packet.verdicts.verdict import Judged, judged
 
 
 def show(packet: Packet) -> Text:
@@ -19,7 +20,8 @@ def show(packet: Packet) -> Text:
     reason = unbuildable(packet)
     if reason is not None:
         return _given(packet, reason)
-    lines, checks = [], {(i, name): check for (i, _, name), check in checked(packet).items()}
+    lines, sums = [], [*judged(packet)]
+    checks = {(one.layer, one.path): one.verdict for one in sums if one.holder is None}
     for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
         lines.append(headline(header))
         for f in header._fields:
@@ -33,6 +35,7 @@ def show(packet: Packet) -> Text:
                 text = items_text(header, f) if f.kind.wire == "items" else value_text(f, raw, header)
             lines.append(f"  {f.name:<18} {cut(text):<36} {Header.state(original, f.name)}".rstrip())
             lines += [f"    {line}" for line in item_lines(header, f)]
+            lines += [f"    {held_sum(one)}" for one in sums if one.layer == i and one.holder is f and one.verdict is not Verdict.GOOD][:ITEMS]
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
     lines += hook("rest_lines")(packet)
@@ -40,6 +43,13 @@ def show(packet: Packet) -> Text:
         lines.append("the capture holds less than there was on the wire")
     lines += [f"fault: {fault}" for fault in packet.faults]
     return Text("\n".join(lines))
+
+
+def held_sum(one: Judged) -> str:
+    """Return what is to be said of a checksum in what a field holds: "items[1].sum 0x0007  bad"."""
+    raw = getattr(one.header, one.field.slot)
+    shown = "absent" if raw is None else f"0x{raw:0{one.field.kind.fixed_bits // 4}x}"
+    return f"{one.path} {shown}  {one.verdict.name.lower().replace('_', ' ')} checksum"
 
 
 def unbuildable(packet: Packet) -> BuildError | None:

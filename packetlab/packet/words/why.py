@@ -10,10 +10,11 @@ from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has,
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
-from packetlab.packet.explain import Derivation, derive, follows, verdict
+from packetlab.packet.explain import Derivation, derive, follows
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, value_text
+from packetlab.packet.verdicts.verdict import verdict
 
 
 def why(packet: Packet, i: int, name: str) -> Text:

@@ -32,8 +32,13 @@ def python(text: str) -> str:
 
 def lua(text: str) -> str:
     """Return text as a Lua string literal: one line of printable ASCII, the UTF-8 of `text`."""
+    return lua_bytes(text.encode("utf-8", "replace"))
+
+
+def lua_bytes(raw: bytes) -> str:
+    """Return bytes as a Lua string literal: one line of printable ASCII."""
     safe = set(range(0x20, 0x7F)) - {ord('"'), ord("\\")}
-    return '"' + "".join(chr(b) if b in safe else f"\\{b:03d}" for b in text.encode("utf-8", "replace")) + '"'
+    return '"' + "".join(chr(b) if b in safe else f"\\{b:03d}" for b in raw) + '"'
 
 
 def bytes_text(raw: bytes, most: int = 32) -> str:

@@ -77,7 +77,7 @@ class Scanner(CodedScanner):
         self.at_limit = self.stop = self.total = ""
         self.onward = [upper for upper in following(cls) if upper in numbers]
         self.rules = self._rules()
-        self.needed = {f.name for f in cls.fields if f.fixed or (self.onward and isinstance(f.rule, Next))}
+        self.needed = {f.name for f in cls.fields if f.fixed or (self.onward and isinstance(f.rule, Next) and f.kind.is_number)}
         self.needed = self.needed.union(*(needs(rule) for rule in self.rules))
 
     def _rules(self) -> list[Expr]:

@@ -402,7 +402,7 @@ class Plan:
     @property
     def numbered(self) -> list[tuple[Field, Next]]:
         """The fields whose numbers name the header that follows, with their rules."""
-        return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next)]
+        return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next) and f.kind.is_number]
 
     @property
     def within(self) -> list[Step]:

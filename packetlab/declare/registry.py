@@ -13,12 +13,13 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.classbody.options import check_numbers, with_port
+from packetlab.declare.classbody.options import in_texts, with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.places.inner import with_inner
 from packetlab.declare.refinement import registered
 from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
+from packetlab.declare.values.said import Letters, constant
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
@@ -97,7 +98,7 @@ def _take_place(lower: Declaration) -> None:
     for f in lower.fields:
         numbers = _spaces.get(f"{f.owner.key}.{f.name}")
         bound = (numbers is not None and numbers.headers) or any(f.name in sets for _, sets, _ in entries)
-        if bound and f.rule is None and isinstance(f.kind.zero, int):
+        if bound and f.rule is None and isinstance(f.kind.zero, int | bytes):
             _own_space(f)
 
 
@@ -185,8 +186,8 @@ def unregister(upper: Declaration) -> None:
 def bind(upper: object, under: object, when: object = None, sets: Mapping[str, object] | None = None, port: object = None) -> None:
     """Let the header class `upper` follow `under` where `when` holds.
 
-    `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
-    None for always. `port`: a number or numbers of which `sport` or `dport` of `under` is one, built as `dport`, so that replies
+    `when`: a dict {field: number or text, or several} (fields not given are filled in from it when building; letters of any case
+    are read), an expression, or None for always. `port`: a number or numbers of which `sport` or `dport` of `under` is one, built as `dport`, so that replies
     are found too; {"port": ...} is the same. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
     What is bound above a class is above those derived from it too; its own conditions come first, then its nearest base's.
     DeclareError where another header has the number, and under a header that nothing can follow.
@@ -195,10 +196,9 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     below = declaration_of(under, f"{above.name}, under")
     where = f"{above.name} under {below.name}"
     check_above(below, where, above)
-    when = with_port(below, when, port, where)
+    when, told = in_texts(below, with_port(below, when, port, where), where)
     for one, cls in ((above, upper), (below, under)):
         _classes.setdefault(one, cls)
-    check_numbers(below, when, where)
     if isinstance(when, dict) and len(when) == 1 and not sets:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
@@ -206,12 +206,12 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
         for number in numbers if name not in below.by_name else ():
             bind(above, below, Ref("sport") == number)
         return
-    filled = filled_in(sets or {}, where)
+    filled = {**filled_in(sets or {}, where, below), **told}
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
     condition = with_inner(expression(1 if when is None else when), below.by_name, where)
     check_binding(above, below, condition, filled)
-    if not all(isinstance(value, Const) for value in filled.values()):
+    if not all(isinstance(value, Const | Letters) for value in filled.values()):
         for one in [below, *below.derived]:
             write_order(one, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
@@ -267,7 +267,7 @@ def _own_space(declared_field: Field) -> None:
     for one in [declared_field.owner, *declared_field.owner.derived]:
         f = one.by_name[declared_field.name]  # another one where a class has another default
         if f.rule is None:
-            f.derive(Next(f"{f.owner.key}.{f.name}", Const(f.default if isinstance(f.default, int) else 0)))
+            f.derive(Next(f"{f.owner.key}.{f.name}", constant(f.default if f.kind.is_number or isinstance(f.default, bytes) else b"")))
             _numbered.append(f)
         _reset(one)
 

@@ -25,6 +25,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead
+from packetlab.declare.values.said import Letters, letters_of
 from packetlab.errors import DeclareError, suggestion
 
 LONGEST = 1 << 40  # more bytes than anything has
@@ -238,9 +239,9 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         check_sum(header, f, f.rule, where)
         for asked in f.rule.operands():
             bounds(asked, Leaves(header, where, READ), where)
-    elif isinstance(f.rule, Next):
+    elif isinstance(f.rule, Next) and not isinstance(f.rule.otherwise, Letters):
         bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
-    elif f.rule is not None:
+    elif f.rule is not None and not isinstance(f.rule, Next):
         assert f.kind.low is not None and f.kind.high is not None
         low, high = bounds(f.rule, Leaves(header, where, BUILT, derived, recalls=True), where)
         if low > f.kind.high or high < f.kind.low:
@@ -415,11 +416,14 @@ def check_above(under: Declaration, where: str, upper: Declaration) -> None:
             raise DeclareError(where, "a header that something follows", f"{f.name}, which goes on to the end", hint)
 
 
-def filled_in(sets: object, where: str) -> dict[str, Expr]:
-    """Return what a binding fills in: {field: expression}. DeclareError for what is no dict."""
+def filled_in(sets: object, where: str, under: Declaration) -> dict[str, Expr]:
+    """Return what a binding fills in: {field: expression, or letters}. DeclareError for what is no dict."""
     if not isinstance(sets, Mapping):
-        raise DeclareError(f"{where}, sets", "a dict {field: number or expression}", repr(sets))
-    return {name: expression(value) for name, value in sets.items()}
+        raise DeclareError(f"{where}, sets", "a dict {field: number, text or expression}", repr(sets))
+    return {
+        name: letters_of(field_of(under, name, where), value, f"{where}, sets") if isinstance(value, str | bytes) else expression(value)
+        for name, value in sets.items()
+    }
 
 
 def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:
@@ -428,7 +432,11 @@ def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets:
     bounds(condition, Leaves(under, where, BOUND), where)
     for name, rule in sets.items():
         f = field_of(under, name, where)
-        if not f.kind.is_number or not (f.rule is None or isinstance(f.rule, Next)):
+        letters = isinstance(rule, Letters)
+        if f.kind.is_number is letters or not (f.rule is None or isinstance(f.rule, Next)):
             got = described(f.kind) if f.rule is None else words(f.rule)
-            raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
-        bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")
+            raise DeclareError(f"{where}, sets", f"a {'text' if letters else 'number'} field without a rule of its own, not {name}", got)
+        if isinstance(rule, Letters):
+            letters_of(f, rule.word, f"{where}.{name}")
+        else:
+            bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")

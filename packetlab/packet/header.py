@@ -29,12 +29,13 @@ from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_held
-from packetlab.declare.expressions import Const, Expr, Next, expression
+from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement, settled
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
+from packetlab.declare.values.said import constant
 from packetlab.declare.wildcards import Known, Tolerance, same_items
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
@@ -121,11 +122,11 @@ class FieldProperty(NotARule, property, Field):
             hint = f"{self.name} = value, or auto(...) where it has no rule; others stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
         own = ("default", "ended", "gap", "kind", "many", "through", *(["count"] if self.kind.one else []))
-        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in own}
+        rules = {word: None if word == "rule" and isinstance(self.rule, Next) else getattr(self, word) for word in Spec.__slots__ if word not in own}
         spec = Spec(value, many=self.kind.wire == "items" and not self.kind.one, **rules)
         made = self._with(spec, where)
         if isinstance(self.rule, Next):
-            made.derive(Next(self.rule.space, Const(spec.default)))
+            made.derive(Next(self.rule.space, constant(made.default)))
         return made
 
     def _with(self, spec: Spec, where: str) -> FieldProperty:
@@ -268,8 +269,7 @@ class HeaderType(type):
         for word in wrong:
             raise DeclareError(f"{name}, {word}=", "an option of a header class", "no such", suggestion(word, (*OPTIONS, *ABOVE)))
         super().__init__(name, bases, body)
-        inherited = {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}
-        theirs = {*inherited.values()}
+        theirs = {*(inherited := {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}).values()}
         cls._fields = (*inherited.values(), *(f for f in body.values() if isinstance(f, Field) and f not in theirs))
         header = cast("type[HeaderBase]", cls)
         header._by_name = {f.name: f for f in cls._fields}

@@ -45,7 +45,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
-from packetlab.declare.values.said import FirstOf, Says
+from packetlab.declare.values.said import FirstOf, Letters, Says
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 from packetlab.schema.recalled import recalled_data, recalled_of_data
@@ -122,7 +122,9 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
     if isinstance(rule, Const):
         return int(rule.number)
     if isinstance(rule, Says):
-        return ["says", rule.name, [word if isinstance(word, str) else [word.hex()] for word in rule.words]]
+        return ["says", rule.name, [_word(word) for word in rule.words]]
+    if isinstance(rule, Letters):
+        return ["letters", _word(rule.word)]
     if isinstance(rule, FirstOf):
         return ["first", f"{rule.name}.{rule.item}.{rule.part}", rule.default]
     if isinstance(rule, Ref | Size | Count | Has):
@@ -193,6 +195,17 @@ def _part(data: object, where: str) -> str | SumPart:
     if word not in ("span", "but", "zeroed") or (word == "span" and len(names) != 2):
         raise DeclareError(where, '["span", "a", "b"], ["but", "x"] or ["zeroed", "x"]', safe_repr(data))
     return SumPart(str(word), tuple(name(one, where) for one in names))
+
+
+def _word(word: str | bytes) -> object:
+    return word if isinstance(word, str) else [word.hex()]
+
+
+def filling(data: object, where: str) -> Expr | str | bytes:
+    """Return what a binding fills in: a term, or text or bytes."""
+    if type(data) is list and data[:1] == ["letters"]:
+        return _letters(expect_list(data, where, 2, 2)[1], where)
+    return load_expression(data, where)
 
 
 def _letters(data: object, where: str) -> str | bytes:

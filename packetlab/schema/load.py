@@ -8,10 +8,10 @@ descriptions touches are compiled before it counts: where anything is wrong, no 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
@@ -24,7 +24,7 @@ from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
 from packetlab.declare.kinds import Kind
-from packetlab.declare.validate import BOUND, Leaves, field_of
+from packetlab.declare.validate import BOUND, Leaves, field_of, filled_in
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
@@ -34,6 +34,7 @@ from packetlab.schema.dump import describe, needed_places
 from packetlab.schema.expressions import (
     answer,
     expect_list,
+    filling,
     load_expression,
     name,
     number,
@@ -53,6 +54,7 @@ from packetlab.schema.views import SAYS
 if TYPE_CHECKING:  # at run time that is an old name of `HeaderDescription`
     from packetlab.declare.declaration import Declaration
 
+K = TypeVar("K")
 CLASSES, FIELDS, BINDINGS, CONDITIONS, ANSWERS, PADDING = 64, 256, 256, 64, 64, 1 << 12
 LETTERS = 1 << 20  # of JSON
 MODULE = "described"  # where classes made here are said to come from
@@ -385,9 +387,9 @@ class _Maker:
                     raise DeclareError(where, f"{CONDITIONS} conditions at most", "more")
                 when = load_expression(entry.get("when"), where)
                 sets = table(entry.get("sets", {}), where, lower.by_name)
-                filled = {one: load_expression(data, where) for one, data in sets.items()}
-                placed = [(str(rule), str(sets)) for at, rule, sets in registry.bindings_of(cls) if at is lower]
-                if (str(when), str(filled)) not in placed:
+                filled = filled_in({one: filling(data, where) for one, data in sets.items()}, where, lower)
+                placed = [(str(rule), _rule_texts(sets)) for at, rule, sets in registry.bindings_of(cls) if at is lower]
+                if (str(when), _rule_texts(filled)) not in placed:
                     registry.bind(cls, lower, when, filled)
 
     def answer(self) -> None:
@@ -423,8 +425,8 @@ def _form(header: Declaration) -> dict[str, object]:
     return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
 
 
-def _rule_texts(answers: dict[Declaration | None, Expr]) -> dict[Declaration | None, str]:
-    return {request: str(rule) for request, rule in answers.items()}
+def _rule_texts(rules: Mapping[K, Expr]) -> dict[K, str]:
+    return {key: str(rule) for key, rule in rules.items()}
 
 
 if not TYPE_CHECKING:

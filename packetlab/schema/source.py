@@ -16,6 +16,7 @@ from packetlab.schema.expressions import (
     DEPTH,
     NUMBERS,
     expect_list,
+    filling,
     load_expression,
     name,
     number,
@@ -106,8 +107,13 @@ def _binding(entry: object, where: str) -> str:
     if type(sets) is not dict:
         raise DeclareError(where, "values of fields", safe_repr(sets))
     if sets:
-        words.append(f"sets={{{', '.join(f'{_quoted(key)}: {spelled(value, where)}' for key, value in sets.items())}}}")
+        words.append(f"sets={{{', '.join(f'{_quoted(key)}: {_filling(value, where)}' for key, value in sets.items())}}}")
     return ", ".join(words)
+
+
+def _filling(data: object, where: str) -> str:
+    made = filling(data, where)
+    return ascii(made) if isinstance(made, str | bytes) else spelled(data, where)
 
 
 def _answers(data: object, where: str) -> str:

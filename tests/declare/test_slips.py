@@ -17,10 +17,8 @@ from packetlab import (
     DeclareError,
     Header,
     PacketlabError,
-    Text,
     bindings,
     dissect,
-    ended,
     many,
     through,
     zlib,
@@ -151,21 +149,6 @@ def test_names_of_the_surroundings_are_found() -> None:
 
         assert bytes(Local()) == b"\3\3\4"
     assert UDP.dport == UDP.dport and UDP.dport in {UDP.dport: 1}
-
-
-def test_a_text_as_the_number_of_a_binding_is_refused_with_what_works() -> None:
-    with bindings():
-
-        class Lettered(Header):
-            verb: Text = ended(b" ", "BYE")
-
-        for said in ("PUT", ("GET", "PUT"), b"PUT"):
-            with pytest.raises(
-                DeclareError, match=r"Put under Lettered\.verb: expected a number or numbers.*bits\(24\)"
-            ):
-
-                class Put(Header, under=Lettered, when={"verb": said}):
-                    pass
 
 
 def test_what_stands_for_no_item_is_refused_with_the_form_of_one() -> None:

@@ -255,7 +255,7 @@ def wants(cls: Declaration) -> Wants:
         fields.update(one.name for region in cls.plan.covered[f.name] if not is_whole(region) for one in region.fields)
     fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
     values = (
-        {f.name for f in cls.fields if isinstance(f.rule, Next)}
+        {f.name for f, _ in cls.plan.numbered}
         if role.type is not None or cls.opaque is not None
         else set()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, expression
+from packetlab.declare.values.said import letters_of, raw_of
 from packetlab.errors import DeclareError
 
 
@@ -20,25 +21,36 @@ def with_port(below: Declaration, when: object, port: object, where: str) -> obj
     return {"port": port}
 
 
-def check_numbers(below: Declaration, when: object, where: str) -> None:
-    """Refuse what is no number in what a binding says as a table: {field: number or numbers}."""
-    for name, some in when.items() if isinstance(when, dict) else ():
+def in_texts(below: Declaration, when: object, where: str) -> tuple[object, dict[str, Expr]]:
+    """Return what a binding says as a table, {field: number or text, or several}, and what it fills in where that has texts.
+
+    With a text it is a condition, in letters of any case, and the first text of a field is filled in, as one number is. Of an enum of
+    numbers a name is its number. DeclareError for a table that says nothing of a field.
+    """
+    if not isinstance(when, dict):
+        return when, {}
+    told: dict[str, object] = {}
+    filled: dict[str, Expr] = {}
+    for name, some in when.items():
         several = isinstance(some, (tuple, list, set, frozenset, range))
         if several and not some:
-            raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
+            raise DeclareError(f"{where}.{name}", "a number at least, or a text", repr(some))
         if isinstance(name, str) and "." in name and name.partition(".")[0] in below.by_name:
             hint = f"when=field({name!r}) == {some!r} says where it stands, and whoever builds gives {name.partition('.')[0]}"
             raise DeclareError(f"{where}.{name}", "a field of its own, which is filled in where it is built", name, hint)
-        text = next((one for one in (some if several else (some,)) if isinstance(one, str | bytes)), None)
-        if text is not None and name in below.by_name and not below.by_name[name].kind.is_number:
-            word = str(text) if isinstance(text, str) else text
-            hint = f"when=field({name!r}) == {word!r} says where it stands, and whoever builds gives {name}"
-            if "size" in getattr(kind := below.by_name[name].kind, "inner", kind).allows:  # bytes or text
-                numbers = f"{name}: Annotated[Named[Words], bits({8 * len(text)})], Words an IntEnum of int.from_bytes(b'...')"
-                hint = f"texts that are all as long are numbers too: {numbers}; or {hint}"
-            raise DeclareError(
-                f"{where}.{name}", "a number or numbers, which are filled in where it is built", f"{word!r}", hint
-            )
+        values = [*some] if several else [some]
+        f = below.by_name.get(name)
+        words = [one for one in values if isinstance(one, str | bytes)]
+        if f is not None and words and f.kind.is_number:
+            values = [raw_of(f, one, f"{where}.{name}") if isinstance(one, str) else one for one in values]
+            some = tuple(values) if several else values[0]
+        elif f is not None and words:
+            filled[name] = letters_of(f, words[0], f"{where}.{name}")
+        told[name] = some
+    if not filled:
+        return told, {}
+    filled |= {name: expression(one) for name, one in told.items() if name not in filled and isinstance(one, int)}
+    return expression(told), filled
 
 
 def size_above(payload_size: object, last: object, header: str) -> Expr | None:

@@ -41,6 +41,12 @@ class Says(Ref):
         letters = self.kind is None or any(_folded(self.kind, raw) for raw in self.raws)
         return frozenset(one.lower() if letters else one for one in (*written, *self.raws))
 
+    @property
+    def bytewise(self) -> tuple[list[bytes], list[bytes]]:
+        """The raw values that it holds for as they are, and those, in small letters, that it holds for whatever their letters' case."""
+        folds = [isinstance(word, str) and _folded(self.kind, raw) is not None for word, raw in zip(self.words, self.raws, strict=True)]
+        return [raw for raw, fold in zip(self.raws, folds, strict=True) if not fold], [raw.lower() for raw, fold in zip(self.raws, folds, strict=True) if fold]
+
     def written(self, to: Emitter, *operands: str) -> str:
         return to.on_raw(self.name, self.holds)
 
@@ -51,7 +57,9 @@ class Says(Ref):
         outer: Any = leaves.field(self.name).kind
         kind = getattr(outer, "inner", outer)
         if kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms:
-            raise DeclareError(leaves.where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}")
+            names = getattr(kind.names, "__members__", {}) if kind.is_number else {}
+            hint = f"{kind.names.__name__}.{self.words[0]!s} is a number, to compare with" if self.words[0] in names else ""
+            raise DeclareError(leaves.where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}", hint)
         where = f"{leaves.where}, {self.name} =="
         raws = [_raw(outer, word, where) for word in self.words]
         if self.raws not in ([], raws):
@@ -84,6 +92,43 @@ def _folded(kind: Any, raw: bytes) -> object:
         found = kind.decoded(raw)
         return None if found is None else (found.lower(), found.isascii())
     return (raw.lower(), True) if kind.verbatim and kind.orders_raw and not kind.is_address else None
+
+
+class Letters(Expr):
+    """Text or bytes that a binding fills in: `word` as it was given, `raw` as a field has it."""
+
+    def __init__(self, word: str | bytes, raw: Any) -> None:
+        self.word, self.raw = word, raw
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return repr(self.raw)
+
+    def evaluate(self, scope: Scope) -> int:
+        return self.raw  # type: ignore[no-any-return]  # of a field that is no number
+
+    def __str__(self) -> str:
+        return repr(self.word)
+
+
+def raw_of(field: Any, value: object, where: str) -> Any:
+    """Return the raw value of a field. DeclareError for one that it cannot have."""
+    try:
+        return field.kind.raw(value, where)
+    except BuildError as error:
+        raise DeclareError(where, error.expected, error.got) from None
+
+
+def letters_of(field: Any, word: str | bytes, where: str) -> Letters:
+    """Return a word for a field of text or bytes. DeclareError for one that it cannot have."""
+    raw = raw_of(field, word, where)
+    if type(raw) is not bytes or field.kind.transforms:
+        raise DeclareError(where, "a field of text or bytes", f"{word!r} for {field.kind.in_words()}")
+    return Letters(word, raw)
+
+
+def constant(value: Any) -> Expr:
+    """Return what a field has where nothing else tells: a number, or text or bytes as it is kept."""
+    return Letters(value, value) if isinstance(value, bytes) else Const(value if isinstance(value, int) else 0)
 
 
 class FirstOf(Ref):

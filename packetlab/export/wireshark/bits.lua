@@ -78,7 +78,7 @@ function Reader:bit_value(f)  -- read one field; what is wrong where it does not
     e.value = f.wide and W.pair(e.high, e.low) or e.high * 2 ^ 32 + e.low
   else
     self:set_bytes(e, raw, skip, bits, a.low)
-    if not f.long then s.len[f.name] = #e.raw end
+    if not f.long then s.len[f.name], s.raw[f.name] = #e.raw, e.raw end
   end
   s.v[f.name] = e.value
 end
@@ -124,7 +124,7 @@ end
 
 function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is wrong with it
   local h = declared[f.item]
-  local s = setmetatable({v = {}, len = {}, items = {}, tvb = self.tvb, limit = self.limit_of_layer, pos = 0, payload_end = self.limit_of_layer, h = h}, Scope)
+  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, tvb = self.tvb, limit = self.limit_of_layer, pos = 0, payload_end = self.limit_of_layer, h = h}, Scope)
   local r = setmetatable({h = h, tvb = self.tvb, start = floor(at / 8), s = s, bit = at, bits_end = self:bit_limit(), entries = {}, limit_of_layer = self.limit_of_layer}, Reader)
   for _, g in ipairs(h.before) do
     local from = r.bit

@@ -7,7 +7,7 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import BuildError
-from packetlab.escaping import lua
+from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.rules import digits, is_wide
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def fixed(f: Field) -> str:
     """Return the value that a field always has: a number, its limbs, or bytes."""
     if is_long(f):
         size, order = -(-f.kind.fixed_bits // 8), "little" if f.kind.little and not _shares(f) else "big"
-        return '"' + "".join(f"\\{b:03d}" for b in f.default.to_bytes(size, order, signed=f.kind.signed)) + '"'
+        return lua_bytes(f.default.to_bytes(size, order, signed=f.kind.signed))
     if f.kind.is_number:
         value = int(f.default)
         if not is_wide(digits(f.kind)):
             return str(value)
         return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
-    return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'
+    return lua_bytes(f.default)
 
 
 def flag(member: IntFlag | Any, shift: int, unit: int, kind: Kind) -> str:

@@ -14,6 +14,11 @@ end
 function Scope:count(name) return self.items[name] or self.len[name] or 0 end
 function Scope:has(name) return truth(self.v[name] ~= nil) end
 
+function Scope:says(name, exact, folded)  -- whether a text is one of some, as it is or in letters of any case
+  local raw = self.raw[name]
+  return truth(raw and (exact[raw] or folded[raw:lower()]))
+end
+
 local function as_wide(value)
   return type(value) == "table" and value or W.of(type(value) == "number" and value or 0)
 end
@@ -248,7 +253,7 @@ function Reader:fixed(f)  -- false where the bytes end before
   local entry = self:entry(f, self.bit)
   if self.bit % 8 == 0 then self.unit = entry.first end
   self.bit, entry.unit = self.bit + f.bits, self.unit
-  if f.kind ~= "int" then self.s.len[f.name] = #entry.raw end
+  if f.kind ~= "int" then self.s.len[f.name], self.s.raw[f.name] = #entry.raw, entry.raw end
   self.s.v[f.name] = entry.value
   self.entries[#self.entries + 1] = entry
   if f.fixed and not is_fixed(entry) then self:fault(f.name, entry.first, f.expected, text_of(f, entry.value, entry.raw)) end
@@ -334,7 +339,7 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
     local above = negative and high - 2 ^ 32 or high
     entry.value = f.wide and W.pair(above, low) or above * 2 ^ 32 + low
   end
-  self.bit, self.s.v[f.name], self.s.len[f.name] = (pos + taken) * 8, entry.value, taken
+  self.bit, self.s.v[f.name], self.s.len[f.name], self.s.raw[f.name] = (pos + taken) * 8, entry.value, taken, entry.raw
   self.entries[#self.entries + 1] = entry
   local other = f.fixed and (f.digits and as_number(entry.value) ~= (f.wide and W.number(f.fixed) or f.fixed) or not f.digits and entry.raw ~= f.fixed)
   if other then self:fault(f.name, pos, f.expected, f.digits and decimal(f, entry.value) or bytes_text(entry.raw)) end
@@ -386,7 +391,7 @@ function Reader:varying(f)
   size = math.max(size, 0)
   self.bit = (pos + size) * 8
   self.s.v[f.name] = true
-  if not items then self.s.len[f.name] = size end
+  if not items then self.s.len[f.name], self.s.raw[f.name] = size, size > 0 and self.tvb:raw(pos, size) or "" end
   self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items}
 end
 
@@ -519,7 +524,7 @@ function Reader:following(pos, after)
 end
 
 read = function(h, tvb, start, limit, ctx)
-  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h, start = start,
+  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h, start = start,
     parent = ctx.parent, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, entries = {}, at = {}}, Reader)

@@ -18,8 +18,9 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.rules import Ahead
 from packetlab.declare.validate import ANYWHERE
+from packetlab.declare.values.said import Says
 from packetlab.errors import BuildError
-from packetlab.escaping import lua
+from packetlab.escaping import lua, lua_bytes
 
 EXACT = 1 << 53
 LONGEST = 1 << 32  # more bytes than any packet has
@@ -90,8 +91,6 @@ def term(rule: Expr, header: Declaration) -> Term:
         raise BuildError("a rule for Wireshark", f"{DEPTH} levels at most", rule.deep)
     if isinstance(rule, Const):
         return _constant(rule.number)
-    if hasattr(rule, "span"):
-        raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
     if isinstance(rule, Ref):
         return _field(rule, header)
     if isinstance(rule, OwnPlace):
@@ -134,6 +133,11 @@ def _constant(value: int) -> Term:
 
 
 def _field(rule: Ref, header: Declaration) -> Term:
+    if isinstance(rule, Says):
+        exact, folded = ("{" + ", ".join(f"[{lua_bytes(one)}] = true" for one in sorted(words)) + "}" for words in rule.bytewise)
+        return Term(f"s:says({lua(rule.name)}, {exact}, {folded})", 0, 1)
+    if hasattr(rule, "span"):
+        raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
     f = header.by_name[rule.name]
     if not f.kind.is_number:
         return Term("0", 0, 0)  # bytes have no value as a number while reading

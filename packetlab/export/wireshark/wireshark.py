@@ -276,12 +276,11 @@ class _Script:
 
     def onward(self, header: Declaration) -> list[str]:
         lines = ["  next = {"]
-        for f in header.fields:
-            if isinstance(f.rule, Next):
-                uppers = [*registry.space(f.rule.space).headers.items()]
-                entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one))
-                tables = ", ".join(lua(name) for name in TABLES.get(f.rule.space, ())[:1])
-                lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
+        for f, switch in header.plan.numbered:
+            uppers = [*registry.space(switch.space).headers.items()]
+            entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one))
+            tables = ", ".join(lua(name) for name in TABLES.get(switch.space, ())[:1])
+            lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
         lines += ["  },", "  conditions = {"]
         for rule, _, upper in registry.conditions(header):
             lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper) or '{tables = {}}'}}},")

@@ -44,7 +44,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines += _sum_lines(scope, f.rule) if f.rule.is_due(scope) else []
         lines += [f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
     else:
-        lines.append(f"  rule: {rule} = {derived}")
+        lines.append(f"  rule: {rule} = {value_text(f, derived) if isinstance(rule, Next) else derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
     if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
         lines.append(f"  {_agreement(scope, f, derived)}")

@@ -24,6 +24,7 @@ from packetlab import (
     computed,
     count_of,
     default,
+    ended,
     field,
     has,
     many,
@@ -174,6 +175,19 @@ class RowPort(Header, under=TCP, port=7062):
     text: Bytes = b""
 
 
+class RowVerb(Header, under=Ether, when={"type": 0x7C0D}):
+    verb: Text = ended(b" ", "GET")
+
+
+class RowPut(Header, under=RowVerb, when={"verb": "PUT"}):
+    number: U8 = 5
+    more: U16 = 0
+
+
+def over_verb(header: Header):  # noqa: ANN201
+    return Ether() / RowVerb() / header
+
+
 def over_tcp(header: Header):  # noqa: ANN201
     return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=60000, seq=1, flags="ACK") / header
 
@@ -210,4 +224,5 @@ ROWS = [
     Sample("also", "label=", RowLabelled, [RowLabelled(name="boot.img", block=17), RowLabelled(name="x")], [("0001 05 61", "name")]),
     Sample("also", "last=True", RowLast, [RowLast(), RowLast(window=512)], [("81 02", "window")]),
     Sample("also", "port=", RowPort, [RowPort(text=b"ab"), RowPort(number=9)], [("0001 09 61 62", "text")], over_tcp),
+    Sample("also", "a text that says what follows", RowPut, [RowPut(number=1), RowPut(more=300)], [("05 01", "more")], over_verb),
 ]  # fmt: skip

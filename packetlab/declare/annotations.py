@@ -206,6 +206,8 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
     check_spec(spec, kind, where)
+    if kind.wants and not any(hasattr(one, "carry") for one in spec.through):
+        raise DeclareError(where, kind.wants, "a default" if spec.written == "default(...)" else spec.written)
     if spec.through:
         spec.kind = kind = carried(spec, kind, where)
     elif spec.ended is not None:

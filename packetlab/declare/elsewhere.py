@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Checksum, Elsewhere, Next
+from packetlab.declare.expressions import Checksum, Elsewhere, Next, Ref
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.declare.remembering.records import LaidOutBy
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.validate import ANYWHERE, described, field_of
 from packetlab.errors import DeclareError, suggestion
@@ -36,6 +37,27 @@ def check_held(header: Declaration) -> None:
     for f in header.fields:
         if f.kind.wire == "items":
             _check(header, f.kind.item, 1, f"{header.name}.{f.name}", frozenset())
+    check_layouts(header)
+
+
+def check_layouts(header: Declaration) -> None:
+    """Refuse what `laid_out` names of templates, as far as headers are declared that remember such: lists of headers, and numbers in these."""
+    for f in header.fields:
+        for by in f.kind.transforms:
+            if not isinstance(by, LaidOutBy):
+                continue
+            table, items = by.given["layout"].table, []
+            for one in registry.declared():
+                rules = [rule for told in one.remembers or () if told.table == table for rule in told.values]
+                kinds = [one.by_name[rule.name].kind if isinstance(rule, Ref) else None for rule in rules]
+                items += [None if kind is None or not kind.has_headers else kind.item for kind in kinds]
+            wrong = [by.misnamed(item) for item in items]
+            if wrong and None not in wrong:
+                word, name = next(one for one in wrong if one is not None)
+                item = next((item for item in items if item is not None), None)
+                expected = "a table of lists of headers" if item is None else f"a number of {item.name}, which is in templates, as {word}="
+                hint = "" if item is None else suggestion(name, item.by_name)
+                raise DeclareError(f"{header.name}.{f.name}, laid_out(...)", expected, repr(table if item is None else name), hint)
 
 
 def _check(header: Declaration, item: Declaration, level: int, where: str, seen: frozenset[Declaration]) -> None:
@@ -56,6 +78,7 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
         item = f.kind.item if f.kind.has_headers else None
         if item is not None and not item.is_own and item not in seen:
             check_asked(item, seen | {header, item})
+    check_layouts(header)
     for leaf, in_key, number in _named(header):
         if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
             hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])

@@ -79,6 +79,7 @@ class Kind:
     transforms: tuple[Any, ...] = ()  # between a packet and the value (see `transforms.carried`)
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
+    wants = ""  # the right-hand side without which it says nothing, as in `laid_out(...)`; "" for none
 
     def __init_subclass__(cls, **options: object) -> None:
         """Whatever a kind's own `text` returns, nothing in it acts on a terminal."""

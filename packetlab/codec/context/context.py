@@ -90,7 +90,17 @@ class Context:
         return found[-1].value if found else None
 
     def remember(self, table: str, *key: Hashable, value: object) -> None:
-        """Remember something that is in no packet: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere."""
+        """Remember something that is in no packet: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere.
+
+        What headers recall are whole numbers, and templates: headers, in a list or tuple. Bytes are for `recall` alone. TypeError for others.
+        """
+        if isinstance(value, int):
+            value = int(value)
+        elif not isinstance(value, bytes):
+            value = tuple(value) if isinstance(value, list) else value
+            some = value if isinstance(value, tuple) else (value,)
+            if not all(hasattr(type(one), "_declaration") for one in some):
+                raise TypeError(f"expected a whole number, headers or bytes as value, got {value!r:.60}")
         self._put((table, key), ContextEntry(value, self.number, by="a call of remember()"))
 
     def items(self) -> Iterator[tuple[str, tuple[Hashable, ...], Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, get_origin
 
 from packetlab.declare.annotations import kind_of
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.declare.remembering.layouts import PLAIN, Number, RecordLayout, RecordPlace, TemplateRecord, number_of
@@ -29,6 +30,7 @@ class RecordsKind(Kind):
     wire: Wire = "open"
     allows = "size condition"
     words = "records as a template says"
+    wants = 'Records = laid_out(recalled("table", key...)), which says where the template is from'
 
     def annotation(self) -> str:
         return "tuple[TemplateRecord, ...]"
@@ -63,13 +65,23 @@ class LaidOutBy(Transform):
                 raise DeclareError(where, f"the name of a template's field as {word}=", repr(self.given[word]))
         if type(self.given["align"]) is not int or not 0 <= self.given["align"] <= 256:
             raise DeclareError(where, "a number of bytes from 0 as align=", repr(self.given["align"]))
-        self.kinds = {
-            number_of(number): _kind(one, f"{where}, kinds") for number, one in (self.given["kinds"] or {}).items()
-        }
+        said = {} if self.given["kinds"] is None else self.given["kinds"]
+        if not isinstance(said, Mapping):
+            raise DeclareError(where, "kinds={number: kind}", repr(said))
+        self.kinds = {number_of(number): _kind(one, f"{where}, kinds") for number, one in said.items()}
 
     def carry(self, inner: Kind, where: str) -> Through:
         """Return the kind of the field."""
         return LaidOut(inner, (self,), where)
+
+    def misnamed(self, item: Declaration | None) -> tuple[str, str] | None:
+        """Return the argument that names what no number of a template's field is, and its name; None where all are."""
+        for word in ("size", "number", "enterprise"):
+            name = self.given[word]
+            f = item.by_name.get(name) if item is not None else None
+            if name and not (f is not None and f.kind.is_number) and not (item is not None and name in item.properties):
+                return word, name
+        return None
 
     def layout(self, template: object) -> RecordLayout | str:
         """Return the layout that a template says, or what is wrong with it."""

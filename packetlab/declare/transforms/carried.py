@@ -297,10 +297,13 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
                        ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None), ("none=", spec.none)):  # fmt: skip
         if said is not None:
             raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word)
-    carry = getattr(spec.through[0], "carry", None)
-    if carry is not None and len(spec.through) == 1:
-        made: Through = carry(kind, where)
-        return made
+    for one in spec.through:
+        if hasattr(one, "carry"):
+            if spec.through[1:]:
+                hint = "a header with that one field: inner: Inner = through(...)"
+                raise DeclareError(where, f"{one.name}(...) alone", " and ".join(other.name for other in spec.through), hint)
+            made: Through = one.carry(kind, where)
+            return made
     return Through(kind, spec.through, where)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -51,6 +52,10 @@ with bindings():
         id: U8
         body: Bytes = sized(recalled("size", field("id")))
         more: Rest = b""
+
+
+class Length(IntEnum):
+    ONE = 1
 
 
 def read(context: Context | None, *packets: tuple[type[Header], str]) -> list[Packet]:
@@ -212,6 +217,23 @@ def test_a_context_is_copied_and_pickled() -> None:
         assert one.recall("size", 1) == size
         assert list(one.items()) == [("size", (1,), size)]
     assert repr(other) == "<Context of 1 packets: 1 values>"
+
+
+@pytest.mark.parametrize("value", ["abc", 2.5, None, {1: 2}, [1, 2], Hello])
+def test_what_nothing_could_recall_is_not_remembered(value: object) -> None:
+    context = Context()
+    with pytest.raises(TypeError, match="expected a whole number, headers or bytes as value, got"):
+        context.remember("size", 4, value=value)
+    assert len(context) == 0
+
+
+def test_numbers_of_any_type_and_templates_in_lists_are_remembered() -> None:
+    context = Context()
+    context.remember("size", 4, value=Length.ONE)
+    context.remember("rows", 4, value=[Hello(id=1, size=2)])
+    (found,) = read(context, (Data, "04 41 42"))
+    assert (found[Data].body, found.faults) == (b"A", ())
+    assert context.recall("rows", 4) == (Hello(id=1, size=2),)
 
 
 def test_what_no_packet_told_can_be_said() -> None:

@@ -20,7 +20,6 @@ from packetlab import (
     Records,
     TemplateRecord,
     auto,
-    bindings,
     count_of,
     dissect,
     field,
@@ -29,12 +28,16 @@ from packetlab import (
     recalled,
     size_of,
     sized,
+    through,
+    when,
+    zlib,
 )
 from packetlab.codec.context.context import read_in
 from packetlab.errors import BuildError
 from tests.careful import careful
+from tests.protocols.scope import Scope
 
-with bindings():
+with (declared := Scope()):
 
     class Column(Header):
         number: U8
@@ -51,6 +54,15 @@ with bindings():
         rows: Records = laid_out(
             recalled("rows", field("id")), size="width", number="number", kinds={1: int, 2: MAC, 3: IPv4Address, 4: str}
         )
+
+
+    class Sizes(Header, remembers={"sizes": field("size")}):
+        size: U8
+
+
+def records(*said: Any) -> type[Header]:
+    body = {"__module__": __name__, "__annotations__": {"n": U8, "x": Records}, "n": auto(size_of("x"))}
+    return type("A", (Header,), {**body, **dict(zip("x", said, strict=False))})
 
 
 VARYING = 0xFFFF
@@ -159,8 +171,17 @@ def test_a_template_of_no_bytes_lays_nothing_out(columns: list[tuple[int, int]])
     [(lambda: laid_out(field("x")), r"recalled\("), (lambda: laid_out(recalled("t"), size=""), "as size="), (lambda: laid_out(recalled("t"), align=-1), "as align="),
      (lambda: laid_out(recalled("t"), kinds={1: float}), "a kind of field such as IPv4Address"),
      (lambda: type("A", (Header,), {"__annotations__": {"n": U8, "x": Bytes}, "x": laid_out(recalled("t"), value=sized(field("n")))}), r"Records for laid_out"),
-     (lambda: type("A", (Header,), {"__annotations__": {"n": U8, "x": Records}, "x": laid_out(recalled("t"))}), "a size")],
+     (lambda: type("A", (Header,), {"__annotations__": {"n": U8, "x": Records}, "x": laid_out(recalled("t"))}), "a size"),
+     (lambda: laid_out(recalled("t"), kinds=[int]), r"expected kinds=\{number: kind\}, got \["),  # type: ignore[arg-type]
+     (lambda: records(), r"Records = laid_out\(recalled\("), (lambda: records(sized(field("n"), ())), r"Records = laid_out\(recalled\("),
+     (lambda: records(through(zlib(), sized(field("n")))), r"Records = laid_out\(recalled\("),
+     (lambda: records(when(field("n") == 1)), r"Records = laid_out\(recalled\("),
+     (lambda: records(through(zlib(), laid_out(recalled("t"), value=sized(field("n"))))), r"laid_out\(...\) alone, got zlib and laid_out"),
+     (lambda: records(laid_out(recalled("rows", 1), size="widht", number="number")), r"A.x, laid_out\(...\): expected a number of Column, .* as size=, got 'widht' \(did you mean 'width'"),
+     (lambda: records(laid_out(recalled("rows", 1), size="width")), "as number=, got 'type'"),
+     (lambda: records(laid_out(recalled("rows", 1), size="width", number="number", enterprise="own")), "as enterprise=, got 'own'"),
+     (lambda: records(laid_out(recalled("sizes"), size="width", number="number")), "a table of lists of headers, got 'sizes'")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(declare: Any, message: str) -> None:
-    with bindings(), pytest.raises(DeclareError, match=message):
+    with declared, pytest.raises(DeclareError, match=message):
         declare()

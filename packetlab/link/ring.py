@@ -71,8 +71,8 @@ class RingSwitch:
         self._memory: weakref.ref[mmap.mmap] | None = None
         _switches.add(self)
 
-    def turn_on(self, ring: Ring, blocks: int) -> mmap.mmap:
-        """Return the memory of a new ring; OSError where there is no room, another is open, or the port is closed."""
+    def turn_on(self, ring: Ring, blocks: int) -> None:
+        """Map the memory of a new ring; OSError where there is no room, another is open, or the port is closed."""
         busy = OSError(errno.EBUSY, f"ring of {self._name}: an earlier ring is open, or its memory in use")
         if not self.turn_off(PATIENCE):
             raise busy
@@ -80,6 +80,7 @@ class RingSwitch:
         with self._waits.turn:
             if not self.turn_off():  # another thread's opened meanwhile
                 raise busy
+            memory: mmap.mmap | None = None
             try:
                 self._memory, self._process = None, os.getpid()
                 self._ring = weakref.ref(ring, lambda _: self.turn_off())  # also where its program loses it
@@ -89,15 +90,16 @@ class RingSwitch:
                 self._socket.setsockopt(SOL_PACKET, RX_RING, request)
                 memory = mmap.mmap(self._socket.fileno(), blocks * BLOCK)
                 self._memory = weakref.ref(memory)
+                ring.mapped(memory)
+                memory = None  # this frame may be kept, by the exception of an interrupt
                 if ring.closed or self._waits.closed or self._process != os.getpid():  # by a handler, or in its child
                     raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             except BaseException as error:
-                self._on = True  # whatever a handler did meanwhile
+                memory, self._on = None, True  # whatever a handler did meanwhile
                 if isinstance(error, OSError):
                     self._waits.check()
                     raise OSError(error.errno, f"ring of {self._name}: {error.strerror}") from None
                 raise
-        return memory
 
     def turn_off(self, seconds: float = 0.0) -> bool:
         """Return whether the socket has no ring any more, after `seconds` at most.
@@ -191,11 +193,14 @@ class Ring:
         self._shared: tuple[mmap.mmap, memoryview] | None = None
         _open.add(self)
         try:
-            memory = switch.turn_on(self, self._blocks)
-            self._shared = memory, memoryview(memory).cast("I")
+            switch.turn_on(self, self._blocks)
         except BaseException:  # there is no room for it, or an interrupt
             self.close()
             raise
+
+    def mapped(self, memory: mmap.mmap) -> None:
+        """Take over the memory that the kernel puts frames into."""
+        self._shared = memory, memoryview(memory).cast("I")
 
     @property
     def closed(self) -> bool:

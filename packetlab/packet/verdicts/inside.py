@@ -76,7 +76,7 @@ def _stacked(stack: Within, item: AnyHeader, before: object) -> Within:
     inner = Within((*stack, item))
     inner.holders, inner.before = len(stack), before  # type: ignore[assignment]
     made = Within((*stack, type(item)._resolve(item, b"", inner, len(stack), None)))
-    made.holders, made.before = inner.holders, before
+    made.holders, made.before = inner.holders, inner.before
     return made
 
 

@@ -81,6 +81,11 @@ class Kind:
     words = ""  # what it is, for messages; its class name unless given
     wants = ""  # the right-hand side without which it says nothing, as in `laid_out(...)`; "" for none
 
+    @property
+    def inside(self) -> Kind:
+        """The kind of what is inside, of one whose bytes stand for others; else itself."""
+        return self
+
     def __init_subclass__(cls, **options: object) -> None:
         """Whatever a kind's own `text` returns, nothing in it acts on a terminal."""
         super().__init_subclass__(**options)

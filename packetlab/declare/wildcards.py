@@ -179,8 +179,8 @@ class Contains(Tolerance):
             if said is None or not said.stands_for(kind.item):
                 raise BuildError(where, f"a header to look for ({kind.item.name})", repr(one))
             return one
-        if kind.element is not None:
-            return one.bound_to(kind.element, where) if isinstance(one, Tolerance) else kind.element.raw(one, where)
+        if kind.inside.element is not None and not (kind.transforms and piece):
+            return one.bound_to(kind.inside.element, where) if isinstance(one, Tolerance) else kind.inside.element.raw(one, where)
         if hasattr(kind, "record") and isinstance(one, Mapping):
             return kind.record(one, where)
         if (type(kind.zero) is bytes or kind.transforms) and piece:
@@ -213,8 +213,8 @@ class Contains(Tolerance):
 
     def fits(self, wanted: Raw, value: Raw, known: Known, kind: Kind) -> bool:
         """Whether a value is one that is wanted."""
-        if kind.element is not None:
-            return wanted.accepts(value, known, kind.element) if isinstance(wanted, Tolerance) else bool(wanted == value)
+        if (element := kind.inside.element) is not None and not (kind.transforms and isinstance(value, bytes) and hasattr(value, "inner")):
+            return wanted.accepts(value, known, element) if isinstance(wanted, Tolerance) else bool(wanted == value)
         inside = hasattr(value, "_declaration") or isinstance(value, Mapping)
         if isinstance(wanted, bytes) or not inside:
             return isinstance(wanted, bytes) and not inside and wanted in value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from packetlab.codec.around.outer import is_around
@@ -83,9 +84,7 @@ def item_lines(header: AnyHeader, f: Field) -> list[str]:
             lines += [cut(f"{one.name} = {value_text(one, getattr(inner, one.slot), inner)}")]
             lines += item_lines(inner, one) if inner._declaration.view is not None else []
         return lines
-    if f.kind.wire != "items" or f.kind.one or getattr(header, f.slot) is None:
-        return []
-    items = header._items_of(f)
+    items = listed_headers(header, f)
     lines = [
         "no whole item: " + bytes_text(item) if isinstance(item, bytes) else f"[{place}] {item_text(item)}"
         for place, item in enumerate(items[:ITEMS])
@@ -93,8 +92,19 @@ def item_lines(header: AnyHeader, f: Field) -> list[str]:
     return [cut(line) for line in lines] + [f"... {len(items) - ITEMS} more"] * (len(items) > ITEMS)
 
 
+def listed_headers(header: AnyHeader, f: Field) -> Sequence[AnyHeader | bytes]:
+    """Return the headers that a field lists, through a transform too; none of other fields."""
+    raw, kind = getattr(header, f.slot), f.kind.inside
+    if kind.wire != "items" or kind.one or raw is None:
+        return ()
+    found: Any = f.kind.raws(raw) if f.kind.transforms else header._items_of(f)
+    return found  # type: ignore[no-any-return]
+
+
 def items_text(header: AnyHeader, f: Field) -> str:
     """Return how many items a field has, which `item_lines` shows; the header itself where it is one."""
+    if f.kind.transforms:
+        return f"{count} item{'s' * (count != 1)}" if (count := len(listed_headers(header, f))) else value_text(f, getattr(header, f.slot), header)
     items = header._items_of(f)
     count = sum(not isinstance(item, bytes) for item in items)
     return value_text(f, items, header) if f.kind.one else f"{count} item{'s' * (count != 1)}" if items else "-"

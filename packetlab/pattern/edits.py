@@ -12,7 +12,7 @@ from packetlab.declare.kinds import ByteString, Raw
 from packetlab.declare.values.views import given, raw as in_raw_form
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
-from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath, holder
+from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath, holder, lists
 
 
 def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
@@ -59,12 +59,12 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
     """
     f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:], refined=path.refined[1:])
     cls = path.steps[0][1]
-    if not rest.fields and not path.pick and cls is None and (not path.part or (f.kind.wire != "items" and f.kind.element is None)):
+    if not rest.fields and not path.pick and cls is None and (not path.part or not lists(f.kind)):
         return _with_part(f, path, getattr(holder(header, f), f.slot), value, where)
     if path.part == COUNT and not rest.fields:
         raise BuildError(where, f"a value of {f.owner.name}.{f.name}, one of it or all", "how many there are")
     shown = getattr(header, f.name)
-    alone = f.kind.one or isinstance(shown, Header)
+    alone = f.kind.inside.one or isinstance(shown, Header)
     values = [shown] if alone else [*(shown or ())]
     if f.kind.has_headers:
         whole = [isinstance(one, Header) and (cls is None or isinstance(one, cls)) for one in values]
@@ -79,9 +79,8 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
             item = _free(values[place]) if derived else values[place]
             again = _inner_derived(item) if derived and rest.fields[0].name not in item._by_name else {}
             values[place] = replaced(item, {**again, rest.fields[0].name: _anew(item, rest, value, where, derived)})
-        elif f.kind.element is not None and path.part:
-            raw = f.kind.element.raw(values[place], where)
-            values[place] = f.kind.element.value(_part(f, path, raw, value, where))
+        elif (element := f.kind.inside.element) is not None and path.part:
+            values[place] = element.value(_part(f, path, element.raw(values[place], where), value, where))
         else:
             values[place] = value
     return values[0] if alone else tuple(values)

@@ -135,8 +135,8 @@ class _Parser:
             hint = ("" if "." in name else suggestion(name, FRAME)) or error.hint
             raise BuildError(error.where, error.expected, error.got, hint) from None
         self.place += 1
-        if sign in ("in", *COMPARE):
-            path = path.of_each("any")  # a list of values is compared value by value
+        if sign in ("in", *COMPARE) and not (sign == "contains" and path.fields and path.kind.transforms):
+            path = path.of_each("any")  # a list of values is compared value by value; a piece is looked for in all that is inside
         if not path.names:
             return Match(path.header, (), path.occurrence)
         called = ".".join([path.header.__name__, *path.names])

@@ -106,6 +106,8 @@ class FieldPath(NamedTuple):
                 return cls(header, occurrence, (), PAYLOAD)
             if name == COUNT and own is None and fields and not pick and place + 1 == len(names):
                 return cls(header, occurrence, tuple(fields), COUNT, tuple(picks), tuple(refined))
+            if name.lower() == RAW and own is None and fields and fields[-1].kind.transforms and place + 1 == len(names) and not (pick or picks[-1]):
+                return cls(header, occurrence, tuple(fields), RAW, tuple(picks), tuple(refined))
             among = {one.__name__.lower(): one for one in _refinements(inside)} if fields and own is None else {}
             if name.lower() in among:
                 inside = refined[-1] = among[name.lower()]
@@ -120,7 +122,7 @@ class FieldPath(NamedTuple):
                 verdicts = verdicts_of(inside.__name__, name) if summed else ""
                 hint = _either(inside, name) or verdicts or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
-            if pick and not _lists(own.kind):
+            if pick and not lists(own.kind):
                 raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}")
             fields.append(own)
             picks.append(pick)
@@ -162,13 +164,14 @@ class FieldPath(NamedTuple):
     @property
     def _listed(self) -> Kind | None:
         """The kind of the values that the last field lists, None where it is no list of values."""
-        return self.fields[-1].kind.element
+        return self.fields[-1].kind.inside.element
 
     @property
     def _last(self) -> Kind:
         """The kind of the last field, or of the values in it that are meant."""
         kind = self.fields[-1].kind
-        return kind.element if kind.element is not None and (self.pick or self.part) else kind
+        element = None if kind.transforms and self.part == RAW and not self.pick else kind.inside.element
+        return element if element is not None and (self.pick or self.part) else kind
 
     @property
     def kind(self) -> Kind:
@@ -248,10 +251,10 @@ class FieldPath(NamedTuple):
         raw = getattr(header, f.slot)
         if raw is None:
             return []
-        items, listed = f.kind.wire == "items", f.kind.element is not None
+        listed = f.kind.inside.element is not None and not (f.kind.transforms and self.part == RAW and not pick)
         if self.part == COUNT:
-            return [len(_items(header, f, cls)) if items else f.kind.count(raw)]
-        if items:
+            return [len(_items(header, f, cls)) if f.kind.has_headers else f.kind.count(raw)]
+        if f.kind.wire == "items" or (f.kind.has_headers and (pick or cls is not None)):
             single: list[object] = [encode_items((one,), 0) for one in _picked(_items(header, f, cls), pick)]
             return single if pick or cls is not None else [encode_items(raw, 0)]
         return [self._taken(one) for one in (_picked(f.kind.raws(raw), pick) if listed and (pick or self.part) else [raw])]
@@ -306,9 +309,9 @@ def _picked(values: list[T], pick: str) -> list[T]:
     return values if pick in ("", "all", "any") else values[int(pick) :][:1] if int(pick) >= -len(values) else []
 
 
-def _lists(kind: Kind) -> bool:
+def lists(kind: Kind) -> bool:
     """Whether a field of a kind lists values or items."""
-    return kind.element is not None or (kind.wire == "items" and not kind.one)
+    return kind.inside.element is not None or (kind.has_headers and not kind.inside.one)
 
 
 def named_header(name: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> type[AnyHeader]:
@@ -331,9 +334,11 @@ def flags(kind: Kind) -> Mapping[str, int]:
 
 
 def _part(field: Field, part: str, called: str, where: str) -> str:
-    kind = field.kind if field.kind.element is None else field.kind.element
-    if part == COUNT and field.kind.element is not None:
+    if part == COUNT and field.kind.inside.element is not None:
         return COUNT
+    if part.lower() == RAW and field.kind.transforms and called.endswith(field.name):
+        return RAW
+    kind = field.kind.inside.element or field.kind
     known = flags(kind) or (kind.parts if kind.is_address else {})
     meant = FIELDS.get(f"{called.lower()}.{part.lower()}", part.lower())
     if meant == RAW and kind.as_raw is not None:

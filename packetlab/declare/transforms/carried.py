@@ -124,7 +124,7 @@ class Through(Kind):
             hint = "a header with that one field: inner: Inner = through(...)"
             raise DeclareError(where, "Bytes, Text, a header or a list through(...)", inner.in_words(), hint)
         self.inner, self.transforms, self.where, self.words = inner, transforms, where, inner.words
-        self.rest = inner.rest or inner.wire == "items"  # as where it stands there by itself
+        self.rest = inner.rest or inner.wire == "items" or inner.element is not None  # as where it stands there by itself
         if inner.wire == "items":
             self.item = inner.item
         self.late = [(i, word, _late(one, word, rule)) for i, one in enumerate(transforms) for word, rule in one.late.items()]
@@ -135,6 +135,10 @@ class Through(Kind):
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
         self.field = Field(where.rpartition(".")[2], inner, spec)
+
+    @property
+    def inside(self) -> Kind:
+        return self.inner
 
     def in_words(self) -> str:
         return f"{self.inner.in_words()} through {' and '.join(one.name for one in self.transforms)}"
@@ -183,8 +187,13 @@ class Through(Kind):
         return raw.expected if isinstance(raw, Carried) else ""
 
     def raws(self, raw: Raw) -> list[Raw]:
-        """Return the headers inside, as far as these are known."""
-        return [*(raw.inner or ())] if isinstance(raw, _Equal) and raw.opened and self.has_headers else []
+        """Return the headers or values inside, as far as these are known."""
+        if not (isinstance(raw, _Equal) and raw.opened):
+            return []
+        return self.inner.raws(raw.inner) if self.inner.element is not None else [*(raw.inner or ())] if self.has_headers else []
+
+    def count(self, raw: Raw) -> int:
+        return len(self.raws(raw))
 
     def remark(self, raw: Raw) -> str:
         size = f"{len(raw)} bytes " if isinstance(raw, bytes) else ""

@@ -32,7 +32,7 @@ def show(packet: Packet) -> Text:
                 text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             else:
-                text = items_text(header, f) if f.kind.wire == "items" else value_text(f, raw, header)
+                text = items_text(header, f) if f.kind.inside.wire == "items" else value_text(f, raw, header)
             lines.append(f"  {f.name:<18} {cut(text):<36} {Header.state(original, f.name)}".rstrip())
             lines += [f"    {line}" for line in item_lines(header, f)]
             lines += [f"    {held_sum(one)}" for one in sums if one.layer == i and one.holder is f and one.verdict is not Verdict.GOOD][:ITEMS]

@@ -64,6 +64,7 @@ _HOOKS.update(
     further_headers="packetlab.protocols.messages",
     further_summary="packetlab.protocols.messages",
     headers="packetlab.export.strategies",
+    is_end="packetlab.codec.readback",
     in_full="packetlab.export.diagram",
     deep="packetlab.export.bridges.decoders",
     messages_of="packetlab.protocols.messages",

@@ -122,7 +122,7 @@ def compile_init(cls: Declaration) -> None:
         names[f"_F_{name}"], where = kind, f"'{cls.name}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits, fitting = "", name
-        if kind.wire == "items" and not (kind.item.repeated and is_recursive(kind.item)):
+        if kind.wire == "items" and kind.last is None and not (kind.item.repeated and is_recursive(kind.item)):  # type: ignore[attr-defined]
             names[f"_I_{name}"] = classes[kind.item]
             fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
             fitting = f"_tuple({name})"

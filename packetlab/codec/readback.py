@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
-from packetlab.codec.objects import classes
+from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.refinement.careful import broken
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
@@ -189,8 +189,15 @@ def after_end(field: Field, item: AnyHeader) -> BuildError:
 def ends(field: Field, item: AnyHeader) -> bool:
     """Whether an item is the one that ends those of a repeated field."""
     assert field.until is not None
+    return is_end(field.until, item)
+
+
+def is_end(until: Expr, item: AnyHeader) -> bool:
+    """Whether an item is one for which a list ends; so may be a prototype, which has no bytes yet."""
+    if is_pattern(item):
+        return True
     whole = type(item)._resolve(item, b"", (item,), 0, None)
-    return bool(field.until.evaluate(ItemValues(whole, b"", 0)))
+    return bool(until.evaluate(ItemValues(whole, b"", 0)))
 
 
 NAMES: dict[str, object] = {"differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond}

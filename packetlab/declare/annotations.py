@@ -13,7 +13,7 @@ from packetlab.declare.bits.kinds import BitList, SpareBits
 from packetlab.declare.classbody.slips import wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
-from packetlab.declare.expressions import Const
+from packetlab.declare.expressions import Const, Elsewhere
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import ByteString, Kind, XNSAddressField
@@ -202,6 +202,18 @@ def _hint(annotation: object) -> str:
     return ""
 
 
+def with_end(spec: Spec, kind: Kind, where: str) -> Kind:
+    """Return the kind of headers of which one is put last. DeclareError where it cannot be known that it is the last."""
+    until, said = spec.until, getattr(spec.end, "_declaration", None)
+    if not isinstance(kind, Items) or kind.item is None or until is None:
+        raise DeclareError(f"{where}, end=", "many(until=...) of headers of another class", spec.written)
+    if said is None or isinstance(spec.end, type) or not said.stands_for(kind.item):
+        raise DeclareError(f"{where}, end=", f"a header ({kind.item.name}) for which {until}", repr(spec.end)[:99])
+    if any(isinstance(leaf, Elsewhere) for leaf in until.leaves()) or said.outer_leaves:
+        raise DeclareError(f"{where}, end=", "an end that the item tells by itself", f"{until}, which goes by what stands around it")
+    return kind.ended_by(spec.end, until)
+
+
 def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
@@ -212,6 +224,8 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
         spec.kind = kind = carried(spec, kind, where)
     elif spec.ended is not None:
         spec.kind = kind = Delimited(kind, spec.ended, where)
+    elif spec.end is not None:
+        spec.kind = kind = with_end(spec, kind, where)
     for number in (spec.size, spec.count):
         if isinstance(number, Const) and number.number < 0:
             raise DeclareError(where, "a number from 0", number.number)

@@ -19,7 +19,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "computed", "condition", "count", "default", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -30,6 +30,7 @@ class Spec:
         self.size: Expr | None = rules.get("size")
         self.count: Expr | None = rules.get("count")
         self.until: Expr | None = rules.get("until")
+        self.end: Raw = rules.get("end")  # the item that a sender puts last
         self.align: int = rules.get("align", 0)
         self.pad: int = rules.get("pad", 0)
         self.fill: bytes = rules.get("fill", b"\0")
@@ -121,14 +122,15 @@ def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
 
 def many(
     *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = (),
-    none: int | None = None, fill: bytes = b"\0",
+    none: int | None = None, fill: bytes = b"\0", end: object = None,
 ) -> Any:  # fmt: skip
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
     or its surroundings end. With `align` the whole is filled up to a multiple of this many bytes, with zeros or another byte,
     `fill`; where nothing counts the items and such bytes can be items (as zeros after a TCP option 1 alone), they read back as
-    items, in a packet that was built too. `value` is what is there unless something else is given. `none` is a size or count that says that
+    items, in a packet that was built too. `end` is an item for which `until` holds: it is put after those that are given where none of
+    them is such a one, so that ``many(until=field("kind") == 255, end=Option(kind=255))`` wants no end from whoever builds. `value` is what is there unless something else is given. `none` is a size or count that says that
     there are no such items at all, as with `sized`: the field is None, and is so unless it is given.
     """
     return Spec(
@@ -137,6 +139,7 @@ def many(
         size=None if size is None else _measure(size),
         count=None if count is None else _measure(count),
         until=None if until is None else expression(until),
+        end=end,
         align=align,
         fill=_fill(fill, bool(align), "many(..., fill=)"),
         many=True,
@@ -227,7 +230,7 @@ class Field:
         name, kind: as declared. slot: the attribute of a header that holds the raw value.
         computed: what a value that is not in the bytes follows from when they are read. circular: fields in that rule which follow
             from the value when it is built. solved: whether the rule is such a one, solved for this field.
-        rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
+        rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends; end: the item that is put last where it is not given.
         none: the size or count that says that it is absent. left: whether it is there if bytes are left. With either, who builds goes by
             its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
         align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
@@ -245,7 +248,7 @@ class Field:
         self.name, self.kind, self.slot = name, kind, slot_of(name)
         self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
-        self.size, self.count, self.until = spec.size, spec.count, spec.until
+        self.size, self.count, self.until, self.end = spec.size, spec.count, spec.until, spec.end
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
         self.default, self.from_end, self.place = spec.default, spec.from_end, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)

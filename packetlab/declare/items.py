@@ -6,11 +6,13 @@ looks at them.
 
 from __future__ import annotations
 
+from copy import copy
 from struct import Struct
 
 from packetlab.declare.kinds import Declared, Int, Kind, Raw, Wire
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text
+from packetlab.hooks import hook
 
 DEEPEST = 64
 """Levels of headers in headers: more are a fault in what is read, and refused in what is built."""
@@ -48,6 +50,8 @@ class Items(Kind):
 
     def __init__(self, item: Declared, one: bool = False) -> None:
         self.item, self.one = item, one
+        self.until: Raw = None  # and the item that is put last, where a sender need not give one
+        self.last: Raw = None
         if item is not None and item.through:
             hint = "frame: Inner = through(...) has the transform at the field"
             raise DeclareError(item.name, "a header that is no frame of a link (through=) as a field", item.name, hint)
@@ -72,7 +76,7 @@ class Items(Kind):
         if isinstance(value, (bytes, bytearray)) and not self.loose:
             return bytes(value)
         if _stands_for(type(value), self.item):
-            return _bounded((value,), where)
+            return _bounded(self._ended((value,)), where)
         if self.one:
             raise BuildError(where, f"a header ({self.item.name})", repr(value))
         try:
@@ -87,7 +91,19 @@ class Items(Kind):
                 form = f"{self.item.name}({', '.join(f'{f.name}=...' for f in self.item.fields)})"
                 hint = "the class was declared again after the one that has the field" if again else form
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
-        return _bounded(items, where)
+        return _bounded(self._ended(items), where)
+
+    def _ended(self, items: tuple[Raw, ...]) -> tuple[Raw, ...]:
+        """Return items with the one that ends them, unless the last does, or may: bytes that are no item, and prototypes."""
+        if self.last is None or (items and (type(items[-1]) is bytes or hook("is_end")(self.until, items[-1]))):
+            return items
+        return (*items, self.last)
+
+    def ended_by(self, last: Raw, until: Raw) -> Items:
+        """Return the same with an item that is put last."""
+        made = copy(self)
+        made.last, made.until = last, until
+        return made
 
 
 class Repeated(Kind):

@@ -27,6 +27,7 @@ from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead
 from packetlab.declare.values.said import Letters, letters_of
 from packetlab.errors import DeclareError, suggestion
+from packetlab.hooks import hook
 
 LONGEST = 1 << 40  # more bytes than anything has
 ANYWHERE = -1 << 63, (1 << 64) - 1  # a number of a header that is not known where it is looked at
@@ -264,6 +265,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
     if f.until is not None:
         assert f.kind.wire == "items"
         bounds(f.until, Leaves(f.kind.item, f"{where}, until", ITEM), f"{where}, until")
+        if f.end is not None and not hook("is_end")(f.until, f.end):
+            raise DeclareError(f"{where}, end=", f"an item for which {words(f.until)}", repr(f.end)[:99])
 
 
 def _check_options(header: Declaration) -> None:

@@ -139,6 +139,8 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
         if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):
             found[word] = dump_expression(rule)
     found.update({word: number for word, number in (("align", f.align), ("pad", f.pad), ("from_end", f.from_end)) if number})
+    if f.end is not None:
+        found["end"] = data_of_value(f.kind, (f.end,), where)
     if f.fixed:
         found["const"] = 1
     if f.fill != b"\0":

@@ -200,7 +200,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad filling to since from_end const by"
+_FIELD = "name end kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad filling to since from_end const by"
 
 
 class _Maker:
@@ -342,6 +342,8 @@ class _Maker:
         for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "from_end")):
             if word in row:
                 rules[said] = number(row[word], where, 1, PADDING)
+        if "end" in row:
+            rules["end"] = [*value_of_data(kind, expect_list(row["end"], where, 1, 1), where)][0]
         if "filling" in row:
             rules["fill"] = bytes([number(row["filling"], where, 0, 255)])
         if "since" in row and "pad" in row:  # kinds have words of that name too

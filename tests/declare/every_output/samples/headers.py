@@ -175,6 +175,16 @@ class RowPort(Header, under=TCP, port=7062):
     text: Bytes = b""
 
 
+class RowEndItem(Header):
+    kind: U8 = 1
+    number: U16 | None = when(field("kind") != 0, 7)
+
+
+class RowEnding(Header, under=Ether, when={"type": 0x7C0E}):
+    items: tuple[RowEndItem, ...] = many(until=field("kind") == 0, end=RowEndItem(kind=0))
+    after: U8 = 7
+
+
 class RowVerb(Header, under=Ether, when={"type": 0x7C0D}):
     verb: Text = ended(b" ", "GET")
 
@@ -221,6 +231,7 @@ ROWS = [
         RowDeltas(deltas=[RowDelta(number=11, value=b"a"), RowDelta(number=60)]), RowDeltas(deltas=[RowDelta(number=3)]),
     ], [("02 0b00", "deltas"), ("01 0b05 61", "deltas")]),
     Sample("M4", "a computed value", RowComputed, [RowComputed(step=5), RowComputed(step=200, rest=1)], [("d0", "more")]),
+    Sample("M1", "a list whose last item is put there", RowEnding, [RowEnding(items=[RowEndItem(number=5)]), RowEnding(items=[], after=1)], [("01 0005 01", "items"), ("00", "after")]),
     Sample("also", "label=", RowLabelled, [RowLabelled(name="boot.img", block=17), RowLabelled(name="x")], [("0001 05 61", "name")]),
     Sample("also", "last=True", RowLast, [RowLast(), RowLast(window=512)], [("81 02", "window")]),
     Sample("also", "port=", RowPort, [RowPort(text=b"ab"), RowPort(number=9)], [("0001 09 61 62", "text")], over_tcp),

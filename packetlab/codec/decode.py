@@ -355,8 +355,9 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     head = item.plan.head
     sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted and not field.kind.one), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
-    part.became = _became(part, until)
-    first, each = part.hear_in_list(until)
+    first, each, others = part.hear_in_list(until)
+    part.became = _became(part, until, others)
+    each += ["C.before = h_i"] if part.choices else []
     conditions = {str(step.condition): step.condition for step in head if isinstance(step, When)}
     ways: list[list[str]] = []
     if len(conditions) == 1 and all(map(item.always_tells, conditions.values())) and not part.choices:
@@ -392,23 +393,29 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     return function(lines, part.names, f"{item.name} items")
 
 
-def _became(part: Decoding, until: Expr | None) -> list[str]:
-    """Return the lines that add an item which another class than the item's reads, `y`."""
+def _became(part: Decoding, until: Expr | None, each: list[str]) -> list[str]:
+    """Return the lines that add an item which another class than the item's reads, `y`; `each` are those before the next one."""
     if not part.choices:
         return []
     part.names.update(Dissection=Dissection)
     lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "add(h_i)", "pos, C.before = p, h_i"]
-    if until is not None:
-        part.names.update(until=until, ItemValues=ItemValues)
-        lines.append("if until.evaluate(ItemValues(h_i, data, limit)): break")
-    return [*lines, "continue"]
+    return [*lines, *_until(part, until), *each, "continue"]
+
+
+def _until(part: Decoding, until: Expr | None) -> list[str]:
+    """Return the line that ends a list with the item for which a condition holds."""
+    if until is None:
+        return []
+    part.names.update(until=until, ItemValues=ItemValues)
+    more = ", ".join(f"{str(leaf)!r}: {part.elsewhere(leaf)}" for leaf in outer_beside([until], part.cls.outer_leaves))
+    return [f"if until.evaluate(ItemValues(h_i, data, limit, {{{more}}})): break"]
 
 
 def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]) -> list[str]:
     """Return the lines that read the rest of an item and add it; `each` are those before the next one."""
     item = part.cls
     part.steps(steps)
-    if False in part.holds.values() and part.offset == 1 and not part.bounded and not item.outer_leaves:
+    if False in part.holds.values() and part.offset == 1 and not part.bounded and not part.outer_values:
         # An item of one byte is the same object wherever it stands.
         part.names["alone"] = _OneByteItems(item)
         part.lines += ["h_i = alone[data[pos]]", *(["if h_i is None: return None"] if part.views else [])]
@@ -416,14 +423,11 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]
         part.made()
     if not any(isinstance(step, Fixed) for step in item.plan.head):
         part.lines.append(f"if {part.pos} <= pos: return None")  # items of no bytes have no end
-    part.lines += ["add(h_i)", f"pos = {part.pos}", *each]
+    part.lines += ["add(h_i)", f"pos = {part.pos}"]
     part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
-    if until is not None and item.always_tells(until):
-        part.lines.append(f"if {until.code(part)}: break")
-    elif until is not None:
-        part.names.update(until=until, ItemValues=ItemValues)
-        more = ", ".join(f"{str(leaf)!r}: {part.elsewhere(leaf)}" for leaf in outer_beside([until], item.outer_leaves))
-        part.lines.append(f"if until.evaluate(ItemValues(h_i, data, limit, {{{more}}})): break")
+    told = until is not None and item.always_tells(until)
+    part.lines += [f"if {until.code(part)}: break"] if told and until is not None else _until(part, until)
+    part.lines += each
     return part.lines
 
 

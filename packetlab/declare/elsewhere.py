@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
-from packetlab.declare.declaration import Declaration
+from packetlab.declare.declaration import Declaration, outer_leaves
 from packetlab.declare.expressions import Checksum, Elsewhere, Next, Ref
+from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.remembering.records import LaidOutBy
@@ -36,7 +37,7 @@ def check_held(header: Declaration) -> None:
     """Refuse fields whose headers ask for what the one that holds them does not have."""
     for f in header.fields:
         if f.kind.wire == "items":
-            _check(header, f.kind.item, 1, f"{header.name}.{f.name}", frozenset())
+            _check(header, f, 1, f"{header.name}.{f.name}", frozenset())
     check_layouts(header)
 
 
@@ -60,13 +61,14 @@ def check_layouts(header: Declaration) -> None:
                 raise DeclareError(f"{header.name}.{f.name}, laid_out(...)", expected, repr(table if item is None else name), hint)
 
 
-def _check(header: Declaration, item: Declaration, level: int, where: str, seen: frozenset[Declaration]) -> None:
-    for leaf, _, number in _named(item):
+def _check(header: Declaration, held: Field, level: int, where: str, seen: frozenset[Declaration]) -> None:
+    item: Declaration = held.kind.item
+    for leaf, _, number in (*_named(item), *((leaf, False, True) for leaf in outer_leaves([held.until]))):
         if leaf.out == level:
             _check_field(header, leaf, f"{where}, for {leaf} of {item.name}", number)
     for f in item.fields if level < 8 and item not in seen else ():
         if f.kind.wire == "items":
-            _check(header, f.kind.item, level + 1, where, seen | {item})
+            _check(header, f, level + 1, where, seen | {item})
 
 
 def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:
@@ -79,7 +81,8 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
         if item is not None and not item.is_own and item not in seen:
             check_asked(item, seen | {header, item})
     check_layouts(header)
-    for leaf, in_key, number in _named(header):
+    ends = [(leaf, False, True) for leaf in outer_leaves(f.until for f in header.fields)]
+    for leaf, in_key, number in (*_named(header), *ends):
         if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
             hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])
             raise DeclareError(f"{header.name}, since", "a header class that is declared, or a field before it", leaf.name, hint)

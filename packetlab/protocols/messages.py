@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.codec.around.lists import is_last
 from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
@@ -121,7 +122,7 @@ def _may_go_on(header: AnyHeader) -> bool:
     for f in header._declaration.repeated:
         items = getattr(header, f.slot)
         if f.until is not None and f.count is None and isinstance(items, tuple):
-            if not items or not f.until.evaluate(ItemValues(items[-1], b"", 0)):
+            if not items or not is_last(f, items, (header,)):
                 return True
     return False
 

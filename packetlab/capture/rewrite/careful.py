@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.bulk.scan_places import Part, Visit
 from packetlab.capture.rewrite.roles import holds, refuse_refined, roles, wants
+from packetlab.codec.around.lists import is_last
 from packetlab.codec.faults import Values
 from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
@@ -294,5 +295,4 @@ def _more(header: Header, f: Field, scope: Derivation) -> bool:
         isinstance(step, Listed) and f in step.fields for step in header._declaration.plan.steps
     ):
         return False  # its end is known otherwise
-    last = {one.name: getattr(items[-1], one.slot) for one in items[-1]._fields} if items else {}
-    return not items or not f.until.evaluate(Values(last, b"", 0))
+    return not items or not is_last(f, items, scope.layers[: scope.i + 1])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from packetlab.codec.around.outer import look, outer_beside
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.lenient import read_items
+from packetlab.codec.lenient import ItemValues, read_items
+from packetlab.codec.objects import AnyHeader
 from packetlab.codec.source import Compiled
 from packetlab.declare.fields import Field
 
@@ -24,6 +27,15 @@ def read_all(
     anew, noted = Dissection(), [] if faults is None else faults
     anew.layers, anew.place = ctx.layers, ctx.place
     return read_items(field, raw, 0, len(raw), count, noted, origin, whole=True, owner=field.owner.name, around=anew)[0]
+
+
+def is_last(field: Field, items: Sequence[Any], around: Sequence[AnyHeader]) -> bool:
+    """Whether the last of some items is the one that ends those of a field; `around` are the headers that stand around them."""
+    assert field.until is not None
+    item, before = items[-1], items[-2] if len(items) > 1 else None
+    leaves = outer_beside([field.until], item._declaration.outer_leaves)
+    more = {str(leaf): look(leaf, around, before) or 0 for leaf in leaves}
+    return bool(field.until.evaluate(ItemValues(item, b"", 0, more)))
 
 
 def one_by_one(field: Field) -> Compiled:

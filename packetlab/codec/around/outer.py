@@ -148,11 +148,10 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
     if declaration in seen:
         return 0
     found = FAR if declaration.remembers or is_placed(declaration) else 0
-    for leaf in (*declaration.outer_leaves, *outer_leaves(one.when for one in refinements(declaration))):
-        found = max(found, 1 if not leaf.path else len(leaf.path.split(".")) if leaf.path[0] == "^" else FAR)
+    found = max(found, _levels((*declaration.outer_leaves, *outer_leaves(one.when for one in refinements(declaration)))))
     for f in declaration.fields:
         if f.kind.wire == "items":
-            inner = reach(f.kind.item, seen | {declaration})
+            inner = max(reach(f.kind.item, seen | {declaration}), _levels(outer_leaves([f.until])))
             found = max(found, inner if inner == FAR or is_inside(declaration) else inner - 1)
     for one in refinements(declaration):  # who reads a list reads these
         inner = reach(one if one.view is None else one.view[1], seen | {declaration})
@@ -161,6 +160,11 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
 
 
 FAR = 1 << 30
+
+
+def _levels(leaves: Sequence[Elsewhere]) -> int:
+    """Return how many levels out some values from elsewhere are."""
+    return max((1 if not leaf.path else leaf.out or FAR for leaf in leaves), default=0)
 
 
 _reaches: dict[Declaration, int] = {}
@@ -175,7 +179,10 @@ def reaches_out(declaration: Declaration) -> bool:
 
 
 def _reach(field: Field) -> int:
-    return _reaches[field.kind.item] if field.kind.wire == "items" and reaches_out(field.kind.item) else 0
+    if field.kind.wire != "items":
+        return 0
+    inner = _reaches[field.kind.item] if reaches_out(field.kind.item) else 0
+    return inner if field.until is None else max(inner, _levels(outer_leaves([field.until])))
 
 
 def is_around(field: Field) -> bool:
@@ -203,19 +210,18 @@ def goes_by_outer(declaration: Declaration) -> bool:
 
 def outer_names(field: Field, level: int = 1) -> set[str]:
     """Return the names of the fields that rules of what a field holds name of the header around it."""
-    return _names(field.kind.item, field.owner, 1, frozenset()) if field.kind.wire == "items" else set()
+    return _names(field, field.owner, 1, frozenset()) if field.kind.wire == "items" else set()
 
 
-def _names(item: Declaration, holder: Declaration, level: int, seen: frozenset[tuple[Declaration, int]]) -> set[str]:
+def _names(field: Field, holder: Declaration, level: int, seen: frozenset[tuple[Declaration, int]]) -> set[str]:
+    item: Declaration = field.kind.item
     if (item, level) in seen or level > 8:
         return set()
-    found = {
-        leaf.name for leaf in item.outer_leaves
-        if leaf.path and (len(leaf.path.split(".")) == level if leaf.path[0] == "^" else is_called(holder, leaf))
-    }  # fmt: skip
+    leaves = (*item.outer_leaves, *outer_leaves([field.until]))
+    found = {leaf.name for leaf in leaves if leaf.path and (leaf.out == level if leaf.out else is_called(holder, leaf))}
     for f in item.fields:
         if f.kind.wire == "items":
-            found |= _names(f.kind.item, holder, level + 1, seen | {(item, level)})
+            found |= _names(f, holder, level + 1, seen | {(item, level)})
     return found & holder.by_name.keys()
 
 

@@ -11,9 +11,11 @@ from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.surroundings import begun
 from packetlab.codec.source import ReadSoFar
+from packetlab.declare.declaration import outer_leaves
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Follows
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.names import Unnamed
 
@@ -69,10 +71,10 @@ class Hearing(ReadSoFar):
             self.lines.append(f"if {var} is None: {self.away}")
         return var
 
-    def hear_in_list(self, until: Expr | None) -> tuple[list[str], list[str]]:
-        """The same for the items of a list: return lines that stand before all of them, and lines at the end of each."""
-        first, each = [], []
-        more = [leaf for leaf in until.leaves() if isinstance(leaf, Elsewhere)] if until is not None else []
+    def hear_in_list(self, until: Expr | None) -> tuple[list[str], list[str], list[str]]:
+        """The same for the items of a list: return lines that stand before all of them, lines at the end of each, and of one of another class."""
+        first, each, other = [], [], []
+        more = outer_leaves([until, *(one.when for one in refinements(self.cls))])
         leaves = {str(leaf): leaf for leaf in (*self.cls.outer_leaves, *more)}
         for k, (text, leaf) in enumerate(leaves.items()):
             self.outer_values[text] = f"x_{k}{self.tag}"
@@ -85,7 +87,9 @@ class Hearing(ReadSoFar):
             else:
                 first.append(f"{self.outer_values[text]} = 0")
                 each.append(f"{self.outer_values[text]} = {self.v(leaf.name)} or 0")
-        return first, each
+                self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
+                other.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, (), h{self.tag}) or 0")
+        return first, each, other
 
     def remembered(self, header: str) -> list[str]:
         """Return lines that have a header remember its outer values."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.following import in_place
-from packetlab.codec.around.outer import Within, is_whole, look, outer_beside, outer_names, outer_values
-from packetlab.codec.lenient import ItemValues
+from packetlab.codec.around.lists import is_last
+from packetlab.codec.around.outer import Within, is_whole, look, outer_names, outer_values
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, unended
 from packetlab.declare.expressions import Elsewhere
@@ -54,9 +54,8 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
             raise after_end(field, item)
         data += item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
         if until is not None and type(item) is not bytes:
-            more = {str(leaf): look(leaf, stack[:-1], stack.before) or 0 for leaf in outer_beside([until], one._declaration.outer_leaves)}
             whole = one._resolve(item, b"", stack, len(outside), None)
-            ended = ended or bool(until.evaluate(ItemValues(whole, b"", 0, more)))
+            ended = ended or is_last(field, (stack.before, whole), stack[:-1])
     if until is not None and header is not None and not ended and not (value and type(value[-1]) is bytes):
         raise unended(header, field.name)
     if type(value) is Filled and not align:

@@ -83,6 +83,42 @@ def test_names_that_wireshark_refuses_or_has_are_distinguished(tmp_path: Path) -
             assert row == expected, header
 
 
+def names_of_wireshark(folder: Path) -> dict[str, str]:
+    """Return the names that a class may have of which Wireshark has a dissector or fields, but no protocol; each with the name of a field."""
+    need("tshark")
+    (folder / "names.lua").write_text('for _, name in ipairs(Dissector.list()) do print("dissector", name) end', encoding="ascii")
+
+    Writer(folder / "none.pcap").close()
+
+    def lines(*words: str) -> list[list[str]]:
+        done = subprocess.run(["tshark", *words], capture_output=True, text=True, errors="replace", check=True)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    protocols = {row[2] for row in lines("-G", "protocols")}
+    found = {row[1]: "a" for row in lines("-X", f"lua_script:{folder / 'names.lua'}", "-r", str(folder / "none.pcap")) if row[0] == "dissector"}
+    for row in lines("-G", "fields"):
+        if row[0] == "F" and row[2].count(".") == 1 and row[3] in ("FT_NONE", "FT_BYTES", "FT_STRING"):  # no number
+            found.update([row[2].split(".")])
+    return {name: f for name, f in found.items() if name not in protocols and name.isidentifier() and f.isidentifier() and name.islower() and f.islower()}
+
+
+@pytest.mark.slow
+def test_names_of_dissectors_and_of_fields_that_are_no_protocols_are_distinguished(tmp_path: Path) -> None:
+    """BPDU is a dissector of the protocol "stp": a second one of that name ends Wireshark."""
+    with bindings():
+        names = names_of_wireshark(tmp_path)
+        assert "bpdu" in names and len(names) > 100
+        made, numbers = [], range(0x1000, 0x1000 + len(names))
+        for number, (name, f) in zip(numbers, names.items(), strict=True):
+            body = {"__module__": __name__, "__qualname__": name, "__annotations__": {f: U8, "q": U16}, f: 7, "q": number}
+            made.append(type(Header)(name.upper(), (Header,), body, under=Ether, when={"type": number}))
+        fields = [f"packetlab_{name}.{part}" for name, f in names.items() for part in (f, "q")]
+        frames = [Ether() / header() for header in made]
+        for at in range(0, len(made), 40):  # a command takes only so many fields
+            found = rows(str(wireshark(*made[at : at + 40])), frames[at : at + 40], tmp_path, *fields[2 * at : 2 * at + 80])
+            assert found == [[*[""] * 2 * i, "7", str(0x1000 + at + i), *[""] * 2 * (len(found) - 1 - i)] for i in range(len(found))]
+
+
 def test_hostile_members_and_texts_are_only_shown(tmp_path: Path) -> None:
     with bindings():
         evil = '"]] os.execute("touch pwned") --[[\n\\'

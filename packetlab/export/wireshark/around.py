@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Expr
+from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Gap, Padded, Step
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
-from packetlab.export.wireshark.places import is_known
+from packetlab.export.wireshark.places import FIELDS, elsewhere, is_known, wireshark_name
 from packetlab.export.wireshark.rules import digits, is_wide, number
 
 EXACT = 1 << 53
 
 
+def asked_outside(header: Declaration) -> list[Elsewhere]:
+    """Return what the rules of a header, and of what follows it, ask of other headers."""
+    rules = [rule for rule, _, _ in registry.conditions(header)]
+    return list(dict.fromkeys([*header.outer_leaves, *(leaf for rule in rules for leaf in elsewhere(rule))]))
+
+
+def values_there(headers: list[Declaration]) -> list[str]:
+    """Return what Wireshark calls the values that rules ask of the headers which it dissects itself."""
+    leaves = [leaf for header in headers for leaf in asked_outside(header)]
+    under = [when for header in headers for _, when, _ in registry.bindings_of(header) if isinstance(when, Expr)]
+    return sorted({*map(wireshark_name, [*leaves, *(leaf for rule in under for leaf in elsewhere(rule))])} - {""})
+
+
 def check_around(header: Declaration) -> None:
-    """Refuse values of headers that Wireshark itself dissects: a script does not see them."""
+    """Refuse values of headers that Wireshark itself dissects, but for those that it has a name for: a script sees no others."""
     recalling = [str(one) for one in header.outer_leaves if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
     if recalling:
         raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
     origins = [f.kind.counted_from for f in header.fields if f.kind.counted_from]
     asked: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
-    for leaf in header.outer_leaves:
+    for leaf in asked_outside(header):
+        if wireshark_name(leaf):
+            continue
         name = leaf.name if isinstance(leaf, OwnPlace) else leaf.path if leaf.path.isidentifier() else ""
         lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []
         asked += [(f"{header.name}, {leaf}", one) for one in [*lowers, *([registry.header_named(name)] if name else [])]]
     for where, one in asked:
         if one is not None and is_known(one):
-            raise BuildError(where, "a value of a header that the script reads itself", f"{one.name}, which Wireshark dissects")
+            expected = "a value of a header that the script reads itself, or one that Wireshark has a name for"
+            there = ", ".join(name for header, name in FIELDS if header == one.name)
+            hint = f"of {one.name} it has {there}" if there else ""
+            raise BuildError(where, expected, f"{one.name}, which Wireshark dissects", hint)
 
 
 def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Expr, Next, OneOf, Op, Ref
+from packetlab.declare.expressions import Const, Elsewhere, Expr, Next, OneOf, Op, Ref
+from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.transforms.carried import OuterBytes
 
 KNOWN = {
     "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "Novell": "ipx", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
@@ -54,7 +56,7 @@ GUESSES = {
 """Header -> Wireshark's list of dissectors that look at the content, and whether the header says a length."""
 
 FIELDS = {
-    ("Ether", "type"): "eth.type", ("VLAN", "type"): "vlan.etype", ("VLAN", "id"): "vlan.id",
+    ("Ether", "type"): "eth.type eth.len", ("VLAN", "type"): "vlan.etype vlan.len", ("VLAN", "id"): "vlan.id",
     ("VLAN", "priority"): "vlan.priority", ("VLAN", "drop_eligible"): "vlan.dei",
     ("LLC", "dsap"): "llc.dsap", ("LLC", "ssap"): "llc.ssap", ("LLC", "control"): "llc.control",
     ("SNAP", "oui"): "llc.oui", ("SNAP", "type"): "llc.type",
@@ -64,8 +66,10 @@ FIELDS = {
     ("IPv4", "protocol"): "ip.proto", ("IPv6", "traffic_class"): "ipv6.tclass", ("IPv6", "flow_label"): "ipv6.flow",
     ("IPv6", "length"): "ipv6.plen", ("IPv6", "next_header"): "ipv6.nxt", ("IPv6", "hop_limit"): "ipv6.hlim",
     ("UDP", "length"): "udp.length", ("TCP", "flags"): "tcp.flags", ("TCP", "window"): "tcp.window_size_value",
+    ("TCP", "seq"): "tcp.seq_raw", ("TCP", "ack"): "tcp.ack_raw", ("ICMP", "type"): "icmp.type", ("ICMP", "code"): "icmp.code",
+    **{(name, side): f"{name.lower()}.{there}port" for name in ("UDP", "TCP", "SCTP") for side, there in (("sport", "src"), ("dport", "dst"))},
 }  # fmt: skip
-"""Field of a header that Wireshark knows -> its name there."""
+"""Field of a header that Wireshark knows -> its name there, or names where it has one for each sort of value."""
 
 
 class TableEntry(NamedTuple):
@@ -108,7 +112,7 @@ def table_entries(header: Declaration) -> tuple[list[TableEntry], list[str]]:
         if isinstance(when, dict) and not numbered:
             ((name, numbers),) = when.items()
             condition = OneOf(Ref(name), tuple(numbers))
-        if condition is not None and not all(can_ask(lower, name) for name in refs(condition)):
+        if condition is not None and not (all(can_ask(lower, name) for name in refs(condition)) and has_all(condition)):
             left.append(f"{header.name} under {lower.name} where {condition}")
         elif numbered:
             found += numbered
@@ -122,6 +126,22 @@ def table_entries(header: Declaration) -> tuple[list[TableEntry], list[str]]:
 def can_ask(lower: Declaration, name: str) -> bool:
     """Whether the value of a field of Wireshark's can be had."""
     return name in PORTS.get(lower.name, {}) or (lower.name, name) in FIELDS
+
+
+def wireshark_name(leaf: Elsewhere) -> str:
+    """Return what Wireshark calls a value of a header that it dissects itself, "" where it has none or the header is another."""
+    header = registry.header_named(leaf.path) if leaf.path.isidentifier() and not isinstance(leaf, OwnPlace | OuterBytes) else None
+    return FIELDS.get((header.name, leaf.name), "") if header is not None and is_known(header) else ""
+
+
+def elsewhere(rule: Expr) -> list[Elsewhere]:
+    """Return what a rule asks of other headers."""
+    return [leaf for leaf in rule.leaves() if isinstance(leaf, Elsewhere)]
+
+
+def has_all(rule: Expr) -> bool:
+    """Whether all that a rule under one of Wireshark's headers asks of other headers can be had."""
+    return all(map(wireshark_name, elsewhere(rule)))
 
 
 def refs(rule: Expr) -> set[str]:

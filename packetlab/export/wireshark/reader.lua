@@ -30,10 +30,12 @@ function Scope:out(levels, name)
   return as_wide(s and s.v[name])
 end
 function Scope:near(class, name)
-  local s = self.parent
-  while s and not (s.h.called[class] and s.h.by_name[name]) do s = s.parent end
+  local s = self.parent or self.beyond
+  while s and not (s.h.called[class] and s.h.by_name[name]) do s = s.parent or s.beyond end
   return as_wide(s and s.v[name])
 end
+local there = {}  -- fields of headers that Wireshark dissects: name -> a function for the last value before
+function Scope:there(name) return there[name]() end
 function Scope:earlier(name) return as_wide(self.former and self.former.v[name]) end
 
 -- Where the header begins that is called so, itself, around it or below; how far after that it begins itself.
@@ -525,7 +527,7 @@ end
 
 read = function(h, tvb, start, limit, ctx)
   local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h, start = start,
-    parent = ctx.parent, former = ctx.former}, Scope)
+    parent = ctx.parent, beyond = ctx.beyond, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, entries = {}, at = {}}, Reader)
   local faults, partial, cut = #ctx.faults, ctx.partial, ctx.cut

@@ -21,6 +21,7 @@ from packetlab.declare.validate import ANYWHERE
 from packetlab.declare.values.said import Says
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
+from packetlab.export.wireshark.places import wireshark_name
 
 EXACT = 1 << 53
 LONGEST = 1 << 32  # more bytes than any packet has
@@ -96,8 +97,7 @@ def term(rule: Expr, header: Declaration) -> Term:
     if isinstance(rule, OwnPlace):
         return Term(f"s:begun({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Elsewhere):
-        asked = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
-        return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)
+        return _elsewhere(rule)
     if isinstance(rule, Size):
         return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Count):
@@ -121,6 +121,13 @@ def term(rule: Expr, header: Declaration) -> Term:
     if isinstance(rule, Op):
         return _operation(rule.sign, term(rule.left, header), term(rule.right, header))
     return Term("0", 0, 0)  # the number of the header above and a checksum are not known while reading
+
+
+def _elsewhere(rule: Elsewhere) -> Term:
+    if name := wireshark_name(rule):
+        return Term(f"s:there({lua(name)})", 0, LONGEST)
+    asked = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
+    return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)
 
 
 def _constant(value: int) -> Term:

@@ -2,16 +2,28 @@
 
 local VERDICTS = {[0] = "Bad", "Good", "Unverified", "Not present", "Illegal"}
 
-local function new_protocol(name, text)  -- a name that Wireshark has already gets another in front
+local function is_taken(name, h)  -- by a dissector of Wireshark's, or one of its fields that is called as one here
+  local known, there = pcall(Dissector.get, name)
+  if known and there then return true end
+  for _, group in ipairs(h and {h.before, h.after} or {}) do
+    for _, f in ipairs(group) do
+      if pcall(Field.new, name .. "." .. f.abbr) then return true end
+    end
+  end
+end
+
+local function new_protocol(name, text, h)  -- a name that Wireshark has already gets another in front
   for _, prefix in ipairs({"", "packetlab_", "packetlab2_", "packetlab3_", "packetlab4_"}) do
-    local made, proto = pcall(Proto, prefix .. name, text .. " [" .. prefix .. name .. "]")
-    if made then return proto, prefix .. name end
+    if not is_taken(prefix .. name, h) then
+      local made, proto = pcall(Proto, prefix .. name, text .. " [" .. prefix .. name .. "]")
+      if made then return proto, prefix .. name end
+    end
   end
   error("packetlab: the name " .. name .. " is taken; is this file loaded twice?")
 end
 
 local function register(h)
-  local proto, prefix = new_protocol(h.abbr, h.title)
+  local proto, prefix = new_protocol(h.abbr, h.title, h)
   h.proto, h.by_name, h.from_end = proto, {}, {}
   local list = {}
   local function add(key, field) list[key] = field return field end
@@ -291,7 +303,7 @@ end
 
 -- Go from header to header as long as one follows; `below`: what is known of the layers that Wireshark dissected.
 local function dissect(first, tvb, pinfo, tree, below)
-  local ctx = {missing = math.max(0, tvb:reported_len() - tvb:len()), partial = below.partial, faults = {}}
+  local ctx = {missing = math.max(0, tvb:reported_len() - tvb:len()), partial = below.partial, faults = {}, beyond = outside.scope}
   local frame = tvb
   if declared[first].through then
     local wrong
@@ -338,7 +350,7 @@ local function dissect(first, tvb, pinfo, tree, below)
   end
   if start < limit then
     local before = outside
-    outside = {partial = ctx.partial, whole = is_whole(layers, #layers, ctx, below)}
+    outside = {partial = ctx.partial, whole = is_whole(layers, #layers, ctx, below), scope = ctx.parent}
     hand_on(rest or {tables = {}}, tvb(start, limit - start):tvb(), pinfo, tree)
     outside = before
   end
@@ -355,11 +367,17 @@ local function last_of(name)  -- a function for the last place of a field of Wir
   end
 end
 
-local function extractor(name)  -- a function for the last value of a field of Wireshark's; 0 where there is none
-  local last = last_of(name)
+local function extractor(names)  -- a function for the last value of a field of Wireshark's, or of several; 0 where there is none
+  local found = {}
+  for name in names:gmatch("%S+") do found[#found + 1] = last_of(name) end
   return function()
-    local fine, value = pcall(function() return tonumber(tostring(last().value)) end)
-    return fine and value or 0
+    local info
+    for _, last in ipairs(found) do
+      local one = last()
+      if one and (not info or one.offset > info.offset) then info = one end
+    end
+    local fine, value = pcall(function() return info.value end)
+    return fine and (value == true and 1 or tonumber(tostring(value))) or 0
   end
 end
 
@@ -399,7 +417,7 @@ end
 
 -- Try to read a message that begins at a byte: how many bytes it has, 0 where that is not known yet, nil where none begins there.
 local function size_of_message(h, tvb, at)
-  local ctx = {missing = 0, partial = true, faults = {}}
+  local ctx = {missing = 0, partial = true, faults = {}, beyond = outside.scope}
   local n = read(h, tvb, at, tvb:len(), ctx)
   if #ctx.faults > 0 then return nil end
   if not ctx.cut then return n.outer - at end

@@ -26,7 +26,7 @@ from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.among import among
-from packetlab.export.wireshark.around import check_around, filling, following_value
+from packetlab.export.wireshark.around import check_around, filling, following_value, values_there
 from packetlab.export.wireshark.checksums import checksum
 from packetlab.export.wireshark.links import through
 from packetlab.export.wireshark.numbers import MASKED, WIDE, ascii_name, coding, fixed, flag, is_long, long_number
@@ -68,10 +68,11 @@ def wireshark(*headers: object) -> Text:
     named "class.field" in small letters, as in ``beacon.station``; checksums have a ``.status``, faults are expert infos.
     A class whose name Wireshark has or refuses (``Data``, ``In``, ``E``) gets packetlab_ in front: ``packetlab_in.field``.
     Headers of packetlab that Wireshark lacks have the name of their file in front: ``xns_idp.length``. Of two ports
-    Wireshark asks the lower one first: where it knows that itself, choose the dissector under "Decode As".
+    Wireshark asks the lower one first: where it knows that itself, choose the dissector under "Decode As". Rules may ask for
+    ports, types, lengths and such of headers that Wireshark dissects itself: ``field("TCP.dport")``.
 
     Raises:
-        BuildError: nothing given, or only headers that Wireshark dissects itself.
+        BuildError: nothing given, or only headers that Wireshark dissects itself; what a script cannot say, by name.
     """
     return Text(_Script([declaration_of(header, "export wireshark") for header in headers]).source())
 
@@ -138,6 +139,7 @@ class _Script:
         for header in self.headers:
             lines += self.declaration(header)
         lines += ["for _, h in ipairs(declared) do register(h) end", ""]
+        lines += [f"there[{lua(name)}] = extractor({lua(name)})" for name in values_there(self.headers)]
         lines += self.placed()
         if IDP._declaration in self.numbers:
             text = (parts / "xns.lua").read_text(encoding="ascii")
@@ -362,7 +364,7 @@ def _getters(place: TableEntry) -> str:
 
 
 def _local(name: str) -> str:
-    return "field_" + name.replace(".", "_")
+    return "field_" + re.sub("[. ]", "_", name)
 
 
 def _units(plan: Plan) -> dict[str, tuple[int, int]]:

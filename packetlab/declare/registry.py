@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from packetlab.declare.classbody.options import in_texts, with_port
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
+from packetlab.declare.intervals import words
 from packetlab.declare.places.inner import with_inner
 from packetlab.declare.refinement import registered
 from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
@@ -274,28 +275,25 @@ def _own_space(declared_field: Field) -> None:
 
 def _bind_numbers(upper: Declaration, under: Declaration, name: str, numbers: Iterable[object]) -> None:
     declared_field = field_of(under, name, f"{upper.name} under {under.name}")
-    rule = declared_field.rule
+    rule, where = declared_field.rule, f"{upper.name} under {under.name}.{name}"
     if not isinstance(rule, Next):
-        if rule is not None or not isinstance(declared_field.kind.zero, int):
-            where = f"{upper.name} under {under.name}.{name}"
-            raise DeclareError(where, "a number field", str(rule or "bytes"))
+        if rule is not None:
+            hint = f'when=field("{name}") == ... asks it, and fills in nothing'
+            raise DeclareError(where, "a number field without a rule of its own", f"auto({words(rule)})", hint)
+        if not isinstance(declared_field.kind.zero, int):
+            raise DeclareError(where, "a number field", "bytes")
         _own_space(declared_field)
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)
     try:
         raws = [declared_field.kind.raw(number, "") for number in numbers]
     except BuildError as error:
-        where = f"{upper.name} under {under.name}.{name}"
         raise DeclareError(where, error.expected, error.got) from None
     for number in raws:
         taken = numbers_of.headers.get(number)
         if taken is not None and taken is not upper:
-            raise DeclareError(
-                f"{upper.name} under {under.name}",
-                f"a free number ({name} {number:#x})",
-                f"{taken.key}, which has it",
-                "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block",
-            )
+            hint = "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block"
+            raise DeclareError(f"{upper.name} under {under.name}", f"a free number ({name} {number:#x})", f"{taken.key}, which has it", hint)
     changed()
     for number in raws:
         if not numbers_of.owns(upper):

@@ -64,7 +64,7 @@ class Padded(_OfOne):
 
 @dataclass(frozen=True, eq=False)
 class Gap(_OfOne):
-    """Bytes up to an offset from the header's start; none where what stands there is of no bytes, as `size` says."""
+    """Bytes up to an offset from the header's start; none where what stands there is of no bytes, as its size or count says."""
 
     place: Expr
     size: Expr | None
@@ -370,7 +370,7 @@ class Plan:
             return Fixed(Run([Unit([f])]))
         if f.place is not None:
             after = self._before[self._before.index(f) + 1 :]
-            size = self.sizes.get(after[0].name) if after else None
+            size = self.sizes.get(after[0].name, self.counts.get(after[0].name)) if after else None
             return Gap(f, f.place, size if size is not None and needs(size) <= self._known else None)
         if f.pad:
             return Padded(f, f.pad)

@@ -232,6 +232,7 @@ def _is_plain(declaration: Declaration) -> bool:
     """Whether the sizes of a header's fields are known before those that follow from others are filled in."""
     return all(
         f.condition is None
+        and not f.kind.transforms
         and (f.kind.bits is not None or (f.pad and f.place is None and f.since == "self") or not is_derived(f))
         for f in declaration.before
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.declare.declaration import OPTIONS
 from packetlab.declare.expressions import Checksum, Size
+from packetlab.declare.plan import needs
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ def check_stretches(header: Declaration) -> set[Field]:
 
 def _check(header: Declaration, step: Loose) -> None:
     own = [said for said in (header.plan.own, header.plan.total) if said is not None and said.field is not None]
+    first, last = (header.fields.index(f) for f in (step.fields[0], step.fields[-1]))
+    late = {f.name: f.computed for f in header.fields[first:last] if f.computed is not None}
     for place, part in enumerate(step.parts):
+        for rule in (part.field.condition, part.measure):
+            for name in sorted(late.keys() & (needs(rule) if rule is not None else set())):
+                raise DeclareError(
+                    f"{header.name}.{part.field.name}", "a rule of what is read before it",
+                    f"{name}, which is worked out where the bytes it stands in end", f"its own rule here: {late[name]}",
+                )  # fmt: skip
         f, where = part.field, f"{header.name}.{part.field.name}"
         if isinstance(f.rule, Checksum):
             raise DeclareError(where, "a checksum on a byte boundary", "one among bits", SPARE)

@@ -236,24 +236,37 @@ class Pieces:
         found: list[Run | Field | Loose] = []
         units: list[Unit] = []
         sharing: list[Field] = []
+        worked_out: list[Field] = []  # between bits of one byte: these are read together, and so before them
         width, place = 0, 0
         while place < len(fields):
             f = fields[place]
-            stretch = self.stretch(fields[place - len(sharing) :], len(sharing)) if self._is_loose(f, width) else None
+            if f.computed is not None and width:
+                worked_out.append(f)
+                place += 1
+                continue
+            stretch = self.stretch([*sharing, *fields[place:]], len(sharing)) if self._is_loose(f, width) else None
             if stretch is not None or f.condition is not None or f.kind.bits is None or f.computed is not None:
                 found += [Run(units)] if units else []
                 units = []
                 found.append(f if stretch is None else stretch)
-                place += 1 if stretch is None else len(stretch.parts) - len(sharing)
+                done = 1
+                while stretch is not None and fields[place + done - 1] is not stretch.parts[-1].field:
+                    done += 1
+                worked_out += [one for one in fields[place : place + done] if one.computed is not None and stretch is not None]
+                place += done
                 sharing, width = ([], 0) if stretch is not None else (sharing, width)
+                if not width:
+                    found, worked_out = [*found, *worked_out], []
                 continue
             sharing.append(f)
             width += f.kind.bits
             if width % 8 == 0:
                 units.append(Unit(sharing, self.low))
                 sharing, width = [], 0
+                if worked_out:
+                    found, units, worked_out = [*found, Run(units), *worked_out], [], []
             place += 1
-        return [*found, Run(units)] if units else found
+        return [*found, *([Run(units)] if units else []), *worked_out]
 
     def _is_loose(self, f: Field, width: int) -> bool:
         """Whether a field is none that a run, or a step of its own, can have after `width` bits."""
@@ -263,7 +276,8 @@ class Pieces:
 
     def stretch(self, fields: list[Field], first: int) -> Loose | None:
         """Return the stretch that some fields begin with; it has the one at `first` in it. None where that cannot be."""
-        parts = [part for part in takewhile(bool, (part_of(f, self.sizes, self.counts) for f in fields)) if part]
+        wanted = (f for f in fields if f.computed is None)  # what is worked out follows after the stretch
+        parts = [part for part in takewhile(bool, (part_of(f, self.sizes, self.counts) for f in wanted)) if part]
         if len(parts) <= first:
             return None
         after = ends(parts, self.by_name)

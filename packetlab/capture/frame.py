@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from packetlab.codec.context.context import Context
 from packetlab.hooks import Shown
 from packetlab.packet.coerce import first_header_of
 from packetlab.packet.foreign import as_bytes, library
@@ -197,6 +198,13 @@ class Frame(Shown):
         return packet.with_fault(
             Fault("frame", "linktype", 0, "a link type whose first header is declared", str(linktype)), linktype
         )
+
+    def context(self) -> Context:
+        """Return what was remembered from the packets before it, where it is one of a capture (see `Context`); else a context that knows nothing.
+
+        ``with frame.context():`` has what is built inside go by it, such as other records for a template that came before.
+        """
+        return Context()
 
     def replace(self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None) -> Frame:
         """Return a copy with other bytes (of their own length), another time, or one comment."""

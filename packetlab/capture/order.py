@@ -66,6 +66,12 @@ class PacketOrder:
                 self.seen += 1
             return packet
 
+    def before(self, number: int) -> Context:
+        """Return what was remembered from the packets before one."""
+        with self._lock:
+            self._read_before(number)
+            return self.context.before(number)
+
     def _read_before(self, number: int) -> None:
         """Read the packets before one, as far as that was not done."""
         if self.seen >= number - 1:
@@ -145,6 +151,9 @@ class OrderedFrame(Frame):
 
     def packet(self) -> Packet:
         return self.order.packet(self)
+
+    def context(self) -> Context:
+        return self.order.before(self.number)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle it as a frame by itself: what was remembered from other packets does not go along, and is a fault where it is needed."""

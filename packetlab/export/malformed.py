@@ -7,12 +7,16 @@ Made from the declarations alone, so a header of one's own has its catalogue too
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
+from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
+from packetlab.codec.context.context import Context, Moment
+from packetlab.codec.context.lending import lent
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
 from packetlab.codec.refinement.class_bodies import plain
@@ -39,7 +43,7 @@ class Malformed:
         id: its name, "udp.length.plus-one"; `str` gives it, so ``ids=str`` names the tests of ``pytest.mark.parametrize``.
         what: what is wrong, in words. data: the bytes. first: the header they begin with.
         faults: what a dissector must report, in order. exact: whether it must report nothing else.
-        verdicts: what it must say of checksums, by "UDP.checksum".
+        verdicts: what it must say of checksums, by "UDP.checksum". context: what it is read with, where headers recall something.
     """
 
     id: str
@@ -49,10 +53,11 @@ class Malformed:
     faults: tuple[Fault, ...] = ()
     exact: bool = True
     verdicts: tuple[tuple[str, Verdict], ...] = ()
+    context: Context | None = field(default=None, repr=False, compare=False)
 
     def packet(self) -> Packet:
         """Return the bytes dissected."""
-        return dissect(self.data, self.first)
+        return dissect(self.data, self.first, context=_next(self.context))
 
     def disagreements(self, packet: Packet | None = None) -> list[str]:
         """Return in which points a dissected packet (ours, unless given) is not as it must be; none where it is."""
@@ -74,6 +79,8 @@ class Malformed:
 def malformed(packet: Packet | Header) -> list[Malformed]:
     """Return the catalogue of malformed packets made from a sound one, in the order of its bytes.
 
+    Each is read with what that one recalled of earlier packets, and what is known in a ``with context:`` around.
+
     Raises:
         BuildError: the packet is not sound itself: it is dissected with faults.
     """
@@ -83,15 +90,22 @@ def malformed(packet: Packet | Header) -> list[Malformed]:
         hint = "malformed(...) of what stands above it, or bytes of the link with a bit changed"
         raise BuildError("malformed", "a packet whose bytes are those of its fields", f"{first.__name__}, with through=", hint)
     # Read back, so that all that follows from rules is known to, and follows each change.
-    sound = dissect(bytes(stack), first)
+    context = lent([stack._headers]) if tells() else None  # before it is built, since states go on then
+    sound = dissect(bytes(stack), first, context=_next(context))
     if sound.faults:
         raise BuildError("malformed", "a packet without faults to begin with", str(sound.faults[0]))
-    return list(_Catalogue(sound, first).cases())
+    with nullcontext() if context is None else context.copy():
+        return list(_Catalogue(sound, first, context).cases())
+
+
+def _next(context: Context | None) -> Moment | None:
+    """Return the packet after those that a context knows, of which nothing is kept."""
+    return None if context is None else Moment(context.copy(), context.number + 1)
 
 
 class _Catalogue:
-    def __init__(self, sound: Packet, first: type[Header] | None) -> None:
-        self.sound, self.first, self.ground = sound, first, Ground(sound)
+    def __init__(self, sound: Packet, first: type[Header] | None, context: Context | None) -> None:
+        self.sound, self.first, self.ground, self.context = sound, first, Ground(sound), context
         self.names: list[str] = []
         self.targets: list[tuple[type[Header], int]] = []
         seen: dict[str, int] = {}
@@ -116,7 +130,7 @@ class _Catalogue:
         # A message of a stream that does not fit is taken for the middle of one, and one that is cut goes on elsewhere.
         streams = {type(header).__name__ for header in self.sound.layers[1:] if header._declaration.stream}
         faults = tuple(fault for fault in expected_faults.faults if fault.layer not in streams)
-        return Malformed(id, what, data, self.first, *expected_faults._replace(faults=faults))
+        return Malformed(id, what, data, self.first, *expected_faults._replace(faults=faults), context=self.context)
 
     def changed(
         self, i: int, f: Field, word: str, value: object, what: str, expected_faults: ExpectedFaults

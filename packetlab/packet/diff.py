@@ -9,10 +9,11 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import NamedTuple
 
+from packetlab.codec.context.lending import knowing
 from packetlab.codec.objects import restored
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
-from packetlab.errors import PacketlabError
+from packetlab.errors import BuildError, PacketlabError
 from packetlab.escaping import bytes_text
 from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import as_packet
@@ -25,7 +26,23 @@ from packetlab.packet.text import value_text
 def diff(one: object, other: object) -> Difference:
     """Compare layer by layer and field by field, whatever is a packet; bytes are dissected from the same first header."""
     one = as_packet(one)
-    return Difference(_Comparison(one, as_packet(other, one)).changes())
+    other = as_packet(other, one)
+    try:
+        return Difference(_Comparison(one, other).changes())
+    except BuildError as error:  # one cannot be built by itself: as if it stood where the other does, or else as they were given
+        stacks = one._headers, other._headers
+        found = knowing(error, stacks, lambda: Difference(_Comparison(_again(one), _again(other)).changes()))
+        return Difference(_AsGiven(_again(one, True), _again(other, True)).changes()) if found is None else found
+
+
+def _again(packet: Packet, as_given: bool = False) -> Packet:
+    """Return a packet of which nothing is worked out yet, or nothing is to be."""
+    if packet._data is not None and not as_given:
+        return packet
+    made = Packet(packet._headers, packet.payload, packet._anomalies)
+    if as_given:
+        made._resolved, made._data = packet._headers, b""
+    return made
 
 
 class ComparedField(NamedTuple):
@@ -225,6 +242,19 @@ def _given(header: Header, f: Field, raw: object) -> Header:
             f.bit if f.condition is None else f.bit | f.bit << count
         )  # as it came: left out where nothing says it is there
     return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields))
+
+
+class _AsGiven(_Comparison):
+    """Of packets that are not built."""
+
+    def value(self, packet: Packet, spot: ComparedField) -> object:
+        assert spot.field is not None
+        raw = getattr(packet.layers[spot.right if packet is self.other else spot.left], spot.field.slot)
+        return super().value(packet, spot) if isinstance(raw, bytes) else raw
+
+    def values(self, spot: ComparedField) -> tuple[object, object]:
+        ours, theirs = super().values(spot)
+        return (None, None) if ours is None or theirs is None else (ours, theirs)
 
 
 # In words ------------------------------------------------------------------------------------------------------

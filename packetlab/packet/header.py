@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
 from packetlab.codec.around.outer import fills_in, is_around, is_whole
+from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
@@ -393,7 +394,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         for header in headers:
             if isinstance(header, type(self)):
                 names = dict(known) if known else {}
-                if all(self._same(header, f, names) for f in wanted):
+                if fits(self, header, wanted, names):
                     if known is not None:
                         known.update(names)
                     return True
@@ -419,12 +420,10 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return data if self._declaration.through is None else on_link((self,), data)
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self._raw_values() == other._raw_values()
+        return alike(self, other) if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((type(self), self._raw_values()))
+        return hashed(self)
 
     def __repr__(self) -> str:
         shown = []

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
+from packetlab.codec.context.lending import lend, same_bytes
 from packetlab.codec.faults import Fault
 from packetlab.codec.rederive import rederived
 from packetlab.codec.stacks import build, stack_encoders
@@ -292,7 +293,7 @@ class Packet(Held):
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
         made = _new(*_of)
-        made._stack, made._payload = tuple(headers), payload
+        made._stack, made._payload = lend(headers, self._headers), payload
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
         for header in headers:
@@ -428,9 +429,7 @@ class Packet(Held):
         return decoded
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Packet):
-            return NotImplemented
-        return self._classes == other._classes and bytes(self) == bytes(other)
+        return self._classes == other._classes and same_bytes(self, other) if isinstance(other, Packet) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(bytes(self))

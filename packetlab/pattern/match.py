@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeGuard
 
+from packetlab.codec.context.lending import fits
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Field
 from packetlab.declare.wildcards import Contains, Known
@@ -106,7 +107,7 @@ def _mismatches(mine: Header, theirs: Header, known: Known) -> list[str]:
         if mine._state & f.bit:
             # A name may be bound by this very field, so what it stood for is looked up first.
             wanted = expected(mine, f, known)
-            if not mine._same(theirs, f, known):
+            if not fits(mine, theirs, [f], known):
                 view = mine._declaration.view
                 if view is not None and view[0] == f.name and isinstance(theirs, type(mine)):
                     lines += _mismatches(viewed(mine), viewed(theirs), known)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
     context    the tables: `Context`, and a `Moment` of reading one packet
     recalling  keys and values, as the readers and writers of headers find and note them
+    lending    what the headers of a packet recalled, for what is compared with them or put in their place
 
 Begin with `context`.
 

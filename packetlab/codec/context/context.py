@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar, Token
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, TypeAlias
 
 from packetlab.declare.transforms.transform import UnfitError
@@ -131,7 +131,11 @@ class Context:
 
     def copy(self) -> Context:
         """Return a context that knows the same, and goes on by itself."""
-        return deepcopy(self)
+        made = copy(self)  # what is remembered does not change
+        made._tables, made._order = {key: [*entries] for key, entries in self._tables.items()}, self._order.copy()
+        made.dropped, made._results, made._tokens = self.dropped.copy(), {**self._results}, []
+        made._states = deepcopy(self._states)
+        return made
 
     def as_before(self) -> Context:
         """Return a copy in which all that is known now was remembered before the first packet."""
@@ -140,6 +144,16 @@ class Context:
         known = {key: entry[-1] for key, entry in made._tables.items()}
         made._tables = {key: [ContextEntry(entry.value, 0, by=entry.by or "a packet before the capture")] for key, entry in known.items()}
         made._order = deque(made._tables)
+        return made
+
+    def before(self, number: int) -> Context:
+        """Return what was remembered before packet `number` of a capture. States of transforms that go on are not kept for each packet."""
+        made = Context(self.most)
+        made.number, made.dropped = number - 1, self.dropped.copy()
+        found = {key: [entry for entry in entries if entry.number < number] for key, entries in self._tables.items()}
+        made._tables = {key: entries for key, entries in found.items() if entries}
+        made._order.extend(key for key, entries in made._tables.items() for _ in entries)
+        made._states = {key: UnfitError("the state that the packets before left", "a context of one moment, which has none") for key in self._states}
         return made
 
     def __getstate__(self) -> dict[str, object]:

@@ -34,7 +34,7 @@ def unknown(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> tuple[str,
     expected = f"{leaf.table}({key}), remembered from an earlier packet"
     now = current.get()
     if now is None:
-        return expected, "no context: dissect(..., context=pl.Context()) or a capture has one"
+        return expected, "no context: dissect(..., context=pl.Context()), or `with frame.context():` of a frame of a capture"
     context = now.context if isinstance(now, Moment) else now
     dropped = context.dropped[leaf.table]
     return expected, "none" + (
@@ -172,10 +172,10 @@ def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader],
     known = getattr(header, "__outer__", None)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
-    return recall(leaf, around, lambda name: _own(header, name))
+    return recall(leaf, around, lambda name: own_value(header, name))
 
 
-def _own(header: AnyHeader, name: str) -> object:
+def own_value(header: AnyHeader, name: str) -> object:
     raw = getattr(header, slot_of(name))
     return header._by_name[name].default if raw is None and header._by_name[name].rule is None else raw
 

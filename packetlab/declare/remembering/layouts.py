@@ -136,6 +136,7 @@ class TemplateRecord(Mapping[Any, Any]):
 
     A mapping of number, or (enterprise, number), to value. Of a number that stands in a template several times it has the first
     value; `pairs` has all, in order. To build one, give its values: ``TemplateRecord({1: 44, 8: "10.0.0.1"})``, or any mapping.
+    One that was read is equal to all that would be built as it is.
     """
 
     __slots__ = ("_layout", "_pairs", "_raws")
@@ -182,11 +183,15 @@ class TemplateRecord(Mapping[Any, Any]):
         if isinstance(other, TemplateRecord):
             if self._pairs is other._pairs is None and self._layout is other._layout:
                 return self._raws == other._raws
-            return self.pairs == other.pairs
-        return Mapping.__eq__(self, other) if isinstance(other, Mapping) else NotImplemented
+            if self._raws and not other._raws:
+                return len(other.pairs) == len(self._raws) and self._has(other)
+            return other == self if other._raws and not self._raws else self.pairs == other.pairs
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return Mapping.__eq__(self, other) or (bool(self._raws) and self == TemplateRecord(other))
 
     def __hash__(self) -> int:
-        return hash(tuple(number for number, _ in self.pairs))
+        return hash(len(self.pairs))  # numbers may be given by their names
 
     def __repr__(self) -> str:
         names = (
@@ -205,12 +210,21 @@ class TemplateRecord(Mapping[Any, Any]):
         return _again, (self.pairs, places)
 
     def _has(self, wanted: TemplateRecord) -> bool:
-        """Whether it has some values, given in any form."""
+        """Whether it has some values, given in any form, each at a place of its own."""
+        left = [*range(len(self.pairs))]
         for number, value in wanted.pairs:
-            mine = [(place, raw) for place, raw in zip(self._layout or (), self._raws, strict=False) if number in (place.number, place.name)]
-            if (number, value) not in self.pairs and not any(raw == _raw(place, value) for place, raw in mine):
+            place = next((i for i in left if self._is(i, number, value)), None)
+            if place is None:
                 return False
+            left.remove(place)
         return True
+
+    def _is(self, i: int, number: Any, value: Any) -> bool:
+        """Whether the value at a place has a number, or a name, and is a given one."""
+        (own, mine), place = self.pairs[i], None if self._layout is None else self._layout[i]
+        if own != number and (place is None or place.name != number):
+            return False
+        return bool(mine == value) or (place is not None and bool(self._raws) and _raw(place, value) == self._raws[i])
 
     def _placed(self, layout: RecordLayout, where: str) -> list[Any]:
         """Return the values in the order of a layout."""

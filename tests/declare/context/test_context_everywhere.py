@@ -192,8 +192,7 @@ def test_drawn_values_and_malformed_packets(frames: list[bytes]) -> None:
     with context:
         for one in pl.malformed(packet):
             assert one.disagreements() == [], one
-    with pytest.raises(BuildError, match="no context"):
-        [*pl.malformed(packet)]
+    assert [one.disagreements() for one in pl.malformed(packet)] == [[]] * len(pl.malformed(packet))  # with what it recalled
 
 
 def test_messages_of_sockets_go_by_the_context_around() -> None:

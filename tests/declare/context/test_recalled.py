@@ -80,7 +80,9 @@ def test_what_nobody_told_is_a_fault_at_the_field(context: Context | None) -> No
     assert (fault.layer, fault.field, fault.offset) == ("Data", "body", 1)
     assert fault.expected == "size(id = 8), remembered from an earlier packet"
     assert fault.got == (
-        "none" if context is not None else "no context: dissect(..., context=pl.Context()) or a capture has one"
+        "none"
+        if context is not None
+        else "no context: dissect(..., context=pl.Context()), or `with frame.context():` of a frame of a capture"
     )
     assert (found.payload, bytes(found)) == (b"AB", b"\x08AB")
     with pytest.raises(DissectError, match="remembered from an earlier packet"):

@@ -403,6 +403,9 @@ def _come_back(said: Declaration, values: dict[str, object], body: bytes) -> Bui
 def _refuse(cls: Declaration, name: str, built: object, read: object, data: bytes) -> None:
     what = f"{cls.name}.{name}" if name else f"{cls.name}, the payload"
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
+    gap = cls.by_name.get(name)
+    at = cls.fields[cls.fields.index(gap) + 1].name if gap is not None and gap.place is not None else ""
+    hint = f'the field that says where {at} lies follows it: auto(offset_of("{at}"))' if at else ""
     raise DeclareError(
-        what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}"
+        what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}", hint
     )

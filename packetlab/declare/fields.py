@@ -193,6 +193,8 @@ def pad(multiple: int = 1, *, to: object = None, since: str = "self", fill: byte
     the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
     """
     place, since = None if to is None else expression(to), checked_origin(since, "pad(...)")
+    if not isinstance(multiple, int) or multiple < 1:
+        raise DeclareError("pad(...), at(..., align=)", "a number of bytes, 1 or more", repr(multiple))
     return Spec(None, pad=multiple, place=place, since=since, fill=_fill(fill, True, "pad(..., fill=)"))
 
 

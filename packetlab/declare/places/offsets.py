@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.bits.shares import shares
-from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Size
+from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Size
 from packetlab.declare.fields import REQUIRED, Spec, pad
 from packetlab.declare.kinds import ByteString, Kind
 from packetlab.declare.places.origins import OwnPlace, checked_origin
@@ -103,9 +103,23 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
         if rule is not None and not isinstance(rule, Checksum | Next):
             names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]
             if names:
+                _check_same_origin(header, f, fields)
                 f.rule = _sizes(rule, f"{header}.{f.name}", before)
                 found += [(f.name, name) for name in names if name != "self"]
     return found
+
+
+def _check_same_origin(header: str, f: Field, fields: tuple[Field, ...]) -> None:
+    """Refuse an offset that is counted from one place where it is built, and from another one where it is read."""
+    by_name = {g.name: g for g in fields}
+    for leaf in f.rule.leaves() if f.rule is not None else ():
+        gap = by_name.get(f"{leaf.name}_gap") if isinstance(leaf, OffsetOf) else None
+        if not isinstance(leaf, OffsetOf) or gap is None or not isinstance(gap.place, Ref) or gap.place.name != f.name:
+            continue
+        built, read = ("self" if since == header else since for since in (leaf.since, gap.since))
+        if built != read:
+            way = f'at(field("{f.name}"), ..., since="{built}")'
+            raise DeclareError(f"{header}.{leaf.name}", f'an offset since="{built}", as {f.name} is built', f'since="{read}"', way)
 
 
 def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:

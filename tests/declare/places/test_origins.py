@@ -14,6 +14,7 @@ from packetlab import (
     U4,
     U8,
     U16,
+    U32,
     UDP,
     BuildError,
     Bytes,
@@ -256,3 +257,28 @@ def test_descriptions_columns_filters_and_refusals(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"InPacket, offset_of\(self, since=UDP\): .* got UDP, which Wireshark dissects"):
         pl.wireshark(InPacket)
     assert 'since = "' in str(pl.wireshark(FromField))
+
+
+def test_an_offset_counts_from_one_place_where_it_is_built_and_where_it_is_read() -> None:
+    with pytest.raises(DeclareError, match=r'expected an offset since="Around", as off is built, got since="self"'):
+
+        class Wrong(Header):
+            off: U16 = auto(offset_of("x", since="Around"))
+            n: U16 = auto(size_of("x"))
+            x: Bytes = at(field("off"), sized(field("n"), b""))
+
+
+@pytest.mark.parametrize("multiple", [0, -4, 2.0, "4"])
+def test_a_multiple_is_a_number_of_bytes(multiple) -> None:
+    for wrong in (lambda: at(field("off"), align=multiple), lambda: pad(multiple)):
+        with pytest.raises(DeclareError, match="expected a number of bytes, 1 or more"):
+            wrong()
+
+
+def test_an_offset_that_does_not_follow_names_the_rule_that_does() -> None:
+    class Plain(Header):
+        off: U16 = 0
+        x: U32 = at(field("off"), 0)
+
+    with pytest.raises(DeclareError, match=r'the field that says where x lies follows it: auto\(offset_of\("x"\)\)'):
+        bytes(Plain())

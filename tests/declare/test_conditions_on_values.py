@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +13,7 @@ from packetlab import (
     U8,
     U16,
     UUID,
+    BuildError,
     Bytes,
     Capture,
     DeclareError,
@@ -25,6 +27,7 @@ from packetlab import (
     auto,
     base64,
     bcd,
+    bind,
     bindings,
     dissect,
     ended,
@@ -37,10 +40,13 @@ from packetlab import (
     text,
     through,
     when,
+    wireshark,
 )
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
 from tests.careful import careful
+from tests.conftest import need
+from tests.export.pdml import Tshark
 
 NAMED = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 SPACES, ZEROS = Annotated[str, text("ascii", size=4, pad=b" ")], Annotated[str, text("ascii", size=4, pad=b"\0")]
@@ -72,11 +78,11 @@ KINDS: dict[str, tuple[Any, Any, Any, list[Any], list[Any]]] = {
 }
 
 
-def _class(annotation: Any, default: Any, condition: Any) -> type[Header]:
+def _class(annotation: Any, default: Any, condition: Any, name: str = "Compared") -> type[Header]:
     """Return a header with a field of that kind, and one that is there where the condition holds."""
     body = {"n": auto(size_of("a")), "a": default, "b": when(condition, 1)}
     return type(Header)(
-        "Compared",
+        name,
         (Header,),
         {"__module__": __name__, "__annotations__": {"n": U8, "a": annotation, "b": U8 | None}, **body},
     )
@@ -99,6 +105,28 @@ def test_a_field_is_there_where_another_has_the_value_that_was_written(name: str
                 held = (value in same) is there
                 assert not read.faults and read[made] == header and careful(made, bytes(header))[0] == header, value
                 assert (read[made].b is not None) is held and (header.b is not None) is held, value
+
+
+def test_tshark_reads_what_is_there_where_another_field_has_a_value(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        made: list[Any] = []
+        frames: list[bytes] = []
+        for name, (annotation, default, word, same, others) in KINDS.items():
+            for condition in (field("a") == word, field("a") != word):
+                header: Any = _class(annotation, default, condition, f"Compared{len(made)}")
+                if name.startswith("EBCDIC"):
+                    with pytest.raises(BuildError, match="a condition on text in an encoding of Wireshark's"):
+                        wireshark(header)
+                    continue
+                bind(header, under=Ether, when={"type": 0x7B80 + len(made)})
+                frames += [bytes(Ether(type=0x7B80 + len(made)) / header(a=value)) for value in [*same, *others]]
+                made.append(header)
+        tshark = Tshark(tmp_path, *made)
+        for frame, layers in zip(frames, tshark.ask(frames), strict=True):
+            read: Any = dissect(frame).layers[1]
+            named = [one.get("name", "") for layer in layers for one in layer.iter("field")]
+            assert (f"{type(read).__name__.lower()}.b" in named) is (read.b is not None), read
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -88,8 +88,8 @@ def differences(packet: Packet, layers: list[ET.Element]) -> list[str]:
     for header, layer in zip(declared, theirs, strict=True):
         found += _fields(header, layer)
         found += _verdicts(packet, header, layer, verdicts)
-    classes = {type(header).__name__ for header in declared}
-    mine = {str(fault) for fault in packet.faults if fault.layer in classes}
+    others = {type(header).__name__ for header in packet.layers} - {type(header).__name__ for header in declared}
+    mine = {str(fault) for fault in packet.faults if declared and fault.layer not in others}
     said = {text for layer in theirs for text in experts(layer, (".fault", ".cut"))}
     if mine != said:
         found.append(f"faults: {sorted(mine)}, tshark {sorted(said)}")

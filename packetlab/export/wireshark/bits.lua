@@ -124,7 +124,7 @@ end
 
 function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is wrong with it
   local h = declared[f.item]
-  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, tvb = self.tvb, limit = self.limit_of_layer, pos = 0, payload_end = self.limit_of_layer, h = h}, Scope)
+  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, tvb = self.tvb, limit = self.limit_of_layer, pos = 0, payload_end = self.limit_of_layer, h = h}, Scope)
   local r = setmetatable({h = h, tvb = self.tvb, start = floor(at / 8), s = s, bit = at, bits_end = self:bit_limit(), entries = {}, limit_of_layer = self.limit_of_layer}, Reader)
   for _, g in ipairs(h.before) do
     local from = r.bit

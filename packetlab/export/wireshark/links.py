@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.declare.transforms.masks import Whitened, Xor
 from packetlab.declare.transforms.stuffing import COBSStuffing, HDLCStuffing, SLIPStuffing
-from packetlab.escaping import lua
+from packetlab.escaping import lua, lua_bytes
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -23,7 +23,7 @@ def _transform(one: Transform) -> str:
     if isinstance(one, HDLCStuffing | SLIPStuffing | COBSStuffing):
         said = [f"{word} = {str(value).lower()}" for word, value in one.given.items()]
     elif isinstance(one, Xor) and isinstance(one.given["key"], bytes):
-        said = ['key = "' + "".join(f"\\{byte:03d}" for byte in one.given["key"]) + '"']
+        said = [f"key = {lua_bytes(one.given['key'])}"]
     elif isinstance(one, Whitened):
         poly, state = one.register()
         width = poly.bit_length() - 1

@@ -87,6 +87,14 @@ end
 
 local read  -- read(header, tvb, first byte, end, what is known of the packet) -> what was found
 
+function Scope:inner(name, field)  -- a value of the header that a field holds
+  local held = self.held[name]
+  if held and not held.s and held.stop > held.first then
+    held.s = read(declared[held.f.item], self.tvb, held.first, held.stop, {missing = 0, partial = false, faults = {}}).s
+  end
+  return held and held.s and held.s.v[field]
+end
+
 local function bytes_text(raw)  -- as Python writes bytes, cut after 32
   local quote = (raw:find("'", 1, true) and not raw:find('"', 1, true)) and '"' or "'"
   local text = raw:sub(1, 32):gsub(".", function(c)
@@ -170,15 +178,18 @@ end
 local function read_items(n, f, first, limit, count, all, ctx)
   local items, faults = {}, {}
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
-  while pos < limit and (count == nil or #items < count) do
+  while (pos < limit or (f.one and not all and #items == 0)) and (count == nil or #items < count) do
     local noted = #inner.faults
     local one = read(item, n.tvb, pos, limit, inner)
-    if broken(inner.faults, noted + 1) or one.pos <= pos then break end
+    if broken(inner.faults, noted + 1) or (one.pos <= pos and not f.one) then break end
     items[#items + 1] = one
     pos, inner.former = one.pos, one.s
-    if f["until"] and f["until"](one.s) then break end
+    if f.one or (f["until"] and f["until"](one.s)) then break end
   end
   local where = f.owner .. "." .. f.name
+  if f.one and all and #items > 0 and pos < limit then
+    faults[1] = {where = where, at = pos, expected = item.name .. " to end here", got = int(limit - pos) .. " bytes more"}
+  end
   local wanted = f.align and (first - pos) % f.align or 0
   if wanted > 0 and all and pos + wanted == limit and n.tvb:raw(pos, wanted) == string.rep(f.fill, wanted) then
     pos = limit
@@ -352,7 +363,7 @@ function Reader:counted_from(f)  -- where padding and offsets begin to count
   return f.since and self.at[f.since] or self.start - (f.begun and f.begun(self.s) or 0)
 end
 
-function Reader:varying(f)
+function Reader:varying(f)  -- false where a header is missing that a field holds
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
   local size, items
   if f.open then
@@ -387,14 +398,17 @@ function Reader:varying(f)
       fault.cut = cut
       self.ctx.faults[#self.ctx.faults + 1] = fault
     end
+    if f.one and #items == 0 then return false end
     self.s.items[f.name] = #items
     size = after - pos
   end
   size = math.max(size, 0)
   self.bit = (pos + size) * 8
   self.s.v[f.name] = true
+  if f.one then self.s.held[f.name] = {f = f, first = pos, stop = pos + size, s = items and items[1].s} end
   if not items then self.s.len[f.name], self.s.raw[f.name] = size, size > 0 and self.tvb:raw(pos, size) or "" end
   self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items}
+  return true
 end
 
 function Reader:follows(f)  -- a value that is not in the bytes
@@ -406,6 +420,7 @@ end
 
 function Reader:field(f)
   if f.among then return self:among_bits(f) end
+  if f.when then self.s.room = math.max(0, (self.stop or self.total or math.max(floor(self.bit / 8), self.limit_of_layer - self.h.tail)) - floor(self.bit / 8)) end
   if f.when and not f.when(self.s) then return true end
   self.at[f.name] = floor(self.bit / 8)
   if f.follows then
@@ -420,9 +435,7 @@ function Reader:field(f)
     elseif not self:fixed(f) then return false end
   elseif f.written then
     if not self:in_letters(f) then return false end
-  else
-    self:varying(f)
-  end
+  elseif not self:varying(f) then return false end
   self.known[f.name] = true
   self:bounds(f)
   return true
@@ -526,8 +539,8 @@ function Reader:following(pos, after)
 end
 
 read = function(h, tvb, start, limit, ctx)
-  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit, h = h, start = start,
-    parent = ctx.parent, beyond = ctx.beyond, former = ctx.former}, Scope)
+  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, room = 0, tvb = tvb, limit = limit, pos = 0, payload_end = limit,
+    h = h, start = start, parent = ctx.parent, beyond = ctx.beyond, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, entries = {}, at = {}}, Reader)
   local faults, partial, cut = #ctx.faults, ctx.partial, ctx.cut

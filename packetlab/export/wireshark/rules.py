@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.fields import Field
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
 from packetlab.declare.places.inner import Inner
@@ -22,6 +23,7 @@ from packetlab.declare.values.said import Says
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.places import wireshark_name
+from packetlab.export.wireshark.views import ENCODINGS
 
 EXACT = 1 << 53
 LONGEST = 1 << 32  # more bytes than any packet has
@@ -90,26 +92,6 @@ def term(rule: Expr, header: Declaration) -> Term:
     """Return a rule of a header as Lua. BuildError where it has more levels than Lua takes."""
     if rule.deep > DEPTH:
         raise BuildError("a rule for Wireshark", f"{DEPTH} levels at most", rule.deep)
-    if isinstance(rule, Const):
-        return _constant(rule.number)
-    if isinstance(rule, Ref):
-        return _field(rule, header)
-    if isinstance(rule, OwnPlace):
-        return Term(f"s:begun({lua(rule.name)})", 0, LONGEST)
-    if isinstance(rule, Elsewhere):
-        return _elsewhere(rule)
-    if isinstance(rule, Size):
-        return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
-    if isinstance(rule, Count):
-        return Term(f"s:count({lua(rule.name)})", 0, LONGEST)
-    if isinstance(rule, Has):
-        return Term(f"s:has({lua(rule.name)})", 0, 1)
-    if isinstance(rule, Ahead):
-        wide = is_wide(rule.bits)
-        high = (1 << rule.bits) - 1
-        return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, max(high, 2 * EXACT) if wide else high)
-    if isinstance(rule, Left | Inner):
-        raise BuildError(header.name, "rules of its own fields, for Wireshark", str(rule))
     if isinstance(rule, OneOf):
         return _one_of(rule, header)
     if isinstance(rule, If):
@@ -120,6 +102,33 @@ def term(rule: Expr, header: Declaration) -> Term:
         return Term(f"({term(rule.condition, header).truth()} and {sides[0]} or {sides[1]})", low, high)
     if isinstance(rule, Op):
         return _operation(rule.sign, term(rule.left, header), term(rule.right, header))
+    if isinstance(rule, Const):
+        return _constant(rule.number)
+    return _asked(rule, header)
+
+
+def _asked(rule: Expr, header: Declaration) -> Term:
+    """Return what a rule asks of the scope."""
+    match rule:
+        case Ref():
+            return _field(rule, header)
+        case Inner():
+            return _value(rule.kind.item.by_name[rule.inner], f"s:inner({lua(rule.name)}, {lua(rule.inner)})")
+        case OwnPlace():
+            return Term(f"s:begun({lua(rule.name)})", 0, LONGEST)
+        case Elsewhere():
+            return _elsewhere(rule)
+        case Size():
+            return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
+        case Count():
+            return Term(f"s:count({lua(rule.name)})", 0, LONGEST)
+        case Has():
+            return Term(f"s:has({lua(rule.name)})", 0, 1)
+        case Left():
+            return Term("s.room", 0, LONGEST)
+        case Ahead():
+            wide, high = is_wide(rule.bits), (1 << rule.bits) - 1
+            return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, max(high, 2 * EXACT) if wide else high)
     return Term("0", 0, 0)  # the number of the header above and a checksum are not known while reading
 
 
@@ -141,11 +150,18 @@ def _constant(value: int) -> Term:
 
 def _field(rule: Ref, header: Declaration) -> Term:
     if isinstance(rule, Says):
+        encoding = getattr(rule.kind, "encoding", "ascii")
+        if encoding not in ENCODINGS:  # of which Lua knows no small letters
+            raise BuildError(header.name, "a condition on text in an encoding of Wireshark's", f"{rule}, {encoding}")
         exact, folded = ("{" + ", ".join(f"[{lua_bytes(one)}] = true" for one in sorted(words)) + "}" for words in rule.bytewise)
         return Term(f"s:says({lua(rule.name)}, {exact}, {folded})", 0, 1)
     if hasattr(rule, "span"):
         raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
-    f = header.by_name[rule.name]
+    return _value(header.by_name[rule.name], f"s.v[{lua(rule.name)}]")
+
+
+def _value(f: Field, code: str) -> Term:
+    """Return the value of a field, for which `code` is source; 0 where it is absent."""
     if not f.kind.is_number:
         return Term("0", 0, 0)  # bytes have no value as a number while reading
     if 1 << digits(f.kind) > MOST:
@@ -153,8 +169,8 @@ def _field(rule: Ref, header: Declaration) -> Term:
     if is_wide(digits(f.kind)):
         # Wide enough that it counts as one, whatever it is.
         low, high = min(f.kind.low, -2 * EXACT) if f.kind.low < 0 else 0, max(f.kind.high, 2 * EXACT)
-        return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)
-    return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
+        return Term(f"({code} or W.ZERO)", low, high)
+    return Term(f"({code} or 0)", min(0, f.kind.low), f.kind.high)
 
 
 def _one_of(rule: OneOf, header: Declaration) -> Term:

@@ -410,7 +410,7 @@ end
 
 local function scope_of(getters, tvb, pinfo)  -- what a condition sees of a header that Wireshark dissected
   local values = setmetatable({}, {__index = function(_, name) return getters[name] and getters[name](pinfo) end})
-  return setmetatable({v = values, len = {}, raw = {}, items = {}, tvb = tvb, limit = tvb:len(), pos = 0, payload_end = tvb:len()}, Scope)
+  return setmetatable({v = values, len = {}, raw = {}, items = {}, held = {}, tvb = tvb, limit = tvb:len(), pos = 0, payload_end = tvb:len()}, Scope)
 end
 
 -- Streams -----------------------------------------------------------------------------------------------------

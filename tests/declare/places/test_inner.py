@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +30,13 @@ from packetlab import (
     sized,
     strategies,
     when,
-    wireshark,
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.source import class_body
+from tests.conftest import need
+from tests.export.pdml import Tshark, compare
+from tests.export.test_wireshark_places import damaged
 
 
 class InnerKey(Header):
@@ -119,8 +122,19 @@ def test_filters_files_and_words() -> None:
         bind(InnerRecord, under=Ether, when={"type": 0x7AE2})
         capture = Capture.of([bytes(Ether() / InnerRecord(data=bytes(n))) for n in range(3)])
         assert capture.where("innerrecord.key.size == 3").count() == 1
-        with pytest.raises(BuildError, match="key.size"):
-            wireshark(InnerRecord)
+
+
+def test_tshark_reads_by_what_a_held_header_says(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        for number, header in enumerate((InnerRecord, InnerFixed)):
+            bind(header, under=Ether, when={"type": 0x7AE3 + number})
+        packets = [
+            Ether() / InnerRecord(data=b"abc"),
+            Ether() / InnerRecord(key=InnerKey(kind=2, flag=1), data=b"x", numbers=(1, 2)),
+            Ether() / InnerFixed(data=b"ab"),
+        ]
+        compare(Tshark(tmp_path, InnerRecord, InnerFixed), [*damaged(packets, 37)])
 
 
 def test_names_that_are_none_are_refused() -> None:

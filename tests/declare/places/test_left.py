@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,11 +34,13 @@ from packetlab import (
     sized,
     strategies,
     when,
-    wireshark,
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.source import class_body
+from tests.conftest import need
+from tests.export.pdml import Tshark, compare
+from tests.export.test_wireshark_places import damaged
 
 
 class LeftPart(Header):
@@ -167,11 +170,27 @@ def test_filters_tables_and_words() -> None:
         capture = Capture.of([bytes(Ether() / one) for one in packets])
         assert [*capture.table("leftack.code")["leftack.code"]][1:] == [9, 1]
         assert capture.where("leftack.code == 9").count() == 1 and capture.where(LeftAck(code=1)).count() == 1
-        for refused in (lambda: wireshark(LeftFrame, LeftAck), lambda: (LeftFrame() / LeftAck()).to_scapy()):
-            with pytest.raises(BuildError, match=r"left\(\)"):
-                refused()
+        with pytest.raises(BuildError, match=r"left\(\)"):
+            (LeftFrame() / LeftAck()).to_scapy()
     read = [dissect(bytes(one), LeftFrame) for one in packets]
     assert "left() > 0: yes" in str(read[1].why(LeftAck, "code")) and ": no" in str(read[0].why(LeftAck, "code"))
+
+
+def test_tshark_reads_what_is_there_if_bytes_are_left(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        for number, header in enumerate((LeftFrame, LeftOwn, LeftHolder)):
+            bind(header, under=Ether, when={"type": 0x7AE5 + number})
+        packets = [
+            Ether() / LeftFrame() / LeftAck(),
+            Ether() / LeftFrame() / LeftAck(code=9, part=PART, note=b"abc"),
+            Ether() / LeftOwn(),
+            Ether() / LeftOwn(first=3, second=1) / b"abc",
+            Ether() / LeftOwn(kind=200, second=1) / b"abc",
+            Ether() / LeftHolder(),
+            Ether() / LeftHolder(hello=LeftHello(parts=[PART, PART])),
+        ]
+        compare(Tshark(tmp_path, LeftFrame, LeftOwn, LeftHolder), [*damaged(packets, 38)])
 
 
 def test_files_and_source_say_it() -> None:

@@ -19,9 +19,8 @@ from packetlab.capture.files.pcapng import Listener, Reader, read_metadata
 from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
-from packetlab.capture.order import PacketOrder, batches_in_order, begun, in_order
+from packetlab.capture.order import PacketOrder, batches_in_order, begun, in_order, is_ordered
 from packetlab.capture.reading import records
-from packetlab.codec.around.outer import tells
 from packetlab.errors import CaptureError
 from packetlab.hooks import Shown
 from packetlab.renamed import renamed
@@ -211,7 +210,7 @@ class Capture(Shown):
 
         Damage is reported as in iteration. Where not `lasting`, the buffer of one is good only until the next: that is faster.
         """
-        return batches_in_order(self, self._in_file_batches(lasting)) if tells() else self._in_file_batches(lasting)
+        return batches_in_order(self, self._in_file_batches(lasting)) if is_ordered() else self._in_file_batches(lasting)
 
     def _in_file_batches(self, lasting: bool) -> Iterator[FrameBatch]:
         if self._source is not None:

@@ -18,9 +18,8 @@ from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
 from packetlab.capture.files.pcapng import DESCRIBED, Known, Mark
 from packetlab.capture.files.source import SourceBytes, Window
-from packetlab.capture.order import order_of
+from packetlab.capture.order import is_ordered, order_of
 from packetlab.capture.reading import Readable, records
-from packetlab.codec.around.outer import tells
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Index(Generic[C]):
             batch = next(one for one in self._from(at, True) if int(one.numbers[-1]) > row)
             first = int(batch.numbers[0]) - 1
             self._last = first, batch
-        batch.order = order_of(self._file) if tells() else None
+        batch.order = order_of(self._file) if is_ordered() else None
         return batch.frame(row - first)
 
     def between(self, start: int | None = None, stop: int | None = None) -> C:

@@ -2,7 +2,8 @@
 
 A frame of a capture knows its `PacketOrder`. When its packet recalls something, the packets before it are read first, as far as they
 were not; what is remembered from them is kept with their numbers, so that a packet read again, or alone, recalls the same as in order.
-Where no declared header remembers or recalls anything, frames are as they were.
+Where a frame is the middle of a message of a stream (see `reassembly.beginnings`), its packet is not read as the beginning of one.
+Where no declared header remembers or recalls anything, and none begins a message, frames are as they were.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.beginnings import CaptureBeginnings, has_streams
 from packetlab.codec.around.outer import tells
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
+from packetlab.protocols.dissect import dissected
+from packetlab.protocols.linktypes import FIRST
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
@@ -46,10 +50,19 @@ class PacketOrder:
         self._frames: Iterator[Frame] | None = None
         self._next: Frame | None = None
         self._lock = RLock()
+        ahead = capture.again and not is_followed(capture)
+        self.beginnings = CaptureBeginnings(capture._make if ahead else None)
+        self._hears = not ahead  # where messages begin, from frames as they come
 
     def frames(self, some: Iterator[Frame]) -> Iterator[Frame]:
         """Yield frames that know their order."""
-        return map(self.frame, some)
+        return map(self.frame, self.heard(some))
+
+    def heard(self, some: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield frames, of which it is noted where messages begin if they come but once."""
+        if not (self._hears and has_streams()):
+            return some
+        return (self.beginnings.take(frame) or frame for frame in some)  # type: ignore[func-returns-value]
 
     def frame(self, frame: Frame) -> Frame:
         """Return a frame that knows its order."""
@@ -57,10 +70,12 @@ class PacketOrder:
 
     def packet(self, frame: Frame) -> Packet:
         """Return the packet of a frame, with what was remembered from those before it."""
+        if not tells():
+            return self._read(frame)
         with self._lock:
             before = lambda: self._read_before(frame.number)  # noqa: E731
             moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True)
-            packet: Packet = read_in(moment, lambda: Frame.packet(frame))
+            packet: Packet = read_in(moment, lambda: self._read(frame))
             if frame.number == self.seen + 1:
                 moment.keep()
                 self.seen += 1
@@ -71,6 +86,15 @@ class PacketOrder:
         with self._lock:
             self._read_before(number)
             return self.context.before(number)
+
+    def _read(self, frame: Frame) -> Packet:
+        """Return the packet of a frame, read as the middle of a message where segments in order say that it is."""
+        packet = Frame.packet(frame)
+        if any(cls._declaration.stream for cls in packet._classes[1:]):
+            with self._lock:
+                if self.beginnings.begins(frame.number) is False:
+                    return dissected(frame.data, FIRST[frame.linktype], frame.wire_length, is_middle=True)
+        return packet
 
     def _read_before(self, number: int) -> None:
         """Read the packets before one, as far as that was not done."""
@@ -94,7 +118,7 @@ class PacketOrder:
             self._next = None
             if frame.number > self.seen:
                 moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True)
-                read_in(moment, lambda frame=frame: Frame.packet(frame))  # type: ignore[misc]
+                read_in(moment, lambda frame=frame: self._read(frame))  # type: ignore[misc]
                 moment.keep()
                 self.seen = frame.number
         self.seen = max(self.seen, number - 1)
@@ -123,13 +147,28 @@ def order_of(capture: Any) -> PacketOrder:
 
 def in_order(capture: Any, frames: Iterator[Frame]) -> Iterator[Frame]:
     """Return the frames of a capture, each knowing its order where there is a header that goes by it."""
-    return order_of(capture).frames(frames) if tells() else frames
+    return order_of(capture).frames(frames) if is_ordered() else frames
+
+
+def is_ordered() -> bool:
+    """Whether a header is declared for which it matters what came before a packet: one that recalls something, or begins a message of a stream."""
+    return tells() or has_streams()
+
+
+def is_followed(capture: object) -> bool:
+    """Whether a capture goes on for as long as somebody writes to its file."""
+    while (parent := getattr(capture, "_parent", None)) is not None:
+        capture = parent
+    return getattr(capture, "_following", None) is not None
 
 
 def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
     """The same for frames in stretches, where there is such a header (see `tells`)."""
     order = order_of(capture)
     for batch in batches:
+        if order._hears and has_streams():
+            for _ in order.heard(batch._frames()):
+                pass
         batch.order = order
         yield batch
 

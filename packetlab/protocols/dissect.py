@@ -28,7 +28,7 @@ from packetlab.protocols.messages import begin
 _new = Packet.__new__
 
 
-def dissect(  # noqa: C901
+def dissect(
     data: Any,
     first: type[Header] | None = Ether,
     wire_length: int | None = None,
@@ -65,6 +65,14 @@ def dissect(  # noqa: C901
         found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
             return found
+    return dissected(data, first, wire_length, strict, keep, below)
+
+
+def dissected(  # noqa: C901
+    data: bytes, first: type[Header] | None, wire_length: int | None, strict: bool = False, keep: bool = True,
+    below: Sequence[Header] = (), is_middle: bool = False,
+) -> Packet:  # fmt: skip
+    """Return bytes as a packet, header by header (see `dissect`). `is_middle`: a message of a stream does not begin in it, whatever the bytes say."""
     wire = data
     if first is not None and first._declaration.through:
         try:
@@ -84,7 +92,7 @@ def dissect(  # noqa: C901
     start = idle = 0
     while first is not None:
         if headers and first._declaration.stream:
-            begun = begin(first, data, start, end, ctx)
+            begun = None if is_middle else begin(first, data, start, end, ctx)
             if begun is None:
                 break  # the middle of a message
             header, after, stop, following = begun

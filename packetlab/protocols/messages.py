@@ -61,6 +61,8 @@ def begin(
         found = cls._decode(data, start, end, own)
         if not _fits(found[0], own.faults) or own.wanted <= end:
             return None
+    elif not own.cut and found[2] == end and _may_go_on(found[0]):
+        own.cut = True
     ctx.faults += own.faults
     ctx.cut, ctx.partial, ctx.unsized = ctx.cut or own.cut, ctx.partial or own.partial, max(ctx.unsized, own.unsized)
     return found
@@ -218,6 +220,7 @@ class MessageReader:
         self._data, self._start = b"", 0  # what was put together, and where the next message begins in it
         self._parts: list[bytes] = []  # what came after it
         self._held = 0  # bytes that belong to no message so far
+        self._sure = 0
         self._wanted = 1  # bytes after the start that there have to be before it pays to look again
         self._delimiter = self._tail = b""  # what has to come before it does, and the last bytes that may be part of it
         plan = cls._declaration.plan
@@ -228,6 +231,11 @@ class MessageReader:
     def held(self) -> int:
         """Bytes that wait for the rest of their message."""
         return self._held
+
+    @property
+    def sure(self) -> int:
+        """Bytes that are known to be part of the next message, some maybe not there yet."""
+        return self._held if self._delimiter else self._sure
 
     def give(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
@@ -271,12 +279,12 @@ class MessageReader:
         else:
             data = self._data[start : found.end]
             self._start, self._held, self.at = found.end, self._held - len(data), self.at + len(data)
-            self._wanted, self._delimiter = 1, b""
+            self._wanted, self._delimiter, self._sure = 1, b"", 0
             return data
         return None
 
     def _wait(self, found: Beginning) -> None:
-        self._wanted = found.wanted - self._start
+        self._wanted = self._sure = found.wanted - self._start
         if self._wanted > self.largest:
             self._too_large(self._wanted)
         elif self._wanted == self._held + 1:  # its size is not known

@@ -8,6 +8,7 @@
     frames.py      the frames of one direction of a WebSocket
     websocket.py   WebSockets: streams in, messages out
     messages.py    StreamMessages: the messages of a declared protocol in TCP streams
+    beginnings.py  which segments begin with a message, for who reads the frames of a capture
     drive.py       a whole capture through one of them
     table.py       what Streams and Conversations share: who is over, and how much memory they may take
 

@@ -20,7 +20,7 @@ from packetlab.codec.around.outer import tells
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes
-from packetlab.declare.declaration import declaration_of
+from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.registry import bindings_of
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
@@ -98,7 +98,7 @@ class StreamMessage(Generic[H]):
         return f"<{type(self).__name__} of the {self.by}: {said}{'' if self.whole else ', not whole'}>"
 
 
-class _OneWay(Generic[H]):
+class OneWay(Generic[H]):
     """What one end sends."""
 
     def __init__(self, cls: type[H], end: End, largest: int) -> None:
@@ -206,7 +206,72 @@ def begins(cls: type[Header], data: bytes) -> bool:
     return not found.faults and all(getattr(found.header, f.slot) is not None for f in constants)
 
 
-class StreamMessages(Generic[H]):
+def following_in(stream: Stream, end: End) -> Declaration | None:
+    """Return the header that the bindings under TCP say begins what an end of a stream sends, None where there is none."""
+    to = stream.server if end is stream.client else stream.client
+    data = bytes(TCP(sport=end.port, dport=to.port)) + b"\0"
+    return TCP._decode(data, 0, len(data), Dissection())[3]
+
+
+class MessageDirections(Generic[H]):
+    """What is sent in the directions of some streams, each read by itself; `_direction` says how, or that it is none of its own."""
+
+    def __init__(self, largest: int, waiting: int, streams: Streams) -> None:
+        self._largest, self._waiting_most, self._streams = largest, waiting, streams
+        self._directions: dict[tuple[int, str], OneWay[H] | None] = {}
+        self._costly: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._held = 0
+
+    def _direction(self, stream: Stream, end: End) -> OneWay[H] | None:
+        raise NotImplementedError
+
+    def _changed(self, key: tuple[int, str], is_over: bool) -> None:
+        """Do what there is to do when more of a direction is known, or all."""
+
+    def _taken(self, pieces: Iterable[tuple[End, Piece]]) -> list[StreamMessage[H]]:
+        found: list[StreamMessage[H]] = []
+        for end, piece in pieces:
+            stream = end.stream
+            key = stream.number, end.role
+            if key not in self._directions:
+                self._directions[key] = self._direction(stream, end)
+            direction = self._directions[key]
+            if direction is None:
+                continue
+            found += direction.take(piece, stream)
+            self._changed(key, False)
+            self._count(key, direction.cost)
+            while self._held > self._waiting_most and self._costly:
+                oldest = next(iter(self._costly))
+                self._count(oldest, 0)
+                given_up = self._directions[oldest]
+                assert given_up is not None
+                why = f"more than {self._waiting_most} bytes wait"
+                fault = Fault(given_up.cls.__name__, "", 0, "the rest of the message", why)
+                found += given_up.cut(given_up.end.stream or stream, why, piece.number, (fault,))
+        return found
+
+    def _count(self, key: tuple[int, str], cost: int) -> None:
+        self._held += cost - self._costly.pop(key, 0)
+        if cost:
+            self._costly[key] = cost
+
+    def _over(self, ended: Iterable[Stream]) -> list[StreamMessage[H]]:
+        found: list[StreamMessage[H]] = []
+        for stream in ended:
+            for role in ("client", "server"):
+                key = stream.number, role
+                direction = self._directions.get(key)
+                if direction is not None and stream.over != "goes on in the next part":
+                    self._count(key, 0)
+                    found += direction.over(stream)
+                    self._changed(key, True)
+                if stream.over != "goes on in the next part":
+                    self._directions.pop(key, None)
+        return found
+
+
+class StreamMessages(MessageDirections[H]):
     """Finds the messages that begin with a header in the TCP streams of a capture, frame by frame.
 
     A direction is read where the bindings of the class under TCP say that the header follows.
@@ -226,12 +291,8 @@ class StreamMessages(Generic[H]):
             got = ", ".join(one.name for one in lower) or "one that is not bound"
             hint = 'under=TCP, when={"port": number}, or bind(...) later'
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
-        self._cls, self._largest, self._waiting = cls, largest, waiting
-        self._streams = Streams(keep=False, **limits)
-        self._context = (context or Context()) if tells() else None
-        self._directions: dict[tuple[int, str], _OneWay[H] | None] = {}
-        self._costly: OrderedDict[tuple[int, str], int] = OrderedDict()
-        self._held = 0
+        super().__init__(largest, waiting, Streams(keep=False, **limits))
+        self._cls, self._context = cls, (context or Context()) if tells() else None
 
     def receive(self, frame: Frame) -> list[StreamMessage[H]]:
         """Take a frame; return the messages that are complete now."""
@@ -252,50 +313,8 @@ class StreamMessages(Generic[H]):
             message.packet  # noqa: B018  which is kept
         return found
 
-    def _taken(self, pieces: Iterable[tuple[End, Piece]]) -> list[StreamMessage[H]]:
-        found: list[StreamMessage[H]] = []
-        for end, piece in pieces:
-            stream = end.stream
-            key = stream.number, end.role
-            if key not in self._directions:
-                self._directions[key] = self._direction(stream, end)
-            direction = self._directions[key]
-            if direction is None:
-                continue
-            found += direction.take(piece, stream)
-            self._count(key, direction.cost)
-            while self._held > self._waiting and self._costly:
-                oldest = next(iter(self._costly))
-                self._count(oldest, 0)
-                given_up = self._directions[oldest]
-                assert given_up is not None
-                why = f"more than {self._waiting} bytes wait"
-                fault = Fault(self._cls.__name__, "", 0, "the rest of the message", why)
-                found += given_up.cut(given_up.end.stream or stream, why, piece.number, (fault,))
-        return found
-
-    def _direction(self, stream: Stream, end: End) -> _OneWay[H] | None:
-        to = stream.server if end is stream.client else stream.client
-        data = bytes(TCP(sport=end.port, dport=to.port)) + b"\0"
-        following = TCP._decode(data, 0, len(data), Dissection())[3]
+    def _direction(self, stream: Stream, end: End) -> OneWay[H] | None:
+        following = following_in(stream, end)
         if following is None or not following.is_a(self._cls._declaration):
             return None
-        return _OneWay(classes[following], end, self._largest)
-
-    def _count(self, key: tuple[int, str], cost: int) -> None:
-        self._held += cost - self._costly.pop(key, 0)
-        if cost:
-            self._costly[key] = cost
-
-    def _over(self, ended: Iterable[Stream]) -> list[StreamMessage[H]]:
-        found: list[StreamMessage[H]] = []
-        for stream in ended:
-            for role in ("client", "server"):
-                key = stream.number, role
-                direction = self._directions.get(key)
-                if direction is not None and stream.over != "goes on in the next part":
-                    self._count(key, 0)
-                    found += direction.over(stream)
-                if stream.over != "goes on in the next part":
-                    self._directions.pop(key, None)
-        return found
+        return OneWay(classes[following], end, self._largest)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.bulk.queries import Query, can_scan
+from packetlab.bulk.scan import on_the_way
 from packetlab.bulk.scan_loop import loop_source
 from packetlab.bulk.scan_rows import row_scan
 from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.reassembly.beginnings import has_streams
 from packetlab.capture.tables.columns import frame_column
 from packetlab.declare.registry import caches
 from packetlab.errors import BuildError
@@ -96,6 +98,7 @@ class ScanEngines:
         kinds = [interface.linktype for interface in batch.interfaces]
         if len(set(kinds)) == 1:
             self._over(kinds[0], data, batch.starts, batch.sizes, missing, unfit, arrays)
+            self._in_middles(batch, unfit)
             return np.flatnonzero(unfit).tolist()
         of_row = np.array(kinds)[batch.which]
         for kind in set(of_row.tolist()):
@@ -106,7 +109,18 @@ class ScanEngines:
             unfit[rows] = mine
             for array, part in zip(arrays, some, strict=True):
                 array[rows] = part
+        self._in_middles(batch, unfit)
         return np.flatnonzero(unfit).tolist()
+
+    def _in_middles(self, batch: FrameBatch, unfit: Truths) -> None:
+        """Leave to objects what is the middle of a message of a stream, where such headers are on the way: its bytes do not tell."""
+        if batch.order is None or not has_streams():
+            return
+        firsts = {first_header(interface.linktype) for interface in batch.interfaces}
+        ways = [on_the_way(first._declaration, self.queries) for first in firsts if first is not None]
+        if any(header.stream for way in ways for header in way):
+            begins = batch.order.beginnings.begins
+            unfit |= [begins(number) is False for number in batch.numbers.tolist()]
 
     def _over(
         self, linktype: int, data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths,

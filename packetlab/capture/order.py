@@ -192,7 +192,7 @@ class OrderedFrame(Frame):
         return self.order.packet(self)
 
     def context(self) -> Context:
-        return self.order.before(self.number)
+        return self.order.before(self.number) if tells() else super().context()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle it as a frame by itself: what was remembered from other packets does not go along, and is a fault where it is needed."""

@@ -62,7 +62,7 @@ def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> SegmentInfo:
     ends = next(((h._src, h._dst) for h in reversed(below) if h._declaration.pseudo), (None, None))  # type: ignore[attr-defined]
     missing = packet._anomalies.missing if packet._anomalies is not None else 0
     flags = int(header.flags)
-    size = len(packet.payload) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)
+    size = _carried(packet, header) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)
     ack = header.ack if flags & TCPFlags.ACK else None
     window = 0 if header.window is None else header.window
     return SegmentInfo(
@@ -79,6 +79,12 @@ def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> SegmentInfo:
         bool(flags & TCPFlags.FIN),
         bool(flags & TCPFlags.RST),
     )
+
+
+def _carried(packet: Packet, header: Header) -> int:
+    """Return how many bytes stand above a header, whatever they were read as."""
+    place = next(i for i, one in enumerate(packet.layers) if one is header)
+    return packet._build()[0].size(place) if place + 1 < len(packet.layers) else len(packet.payload)
 
 
 def _spp(below: Sequence[Header], header: SPP) -> SegmentInfo:

@@ -198,6 +198,30 @@ def test_the_same_ip_packet_twice_is_a_duplicate_and_no_retransmission() -> None
     assert [remarks.of(p) for p in (packet, packet, packet.replace(IPv4, id=6))] == [[], [DUPLICATE], [AGAIN]]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_bytes_count_whatever_they_are_read_as(stream: bool) -> None:
+    """A segment whose bytes are headers, some or all, says the same as one of payload: lost, sent again, late."""
+    frames: list[bytes] = []
+    for at in (0, 100, 300, 200, 300, 500, 500):
+        frames.append(bytes(pl.Ether() / IPv4(src="1.1.1.1", dst="2.2.2.2") / pl.TCP(sport=5, dport=7446, seq=at, flags="ACK") / (b"\xbe\xef\0\x60" + bytes(96))))
+    plain = Remarks()
+    expected = [plain.of(pl.dissect(frame)) for frame in frames]
+    assert expected == [[], [], [GAP], [LATE], [AGAIN], [GAP], [AGAIN]]
+    with pl.bindings():
+
+        class Marked(pl.Header, under=pl.TCP, port=7446, stream=stream):
+            magic: pl.U16 = pl.const(0xBEEF)
+            length: pl.U16 = pl.auto(pl.size_of("payload"))
+
+        class Whole(pl.Header, under=Marked):
+            body: pl.Rest = b""
+
+        declared = Remarks()
+        packets = [pl.dissect(frame) for frame in frames]
+        assert all(Whole in packet and not packet.payload for packet in packets)
+        assert [declared.of(packet) for packet in packets] == expected
+
+
 ANALYSES = {
     "retransmission": "again", "fast_retransmission": "again", "spurious_retransmission": "again", "out_of_order": "again",
     "keep_alive": KEEP_ALIVE, "lost_segment": GAP, "duplicate_ack": SAME_ACK, "zero_window": FULL,

@@ -306,15 +306,11 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
             bits += width(header, f)
 
 
-def parse_inside(field: Field, data: bytes) -> tuple[object, str, str]:
-    """Read headers inside bytes that stand for others, all of them; returns these, and what was expected and got, "" for nothing."""
+def parse_inside(field: Field, data: bytes) -> tuple[object, tuple[tuple[str, str], ...]]:
+    """Read headers inside bytes that stand for others; returns these, what is none of them last and as bytes, and what was expected and got."""
     faults: list[Fault] = []
-    items, end = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults)
-    if faults:
-        return None, faults[0].expected, f"{faults[0].got} at byte {faults[0].offset} inside"
-    if end < len(data):
-        return None, f"{field.kind.in_words()} of all bytes inside", f"{len(data) - end} bytes after it"
-    return items, "", ""
+    items, _ = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults, whole=True)
+    return items, tuple((fault.expected, f"{fault.got} at byte {fault.offset} inside") for fault in faults)
 
 
 def parse_items(

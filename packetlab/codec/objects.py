@@ -122,8 +122,8 @@ def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, i
         scope.values[f.name] = found = kind.opened(raw, tuple(given))
         noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
         if found.expected and not noted:
-            made = InnerFault if kind.stays else Fault
-            ctx.faults.append(made(cls.name, f.name, known[f.name], found.expected, found.got))
+            wrongs = found.wrongs or ((found.expected, found.got),)
+            ctx.faults += [InnerFault(cls.name, f.name, known[f.name], expected, got) for expected, got in wrongs]
 
 
 def on_link(headers: tuple[AnyHeader, ...], data: bytes) -> bytes:

@@ -114,7 +114,6 @@ class LaidOut(Through):
     """Records in the bytes of a packet, and the layout that they have."""
 
     transforms: tuple[LaidOutBy, ...]
-    stays = True
 
     def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "laid_out(...)") -> None:
         if not isinstance(inner, RecordsKind):

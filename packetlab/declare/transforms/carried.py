@@ -8,6 +8,7 @@ where what is inside is: another level of compression, or another masking key, i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from packetlab.declare.classbody.slips import condition as checked_condition
@@ -15,12 +16,15 @@ from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
-from packetlab.declare.transforms.transform import Transform, UnfitError
+from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
+
+_room: ContextVar[int | None] = ContextVar("room", default=None)
+"""How many bytes transforms may give yet in what another gave."""
 
 
 class _Equal:
@@ -65,13 +69,14 @@ class Carried(_Equal, bytes):
 
     Attributes:
         inner: the raw value inside; opened: whether there is one. given: the parameters that it was found with, None for none.
-        expected, got: what is wrong with the bytes, "" for nothing. note: why it is not known here what is inside.
+        expected, got: what is wrong with the bytes, "" for nothing; wrongs: all of it, of headers inside. note: why it is not known here what is inside.
     """
 
     inner: Raw = None
     opened = False
     given: tuple[object, ...] | None = None
     expected = got = note = ""
+    wrongs: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"raw({bytes(self)!r})"
@@ -112,12 +117,11 @@ class Through(Kind):
     Attributes:
         inner: the kind of the value inside. transforms: those between the packet and it, the outermost first.
         late: their parameters that follow from fields, as (place of the transform, word, rule).
-        stays: whether the header stays what it is where what is inside cannot be found, in a list too.
     """
 
     wire: Wire = "open"
     allows = "size condition"
-    judges, stays = True, False
+    judges = True
 
     def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "through(...)") -> None:
         if inner.wire not in ("open", "items", "bytes") or inner.is_number or isinstance(inner, Through):
@@ -131,6 +135,7 @@ class Through(Kind):
         if hasattr(inner, "piece"):
             self.piece = inner.piece
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
+        self.spreads = any("most" in one.usual and "most" not in one.parameters for one in transforms)
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
@@ -222,6 +227,11 @@ class Through(Kind):
         try:
             for place, one in enumerate(self.transforms):
                 data = one.decode(data, **self._worded(given, place))
+            self.bounded(len(data), len(found))
+            if (room := _room.get()) is not None and (room := room - len(data)) >= 0:
+                _room.set(room)
+            elif room is not None:
+                raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
         except UnfitError as error:
             if error.waits:
                 found.note = f"{error.expected}: {error.got}"
@@ -229,8 +239,14 @@ class Through(Kind):
                 found.expected, found.got = error.expected, error.got
             return found
         if self.inner.wire == "items":
-            inner, found.expected, found.got = hook("parse_inside")(self.field, data)
-            found.inner, found.opened = inner, not found.expected
+            token = _room.set(LIMIT) if _room.get() is None else None
+            try:
+                found.inner, found.wrongs = hook("parse_inside")(self.field, data)
+            finally:
+                if token is not None:
+                    _room.reset(token)
+            found.opened = True
+            found.expected, found.got = found.wrongs[0] if found.wrongs else ("", "")
             return found
         if self.inner.bits is not None and len(data) * 8 != self.inner.bits:
             found.expected, found.got = f"{self.inner.bits // 8} bytes inside", f"{len(data)} bytes"
@@ -255,6 +271,7 @@ class Through(Kind):
         try:
             for place in range(len(self.transforms) - 1, -1, -1):
                 data = self.transforms[place].encode(data, **self._worded(given, place))
+            self.bounded(len(inner if self.inner.wire != "items" else hook("encode_items")(inner, 0)) if self.spreads else 0, len(data))
         except UnfitError as error:
             raise BuildError(self.where, error.expected, error.got) from None
         found = Carried(data)
@@ -262,6 +279,13 @@ class Through(Kind):
         if isinstance(raw, InnerValue) and context is not None:
             raw.made = context, found
         return found
+
+    def bounded(self, size: int, packed: int) -> None:
+        """Refuse more bytes inside than a packet may have for so many, unless the declaration says how many. UnfitError."""
+        most = min(ample(packed), HEADERS if self.inner.wire == "items" else LIMIT)
+        if self.spreads and size > most:
+            words = "of headers " * (self.inner.wire == "items")
+            raise UnfitError(f"{most} bytes {words}at most in {packed} bytes, as {self.transforms[0].name}() has no most=", f"{size} bytes")
 
     def size_of(self, raw: Raw) -> int:
         """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""

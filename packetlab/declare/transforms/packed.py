@@ -14,7 +14,7 @@ class _Packed(Transform):
 
     def check(self, where: str) -> None:
         most, level = self.given["most"], self.given["level"]
-        if type(most) is not int or not 0 < most <= LIMIT:
+        if most is not None and (type(most) is not int or not 0 < most <= LIMIT):
             raise DeclareError(where, f"most= from 1 to {LIMIT} bytes", repr(most))
         if type(level) is not int or not -1 <= level <= 9:
             raise DeclareError(where, "level= from 0 to 9", repr(level))
@@ -35,13 +35,13 @@ class _Packed(Transform):
 
 
 class ZlibStream(_Packed):
-    name, usual, wbits = "zlib", {"level": -1, "most": LIMIT}, 15
+    name, usual, wbits = "zlib", {"level": -1, "most": None}, 15
 
-    def decoded(self, data: bytes, level: int = -1, most: int = LIMIT) -> bytes:
-        return self.bounded(_zlib.decompressobj(self.wbits), data, most)
+    def decoded(self, data: bytes, level: int = -1, most: int | None = None) -> bytes:
+        return self.bounded(_zlib.decompressobj(self.wbits), data, most or LIMIT)
 
-    def encoded(self, data: bytes, level: int = -1, most: int = LIMIT) -> bytes:
-        if len(data) > most:
+    def encoded(self, data: bytes, level: int = -1, most: int | None = None) -> bytes:
+        if len(data) > (most := most or LIMIT):
             raise UnfitError(f"{most} bytes at most", f"{len(data)} bytes")
         stream = _zlib.compressobj(level, _zlib.DEFLATED, self.wbits)
         return stream.compress(data) + stream.flush()
@@ -56,17 +56,17 @@ class GzipStream(ZlibStream):
 
 
 class ZstdFrame(_Packed):
-    name, usual = "zstd", {"level": 3, "most": LIMIT}
+    name, usual = "zstd", {"level": 3, "most": None}
 
     def check(self, where: str) -> None:
         super().check(where)
         _zstd()
 
-    def decoded(self, data: bytes, level: int = 3, most: int = LIMIT) -> bytes:
-        return self.bounded(_zstd().ZstdDecompressor(), data, most)
+    def decoded(self, data: bytes, level: int = 3, most: int | None = None) -> bytes:
+        return self.bounded(_zstd().ZstdDecompressor(), data, most or LIMIT)
 
-    def encoded(self, data: bytes, level: int = 3, most: int = LIMIT) -> bytes:
-        if len(data) > most:
+    def encoded(self, data: bytes, level: int = 3, most: int | None = None) -> bytes:
+        if len(data) > (most := most or LIMIT):
             raise UnfitError(f"{most} bytes at most", f"{len(data)} bytes")
         found: bytes = _zstd().compress(data, level)
         return found
@@ -80,21 +80,24 @@ def _zstd() -> Value:
     return zstd
 
 
-def zlib(*, level: int = -1, most: int = LIMIT) -> Transform:
-    """A zlib stream (RFC 1950), whole and alone. `level` is that of what is built, `most` how many bytes may be inside."""
+def zlib(*, level: int = -1, most: int | None = None) -> Transform:
+    """A zlib stream (RFC 1950), whole and alone. `level` is that of what is built, `most` how many bytes may be inside.
+
+    Without `most` a field may have 16 MB inside, a list of headers 1 MB, and 1,032 times the bytes of the packet and 4,096 more.
+    """
     return ZlibStream(level=level, most=most)
 
 
-def deflate(*, level: int = -1, most: int = LIMIT) -> Transform:
+def deflate(*, level: int = -1, most: int | None = None) -> Transform:
     """A deflate stream without a header (RFC 1951). `level` and `most` are as for `zlib`."""
     return DeflateStream(level=level, most=most)
 
 
-def gzip(*, level: int = -1, most: int = LIMIT) -> Transform:
+def gzip(*, level: int = -1, most: int | None = None) -> Transform:
     """A gzip member (RFC 1952); what is built has no name and no time. `level` and `most` are as for `zlib`."""
     return GzipStream(level=level, most=most)
 
 
-def zstd(*, level: int = 3, most: int = LIMIT) -> Transform:
+def zstd(*, level: int = 3, most: int | None = None) -> Transform:
     """A Zstandard frame (RFC 8878). `level` and `most` are as for `zlib`."""
     return ZstdFrame(level=level, most=most)

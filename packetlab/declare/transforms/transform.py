@@ -14,7 +14,19 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
 LIMIT = 1 << 24
-"""The most bytes that a transform gives for one field, unless it is told of fewer."""
+"""The most bytes that a transform gives for one field, unless it is told of fewer, and for all that stand in what another gives."""
+HEADERS = 1 << 20
+"""The same of lists of headers, which take a hundred times their bytes, unless it is told of more."""
+
+
+def ample(size: int) -> int:
+    """Return how many bytes so many of a packet may stand for, unless ``most=`` says so: what deflate reaches at the most, and a bit for small ones.
+
+    So what a packet takes grows with its bytes, however many fields it has.
+    """
+    return 4096 + 1032 * size
+
+
 SELF = "self"
 
 Value: TypeAlias = Any

@@ -383,9 +383,10 @@ def read_items(
     while pos < limit or (kind.one and not items):
         if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
             break
-        noted = len(ctx.faults)
-        header, stop, _, _ = read(data, pos, limit, ctx)
-        if (stop <= pos and not kind.one) or broken(ctx.faults[noted:]):
+        noted, (header, stop, _, _) = len(ctx.faults), read(data, pos, limit, ctx)
+        empty = stop <= pos and not kind.one and not broken(ctx.faults[noted:])
+        ctx.faults += [Fault(owner, field.name, pos, "items of a byte or more", f"{kind.item.name} of none")] * empty
+        if broken(ctx.faults[noted:]):
             break
         more = dict(zip(map(str, outer), heard(outer, ctx), strict=True))
         items.append(header)
@@ -415,8 +416,7 @@ def read_items(
             type(f)(owner, field.name, f.offset + origin, _within(f), f.got)
             for f in ctx.faults
         ]  # fmt: skip
-        fewer = [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
-        faults += inner if broken(inner) or not short else [*inner, *fewer]
+        faults += inner if broken(inner) or not short else [*inner, Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
     if whole and pos < limit:
         items.append(data[pos:limit])
         pos = limit

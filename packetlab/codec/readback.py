@@ -186,6 +186,12 @@ def after_end(field: Field, item: AnyHeader) -> BuildError:
     )
 
 
+def no_bytes(field: Field) -> BuildError:
+    """Return the error for an item of no bytes, which no reader finds."""
+    hint = "leave it out, or have a field in it that is always there"
+    return BuildError(f"{field.owner.name}.{field.name}", "items of a byte or more", f"{field.kind.item.name} of none", hint)
+
+
 def ends(field: Field, item: AnyHeader) -> bool:
     """Whether an item is the one that ends those of a repeated field."""
     assert field.until is not None

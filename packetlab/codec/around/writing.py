@@ -8,7 +8,7 @@ from packetlab.codec.around.following import in_place
 from packetlab.codec.around.lists import is_last
 from packetlab.codec.around.outer import Within, is_whole, look, outer_names, outer_values
 from packetlab.codec.places.surroundings import is_placed
-from packetlab.codec.readback import after_end, unended
+from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled
 from packetlab.declare.plan import Listed
@@ -52,7 +52,10 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
     for item, one, stack in _each(value, outside):
         if ended and (alone or type(item) is not bytes):
             raise after_end(field, item)
-        data += item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
+        more = item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
+        if not more and type(item) is not bytes and not field.kind.one:
+            raise no_bytes(field)
+        data += more
         if until is not None and type(item) is not bytes:
             whole = one._resolve(item, b"", stack, len(outside), None)
             ended = ended or is_last(field, (stack.before, whole), stack[:-1])

@@ -25,6 +25,8 @@ from packetlab import (
     bindings,
     const,
     ended,
+    field,
+    many,
     size_of,
 )
 from tests.export.pdml import Tshark
@@ -32,7 +34,7 @@ from tests.export.pdml import Tshark
 
 @pytest.fixture(scope="module", autouse=True)
 def declared() -> Iterator[None]:
-    global Rec, Line, Grown, Whole
+    global Rec, Line, Grown, Whole, Listed
     with bindings():
 
         class Rec(Header, under=TCP, when={"port": 7443}, stream=True):
@@ -52,6 +54,14 @@ def declared() -> Iterator[None]:
             size: U16 = auto(size_of("self") + size_of("payload"))
             type: U8 = 5
 
+        class Part(Header):
+            kind: U8 = 0
+            value: U8 = 1
+
+        class Listed(Header, under=TCP, when={"dport": 7447}, stream=True, last=True):
+            type: U8 = 1
+            parts: tuple[Part, ...] = many(until=field("kind") == 0, value=(Part(kind=7), Part(kind=8), Part()))
+
         yield
 
 
@@ -65,9 +75,9 @@ def segments(pieces: list[bytes], port: int) -> list[bytes]:
     return frames
 
 
-def read(folder: Path, pieces: list[bytes], port: int, name: str, field: str) -> list[tuple[int, list[str]]]:
+def read(folder: Path, pieces: list[bytes], port: int, name: str, word: str) -> list[tuple[int, list[str]]]:
     """Return per frame the values of a field in all messages that tshark found there; fault and malformed must not be."""
-    tshark = Tshark(folder, Rec, Line, Grown, Whole)
+    tshark = Tshark(folder, Rec, Line, Grown, Whole, Listed)
     found = []
     path = folder / "query.pcapng"
     with Writer(path) as writer:
@@ -77,7 +87,7 @@ def read(folder: Path, pieces: list[bytes], port: int, name: str, field: str) ->
     packets = ET.fromstring(tshark.run(path, *options)).findall("packet")  # noqa: S314  tshark wrote it
     for number, layers in enumerate((packet.findall("proto") for packet in packets), 1):
         own = [one for one in layers if one.get("name") == name]
-        values = [f.get("show", "") for one in own for f in one.iter("field") if f.get("name") == f"{name}.{field}"]
+        values = [f.get("show", "") for one in own for f in one.iter("field") if f.get("name") == f"{name}.{word}"]
         assert not [f for one in layers for f in one.iter("field") if "fault" in f.get("name", "") or "_ws.malformed" in f.get("name", "")]
         if values:
             found.append((number, values))
@@ -88,6 +98,15 @@ def test_several_in_a_segment_and_one_over_three(tmp_path: Path) -> None:
     long = bytes(Rec(type=9) / (b"x" * 300))
     pieces = [b"".join(bytes(Rec(type=t) / b"abc") for t in (1, 2, 3)), long[:100], long[100:200], long[200:]]
     assert read(tmp_path, pieces, 7443, "rec", "type") == [(2, ["1", "2", "3"]), (5, ["9"])]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 100])
+def test_a_list_that_ends_by_what_an_item_says_may_go_on_in_the_next_segment(tmp_path: Path, cut: int) -> None:
+    """Wherever it is cut, between two items too."""
+    data = b"".join(bytes(Listed(type=i)) for i in range(1, 5))
+    found = read(tmp_path, [data[at : at + cut] for at in range(0, len(data), cut)], 7447, "listed", "type")
+    assert [value for _, values in found for value in values] == ["1", "2", "3", "4"]
+    assert [number for number, values in found for _ in values] == [(7 * i - 1) // cut + 2 for i in range(1, 5)]
 
 
 def test_a_middle_is_not_a_beginning(tmp_path: Path) -> None:
@@ -102,8 +121,9 @@ def test_any_cutting(tmp_path: Path, seed: int) -> None:
         (7444, "line", "text", [bytes(Line(text=f"line{i}")) for i in range(20)], lambda i: f"line{i}"),
         (7445, "grown", "type", [bytes(Grown(type=i, data=bytes(rand.randrange(300)))) for i in range(20)], lambda i: f"{i}"),
         (7446, "whole", "type", [bytes(Whole(type=i) / bytes(rand.randrange(40))) for i in range(20)], lambda i: f"{i}"),
+        (7447, "listed", "type", [bytes(Listed(type=i)) for i in range(20)], lambda i: f"{i}"),
     ]
-    for port, name, field, messages, value in sorts:
+    for port, name, word, messages, value in sorts:
         data, pieces = b"".join(messages), []
         ends = [sum(map(len, messages[: i + 1])) for i in range(len(messages))]
         at, expected = 0, {}
@@ -114,4 +134,4 @@ def test_any_cutting(tmp_path: Path, seed: int) -> None:
             if whole:
                 expected[len(pieces) + 1] = whole
             at += size
-        assert read(tmp_path, pieces, port, name, field) == [*expected.items()]
+        assert read(tmp_path, pieces, port, name, word) == [*expected.items()]

@@ -176,7 +176,7 @@ end
 
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
 local function read_items(n, f, first, limit, count, all, ctx)
-  local items, faults = {}, {}
+  local items, faults, ended = {}, {}, false  -- ended: by what the last one says
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
   while (pos < limit or (f.one and not all and #items == 0)) and (count == nil or #items < count) do
     local noted = #inner.faults
@@ -184,7 +184,8 @@ local function read_items(n, f, first, limit, count, all, ctx)
     if broken(inner.faults, noted + 1) or (one.pos <= pos and not f.one) then break end
     items[#items + 1] = one
     pos, inner.former = one.pos, one.s
-    if f.one or (f["until"] and f["until"](one.s)) then break end
+    ended = f["until"] ~= nil and f["until"](one.s)
+    if f.one or ended then break end
   end
   local where = f.owner .. "." .. f.name
   if f.one and all and #items > 0 and pos < limit then
@@ -212,7 +213,7 @@ local function read_items(n, f, first, limit, count, all, ctx)
   if not broken(faults) and count and #items < count then
     faults[#faults + 1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
   end
-  return items, pos, faults
+  return items, pos, faults, ended
 end
 
 local Reader = {}
@@ -390,8 +391,9 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
   else
     local count = f.count and f.count(self.s)
     if not self.stop and self.total then limit = self.total end
-    local faults, after
-    items, after, faults = read_items(self, f, pos, limit, count)
+    local faults, after, ended
+    items, after, faults, ended = read_items(self, f, pos, limit, count)
+    if f["until"] and not (count or ended or self.stop or self.total) and after == self.tvb:len() then self.ctx.goes_on = true end
     local cut = #faults > 0 and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
     if cut then self.ctx.cut = true end
     for _, fault in ipairs(cut and self.ctx.partial and {} or faults) do

@@ -420,7 +420,7 @@ local function size_of_message(h, tvb, at)
   local ctx = {missing = 0, partial = true, faults = {}, beyond = outside.scope}
   local n = read(h, tvb, at, tvb:len(), ctx)
   if #ctx.faults > 0 then return nil end
-  if not ctx.cut then return n.outer - at end
+  if not ctx.cut then return ctx.goes_on and n.outer == tvb:len() and 0 or n.outer - at end  -- a list may go on in the next segment
   local function size_by(said)
     for name in pairs(said and said.needs or {}) do
       if not n.known[name] then return nil end

@@ -262,7 +262,7 @@ class Capture(Shown):
 
     def datagrams(self, **limits: Any) -> Iterator[Datagram]:
         """Yield each frame, those with IP fragments put together; see `Fragments` for the limits."""
-        return self._through("Fragments", "receive", limits)
+        return self._through("Fragments", "receive", {"context": begun(self), **limits})
 
     def streams(self, **limits: Any) -> Iterator[Stream]:
         """Yield the TCP connections, each as soon as it is over; see `Streams` for the limits."""

@@ -12,11 +12,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
+from packetlab.codec.around.outer import tells
+from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
@@ -34,6 +36,47 @@ LEVELS = 32  # datagrams that are fragments themselves, one in the other
 _Marks = set[tuple[int, bool, bytes]]  # of fragments: offset, whether more follow, digest of the data
 
 
+class FrameOrder(Protocol):
+    """What was remembered from the frames before each (see `capture.order`)."""
+
+    context: Context
+
+    def packet(self, frame: Frame) -> Packet:
+        """Return the packet of a frame."""
+
+    def before(self, number: int) -> Context:
+        """Return what was remembered from the packets before one."""
+
+    def _read(self, frame: Frame) -> Packet: ...
+
+
+class DatagramOrder:
+    """What was remembered from datagrams, as they are put together. `frames`: what is known of the frames that they are from."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.frames: FrameOrder | None = None
+
+    def packet(self, frame: Frame, *, keep: bool = False, is_look: bool = False) -> Packet:
+        """Return the packet of a datagram; `keep` has those after it know what is remembered from it, `is_look` is for what may be a part."""
+        moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True, is_look=is_look)
+        packet: Packet = read_in(moment, lambda: self._read(frame))
+        if keep:
+            moment.keep()
+        return packet
+
+    def before(self, number: int) -> Context:
+        """Return what was remembered from the datagrams before one."""
+        return self.context.before(number)
+
+    def _read(self, frame: Frame) -> Packet:
+        return Frame.packet(frame) if self.frames is None else self.frames._read(frame)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """It does not go along where datagrams go elsewhere."""
+        return type(None), ()
+
+
 class Datagram(Frame):
     """A frame with a whole datagram: as it was captured, or put together from fragments.
 
@@ -43,8 +86,9 @@ class Datagram(Frame):
             handed on as it is.
     """
 
-    __slots__ = ("events", "parts", "whole")
+    __slots__ = ("events", "order", "parts", "whole")
 
+    order: FrameOrder | None  # what was remembered from those before it
     parts: tuple[int, ...]
     events: tuple[ReassemblyEvent, ...]
     whole: bool
@@ -63,9 +107,21 @@ class Datagram(Frame):
             extras=frame.extras,
         )
         made.parts, made.events, made.whole = _parts(frame), tuple(events), whole
+        made.order = getattr(frame, "order", None)
         if isinstance(frame, Datagram):
             made.events = (*frame.events, *made.events)
         return made
+
+
+    def packet(self) -> Packet:
+        """Return the datagram dissected, with what those before it had remembered."""
+        order: FrameOrder | None = getattr(self, "order", None)
+        return super().packet() if order is None else order.packet(self)
+
+    def context(self) -> Context:
+        """Return what was remembered from the datagrams before it (see `Frame.context`)."""
+        order: FrameOrder | None = getattr(self, "order", None)
+        return super().context() if order is None else order.before(self.number)
 
 
 def _parts(frame: Frame) -> tuple[int, ...]:
@@ -74,7 +130,7 @@ def _parts(frame: Frame) -> tuple[int, ...]:
 
 def packet_of(frame: Frame) -> Packet:
     """Return a frame dissected, with less ado than `Frame.packet` for link types that are known."""
-    first = FIRST.get(frame.interface.linktype)
+    first = FIRST.get(frame.interface.linktype) if type(frame) is Frame else None
     return dissect(frame.data, first, frame.wire_length) if first is not None else frame.packet()
 
 
@@ -135,9 +191,12 @@ class Fragments:
     Args:
         timeout: seconds, by the capture's own times, that fragments wait for the others (RFC 8200: 60).
         memory: bytes that all that wait may take together, events on them too, about; beyond it the oldest are given up.
+        context: what was agreed before, where headers are declared that recall that: datagrams are read in order, and fragments
+            by themselves tell nothing. Without one they go by what the frames do.
     """
 
-    def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
+    def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25, context: Context | None = None) -> None:
+        self._order = DatagramOrder(context) if context is not None and tells() else None
         self._timeout, self._memory = nanoseconds(timeout, f"{type(self).__name__}: timeout"), memory
         self._sets: OrderedDict[object, _Set] = OrderedDict()  # the oldest first
         self._done: OrderedDict[object, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments
@@ -146,7 +205,7 @@ class Fragments:
 
     def receive(self, frame: Frame) -> list[Datagram]:
         """Take a frame; return what is whole now, or given up: usually one datagram, or none for a fragment."""
-        return [made if isinstance(made, Datagram) else Datagram.of(made) for made in self.take(frame)]
+        return self._given(self.take(frame))
 
     def take(self, frame: Frame) -> list[Frame]:
         """Do what `receive` does, but return frames that are no fragments as they are."""
@@ -158,8 +217,7 @@ class Fragments:
             if self.now - oldest.begun <= self._timeout:
                 break
             given += self._give_up(key, EventKind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
-        packet = packet_of(frame)
-        place = is_fragment(packet)
+        packet, place = self._read(frame)
         if place is None:
             given.append(frame)
             return given
@@ -173,7 +231,24 @@ class Fragments:
         given: list[Frame] = []
         for key in list(self._sets):
             given += self._give_up(key, EventKind.HOLE, "the end of the capture")
-        return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
+        return self._given(given)
+
+    def _given(self, frames: list[Frame]) -> list[Datagram]:
+        found = [made if isinstance(made, Datagram) else Datagram.of(made) for made in frames]
+        for made in found if self._order is not None else ():
+            made.order = self._order
+        return found
+
+    def _read(self, frame: Frame) -> tuple[Packet, int | None]:
+        """Return a frame dissected, and which layer says that it is a fragment; else those after it know what is remembered from it."""
+        if self._order is None:
+            packet = packet_of(frame)
+            return packet, is_fragment(packet)
+        if not isinstance(frame, Datagram):
+            self._order.frames = getattr(frame, "order", None)
+        packet = self._order.packet(frame, is_look=True)
+        place = is_fragment(packet)
+        return (self._order.packet(frame, keep=True), None) if place is None else (packet, place)
 
     def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:  # noqa: C901  faults
         layers: Any = packet.layers
@@ -282,8 +357,8 @@ class Fragments:
         whole = Datagram(raw, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
         whole.parts = tuple(number for one in own.frames for number in _parts(one))
         whole.events = (*_inner(own), *own.events)
-        whole.whole = True
-        inner = is_fragment(whole.packet())
+        whole.whole, whole.order = True, getattr(first, "order", None)
+        packet, inner = self._read(whole)
         if inner is None:
             return [whole]
         if level == LEVELS:
@@ -292,7 +367,7 @@ class Fragments:
                     whole, [ReassemblyEvent(EventKind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False
                 )
             ]
-        return self._fragment(whole, whole.packet(), inner, level + 1)
+        return self._fragment(whole, packet, inner, level + 1)
 
     def _begin(self, key: object) -> _Set:
         own = self._sets[key] = _Set(self.now)

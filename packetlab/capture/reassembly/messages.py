@@ -47,6 +47,7 @@ class StreamMessage(Generic[H]):
     """
 
     context: Context | None = None
+    _frames: Context | None = None  # what was remembered from the frames of its capture
     _is_behind_gap = False  # whether something of the stream before it is in no message
 
     def __init__(
@@ -78,7 +79,7 @@ class StreamMessage(Generic[H]):
         read = partial(dissect, self.data, self._cls, len(self.data) + (not self.whole), below=below)
         if self.context is None:
             return read()
-        moment = Moment(self.context, max(self.numbers, default=0), self.time_ns, is_behind_gap=self._is_behind_gap)
+        moment = Moment(self.context, max(self.numbers, default=0), self.time_ns, is_behind_gap=self._is_behind_gap, beside=self._frames)
         packet: Packet = read_in(moment, read)
         moment.keep()
         return packet
@@ -293,9 +294,12 @@ class StreamMessages(MessageDirections[H]):
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         super().__init__(largest, waiting, Streams(keep=False, **limits))
         self._cls, self._context = cls, (context or Context()) if tells() else None
+        self._frames: Context | None = None
 
     def receive(self, frame: Frame) -> list[StreamMessage[H]]:
         """Take a frame; return the messages that are complete now."""
+        if (order := getattr(frame, "order", None)) is not None:
+            self._frames = order.context
         found = self._taken(self._streams.receive(frame))
         if self._streams._done:
             found += self._over(self._streams.finished())
@@ -309,7 +313,7 @@ class StreamMessages(MessageDirections[H]):
     def _in_order(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
         """Have messages read just now where they recall something of those before them."""
         for message in found if self._context is not None else ():
-            message.context = self._context
+            message.context, message._frames = self._context, self._frames
             message.packet  # noqa: B018  which is kept
         return found
 

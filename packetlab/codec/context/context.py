@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar, Token
@@ -112,7 +112,7 @@ class Context:
         known = self._tables.setdefault(key, [])
         if known and known[-1] == entry:
             return
-        known.append(entry)
+        insort(known, entry, key=lambda one: one.number)  # what is put together from packets may come later than its number
         self._order.append(key)
         while len(self._order) > self.most:
             oldest = self._order.popleft()
@@ -185,6 +185,7 @@ class Moment:
             keeps these, since where it stands in its stream is not known. is_placed: whether it is read as packet `number` of a capture,
             maybe once more, and `before` is called first when something is recalled, so that packets before it are read.
             is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
+        beside: another context, of the frames that a message of a stream came in; what is remembered later counts.
     """
 
     def __init__(
@@ -197,9 +198,11 @@ class Moment:
         is_look: bool = False,
         is_placed: bool = False,
         is_behind_gap: bool = False,
+        beside: Context | None = None,
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
+        self.beside = beside
         self.entries: dict[Key, ContextEntry] = {}
         self.results: dict[Hashable, object] = context._results if is_placed else {}
 
@@ -208,7 +211,9 @@ class Moment:
         if key in self.entries:
             return self.entries[key]
         self.catch_up()
-        return self.context._find(key, self.number if self.is_placed else None)
+        found = self.context._find(key, self.number if self.is_placed else None)
+        other = self.beside._find(key, self.number) if self.beside is not None else None
+        return other if found is None or (other is not None and other.number > found.number) else found
 
     def catch_up(self) -> None:
         """Have the packets before this one read, as far as they were not."""

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from packetlab import (
+    TCP,
     U8,
     UDP,
     Bytes,
     Capture,
     CaptureError,
+    Context,
     Ether,
     Frame,
     Header,
@@ -21,10 +23,14 @@ from packetlab import (
     Packet,
     Rest,
     Writer,
+    auto,
+    bind,
+    bindings,
     field,
     recalled,
     scan,
     sender,
+    size_of,
     sized,
 )
 from tests.protocols.scope import Scope
@@ -124,6 +130,72 @@ def test_what_is_read_from_the_middle_or_side_by_side(tmp_path: Path) -> None:
     assert {i: bodies([index[i].packet()])[0] for i in (10, 3, 0)} == {i: BODIES[i] for i in (10, 3, 0)}
     found = scan(tmp_path / "told.pcap", workers=2, batch_bytes=100).table("number", "used.body").to_numpy()
     assert found["used.body"].tolist() == [BODIES.get(i) for i in range(len(packets()))]
+
+
+def fragments(packet: Packet) -> list[bytes]:
+    return [bytes(one) for one in packet.fragments(48)]
+
+
+def data_of(found: list[Packet]) -> list[tuple[bytes | None, bytes] | None]:
+    return [None if packet.faults else (packet[Used].body, packet[Used].more) for packet in found if Used in packet]
+
+
+def test_datagrams_that_were_put_together_tell_and_recall_in_order(declared: None) -> None:
+    told_in_parts = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2", id=7) / UDP(sport=4, dport=20552) / Told(id=1, size=3) / bytes(90)
+    long = used(1) / bytes(90)
+    frames = [bytes(used(1)), bytes(told(1, 2)), bytes(used(1)), *fragments(told_in_parts), *fragments(long), bytes(told(1, 1)), bytes(used(1))]
+    capture = Capture.of(frames)
+    wanted = [None, (b"ab", b"cdef"), (b"abc", b"def" + bytes(90)), (b"a", b"bcdef")]
+    datagrams = list(capture.datagrams())
+    assert len(datagrams) == 7 and max(len(one.parts) for one in datagrams) > 1
+    for _ in range(2):
+        assert data_of([one.packet() for one in datagrams]) == wanted
+        assert data_of([one.packet() for one in reversed(datagrams)]) == wanted[::-1]
+    assert [one.context().recall("size", (bytes([10, 0, 0, 1]), 4), 1) for one in datagrams] == [None, None, 2, 2, 3, 3, 1]
+    assert data_of([packet for packet in capture.packets() if Used in packet and not packet.faults][-1:]) == [(b"a", b"bcdef")]
+    alone = pickle.loads(pickle.dumps(datagrams[2]))
+    assert alone == datagrams[2] and "no context" in alone.packet().faults[0].got
+
+
+def test_datagrams_begin_with_what_was_agreed_before(declared: None) -> None:
+    context = Context()
+    context.remember("size", (bytes([10, 0, 0, 1]), 4), 1, value=2)
+    (one,) = Capture.of([bytes(used(1))], context=context).datagrams()
+    assert one.packet()[Used].body == b"ab"
+
+
+def test_messages_of_streams_recall_what_frames_told(declared: None) -> None:
+    with bindings():
+
+        class Call(Header, under=TCP, when={"dport": 20556}, stream=True):
+            length: U8 = auto(size_of("payload"))
+
+        bind(Used, under=Call)
+
+        def segment(data: bytes, seq: int) -> bytes:
+            return bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4, dport=20556, seq=seq, flags="ACK") / data)
+
+        message = b"\5\1abcd"
+        frames = [bytes(told(1, 1)), segment(message, 1), bytes(told(1, 3)), segment(message[:3], 7), segment(message[3:] + message, 10)]
+        found = [one.packet for one in Capture.of(frames).messages(Call)]
+        assert data_of(found) == [(b"a", b"bcd"), (b"abc", b"d"), (b"abc", b"d")]
+
+
+def test_what_is_below_a_segment_goes_by_frames_before_it(declared: None) -> None:
+    with bindings():
+
+        class Tunnel(Header, under=UDP, when={"dport": 20557}):
+            id: U8 = 1
+            label: Bytes = sized(recalled("size", sender(), field("id")))
+
+        bind(IPv4, under=Tunnel)
+        with Context():
+            first = bytes(told(1, 3))
+            inner = IPv4(src="10.9.0.1", dst="10.9.0.2") / TCP(sport=5000, dport=80, seq=1, flags="ACK") / b"inside"
+            outer = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=4, dport=20557) / Tunnel(label=b"abc")
+            frames = [first, bytes(outer / inner)]
+        (stream,) = Capture.of(frames).streams()
+        assert stream.client.data == b"inside"
 
 
 def test_a_stream_that_is_read_once(tmp_path: Path) -> None:

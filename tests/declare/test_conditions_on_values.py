@@ -183,7 +183,7 @@ def test_what_a_field_can_never_be_is_refused_when_the_class_is_made() -> None:
             with pytest.raises(DeclareError, match=words):
                 _class(annotation, default, condition)
         for when_, words in (
-            ({"dst": "01:80:c2:00:00:00"}, r"when=field\('dst'\) == "),
+            ({"dst": "01:80"}, "a MAC address"),
             (field("dst") == "01:80", "a MAC address"),
         ):
             with pytest.raises(DeclareError, match=words):

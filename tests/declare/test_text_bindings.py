@@ -109,6 +109,11 @@ def test_an_address_is_a_text_too() -> None:
             size: U8 = 1
 
         assert bytes(Hop() / Group()) == bytes([224, 0, 0, 5, 1]) and bytes(Hop() / b"") == bytes([10, 0, 0, 1])
+        class Bridge(Header, under=Ether, when={"dst": "01:80:c2:00:00:00"}):
+            size: U8 = 1
+
+        assert bytes(Ether() / Bridge())[:6].hex() == "0180c2000000" and Bridge in dissect(bytes(Ether() / Bridge()))
+        assert bytes(Ether() / b"")[:6] == bytes([255] * 6) and Bridge not in dissect(bytes(Ether() / b"x"))
         assert dissect(bytes([224, 0, 0, 5, 1]), Hop) == Hop() / Group() and Group not in dissect(bytes([10, 0, 0, 1, 1]), Hop)
 
 

@@ -30,7 +30,7 @@ from packetlab.declare.values.addresses import XNSAddress as XNSAddress
 from packetlab.declare.values.digits import Digits as Digits, HexDigits as HexDigits, digits as digits
 from packetlab.declare.values.identifiers import GUID as GUID, UUID as UUID, bcd as bcd
 from packetlab.declare.fields import (
-    auto as auto, computed as computed, const as const, default as default, ended as ended, from_end as from_end, many as many, pad as pad, sized as sized,
+    auto as auto, computed as computed, const as const, must as must, default as default, ended as ended, from_end as from_end, many as many, pad as pad, sized as sized,
     when as when,
 )
 from packetlab.declare.values.integers import (

@@ -129,6 +129,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         for f in (f for f in self.cls.fields if f.kind.judges):
             self.names[f"J_{f.name}{self.tag}"] = f.kind.wrong
             self.check(f"{self.v(f.name)} is not None and J_{f.name}{self.tag}({self.v(f.name)})")
+        self.obeyed(self.cls.fields)
         return end
 
     def made(self) -> None:

@@ -170,9 +170,9 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         if f.fixed and (raw := self.values[f.name]) != f.default:
             self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults
-        wrong = f.kind.wrong(self.values[f.name]) if judged else ""
+        wrong = (f.kind.wrong(self.values[f.name]) if judged else "") or f.broken(self.scope)
         if wrong:  # where it ends is known, whatever is in it: what follows can be read
-            self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]), InnerFault)
+            self.fault(f.name, at, wrong, f.got(self.values[f.name]), InnerFault)
         for bound in self.plan.bounds:
             if f.name in bound.names <= self.known:
                 self.bound(bound)

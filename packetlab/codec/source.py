@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
@@ -284,6 +284,12 @@ class Extents(ReadSoFar):
 
     def check(self, condition: str) -> None:
         self.lines.append(f"if {condition}: {self.away}")
+
+    def obeyed(self, fields: Iterable[Field]) -> None:
+        """Check what fields have to obey, where they are there."""
+        for f in fields:
+            if f.must is not None:
+                self.check(f"{self.v(f.name)} is not None and not {f.must.code(self)}")
 
     def decided(self, rule: Expr) -> int | None:
         """What a rule comes to by the values that are known; None where these do not tell."""

@@ -37,7 +37,7 @@ def placeable(cls: Declaration) -> bool:
     steps = [step for step in cls.plan.head if not isinstance(step, Fixed | Bound)]
     if steps and isinstance(steps[0], Open) and steps[0].after is None and own is not None:
         steps = steps[1:]
-    return not steps and not cls.plan.trailer and not any(f.kind.judges for f in cls.fields)
+    return not steps and not cls.plan.trailer and not any(f.is_judged for f in cls.fields)
 
 
 def is_open(cls: Declaration) -> bool:

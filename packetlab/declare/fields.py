@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from packetlab.declare.classbody.slips import condition as checked_condition
-from packetlab.declare.expressions import Const, Expr, expression
+from packetlab.declare.expressions import Const, Expr, Scope, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
 from packetlab.declare.places.left import goes_by_left, of_field
 from packetlab.declare.places.origins import OwnPlace, checked_origin
@@ -19,7 +19,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "must", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -30,6 +30,7 @@ class Spec:
         self.size: Expr | None = rules.get("size")
         self.count: Expr | None = rules.get("count")
         self.until: Expr | None = rules.get("until")
+        self.must: Expr | None = rules.get("must")
         self.end: Raw = rules.get("end")  # the item that a sender puts last
         self.align: int = rules.get("align", 0)
         self.pad: int = rules.get("pad", 0)
@@ -51,6 +52,7 @@ class Spec:
         rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
         words = [word for rule, word in rules if rule is not None]
         words += ["computed"] if self.computed is not None else []
+        words += ["must"] if self.must is not None else []
         words += ["ended"] if self.ended is not None else []
         words += ["through"] if self.through else []
         words += ["from_end"] if self.from_end else []
@@ -97,6 +99,18 @@ def when(condition: object, value: object = REQUIRED) -> Any:
     """
     spec = value if isinstance(value, Spec) else Spec(value)
     spec.condition = expression(checked_condition(condition, "when(...)"))
+    return spec
+
+
+def must(condition: object, value: object = REQUIRED) -> Any:
+    """A number that obeys a rule, of itself and of fields before it: another one found when dissecting is a fault at the field.
+
+    ``version: U8 = must(field("version").one_of(1, 2), 1)``, ``reserved: U3 = must(field("reserved") == 0, 0)``; a dict {field: number
+    or numbers} says it too. It is read on all the same. Building refuses nothing: what is given goes out, as anywhere. `value` is its
+    default, or ``auto(...)``, ``sized(...)``, ``ended(...)``; around it may stand ``when(...)``. `const` is a number that is always the same.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.must = expression(checked_condition(condition, "must(...)"))
     return spec
 
 
@@ -237,7 +251,8 @@ class Field:
             its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
         align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
-            own header lies after the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault.
+            own header lies after the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault; must: what
+            another value has to obey, so as not to be one.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -250,6 +265,7 @@ class Field:
         self.name, self.kind, self.slot = name, kind, slot_of(name)
         self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
+        self.must = spec.must
         self.size, self.count, self.until, self.end = spec.size, spec.count, spec.until, spec.end
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
         self.default, self.from_end, self.place = spec.default, spec.from_end, spec.place
@@ -274,6 +290,19 @@ class Field:
     def is_counted_from_outside(self) -> bool:
         """Whether its padding is counted from another beginning than that of its header."""
         return self.since != "self"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its value may be a fault by itself, besides one that is always the same."""
+        return self.kind.judges or self.must is not None
+
+    def broken(self, scope: Scope) -> str:
+        """Return what its value has to obey and does not, "" for nothing; in a scope with the value of it and of what is before it."""
+        return "" if self.must is None or self.must.evaluate(scope) else str(self.must)
+
+    def got(self, raw: Raw) -> str:
+        """Return a value that is a fault, in words: where it has to obey a rule the number that this speaks of."""
+        return (self.kind if self.must is None else self.kind.as_raw or self.kind).text(raw)
 
     @property
     def tells_itself(self) -> bool:

@@ -14,6 +14,7 @@ from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
 from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
+from packetlab.declare.classbody.obeyed import check_obeyed
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
@@ -223,6 +224,7 @@ def check_declaration(header: Declaration) -> None:
         if f.name not in ordered:
             _check_rules(header, f, derived)
     check_sums(header)
+    check_obeyed(header)
     check_label(header)
     _check_options(header)
     check_sizes(header)
@@ -250,8 +252,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
     if f.kind.wide is not None:
         f.kind.reach(max(0, min(bounds(f.kind.wide, Leaves(header, where, READ), where)[1], WIDEST)))  # type: ignore[attr-defined]
-    for rule in (f.condition, f.size, f.count, f.place):
-        if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=True), where)[1] < 0 and rule is not f.condition:
+    for rule in (f.condition, f.must, f.size, f.count, f.place):
+        if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=rule is not f.must), where)[1] < 0 and rule is not f.condition and rule is not f.must:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
     if f.computed is not None:
         low, high = bounds(f.computed, Leaves(header, where, READ, recalls=True), where)

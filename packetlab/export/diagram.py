@@ -302,6 +302,7 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
             value = "to be given"
         elif f.default not in (None, REQUIRED, b"", ()):
             value = f"{f.kind.text(f.default)} unless given"
+        value += f"{'; ' if value else ''}always {f.must}" if f.must is not None else ""
         found.append((place, f.kind.in_words(), value, str(f.condition) if f.condition is not None else ""))
         at = None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
     return found

@@ -51,7 +51,7 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             chosen = fields[f.name]
             value = draw(chosen) if hasattr(chosen, "example") else chosen
         else:
-            value = _value(draw, cls, f, values, seen, top)
+            value = _value(draw, cls, f, values, seen, top) if f.must is None else _obeying(draw, cls, f, values, seen, top)
         if value is not None:
             made[f.name] = value
         seen.values[f.name] = _raw(cls, f, value)
@@ -102,6 +102,26 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
     drawn = _of_kind(cls, f, values, seen, st)
     required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None
     return draw(drawn if required else st.none() | drawn)
+
+
+def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, top: bool) -> Raw:
+    """Draw one field whose value obeys a rule: what is drawn, or else a number near the least and the greatest."""
+    from hypothesis import strategies as st
+
+    def obeys(number: Raw) -> bool:
+        seen.values[f.name] = number
+        return not f.broken(seen)
+
+    value = _value(draw, cls, f, values, seen, top)
+    raw = _raw(cls, f, value)
+    if f.rule is not None or (value is None and f.condition is not None) or (isinstance(raw, int) and obeys(raw)):
+        return value
+    near = {*range(f.kind.low, min(f.kind.low + NEAR, f.kind.high) + 1), *range(max(f.kind.high - 16, f.kind.low), f.kind.high + 1)}
+    some = [n for n in sorted(near) if obeys(n)]
+    return f.kind.value(draw(st.sampled_from(some))) if some else value
+
+
+NEAR = 1 << 10
 
 
 def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType, top: bool) -> Raw:

@@ -136,6 +136,7 @@ class _Catalogue:
         self, i: int, f: Field, word: str, value: object, what: str, expected_faults: ExpectedFaults
     ) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
+        expected_faults = self.obeying(i, f, value, expected_faults)
         try:
             gaps = [g for g in self.ground.layers[i]._fields if g.place is not None and f.name in needs(g.place)]
             kept = {g.name: getattr(self.ground.layers[i], g.slot) for g in gaps}  # else what lies at the offset moves there
@@ -143,6 +144,16 @@ class _Catalogue:
         except BuildError:
             return  # what follows from it does not fit
         yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, expected_faults)
+
+    def obeying(self, i: int, f: Field, value: object, expected: ExpectedFaults) -> ExpectedFaults:
+        """Add what the header says of values that obey no more where one field has another."""
+        fields = self.ground.layers[i]._fields
+        if any(g.must is not None and g is not f and f.name in needs(g.must) for g in fields):
+            return expected._replace(exact=False)
+        if f.must is None or type(value) is not int or not (rule := f.broken(self.ground.scope(i, {f.name: value}))):
+            return expected
+        fault = self.ground.fault(i, f.name, self.ground.spans[i, f.name].byte_range[0], rule, f.got(value))
+        return expected._replace(faults=(fault, *expected.faults))
 
     def of_field(self, i: int, header: Header, f: Field) -> Iterator[Malformed]:
         span = self.ground.spans.get((i, f.name))
@@ -167,6 +178,12 @@ class _Catalogue:
             what = f"{name} is {raw ^ 1}, which is always {raw}"
             yield from self.changed(i, f, "wrong-constant", raw ^ 1, what, self.constant(i, f, raw ^ 1))
             return
+        if f.must is not None:
+            others = (kind.high, 0, raw + 1, raw - 1, raw ^ 1, *range(kind.low, kind.low + 256))
+            wrong = next((n for n in others if kind.low <= n <= kind.high and f.broken(self.ground.scope(i, {f.name: n}))), None)
+            if wrong is not None and not (isinstance(f.rule, Checksum) or states_a_size(f)):
+                what = f"{name} is {wrong}, which {f.must} does not allow"
+                yield from self.changed(i, f, "against-rule", wrong, what, self.quiet(i, f))
         if isinstance(f.rule, Checksum):
             yield from self.of_checksum(i, f, f.rule, name, raw)
         elif states_a_size(f):

@@ -134,6 +134,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
         ("size", None if f.stride and f.count is not None else f.size),
         ("count", f.count),
         ("until", f.until),
+        ("must", f.must),
         ("to", f.place),
     ):
         if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):

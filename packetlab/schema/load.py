@@ -200,7 +200,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
-_FIELD = "name end kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad filling to since from_end const by"
+_FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad filling to since from_end const by"
 
 
 class _Maker:
@@ -307,7 +307,7 @@ class _Maker:
 
     def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)
-        table({key: value for key, value in row.items() if key not in ("name", "kind", "from_end")}, where, form.says)
+        table({key: value for key, value in row.items() if key not in ("name", "kind", "from_end", "must")}, where, form.says)
         return form.kind(row, where, self)
 
     def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]:
@@ -336,7 +336,7 @@ class _Maker:
             rules["rule"] = rule(row["rule"], where)
         if kind.wire == "computed" and "computed" not in row:
             raise DeclareError(where, "what a computed value follows from", "nothing")
-        for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until"), ("to", "place")):
+        for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until"), ("must", "must"), ("to", "place")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
         for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "from_end")):

@@ -183,6 +183,8 @@ def _right(row: dict[str, object], where: str) -> str:
         right = f"ended({delimiter!r}{f', {right}' if right else ''})"
     if "from_end" in row:
         right = f"from_end({number(row['from_end'], where)}{f', {right}' if right else ''})"
+    if "must" in row:
+        right = f"must({spelled(row['must'], where)}{f', {right}' if right else ''})"
     if "when" in row:
         return f"when({spelled(row['when'], where)}{f', {right}' if right else ''})"
     return right

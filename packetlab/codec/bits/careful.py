@@ -140,11 +140,13 @@ class Stretch:
                     if there and f.kind.judges
                     else f.kind.text(f.default)
                     if there and f.fixed and raw != f.default
+                    else f.broken(inner)
+                    if there
                     else ""
                 )
                 if wrong:
                     raise StopError(
-                        part.field.name, one.places[f.name] // 8, f"{wrong} for {item.name}.{f.name}", f.kind.text(raw)
+                        part.field.name, one.places[f.name] // 8, f"{wrong} for {item.name}.{f.name}", f.got(raw)
                     )
             self.at = one.at
         made: AnyHeader = restored(classes[item], item.captured_state, tuple(values[f.name] for f in item.fields))

@@ -266,6 +266,7 @@ def bit_items(field: Field, reading: Compiled) -> Compiled:
         for f in (f for f in item.fields if f.kind.judges):
             part.names[f"J_{f.name}_i"] = f.kind.wrong
             part.check(f"{part.v(f.name)} is not None and J_{f.name}_i({part.v(f.name)})")
+        part.obeyed(item.fields)
         part.made()
         lines, part.lines = part.lines, []
         again = "while q < limit if count is None else len(found) < count:"

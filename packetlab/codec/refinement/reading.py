@@ -55,7 +55,7 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     inner = header.view[1]
     plan, fields = inner.plan, inner.fields
     plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
-    if plain and not inner.outer_leaves and not any(f.fixed or f.kind.judges for f in fields) and plan.payload is not None and plan.total is None:
+    if plain and not inner.outer_leaves and not any(f.fixed or f.is_judged for f in fields) and plan.payload is not None and plan.total is None:
         size = plan.least
         return lambda raw, *values, place=None, ctx=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):

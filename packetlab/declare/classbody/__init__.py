@@ -4,6 +4,7 @@
     label      ``label="{op} {name}"``, what a header is in one line
     answers    which packet answers which
     options    ``port=69`` and ``last=True``
+    obeyed     what values of fields have to obey
     slips      what is often written and means something else
 
 Begin with `label`.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
 
-_RULES = ("rule", "said", "condition", "outer", "size", "count", "computed", "place")
+_RULES = ("rule", "must", "said", "condition", "outer", "size", "count", "computed", "place")
 
 
 class Inner(NamedExpr):

@@ -133,6 +133,9 @@ function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is
     if not wrong and g.fixed and e and e.f == g and not is_fixed(e) then
       wrong = {at = floor(from / 8), expected = g.expected, got = text_of(g, e.value, e.raw)}
     end
+    if not wrong and g.must and e and e.f == g and not g.must(s) then
+      wrong = {at = floor(from / 8), expected = g.obeys, got = text_of(g, e.value, e.raw)}
+    end
     if wrong then
       wrong.f, wrong.expected = f, wrong.expected .. (wrong.expected == "" and "" or " ") .. "for " .. h.name .. "." .. g.name
       return nil, wrong
@@ -152,6 +155,7 @@ function Reader:among_bits(f)  -- false where it does not fit: what is left goes
       local e = self.entries[#self.entries]
       self.known[f.name] = true
       if f.fixed and not is_fixed(e) then self:fault(f.name, e.first, f.expected, text_of(f, e.value, e.raw)) end
+      self:obeyed(f)
       self:bounds(f)
     end
   end

@@ -438,9 +438,16 @@ function Reader:field(f)
   elseif f.written then
     if not self:in_letters(f) then return false end
   elseif not self:varying(f) then return false end
+  self:obeyed(f)
   self.known[f.name] = true
   self:bounds(f)
   return true
+end
+
+function Reader:obeyed(f)  -- the rule of a value that was read
+  if not f.must or f.must(self.s) then return end
+  local e = self.entries[#self.entries]
+  self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw))
 end
 
 function Reader:bounds(f)

@@ -195,7 +195,8 @@ def _operation(sign: str, a: Term, b: Term) -> Term:
         )
     if sign == "%":
         whole = _operation("*", _operation("//", a, b), b)
-        return _operation("-", a, whole)._replace(low=low, high=high)
+        left, narrow = _operation("-", a, whole), Term("", low, high)
+        return Term(left.number() if left.wide and not narrow.wide else left.code, low, high)
     result = Term("", low, high)
     if a.wide or b.wide or result.wide:
         second = b.number() if sign in ("<<", ">>") else b.as_wide()

@@ -226,6 +226,8 @@ class _Script:
             parts.append(f"count = {number(plan.counts[f.name], header)}")
         parts += filling(f, step, header)
         parts += [f"from_end = {f.from_end}"] * bool(f.from_end)
+        if f.must is not None:
+            parts += [f"must = {condition(f.must, header)}", f"obeys = {lua(str(f.must))}"]
         if f.fixed:
             parts += [f"fixed = {fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts

@@ -31,6 +31,9 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
+    if f.must is not None and raw is not None:
+        lines.append(f"  has to obey {f.must}: {'no' if f.broken(scope) else 'yes'}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.must) if str(leaf) != name]
     lines += recalled_lines(scope.header, f.size, f.count)
     if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}

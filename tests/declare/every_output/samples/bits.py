@@ -33,6 +33,7 @@ from packetlab import (
     internet_checksum,
     iso_fletcher,
     many,
+    must,
     size_of,
     span,
     spare_bits,
@@ -94,6 +95,16 @@ class RowWide(Header, under=Ether, when={"type": 0x7C36}):
     end: U8 = 7
 
 
+class RowObeying(Header, under=Ether, when={"type": 0x7C37}):
+    version: U4 = must(field("version").one_of(1, 2), 1)
+    reserved: U4 = must(field("reserved") == 0, 0)
+    hops: U8 = must((field("hops") >= 1) & (field("hops") <= 16), 1)
+    flag: U8 = 0
+    extra: U16 | None = when(field("flag") & 1, must(field("extra") < 1000 * field("hops"), 7))
+    size: U8 = must(field("size") < 200, auto(size_of("data")))
+    data: Bytes = b""
+
+
 class RowCRC(Header, under=Ether, when={"type": 0x7C41}):
     address: U8 = 1
     function: U8 = 3
@@ -142,6 +153,9 @@ ROWS = [
     Sample("M6", "a width that a field gives", RowWidths, [RowWidths(value=5), RowWidths(value=0x12345, end=1)], [("ff 00", "value")]),
     Sample("M6", "spare bits", RowSpare, [RowSpare(extra=5), RowSpare(kind=2)], [("30", "extra")]),
     Sample("M6", "numbers of more than 64 bits", RowWide, [RowWide(), RowWide(cookie=3, nonce=1 << 90)], [("00" * 17, "nonce")]),
+    Sample("also", "a value that obeys a rule", RowObeying, [RowObeying(version=2, hops=16, flag=1, extra=999, data=b"ab"), RowObeying(hops=3)], [
+        ("30 01 00 00", "version"), ("11 01 00 00", "reserved"), ("10 00 00 00", "hops"), ("10 01 01 03e8 00", "extra"), ("10 01 00 ff 61", "size"),
+    ]),
     Sample("M7", "CRCs over spans", RowCRC, [RowCRC(data=b"hello"), RowCRC(address=9)], [("01 03 05 61", "data")]),
     Sample("M7", "sums, xor, Fletcher", RowSums, [RowSums(number=300), RowSums(number=2)], [("00", "number")]),
     Sample("M7", "a checksum that leaves a part out", RowLeavingOut, [RowLeavingOut(), RowLeavingOut(version=3, authentication=b"secret!!")], [("02 0a000001 0000 00", "authentication")]),

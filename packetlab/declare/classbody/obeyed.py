@@ -1,0 +1,37 @@
+"""What the values of fields have to obey, `must(...)`: checked when a class is made."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Const, Expr, Ref
+from packetlab.declare.places.leaves import rewritten
+from packetlab.declare.plan import needs
+from packetlab.errors import DeclareError
+
+
+def check_obeyed(header: Declaration) -> None:
+    """Refuse a rule that is not known once the field is read, and a default that does not obey it. Its numbers are checked before."""
+    known: set[str] = set()
+    for f in header.fields:
+        known.add(f.name)
+        if f.must is None:
+            continue
+        where, rule, kind = f"{header.name}.{f.name}", f.must, f.kind
+        if f.fixed or not kind.is_number or kind.wire == "computed":
+            got = "const(...)" if f.fixed else kind.words or type(kind).__name__
+            raise DeclareError(where, "a number for must(...), which may have several values", got)
+        late = sorted(needs(rule) - known)
+        if late or f.name not in needs(rule):
+            got = f"{rule}, {late[0]} being later" if late else str(rule)
+            raise DeclareError(where, "must(...) of the field itself, and of fields before it", got)
+        alone = all(isinstance(leaf, Const) or (type(leaf) is Ref and leaf.name == f.name) for leaf in rule.leaves())
+        if alone and type(f.default) is int and f.rule is None:
+            if not _with_number(rule, f.default).evaluate(cast("Any", None)):
+                raise DeclareError(where, f"a default for which {rule}", kind.text(f.default))
+
+
+def _with_number(rule: Expr, number: int) -> Expr:
+    """Return a rule with a number in place of a field."""
+    return rewritten(rule, lambda leaf: Const(number) if isinstance(leaf, Ref) else leaf)

@@ -326,7 +326,7 @@ class Packet(Held):
     # Explaining ---------------------------------------------------------------------------------------------
 
     def why(self, layer: type[Header] | tuple[type[Header], int], name: str) -> Text:
-        """Return how the value of a field comes about: state, rule and operands."""
+        """Return how the value of a field comes about: state, rule and operands; "items[0].size" is one of what a field holds, by its path."""
         found: Text = hook("why")(self, self._place(layer), name)
         return found
 

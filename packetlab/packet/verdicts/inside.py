@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 from packetlab.codec.around.outer import Within
 from packetlab.codec.around.writing import FIRST
@@ -16,8 +17,9 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Elsewhere
 from packetlab.declare.fields import Field
 from packetlab.declare.refinement.registered import refinements
+from packetlab.errors import BuildError
 from packetlab.packet.explain import Derivation
-from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 
 _known: dict[Declaration, bool] = {}
 registry.caches.append(_known)
@@ -37,6 +39,62 @@ class InsideDerivation(Derivation):
     def elsewhere(self, leaf: Elsewhere) -> int:
         found = recalled_by(self.header, leaf)
         return found if isinstance(found, int) else super().elsewhere(leaf)
+
+
+def at_path(packet: Packet, i: int, path: str) -> tuple[InsideDerivation, AnyHeader, str, str]:
+    """Return the scope of the header in layer `i` that holds what a path means, that header as it was given, the path with all numbers, and the name of the field.
+
+    Without a number it is the first item; a class that items become may stand after it ("options.mss.value"). BuildError where there is none.
+    """
+    stack, called = Within(packet.layers[: i + 1]), type(packet.layers[i]).__name__
+    *steps, last = path.split(".")
+    some: list[Within] = []  # the headers that the last step may mean
+    way: list[str] = []
+    given: AnyHeader = packet._headers[i]
+    few: list[AnyHeader] = []  # the same as they were given
+    for step in steps:
+        found = _STEP.fullmatch(step)
+        if found is None:
+            raise BuildError(f"{called}.{path}", 'names and numbers, as in "items[0].value"', repr(step))
+        named = [one for one in some if step.lower() in [cls.__name__.lower() for cls in type(one[-1]).__mro__]]
+        if some and found[1] not in _in_view(stack, found[1])[-1]._by_name and named:
+            way[-1] = f"{way[-1].partition('[')[0]}[{next(place for place, one in enumerate(some) if one is named[0])}]"
+            given, few = few[some.index(named[0])], []
+            stack, some = named[0], []
+            continue
+        stack, given = _in_view(stack, found[1]), _viewed_for(given, found[1])
+        f = cast("type[Header]", type(stack[-1]))._field(found[1])
+        some = [one for _, one in _items(stack, f)]
+        few = [one for one in _held_raw(given, f) if isinstance(one, AnyHeader)]
+        few = few if len(few) == len(some) else [one[-1] for one in some]
+        place = int(found[2] or 0)
+        if not -len(some) <= place < len(some):
+            raise BuildError(f"{called}.{path}", f"a header at {step}", f"{len(some)} of them")
+        way.append(f.name if getattr(f.kind, "inner", f.kind).one else f"{f.name}[{place % len(some)}]")
+        stack, some, given = some[place], some if found[2] is None else [], few[place]
+    return InsideDerivation(packet, _in_view(stack, last)), _viewed_for(given, last), ".".join([*way, last]), last
+
+
+_STEP = re.compile(r"(\w+)(?:\[(-?\d{1,9})\])?")
+
+
+def _in_view(stack: Within, name: str) -> Within:
+    """Return the stack of the header that has a field: the last one, or the one inside that it looks into."""
+    while name not in stack[-1]._by_name and stack[-1]._declaration.view is not None:
+        stack = _stacked(stack, viewed(stack[-1]), None)
+    return stack
+
+
+def _viewed_for(header: AnyHeader, name: str) -> AnyHeader:
+    while name not in header._by_name and header._declaration.view is not None:
+        header = viewed(header)
+    return header
+
+
+def _held_raw(header: AnyHeader, f: Field) -> Sequence[object]:
+    """Return what a field of a header holds."""
+    raw = getattr(header, f.slot, None)
+    return () if raw is None or not f.kind.has_headers else header._items_of(f) if f.kind.wire == "items" else f.kind.raws(raw)
 
 
 def inside(packet: Packet, i: int) -> Iterator[tuple[Field, str, InsideDerivation]]:
@@ -62,13 +120,18 @@ def _held(header: AnyHeader, stack: Within) -> Iterator[tuple[Field, str, Within
             if has_sums(said.view[1]) and isinstance(raw, bytes):
                 yield f, "", _stacked(stack, viewed(header), None)
         elif f.kind.has_headers and has_sums(f.kind.item):
-            items = header._items_of(f) if f.kind.wire == "items" else f.kind.raws(raw)
-            before: object = FIRST
-            for place, item in enumerate(items):
-                if isinstance(item, AnyHeader):
-                    inner = _stacked(stack, item, before)
-                    before = inner[-1]
-                    yield f, f"{f.name}." if f.kind.one or getattr(f.kind, "inner", f.kind).one else f"{f.name}[{place}].", inner
+            for place, inner in _items(stack, f):
+                yield f, f"{f.name}." if f.kind.one or getattr(f.kind, "inner", f.kind).one else f"{f.name}[{place}].", inner
+
+
+def _items(stack: Within, f: Field) -> Iterator[tuple[int, Within]]:
+    """Yield the headers that a field of the last one of a stack holds, with their places and stacks."""
+    before: object = FIRST
+    for place, item in enumerate(_held_raw(stack[-1], f)):
+        if isinstance(item, AnyHeader):
+            inner = _stacked(stack, item, before)
+            before = inner[-1]
+            yield place, inner
 
 
 def _stacked(stack: Within, item: AnyHeader, before: object) -> Within:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from packetlab.codec.around.outer import look
 from packetlab.codec.context.recalling import recalled_lines
 from packetlab.codec.pseudo import pseudo_sum
@@ -14,20 +16,24 @@ from packetlab.packet.explain import Derivation, derive, follows
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, value_text
+from packetlab.packet.verdicts.inside import at_path
 from packetlab.packet.verdicts.verdict import verdict
 
 
 def why(packet: Packet, i: int, name: str) -> Text:
-    """Return the derivation of one field, an operand a line."""
-    scope = Derivation(packet, i)
-    cls, header = scope.cls, packet._headers[i]
-    f = cls._field(name)
+    """Return the derivation of one field, an operand a line; of one in what a field holds by its path."""
+    scope, path = Derivation(packet, i), name
+    header, called = packet._headers[i], type(packet.layers[i]).__name__
+    if name not in scope.cls._by_name and ("." in name or scope.cls._declaration.view is not None):
+        scope, held, path, name = at_path(packet, i, path)
+        header = cast("Header", held)
+    f = scope.cls._field(name)
     raw = scope.raw(name)
     shown = value_text(f, raw, scope.header)
     if isinstance(f.rule, Checksum) and raw is not None:
         shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
     state = Header.state(header, name)
-    lines = [f"{cls.__name__}.{name} = {shown}  ({state})"]
+    lines = [f"{called}.{path} = {shown}  ({state})"]
     if f.condition is not None:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
@@ -39,7 +45,8 @@ def why(packet: Packet, i: int, name: str) -> Text:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))
-    if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
+    check = verdict(packet, i, path) if isinstance(f.rule, Checksum) else None
+    if raw is None and check is Verdict.NOT_PRESENT:
         return Text("\n".join([*lines, "  there is no checksum"]))
     derived = derive(scope, f)
     if isinstance(f.rule, Checksum):
@@ -50,15 +57,14 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines.append(f"  rule: {rule} = {value_text(f, derived) if isinstance(rule, Next) else derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
     if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
-        lines.append(f"  {_agreement(scope, f, derived)}")
+        lines.append(f"  {_agreement(scope, f, derived, check)}")
     return Text("\n".join(lines))
 
 
-def _agreement(scope: Derivation, f: Field, derived: object) -> str:
+def _agreement(scope: Derivation, f: Field, derived: object, check: Verdict | None) -> str:
     """Say whether a value agrees with its rule; of a checksum what its verdict says."""
     if isinstance(f.rule, Checksum) and not f.rule.is_due(scope):
         return "is not checked, since there is no checksum then"
-    check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
     if check is Verdict.UNVERIFIED:
         here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls._declaration, 0) is None  # type: ignore[union-attr]
         return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
@@ -96,7 +102,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
         if isinstance(leaf, Recalled):
             return recalled_lines(scope.header, leaf)[0].strip()
-        unknown = isinstance(leaf, Elsewhere) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
+        unknown = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
         return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)
 

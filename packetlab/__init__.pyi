@@ -21,7 +21,7 @@ from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table
 from packetlab.codec.context.context import Context as Context
 from packetlab.codec.faults import Fault as Fault
-from packetlab.declare.checksums.parts import but as but, span as span, zeroed as zeroed
+from packetlab.declare.checksums.parts import but as but, span as span, value_of as value_of, zeroed as zeroed
 from packetlab.declare.checksums.spelled import (
     adler32 as adler32, crc as crc, fletcher as fletcher, iso_fletcher as iso_fletcher, sum8 as sum8, sum16 as sum16,
     sum32 as sum32, xor8 as xor8,

@@ -152,6 +152,8 @@ class Template:
             while left:
                 spot, rule = ours[left[0].name], left[0].rule
                 assert isinstance(rule, Checksum)
+                if left[0].kind.wire != "number":
+                    raise Unplanned  # digits
                 blank = np.zeros(self.size, bool)  # a sum counts itself as zeros, and those not yet made
                 for other in left:
                     blank[ours[other.name].byte_slice] = True
@@ -159,7 +161,7 @@ class Template:
                 for region in declaration.plan.covered[left[0].name]:
                     some = [ours[f.name].byte_slice for f in region.fields if f.name in ours]
                     stretch = np.arange(some[0].start, some[-1].stop) if some else np.arange(0)
-                    stretch = body if region.part == "body" else stretch
+                    stretch = body if region.part == "body" else stretch[: max(0, len(stretch) - region.less)]
                     if region.zeros:
                         blank[stretch] = True
                     if left[0] in region.fields:

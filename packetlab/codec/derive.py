@@ -366,6 +366,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
                 first = "" if region.start else self.sizes(fields[: fields.index(region.fields[0])])
                 last = "" if region.end else self.sizes(fields[: fields.index(region.fields[-1]) + 1])
                 whole = head if region.part == "head" else tail
+                last = f"max(0, {last} - {region.less})" if region.less else last
                 terms.append(whole if region.start and region.end else f"{whole}[{first}:{last}]")
         return " + ".join(terms) or "b''"
 
@@ -380,6 +381,14 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
             fields += region.fields
             more += " + " + self.size("payload") if region.part == "body" else ""
         return self.sizes(fields) + more
+
+    def sum_bytes(self, f: Field, value: str) -> tuple[int, str]:
+        """How many bytes a checksum of some value has, and source for them."""
+        if f.kind.wire == "coded":  # digits
+            self.names[f"W_{f.name}{self.tag}"] = f.kind.write
+            return len(f.kind.write(0)), f"W_{f.name}{self.tag}({value})"
+        size = f.kind.fixed_bits // 8
+        return size, f"{value}.to_bytes({size}, '{'little' if f.kind.little else 'big'}')"
 
     def summing(self, f: Field, rule: Checksum) -> str:
         """Source for the value of a checksum over the bytes `d`."""

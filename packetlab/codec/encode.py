@@ -354,7 +354,7 @@ class Packing(Deriving):
     def checksum(self, f: Field, words: list[str] | None) -> list[str]:
         """Return the lines that work out a sum; those that put it into the packed bytes too, where it is none of `words`."""
         rule, tag = f.rule, self.tag
-        assert isinstance(rule, Checksum) and f.kind.wire == "number"
+        assert isinstance(rule, Checksum)
         var, terms, carrier = f"v_{f.name}{tag}", words or [], None
         condition = [f"not s & {f.bit:#x}"] if self.stack is None else []
         condition += [self.present(f)] if f.condition is not None else []
@@ -386,10 +386,9 @@ class Packing(Deriving):
             lines = [f"{var} = {rule.otherwise}", f"if {rule.where.code(self)}:", *("    " + line for line in lines)]
         if words is None and not (self.fill and len(self.plan.sums) == 1):
             where, fields = ("head", self.before) if f in self.before else ("tail", self.after)
-            where, size = where + tag, str(f.kind.fixed_bits // 8)
             lines.append(f"at = {self.sizes(fields[: fields.index(f)])}")
-            order = "little" if f.kind.little else "big"
-            lines.append(f"{where} = {where}[:at] + {var}.to_bytes({size}, '{order}') + {where}[at + {size}:]")
+            many, code = self.sum_bytes(f, var)
+            lines.append(f"{where + tag} = {where + tag}[:at] + {code} + {where + tag}[at + {many}:]")
         return [f"if {' and '.join(condition)}:", *("    " + line for line in lines)] if condition else lines
 
     def carrier(self, size: str) -> list[str] | None:

@@ -192,8 +192,8 @@ def _part(data: object, where: str) -> str | SumPart:
     if type(data) is not list:
         return name(data, where)
     word, *names = expect_list(data, where, 17, 2)
-    if word not in ("span", "but", "zeroed") or (word == "span" and len(names) != 2):
-        raise DeclareError(where, '["span", "a", "b"], ["but", "x"] or ["zeroed", "x"]', safe_repr(data))
+    if word not in ("span", "but", "zeroed", "value_of") or (word == "span" and len(names) != 2):
+        raise DeclareError(where, '["span", "a", "b"], ["but", "x"], ["zeroed", "x"] or ["value_of", "x"]', safe_repr(data))
     return SumPart(str(word), tuple(name(one, where) for one in names))
 
 

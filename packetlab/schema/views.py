@@ -43,14 +43,14 @@ _MADE: dict[str, _Row] = {
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
     "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user const when default"),
     "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
-    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed", "names none rule const when default"),
+    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper", "names none rule const when default"),
     "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),
 }
 SAYS = {word: f"{row.arguments} {row.says}" for word, row in _MADE.items()}
 """Word of a description -> what a field of it may say."""
 _TYPES: dict[str, type] = {"float": float, "Fraction": Fraction, "Decimal": Decimal, "int": int, "str": str}
 _RENAMED = {"size": "taken", "pad": "fill"}  # of text, since a field says other things by these words
-_FLAGS = ("signed", "little", "swapped", "rest", "compress")
+_FLAGS = ("signed", "little", "swapped", "rest", "compress", "upper")
 
 
 def is_one(word: str, kind: Kind) -> bool:

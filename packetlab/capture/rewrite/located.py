@@ -282,7 +282,7 @@ class _Header:
         for f in region.fields:
             begin, end, there = visit.region(f.name)
             first, last = np.where(there, np.minimum(first, begin), first), np.where(there, np.maximum(last, end), last)
-        return first, last
+        return first, last - region.less
 
     # Addresses -------------------------------------------------------------------------------------------------------
 

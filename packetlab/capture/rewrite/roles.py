@@ -92,7 +92,8 @@ def roles(cls: Declaration) -> Roles:
         if (kind := _element(f.kind) or f.kind).bits not in (32, 48, 128) and "host" not in kind.parts
     ]  # fmt: skip
     wrong += [(f, "which does not begin with a byte") for f in (*addresses, *lists, *ports) if f.name in askew]
-    wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or f.kind.fixed_bits % 8]
+    wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or (f.kind.wire == "number" and f.kind.fixed_bits % 8)]
+    wrong += [(f, "which is written in digits") for f in cls.plan.sums if f.kind.wire != "number"]
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")
     carrier = bool(pseudo[0])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.declare.checksums.parts import SumPart
-from packetlab.declare.checksums.ranges import awaited, names_between
+from packetlab.declare.checksums.ranges import Region, awaited, names_between
 from packetlab.declare.expressions import Checksum, Ref
+from packetlab.declare.values.digits import DigitsKind
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
@@ -25,9 +26,32 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
             _check_part(header, part, where)
         elif part not in ("self", "payload", "pseudo"):
             _named(header, part, where)
-    if not any(part != "pseudo" and (isinstance(part, str) or part.word == "span") for part in rule.over):
+    if not any(part != "pseudo" and (isinstance(part, str) or part.word in ("span", "value_of")) for part in rule.over):
         raise DeclareError(where, '"self", "payload", a span or a field that the checksum goes over', str(rule))
     some = header.plan.covered[f.name]
+    _check_borders(header, some, where)
+    if not any(region.part == "body" or region.fields for region in some) and not _may_be_empty(rule):
+        raise DeclareError(where, "bytes that the checksum goes over", f"{rule}, which leaves nothing")
+    if rule.algorithm.placed and not any(f in region.fields for region in some):
+        raise DeclareError(
+            where, "check bytes among what they go over", str(rule), 'as in iso_fletcher("self", "payload")'
+        )
+    width = rule.algorithm.bits
+    if isinstance(f.kind, DigitsKind) and f.kind.width is not None:
+        _check_digits(f, f.kind, rule, some, where)
+    elif f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
+        got = f"{f.kind.fixed_bits} bits" if f.kind.bits else f.kind.words or type(f.kind).__name__
+        least = -(-width // 8) * 8
+        hint = f"a sum stands in whole bytes: bits({least}), or digits(16, width={least // 4}) where it is written as text"
+        raise DeclareError(where, f"an unsigned field of {least} bits or more, in bytes", got, hint)
+    if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
+        raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
+    if not 0 <= rule.otherwise <= f.kind.high:
+        raise DeclareError(where, f"0..{f.kind.high} where there is no checksum", rule.otherwise)
+
+
+def _check_borders(header: Declaration, some: list[Region], where: str) -> None:
+    """Refuse what does not begin and end with whole bytes."""
     for region in some:
         fields = header.before if region.part == "head" else header.after
         for border in (fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1) if region.fields else ():
@@ -45,20 +69,15 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
                     f"one with a border at bit {bit} of a byte, before {name}",
                     hint,
                 )
-    if not any(region.part == "body" or region.fields for region in some) and not _may_be_empty(rule):
-        raise DeclareError(where, "bytes that the checksum goes over", f"{rule}, which leaves nothing")
-    if rule.algorithm.placed and not any(f in region.fields for region in some):
-        raise DeclareError(
-            where, "check bytes among what they go over", str(rule), 'as in iso_fletcher("self", "payload")'
-        )
-    width = rule.algorithm.bits
-    if f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
-        got = f"{f.kind.bits} bits" if f.kind.bits else f.kind.words or type(f.kind).__name__
-        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", got)
-    if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
-        raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
-    if not 0 <= rule.otherwise <= f.kind.high:
-        raise DeclareError(where, f"0..{f.kind.high} where there is no checksum", rule.otherwise)
+
+
+def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region], where: str) -> None:
+    """Refuse a checksum in digits that do not hold it, or that is among what it goes over."""
+    if rule.algorithm.placed or kind.signed or kind.high < (1 << rule.algorithm.bits) - 1:
+        raise DeclareError(where, f"digits that hold {rule.algorithm.bits} bits", f"{kind.in_words()}, up to {kind.high}")
+    if any(f in region.fields and not region.zeros for region in some):
+        hint = f'but("{f.name}") leaves them out, zeroed("{f.name}") counts them as bytes of 0'
+        raise DeclareError(where, "a checksum over other bytes than its own digits", str(rule), hint)
 
 
 def _named(header: Declaration, name: str, where: str) -> None:
@@ -73,6 +92,8 @@ def _check_part(header: Declaration, part: SumPart, where: str) -> None:
         _named(header, name, where)
         if name == "payload" and part.word != "span":
             raise DeclareError(where, f"fields in {part.word}(...)", str(part))
+        if part.word == "value_of" and not hasattr(header.by_name[name].kind, "delimiter"):
+            raise DeclareError(where, "a field that is ended(...) in value_of(...)", f"{name}, {header.by_name[name].kind.in_words()}", f'"{name}" is all of it')
     if not part.names:
         raise DeclareError(where, f"names of fields in {part.word}(...)", "none")
     if part.word == "span":

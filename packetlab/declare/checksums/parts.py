@@ -8,7 +8,7 @@ from packetlab.errors import DeclareError
 
 
 class SumPart(NamedTuple):
-    """SumPart of a packet under a checksum: `word` is "span", "but" or "zeroed"."""
+    """SumPart of a packet under a checksum: `word` is "span", "but", "zeroed" or "value_of"."""
 
     word: str
     names: tuple[str, ...]
@@ -33,6 +33,11 @@ def but(*fields: str) -> SumPart:
 def zeroed(*fields: str) -> SumPart:
     """Let the bytes of some fields count as zeros in a checksum, as those of the checksum itself do."""
     return SumPart("zeroed", _names("zeroed", *fields))
+
+
+def value_of(field: str) -> SumPart:
+    """The bytes of a field's value, without the delimiter that ends it (see `ended`), as NMEA 0183 has its sum; for a checksum's parts."""
+    return SumPart("value_of", _names("value_of", field))
 
 
 def _names(word: str, *names: str) -> tuple[str, ...]:

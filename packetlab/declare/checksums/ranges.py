@@ -22,6 +22,7 @@ class Region(NamedTuple):
     Attributes:
         part: "head" (the header up to its payload), "body" (the payload) or "tail" (the header's trailer).
         fields: those of it, in order. whole: whether they are all of that. zeros: whether they count as zeros.
+        less: bytes at the end that are left out, a delimiter.
         start: whether they begin with the first field of it. end: whether they end with the last.
     """
 
@@ -30,6 +31,7 @@ class Region(NamedTuple):
     zeros: bool
     start: bool
     end: bool
+    less: int = 0
 
 
 def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field | None = None) -> list[Region]:
@@ -43,21 +45,28 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
         {places[name] for part in parts if part.word == word for name in part.names} for word in ("but", "zeroed")
     )
     zero |= {places[own.name]} if own is not None else set()
-    covered: list[tuple[str, int]] = []
+    covered: list[tuple[str, int] | tuple[str, int, bool]] = []
     for part in rule.over:  # names that are not there are refused later, where there is more to say of them
         if part == "self":
             covered += order[: len(before)]
         elif isinstance(part, SumPart) and part.word == "span" and part in parts:
             first, last = (order.index(places[name]) for name in part.names)
             covered += order[first : last + 1]
+        elif isinstance(part, SumPart) and part.word == "value_of" and part in parts:
+            covered.append((*places[part.names[0]], True))
         elif isinstance(part, str) and part in places:
             covered.append(places[part])
     found: list[Region] = []
     last_one: tuple[str, int, bool] | None = None
-    for where, place in covered:
+    for where, place, *alone in covered:
         if (where, place) in out:
             continue
         some, zeros = {"head": before, "tail": after, "body": []}[where], (where, place) in zero
+        if alone and some:
+            less = len(getattr(some[place].kind, "delimiter", b""))
+            found.append(Region(where, (some[place],), zeros, place == 0, end=False, less=less))
+            last_one = None
+            continue
         if some and last_one == (where, place - 1, zeros):
             found[-1] = found[-1]._replace(fields=(*found[-1].fields, some[place]), end=place == len(some) - 1)
         else:

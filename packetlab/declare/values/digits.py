@@ -47,7 +47,7 @@ class DigitsKind(View):
     words = "a number in digits"
 
     def __init__(
-        self, base: int = 10, width: int | None = None, signed: bool = False, names: type[IntEnum | IntFlag] | None = None
+        self, base: int = 10, width: int | None = None, signed: bool = False, names: type[IntEnum | IntFlag] | None = None, upper: bool = False,
     ) -> None:  # fmt: skip
         if type(base) is not int or not 2 <= base <= 36:
             raise DeclareError("digits(...), base", "2 to 36", base)
@@ -61,6 +61,8 @@ class DigitsKind(View):
         self.made_with = {"base": base} if base != 10 else {}
         self.made_with |= {"width": width} if width is not None else {}
         self.made_with |= {"signed": 1} if signed else {}
+        self.made_with |= {"upper": 1} if upper else {}
+        self.upper = bool(upper)
         letters = DIGITS[:base] + DIGITS[10:base].upper()
         self.pattern = re.compile(rf" *[+-]?[{letters}]+ *".encode())
 
@@ -75,7 +77,7 @@ class DigitsKind(View):
             return self
         if not (isinstance(wanted, type) and issubclass(wanted, IntEnum | IntFlag)):
             raise DeclareError(where, "Annotated[int, digits(...)], or an IntEnum", _name(wanted))
-        return DigitsKind(self.base, self.width, self.signed, wanted)
+        return DigitsKind(self.base, self.width, self.signed, wanted, self.upper)
 
     def parsed(self, data: bytes) -> int | None:
         """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
@@ -94,7 +96,7 @@ class DigitsKind(View):
         while rest or not digits:
             rest, digit = divmod(rest, self.base)
             digits = DIGITS[digit] + digits
-        sign = "-" * (number < 0)
+        digits, sign = digits.upper() if self.upper else digits, "-" * (number < 0)
         return (sign + digits.rjust((self.width or 0) - len(sign), "0")).encode()
 
     def raw(self, value: object, where: str) -> int:
@@ -150,13 +152,14 @@ class DigitsKind(View):
         return self.spell(raw)
 
 
-def digits(base: int = 10, *, width: int | None = None, signed: bool = False) -> Kind:
+def digits(base: int = 10, *, width: int | None = None, signed: bool = False, upper: bool = False) -> Kind:
     """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
 
     It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
     that is given, and what was read, keeps its spelling ("007", "+7", " 7", "1A"). Up to 64 bits; with `signed` there may be a minus before them.
+    `upper` is whether letters are written as capitals; both are read. With a `width` a checksum may stand in them.
     """
-    return DigitsKind(base, width, signed)
+    return DigitsKind(base, width, signed, upper=bool(upper))
 
 
 Digits: TypeAlias = Annotated[int, DigitsKind()]

@@ -48,4 +48,4 @@ def _region(region: Region) -> str:
     zeros = ", zeros = true" * region.zeros
     if region.part == "head" and region.start and region.end:
         return f'{{part = "self"{zeros}}}'
-    return f"{{names = {{{', '.join(f'[{lua(f.name)}] = true' for f in region.fields)}}}{zeros}}}"
+    return f"{{names = {{{', '.join(f'[{lua(f.name)}] = true' for f in region.fields)}}}{zeros}{f', less = {region.less}' * bool(region.less)}}}"

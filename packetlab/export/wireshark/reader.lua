@@ -343,7 +343,7 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
     end
     return false
   end
-  local entry = {f = f, first = pos, len = size, raw = raw:sub(1, size), value = true}
+  local entry = {f = f, first = pos, len = size, taken = taken, raw = raw:sub(1, size), value = true}
   if f.digits then
     if negative then
       low = (2 ^ 32 - low) % 2 ^ 32

@@ -184,9 +184,10 @@ local function covered(n, sum, own)  -- what a checksum goes over, and where it 
       first, last = nil, nil
       for _, entry in ipairs(n.entries) do
         if region.names[entry.f.name] then
-          first, last = first or entry.first, entry.first + entry.len
+          first, last = first or entry.first, entry.first + (entry.taken or entry.len)
         end
       end
+      if last and region.less then last = last - region.less end
     end
     if first and first < last then
       local piece = region.zeros and string.rep("\0", last - first) or n.tvb:raw(first, last - first)

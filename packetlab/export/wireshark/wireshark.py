@@ -205,7 +205,7 @@ class _Script:
             parts += coding(f, kind)
         parts += view(kind) + name_of(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
-            parts += written(kind)
+            parts += written(kind) + ([f"sum = {checksum(f, f.rule)}"] if isinstance(f.rule, Checksum) else [])
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
         parts += long_number(f) + among(f, step, header)

@@ -28,8 +28,8 @@ def show(packet: Packet) -> Text:
             raw = getattr(header, f.slot)
             if f.kind.wire == "payload" or raw is None:
                 continue
-            if isinstance(f.rule, Checksum) and f.kind.wire == "number":
-                text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
+            if isinstance(f.rule, Checksum):
+                text = value_text(f, raw)
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             else:
                 text = items_text(header, f) if f.kind.inside.wire == "items" else value_text(f, raw, header)
@@ -48,7 +48,7 @@ def show(packet: Packet) -> Text:
 def held_sum(one: Judged) -> str:
     """Return what is to be said of a checksum in what a field holds: "items[1].sum 0x0007  bad"."""
     raw = getattr(one.header, one.field.slot)
-    shown = "absent" if raw is None else f"0x{raw:0{one.field.kind.fixed_bits // 4}x}"
+    shown = value_text(one.field, raw)
     return f"{one.path} {shown}  {one.verdict.name.lower().replace('_', ' ')} checksum"
 
 

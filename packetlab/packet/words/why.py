@@ -128,6 +128,8 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
         elif part.word == "span":
             names = names_between(scope.cls._declaration.before, scope.cls._declaration.after, *part.names)
             lines.append(f"    {part}: {scope.sizes(names)} bytes")
+        elif part.word == "value_of":
+            lines.append(f"    {part}: {scope.sizes(part.names)} bytes, less its delimiter")
         else:
             how = "left out" if part.word == "but" else "as zeros"
             lines.append(f"    {part}: {scope.sizes(part.names)} bytes {how}")

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
-from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
 from packetlab.codec.context.context import Context, Moment
-from packetlab.codec.context.lending import lent
+from packetlab.codec.context.lending import goes_by_others, lent
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
 from packetlab.codec.refinement.class_bodies import plain
@@ -90,7 +89,7 @@ def malformed(packet: Packet | Header) -> list[Malformed]:
         hint = "malformed(...) of what stands above it, or bytes of the link with a bit changed"
         raise BuildError("malformed", "a packet whose bytes are those of its fields", f"{first.__name__}, with through=", hint)
     # Read back, so that all that follows from rules is known to, and follows each change.
-    context = lent([stack._headers]) if tells() else None  # before it is built, since states go on then
+    context = lent([stack._headers]) if any(map(goes_by_others, stack._headers)) else None  # before it is built, since states go on then
     sound = dissect(bytes(stack), first, context=_next(context))
     if sound.faults:
         raise BuildError("malformed", "a packet without faults to begin with", str(sound.faults[0]))

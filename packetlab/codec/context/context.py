@@ -67,7 +67,8 @@ class Context:
     It can be copied and pickled; each thread or process wants one of its own.
 
     Args:
-        most: values that are kept; where there are more, the oldest go, which `dropped` counts by table.
+        most: values that are kept, and states of transforms; where there are more, the oldest go, which `dropped` counts by table. A transform
+            whose state went is not begun anew, nor is any new one once more than `most` went.
 
     Attributes:
         number: packets read so far. dropped: values that were dropped, by table.
@@ -80,7 +81,8 @@ class Context:
         self.dropped: Counter[str] = Counter()
         self._tables: dict[Key, list[ContextEntry]] = {}
         self._order: deque[Key] = deque()
-        self._states: dict[Key, Any] = {}  # of transforms
+        self._states: dict[Key, Any] = {}  # of transforms, the one used last at the end
+        self._gone: set[Key] = set()  # states that were dropped
         self._results: dict[Hashable, object] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
@@ -134,7 +136,7 @@ class Context:
         made = copy(self)  # what is remembered does not change
         made._tables, made._order = {key: [*entries] for key, entries in self._tables.items()}, self._order.copy()
         made.dropped, made._results, made._tokens = self.dropped.copy(), {**self._results}, []
-        made._states = deepcopy(self._states)
+        made._states, made._gone = deepcopy(self._states), {*self._gone}
         return made
 
     def as_before(self) -> Context:
@@ -257,7 +259,8 @@ class RunningState:
                 results[known] = function(self._state(), data)
             except Exception as error:
                 results[known] = error
-                self.context._states[self.key] = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
+                if self.key in self.context._states:
+                    self.context._states[self.key] = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
             if len(results) > self.context.most:
                 del results[next(iter(results))]
         found = results[known]
@@ -266,14 +269,22 @@ class RunningState:
         return found
 
     def _state(self) -> Any:
-        state = self.context._states
+        states, gone, most = self.context._states, self.context._gone, self.context.most
+        if self.key not in states and (self.key in gone or len(gone) >= most):
+            dropped = self.context.dropped[self.key[0]]
+            raise UnfitError("what the packets before left", f"a context that dropped {dropped} states: Context(most=...) keeps more")
+        state = states.pop(self.key) if self.key in states else self.make()
         if isinstance(self.now, Moment) and self.now.is_behind_gap:
-            state[self.key] = UnfitError("what the messages before left", "a stream of which not all was captured")
-        if self.key not in state:
-            state[self.key] = self.make()
-        if isinstance(state[self.key], UnfitError):
-            raise state[self.key]
-        return state[self.key]
+            state = UnfitError("what the messages before left", "a stream of which not all was captured")
+        states[self.key] = state
+        if len(states) > most:
+            oldest = next(iter(states))
+            del states[oldest]
+            gone.add(oldest)
+            self.context.dropped[oldest[0]] += 1
+        if isinstance(state, UnfitError):
+            raise state
+        return state
 
     def __eq__(self, other: object) -> bool:
         return True  # bytes that were captured do not change with it

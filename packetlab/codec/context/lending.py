@@ -38,7 +38,8 @@ def lent(stacks: Iterable[Sequence[AnyHeader]], alone: bool = False) -> LentCont
     if known is not None:
         here = known.copy()
         made._tables.update(here._tables)
-        made.number, made.dropped, made._states, made._results = here.number, here.dropped, here._states, here._results
+        made.number, made.most, made.dropped, made._results = here.number, here.most, here.dropped, here._results
+        made._states, made._gone = here._states, here._gone
     made._order.clear()
     made._order.extend(key for key, entries in made._tables.items() for _ in entries)
     return made
@@ -61,9 +62,9 @@ def _held(header: AnyHeader) -> Iterator[AnyHeader]:
         yield from (item for item in items if not isinstance(item, bytes)) if isinstance(items, tuple) else ()
 
 
-def _goes_by_others(header: AnyHeader) -> bool:
+def goes_by_others(header: AnyHeader) -> bool:
     """Whether a header, or one in its fields, remembers or recalls something."""
-    return is_contextual(header._declaration) or any(map(_goes_by_others, _held(header)))
+    return is_contextual(header._declaration) or any(map(goes_by_others, _held(header)))
 
 
 def knowing(error: BuildError, stacks: Sequence[Sequence[AnyHeader]], do: Callable[[], R]) -> R | None:
@@ -72,7 +73,7 @@ def knowing(error: BuildError, stacks: Sequence[Sequence[AnyHeader]], do: Callab
     The error is raised again where none of the headers goes by other packets, or one is a pattern.
     """
     headers = [*chain(*stacks)]
-    if any(map(is_pattern, headers)) or not any(map(_goes_by_others, headers)):
+    if any(map(is_pattern, headers)) or not any(map(goes_by_others, headers)):
         raise error
     if isinstance(current.get(), LentContext):
         return None

@@ -81,9 +81,9 @@ class Context:
         self.dropped: Counter[str] = Counter()
         self._tables: dict[Key, list[ContextEntry]] = {}
         self._order: deque[Key] = deque()
-        self._states: dict[Key, Any] = {}  # of transforms, the one used last at the end
+        self._states: dict[Key, tuple[Any, int]] = {}  # of transforms, and which packet left each; the one used last at the end
         self._gone: set[Key] = set()  # states that were dropped
-        self._results: dict[Hashable, object] = {}  # what these gave in packets of a capture, which are read again
+        self._results: dict[Hashable, tuple[Any, int]] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
     def recall(self, table: str, *key: Hashable) -> Any:
@@ -155,7 +155,8 @@ class Context:
         found = {key: [entry for entry in entries if entry.number < number] for key, entries in self._tables.items()}
         made._tables = {key: entries for key, entries in found.items() if entries}
         made._order.extend(key for key, entries in made._tables.items() for _ in entries)
-        made._states = {key: UnfitError("the state that the packets before left", "a context of one moment, which has none") for key in self._states}
+        unknown = UnfitError("the state that the packets before left", "a context of one moment, which has none")
+        made._states = dict.fromkeys(self._states, (unknown, number))
         return made
 
     def __getstate__(self) -> dict[str, object]:
@@ -206,7 +207,7 @@ class Moment:
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.beside = beside
         self.entries: dict[Key, ContextEntry] = {}
-        self.results: dict[Hashable, object] = context._results if is_placed else {}
+        self.results: dict[Hashable, tuple[Any, int]] = context._results if is_placed else {}
 
     def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
@@ -239,6 +240,7 @@ class RunningState:
 
     def __init__(self, now: Context | Moment, key: Key, make: Callable[[], Any]) -> None:
         self.now, self.key, self.make = now, key, make
+        self.after: int | None = None  # the packet that left it, 0 for none
         self.context = now.context if isinstance(now, Moment) else now
 
     def step(self, which: int, function: Callable[[Any, bytes], Any], data: bytes) -> Any:
@@ -247,7 +249,7 @@ class RunningState:
         `which` is 0 for reading, 1 for building. UnfitError where the state is not known.
         """
         if which:
-            return function(self._state(), data)
+            return function(self._state()[0], data)
         if isinstance(self.now, Context):
             raise UnfitError("a packet that is read with dissect(..., context=context), which goes on in order", "one read without")
         known = (self.now.number, self.key, data)
@@ -256,27 +258,34 @@ class RunningState:
             if self.now.is_placed and self.now.number <= self.context.number:
                 raise UnfitError("what the packets before left", "a context that went on and dropped it: Context(most=...) keeps more")
             try:
-                results[known] = function(self._state(), data)
+                state, after = self._state()
+                results[known] = function(state, data), after
             except Exception as error:
-                results[known] = error
+                results[known] = error, 0
                 if self.key in self.context._states:
-                    self.context._states[self.key] = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
+                    unknown = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
+                    self.context._states[self.key] = unknown, self.now.number
             if len(results) > self.context.most:
                 del results[next(iter(results))]
-        found = results[known]
+        found, self.after = results[known]
         if isinstance(found, Exception):
             raise found
         return found
 
-    def _state(self) -> Any:
+    @property
+    def origin(self) -> str:
+        """Which packet left the state, in words."""
+        return "" if self.after is None else f"in the state that packet {self.after} left" if self.after else "in a new state"
+
+    def _state(self) -> tuple[Any, int]:
         states, gone, most = self.context._states, self.context._gone, self.context.most
         if self.key not in states and (self.key in gone or len(gone) >= most):
             dropped = self.context.dropped[self.key[0]]
             raise UnfitError("what the packets before left", f"a context that dropped {dropped} states: Context(most=...) keeps more")
-        state = states.pop(self.key) if self.key in states else self.make()
+        state, after = states.pop(self.key) if self.key in states else (self.make(), 0)
         if isinstance(self.now, Moment) and self.now.is_behind_gap:
             state = UnfitError("what the messages before left", "a stream of which not all was captured")
-        states[self.key] = state
+        states[self.key] = state, self.now.number
         if len(states) > most:
             oldest = next(iter(states))
             del states[oldest]
@@ -284,7 +293,7 @@ class RunningState:
             self.context.dropped[oldest[0]] += 1
         if isinstance(state, UnfitError):
             raise state
-        return state
+        return state, after
 
     def __eq__(self, other: object) -> bool:
         return True  # bytes that were captured do not change with it

@@ -290,6 +290,29 @@ def recalled_number(header: AnyHeader, leaf: Elsewhere) -> int:
     return found if isinstance(found, int) else 0
 
 
+def recalled_inside(header: AnyHeader, f: Field) -> list[str]:
+    """Return a line for all that headers in a field recall: in which of their fields it counts, and which packet it is from."""
+    found: dict[str, list[str]] = {}
+    todo = [(f.name, header, f)]
+    while todo:
+        place, holder, g = todo.pop(0)
+        for i, item in enumerate(header_items(holder, g)):
+            where = place if g.kind.one else f"{place}[{i}]"
+            for one in item._fields if not isinstance(item, bytes) else ():
+                said = [line.strip() for line in recalled_lines(item, one.size, one.count, one.condition, one.computed)]
+                remark = one.kind.remark(getattr(item, one.slot)) if _goes_by_others(one) else ""
+                for text in [*said, *([remark.removeprefix(", ")] if remark else [])]:
+                    found.setdefault(text, []).append(f"{where}.{one.name}")
+                if one.kind.wire == "items":
+                    todo.append((f"{where}.{one.name}", item, one))
+    return [f"  {some[0]}{f' and {len(some) - 1} more' * bool(some[1:])}: {text}" for text, some in found.items()]
+
+
+def _goes_by_others(f: Field) -> bool:
+    """Whether what a field has in it follows from other packets."""
+    return any(isinstance(rule, Recalled) for _, _, rule in getattr(f.kind, "late", ()))
+
+
 def recalled_lines(header: AnyHeader, *rules: Expr | None) -> list[str]:
     """Return a line for each value that some rules recall: which it was, and which packet it is from."""
     lines = []

@@ -204,6 +204,8 @@ class Through(Kind):
         size = f"{len(raw)} bytes " if isinstance(raw, bytes) else ""
         wrong = f", where {raw.expected} was expected" if isinstance(raw, Carried) and raw.expected else ""
         wrong += f", not known here ({raw.note})" if isinstance(raw, Carried) and raw.note else ""
+        given = (raw.given or ()) if isinstance(raw, Carried) else ()
+        wrong += "".join(f", {origin}" for value in given if (origin := getattr(value, "origin", "")))
         return f", {size}through {' and '.join(map(repr, self.transforms))}{wrong}"
 
     def respelled(self, raw: Raw, like: Raw) -> Raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from packetlab.codec.around.outer import look
-from packetlab.codec.context.recalling import recalled_lines
+from packetlab.codec.context.recalling import recalled_inside, recalled_lines
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare.checksums.ranges import names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
@@ -41,6 +41,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines.append(f"  has to obey {f.must}: {'no' if f.broken(scope) else 'yes'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.must) if str(leaf) != name]
     lines += recalled_lines(scope.header, f.size, f.count)
+    lines += recalled_inside(scope.header, f) if f.kind.wire == "items" else []
     if (rule := f.rule if f.computed is None else f.computed) is None:
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")

@@ -187,6 +187,19 @@ def test_a_packet_is_edited_with_what_it_recalled(capture: Capture) -> None:
         bytes(capture[4].packet().replace(Used, body=b"x"))
 
 
+def test_why_names_the_template_of_records_in_items_and_its_packet(capture: Capture) -> None:
+    packet = capture[1].packet()
+    lines = str(packet.why(Flows, "sets")).splitlines()
+    said = "laid out as recalled('lent flows', Flows.domain, id) says, remembered from packet 1 at 0.000000000 s"
+    assert lines[1:] == [f"  sets[0].records: {said}", "  no rule: as it came"]
+    with Context():
+        bytes(flows(Template(fields=FIELDS)))
+        both = flows(FlowData(id=256, records=[ROW]), FlowData(id=256, records=[ROW]), FlowData(id=256, records=[]))
+        (line,) = [line for line in str(both.why(Flows, "sets")).splitlines() if "sets[0]" in line and "recalled" in line]
+        assert line == f"  sets[0].records and 2 more: {said.replace('packet 1 at 0.000000000 s', 'a packet that was built')}"
+    assert "recalled" not in capture[0].packet().why(Flows, "sets")
+
+
 def test_frame_context_has_what_was_known_before_a_packet(capture: Capture) -> None:
     packet = capture[2].packet()
     new = FlowData(id=300, records=[{1: 7}])

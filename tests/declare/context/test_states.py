@@ -84,6 +84,13 @@ def test_as_many_states_as_the_context_keeps(senders: list[int], most: int) -> N
         assert context.dropped["state of summed"] == len(gone)
 
 
+def test_why_says_which_packet_left_the_state() -> None:
+    context = Context()
+    packets = [dissect(wire(number), Going, context=context) for number in (1, 2, 1, 1)]
+    said = [str(packet.why(Going, "body")).rpartition(", ")[2] for packet in packets]
+    assert said == ["in a new state", "in a new state", "in the state that packet 1 left", "in the state that packet 3 left"]
+
+
 def test_a_copy_goes_on_by_itself_and_knows_what_went() -> None:
     context = Context(most=1)
     dissect(wire(1), Going, context=context)

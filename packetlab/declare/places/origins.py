@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.kinds import Declared
 from packetlab.errors import DeclareError
 
 
@@ -22,3 +25,15 @@ def checked_origin(since: object, where: str) -> str:
         hint = f'since="{since.__name__}"' if isinstance(since, type) else ""
         raise DeclareError(where, 'the name of a header as since=, "self" or "packet"', f"{since!r:.60}", hint)
     return since
+
+
+def counted_outside(header: Declared, holders: tuple[Declared, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield (field, origin) for what a header, and what it holds, counts from beginnings outside of it: "packet" or the name of a class."""
+    within = (*holders, header)
+    known = {one.name for each in within for one in (each, *each.bases)} | {"", "self"}
+    for f in header.fields:
+        leaves = [leaf for rule in (f.rule, f.size, f.count, f.place, f.origin, f.condition) if rule is not None for leaf in rule.leaves()]
+        origins = [f.kind.counted_from, *(leaf.name for leaf in leaves if isinstance(leaf, OwnPlace))]
+        yield from ((f"{header.name}.{f.name}", origin) for origin in origins if origin not in known)
+        if f.kind.wire == "items" and f.kind.item is not None and f.kind.item not in within:
+            yield from counted_outside(f.kind.item, within)

@@ -17,7 +17,7 @@ from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Exp
 from packetlab.declare.fields import Field
 from packetlab.declare.places.inner import Inner, settle_inner, with_inner
 from packetlab.declare.places.offsets import OffsetOf, settle_offsets
-from packetlab.declare.places.origins import OwnPlace, counted_outside
+from packetlab.declare.places.origins import OwnPlace, check_in_message
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
 from packetlab.declare.transforms.carried import check_carried, link_transforms
@@ -252,9 +252,8 @@ def check_stream(header: Declaration) -> None:
     if header.stream not in (None, True, False):
         raise DeclareError(f"{header.name}, stream", "True or False", repr(header.stream))
     plan, where = header.plan, f"{header.name}, stream"
-    for name, origin in counted_outside(header) if header.stream else ():
-        hint = f'since="{header.name}" counts from its beginning, and "self" from that of the header which has the field'
-        raise DeclareError(where, f"places in {name} that are counted inside the message, which may begin anywhere in a packet", f'since="{origin}"', hint)
+    if header.stream:
+        check_in_message(header, header, where)
     if not header.stream or plan.total is not None:
         return
     way = 'a length that is auto(size_of("self") + size_of("payload")), or of "self" or "payload" alone, would tell it'

@@ -23,7 +23,7 @@ from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.declare.places.from_end import check_from_end, is_ahead
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
-from packetlab.declare.places.origins import counted_outside
+from packetlab.declare.places.origins import check_in_message
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead
@@ -414,10 +414,8 @@ def check_above(under: Declaration, where: str, upper: Declaration) -> None:
     if upper.through:
         hint = f"link_type(147, {upper.name}) says whose it is; over others it is a field: frame: Inner = through(...)"
         raise DeclareError(where, "a header that is no frame of a link (through=)", upper.name, hint)
-    for name, origin in counted_outside(upper) if under.stream else ():
-        if origin == "packet":
-            hint = f'since="{under.name}" counts from the beginning of the message'
-            raise DeclareError(where, f"places in {name} that are counted inside the message, which may begin anywhere in a packet", 'since="packet"', hint)
+    if under.stream:
+        check_in_message(upper, under, where)
     if under.plan.bare:
         raise DeclareError(where, "a header that something follows", "one that is the last, or a message without payload")
     for f in under.endless:

@@ -37,3 +37,12 @@ def counted_outside(header: Declared, holders: tuple[Declared, ...] = ()) -> Ite
         yield from ((f"{header.name}.{f.name}", origin) for origin in origins if origin not in known)
         if f.kind.wire == "items" and f.kind.item is not None and f.kind.item not in within:
             yield from counted_outside(f.kind.item, within)
+
+
+def check_in_message(header: Declared, message: Declared, where: str) -> None:
+    """Refuse what a message of a stream, or a header above it, counts from outside: it may begin anywhere in a packet."""
+    for name, origin in counted_outside(header):
+        if header is message or origin == "packet":
+            hint = f'since="{message.name}" counts from its beginning, and "self" from that of the header which has the field'
+            expected = f"places in {name} that are counted inside the message, which may begin anywhere in a packet"
+            raise DeclareError(where, expected, f'since="{origin}"', hint)

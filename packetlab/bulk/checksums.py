@@ -39,6 +39,8 @@ class Linear:
 
         self.rule, self.size, self.at = rule, len(covered), at
         self.terms: list[tuple[int, int, list[tuple[slice, Floats]]]] = []
+        if rule.algorithm.bits > 64:
+            raise ValueError("sums that numbers of numpy do not hold")
         if rule.algorithm.word in ("crc", "xor"):
             data = np.where(blank | varying, 0, row)[covered].astype(np.uint8)
             moving = varying & ~blank

@@ -396,6 +396,7 @@ def test_wireshark_says_the_same_of_every_checksum(tmp_path: Path) -> None:
             auto(crc(name, "payload")),
         )
         for number, name in enumerate(CRCS)
+        if int(name[4:].partition("/")[0]) <= 64  # larger ones it refuses
     }
     with bindings():
         meter: Any = declared()["Meter"]

@@ -94,6 +94,7 @@ def roles(cls: Declaration) -> Roles:
     wrong += [(f, "which does not begin with a byte") for f in (*addresses, *lists, *ports) if f.name in askew]
     wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or (f.kind.wire == "number" and f.kind.fixed_bits % 8)]
     wrong += [(f, "which is written in digits") for f in cls.plan.sums if f.kind.wire != "number"]
+    wrong += [(f, "which has more than 64 bits") for f in cls.plan.sums if f.kind.fixed_bits > 64]
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")
     carrier = bool(pseudo[0])

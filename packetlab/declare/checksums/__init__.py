@@ -1,7 +1,7 @@
 """Checksums: the algorithms, and the ranges of bytes that they are taken over. Pure functions of bytes and of declarations.
 
 algorithms    what an algorithm is; the checksums of the Internet and of XNS
-crc           any CRC of 1 to 64 bits by its parameters
+crc           any CRC of 1 to 128 bits by its parameters
 catalogue     the known CRCs by name
 simple        sums, exclusive or, Fletcher, Adler
 checks        what is refused when a class is made

@@ -121,6 +121,7 @@ CRC-64/NVME ad93d23594c93659 ffffffffffffffff low ffffffffffffffff
 CRC-64/REDIS ad93d23594c935a9 0 low 0
 CRC-64/WE 42f0e1eba9ea3693 ffffffffffffffff high ffffffffffffffff
 CRC-64/XZ 42f0e1eba9ea3693 ffffffffffffffff low ffffffffffffffff CRC-64/GO-ECMA
+CRC-82/DARC 308c0111011401440411 0 low 0
 """
 _PARAMETERS: dict[str, tuple[int, int, int, bool, bool, int]] = {}
 ALIASES: dict[str, str] = {}

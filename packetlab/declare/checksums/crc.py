@@ -1,4 +1,4 @@
-"""Any CRC of 1 to 64 bits by its parameters, in the terms of the public catalogue of CRCs ("Rocksoft model").
+"""Any CRC of 1 to 128 bits by its parameters, in the terms of the public catalogue of CRCs ("Rocksoft model").
 
 All of them run with the lowest bit first: one that has the highest first is the same over mirrored bytes, with a mirrored
 register. So one table of 256 numbers does for every width. Where C has the loop (zlib, binascii), that is taken.

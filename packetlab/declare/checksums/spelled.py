@@ -33,7 +33,7 @@ def crc(
     ``crc("CRC-16/MODBUS", "self", "payload")`` is ``crc(16, "self", "payload", poly=0x8005, init=0xFFFF, reflect_in=True)``.
 
     Args:
-        of: the name, or how many bits it has (1 to 64).
+        of: the name, or how many bits it has (1 to 128).
         poly: the polynomial without its highest bit. init: the register at first.
         reflect_in: whether bytes go in with their lowest bit first. reflect_out: whether the register comes out with its
             bits in the other order; as `reflect_in` unless said. xor: what the result is combined with.
@@ -50,8 +50,8 @@ def crc_by_parameters(
 ) -> Algorithm:
     """Return a CRC by parameters that anybody may have written. DeclareError for those that make none."""
     width = whole(bits)  # type: ignore[arg-type]
-    if not 1 <= width <= 64:
-        raise DeclareError(where, "1 to 64 bits, or a name such as 'CRC-16/MODBUS'", repr(bits))
+    if not 1 <= width <= 128:
+        raise DeclareError(where, "1 to 128 bits, or a name such as 'CRC-16/MODBUS'", repr(bits))
     if poly is None:
         raise DeclareError(where, "poly=, the polynomial", "none", "or a name, such as crc('CRC-16/MODBUS', ...)")
     numbers = [whole(one) for one in (poly, init, xor)]  # type: ignore[arg-type]

@@ -7,18 +7,24 @@ from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.checksums.simple import INVERTED, NEGATED
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
+from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.rules import condition
 
 
-def checksum(f: Field, rule: Checksum) -> str:
-    """Return the table of a field's checksum."""
+def checksum(f: Field) -> list[str]:
+    """Return what a field's table has for its checksum; nothing for other fields."""
+    rule = f.rule
+    if not isinstance(rule, Checksum):
+        return []
+    if f.kind.fixed_bits > 64:
+        raise BuildError(f"{f.owner.name}.{f.name}", "a checksum in up to 64 bits, for Wireshark's Lua", f"{f.kind.fixed_bits} bits")
     over = ", ".join(map(_region, f.owner.plan.covered[f.name]))
     parts = [f"word = {lua(rule.algorithm.word)}", f"of = {{{_parameters(rule.algorithm)}}}", f"regions = {{{over}}}"]
     parts += ["pseudo = true"] if "pseudo" in rule.over else []
     parts += [] if rule.none is None else [f"none = {rule.none}", f"instead = {rule.instead}"]
     parts += [] if rule.where is None else [f"where = {condition(rule.where, f.owner)}"]
-    return f"{{{', '.join(parts)}}}"
+    return [f"sum = {{{', '.join(parts)}}}"]
 
 
 def _parameters(algorithm: Algorithm) -> str:

@@ -205,10 +205,10 @@ class _Script:
             parts += coding(f, kind)
         parts += view(kind) + name_of(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
-            parts += written(kind) + ([f"sum = {checksum(f, f.rule)}"] if isinstance(f.rule, Checksum) else [])
+            parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
-        parts += long_number(f) + among(f, step, header)
+        parts += checksum(f) + long_number(f) + among(f, step, header)
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
@@ -246,8 +246,6 @@ class _Script:
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
         is_sum = isinstance(f.rule, Checksum)
         parts.append(f"base = {lua('HEX' if (flags or is_sum) and not kind.signed else 'DEC')}")
-        if isinstance(f.rule, Checksum):
-            parts.append(f"sum = {checksum(f, f.rule)}")
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put after the value.

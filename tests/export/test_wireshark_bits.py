@@ -35,6 +35,7 @@ from packetlab import (
     field,
     has,
     many,
+    must,
     size_of,
     sized,
     spare_bits,
@@ -159,3 +160,35 @@ def test_tshark_reads_drawn_headers_of_bits(tmp_path: Path, some: list[Drawn], s
             bind(cls, under=Ether, when={"type": 0x7B50 + number})
         frames: list[Frame] = [*damaged([Ether() / cls(**values) for cls, values, _ in some], seed)]
         compare(Tshark(tmp_path, *[cls for cls, _, _ in some]), frames)
+
+
+def test_tshark_finds_values_that_do_not_obey_their_rule(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class ObeyStep(Header, in_bits=True):
+            up: U1 = 0
+            far: U12 = must(field("far") < 4000, 5)
+
+        class ObeyBits(Header, under=Ether, when={"type": 0x7BC0}):
+            n: U4 = must(field("n") < 9, auto(count_of("way")))
+            f: U1 = auto(has("x"))
+            x: U12 = must(field("x") != 7, when(field("f")))
+            way: tuple[ObeyStep, ...] = many(count=field("n"))
+            spare: int = spare_bits()
+            end: U8 = must(field("end") == 7, 7)
+
+        class ObeyItem(Header):
+            a: U8 = must(field("a") < 200, 5)
+
+        class ObeyList(Header, under=Ether, when={"type": 0x7BC1}):
+            n: U8 = auto(count_of("items"))
+            items: tuple[ObeyItem, ...] = many(count=field("n"))
+            end: U8 = 7
+
+        packets = [
+            Ether() / ObeyBits(x=5, way=(ObeyStep(far=1),)),
+            Ether() / ObeyBits(),
+            Ether() / ObeyList(items=(ObeyItem(), ObeyItem(a=199))),
+        ]
+        compare(Tshark(tmp_path, ObeyBits, ObeyList), [*damaged(packets, 42)])

@@ -130,8 +130,9 @@ function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is
     local from = r.bit
     local wrong = (not g.when or g.when(s)) and r:bit_value(g)
     local e = r.entries[#r.entries]
-    if not wrong and g.fixed and e and e.f == g and not is_fixed(e) then
-      wrong = {at = floor(from / 8), expected = g.expected, got = text_of(g, e.value, e.raw)}
+    if not wrong and e and e.f == g then
+      local expected = g.fixed and not is_fixed(e) and g.expected or g.must and not g.must(s) and g.obeys
+      if expected then wrong = {at = floor(from / 8), expected = expected, got = text_of(g, e.value, e.raw)} end
     end
     if not wrong and g.must and e and e.f == g and not g.must(s) then
       wrong = {at = floor(from / 8), expected = g.obeys, got = text_of(g, e.value, e.raw)}

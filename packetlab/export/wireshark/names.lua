@@ -97,8 +97,9 @@ function Reader:name(f)  -- false where there is none
   local written = all:sub(first + 1, at + (size > 0 and 2 or 1))
   local found = {name = written}
   if size > 0 then
-    local origin = self.s:origin(f.origin)
-    if origin then
+    local origin = not f.alone and self.s:origin(f.origin)
+    if f.alone then found = {expected = "a header around it that its pointer counts from", got = "none"}
+    elseif origin then
       found = followed(m, origin + m.before, origin + m.before + (size - 192) * 256 + all:byte(at + 2), first)
       if found.name then found = {name = all:sub(first + 1, at) .. found.name} end
     else found = {expected = "a header " .. f.origin .. " around it, where its pointer begins to count", got = "none"} end

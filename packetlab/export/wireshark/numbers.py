@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.rules import digits, is_wide
+from packetlab.export.wireshark.views import base_of, name_of, view, written
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -46,6 +47,21 @@ def coding(f: Field, kind: Any) -> list[str]:
             f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in kind.names if abs(int(m)) < 1 << 53)}}}"
         )
     return [*parts, "base = 'DEC'"]
+
+
+def element(f: Field) -> list[str]:
+    """Return what a field's table has for values side by side; nothing for other fields, and for kinds of one's own that tell their size."""
+    one = f.kind.element
+    if one is None or f.kind.loose:
+        return []
+    if one.fixed_bits:
+        return [f"whole = {one.fixed_bits // 8}"]
+    if not (one.form or written(one) or name_of(one)):
+        return []
+    number = bool(one.form or base_of(one))
+    parts = [f"name = '', kind = {lua('int' if number else 'bytes')}", *(coding(f, one) if one.form else written(one)), *name_of(one), *view(one)]
+    parts += ["alone = true"] * bool(name_of(one))
+    return [f"element = {{{', '.join(parts)}, listed = {lua(f'values ({one.in_words()}) up to the end')}}}"]
 
 
 def is_long(f: Field) -> bool:

@@ -367,6 +367,7 @@ end
 function Reader:varying(f)  -- false where a header is missing that a field holds
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
   local size, items
+  if f.element and f.count and not f.size then return self:counted(f) end
   if f.open then
     if not self.stop and self.total then limit = self.total
     elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
@@ -413,6 +414,13 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
   return true
 end
 
+function Reader:judge(f, e)  -- where a list ends is known, whatever is in it
+  local wrong = f.whole and e.len % f.whole > 0 and "a multiple of " .. f.whole .. " bytes" or f.element and self:unfit(f, e)
+  if not wrong then return end
+  self:fault(f.name, e.first, wrong, bytes_text(self.tvb:raw(e.first, e.len)))
+  self.ctx.faults[#self.ctx.faults].inner = true
+end
+
 function Reader:follows(f)  -- a value that is not in the bytes
   local pos, value = floor(self.bit / 8), f.follows(self.s)
   self.s.v[f.name] = f.wide and W.of(value) or value
@@ -437,7 +445,11 @@ function Reader:field(f)
     elseif not self:fixed(f) then return false end
   elseif f.written then
     if not self:in_letters(f) then return false end
-  elseif not self:varying(f) then return false end
+  else
+    local noted = #self.ctx.faults
+    if not self:varying(f) then return false end
+    if (f.element or f.whole) and #self.ctx.faults == noted then self:judge(f, self.entries[#self.entries]) end
+  end
   self:obeyed(f)
   self.known[f.name] = true
   self:bounds(f)
@@ -448,6 +460,7 @@ function Reader:obeyed(f)  -- the rule of a value that was read
   if not f.must or f.must(self.s) then return end
   local e = self.entries[#self.entries]
   self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw))
+  self.ctx.faults[#self.ctx.faults].inner = true
 end
 
 function Reader:bounds(f)

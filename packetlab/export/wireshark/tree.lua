@@ -22,6 +22,12 @@ local function new_protocol(name, text, h)  -- a name that Wireshark has already
   error("packetlab: the name " .. name .. " is taken; is this file loaded twice?")
 end
 
+local function number_field(f, abbr, name)
+  if not f.view then return ProtoField[f.type](abbr, name, base[f.base], f.values, f.unit and f.mask or nil) end
+  if f.view.form == "absolute_time" then return ProtoField.absolute_time(abbr, name, base.UTC) end
+  return ProtoField[f.view.form](abbr, name)
+end
+
 local function register(h)
   local proto, prefix = new_protocol(h.abbr, h.title, h)
   h.proto, h.by_name, h.from_end = proto, {}, {}
@@ -34,10 +40,7 @@ local function register(h)
       f.owner = h.name
       if f.from_end then h.from_end[#h.from_end + 1] = f end
       if f.kind == "int" then
-        local mask = f.unit and f.mask or nil
-        if not f.view then f.shown = add(f.abbr, ProtoField[f.type](abbr, f.name, base[f.base], f.values, mask))
-        elseif f.view.form == "absolute_time" then f.shown = add(f.abbr, ProtoField.absolute_time(abbr, f.name, base.UTC))
-        else f.shown = add(f.abbr, ProtoField[f.view.form](abbr, f.name)) end
+        f.shown = add(f.abbr, number_field(f, abbr, f.name))
         if f.sum then
           f.status = add(f.abbr .. ".status", ProtoField.uint8(abbr .. ".status", f.name .. " status", base.DEC, VERDICTS))
         end
@@ -58,7 +61,9 @@ local function register(h)
         }
       else
         f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
-        if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](abbr .. ".value", f.name)) end
+        local each, name = f.element, abbr .. ".value"
+        if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](name, f.name)) end
+        if each then each.shown = add(f.abbr .. ".value", each.kind == "int" and number_field(each, name, f.name) or ProtoField[each.form or each.kind](name, f.name)) end
       end
     end
   end
@@ -175,6 +180,19 @@ end
 
 local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
 
+local function show_bytes(tree, n, e)
+  local f, range = e.f, range_of(n, e)
+  if f.form == "string" then return tree:add(f.shown, range, e.text or e.len > 0 and range:string(f.encoding) or "") end
+  if f.swapped then return tree:add_le(f.shown, range) end
+  return tree:add(f.shown, range)
+end
+
+local function show_elements(tree, n, e)
+  for _, one in ipairs((n:elements(e.f, e.first, e.first + e.len, VALUES))) do
+    if one.f.kind == "int" then show_number(tree, n, one) else show_bytes(tree, n, one) end
+  end
+end
+
 -- Show layer i; its faults are marked on it.
 show = function(layers, i, tree, ctx, below)
   local n = layers[i]
@@ -211,10 +229,8 @@ show = function(layers, i, tree, ctx, below)
       item = layer:add(f.shown, range, xns_text(e.raw))
       for i, part in ipairs({range(0, 4), range(4, 6), range(10, 2)}) do item:add(f.parts[i], part) end
     else
-      local range = range_of(n, e)
-      if f.form == "string" then item = layer:add(f.shown, range, e.text or e.len > 0 and range:string(f.encoding) or "")
-      elseif f.swapped then item = layer:add_le(f.shown, range)
-      else item = layer:add(f.shown, range) end
+      item = show_bytes(layer, n, e)
+      if f.element then show_elements(item, n, e) end
       if e.len == 0 then item:set_text(f.name .. ": empty")
       elseif f.each and e.count then n:show_values(item, e, VALUES)
       elseif f.each then show_each(item, n.tvb, e) end

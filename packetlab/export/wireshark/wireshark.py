@@ -29,7 +29,17 @@ from packetlab.export.wireshark.among import among
 from packetlab.export.wireshark.around import check_around, filling, following_value, values_there
 from packetlab.export.wireshark.checksums import checksum
 from packetlab.export.wireshark.links import through
-from packetlab.export.wireshark.numbers import MASKED, WIDE, ascii_name, coding, fixed, flag, is_long, long_number
+from packetlab.export.wireshark.numbers import (
+    MASKED,
+    WIDE,
+    ascii_name,
+    coding,
+    element,
+    fixed,
+    flag,
+    is_long,
+    long_number,
+)
 from packetlab.export.wireshark.places import (
     FIELDS,
     KNOWN,
@@ -51,9 +61,9 @@ from packetlab.protocols.xns import IDP
 ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
 CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
-    Counted: "values that tell their own size, read by Python code of their kind",
+    Counted: "values that tell their own size are read by Python code of a kind of your own",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "names", "links", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "lists", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -129,8 +139,9 @@ class _Script:
         wanted = {
             "ends": any(plan.from_end for plan in plans),
             "bits": any(plan.loose for plan in plans) or any(map(is_long, fields)),
+            "lists": any("element" in part for f in fields for part in element(f)),
             "links": any(header.through for header in self.headers),
-            "names": any(name_of(f.kind) for f in fields),
+            "names": any(name_of(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
         }
         for part in PARTS:
             if wanted.get(part, True):
@@ -208,7 +219,7 @@ class _Script:
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
-        parts += checksum(f) + long_number(f) + among(f, step, header)
+        parts += checksum(f) + element(f) + long_number(f) + among(f, step, header)
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
@@ -380,7 +391,7 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
-    if reason and not (kind.form or base_of(kind) or written(kind) or name_of(kind)):
+    if reason and not (kind.form or base_of(kind) or written(kind) or name_of(kind) or (kind.element is not None and element(f))):
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     if isinstance(inner, Loose):
         number = kind.wire == "number" or kind.is_number

@@ -76,7 +76,7 @@ from packetlab.declare.remembering.records import Records as Records, laid_out a
 from packetlab.declare.rules import (
     ahead as ahead, before as before, choose as choose, count_of as count_of, crc32 as crc32, crc32c as crc32c, field as field,
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,
-    request as request, sctp_checksum as sctp_checksum, size_of as size_of, xns_checksum as xns_checksum,
+    request as request, sctp_checksum as sctp_checksum, size_inside as size_inside, size_of as size_of, xns_checksum as xns_checksum,
 )
 from packetlab.declare.values.names import labels as labels
 from packetlab.declare.values.varints import (

@@ -30,7 +30,7 @@ from packetlab.declare.expressions import (
     named,
     whole,
 )
-from packetlab.declare.values.said import FirstOf, Says
+from packetlab.declare.values.said import FirstOf, Says, SizeInside
 from packetlab.errors import DeclareError
 
 
@@ -221,6 +221,12 @@ def before(name: str) -> Expr:
 def size_of(part: str) -> Expr:
     """The size in bytes of "self" (the header up to its payload), "payload" (all above), or one field by name."""
     return Size(part)
+
+
+def size_inside(name: str) -> Expr:
+    """The size in bytes of what is inside a field that is ``through(...)``, before it is compressed or encrypted: a length that tells how much
+    there will be, as in Minecraft's, MySQL's and SMB2's headers. For ``auto(...)``; `size_of` is that of the bytes in the packet."""
+    return SizeInside(name)
 
 
 def count_of(name: str) -> Expr:

@@ -1,7 +1,7 @@
 """Expressions as plain data, and back: lists of a word and its operands, of a closed vocabulary.
 
     3                              a number
-    ["field", "length"]            and "size_of", "count_of", "has", "before" with a name, "ahead" with bits, ["left", "self"]
+    ["field", "length"]            and "size_of", "size_inside", "count_of", "has", "before" with a name, "ahead" with bits, ["left", "self"]
     ["field", "^.flags"]           a value from elsewhere: "^.", "^.^." or a class and a dot in front of the name
     ["begins", "SMB2"]             how far after the beginning of a header around it, or "packet", the header itself begins
     ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
@@ -45,7 +45,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
-from packetlab.declare.values.said import FirstOf, Letters, Says
+from packetlab.declare.values.said import FirstOf, Letters, Says, SizeInside
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 from packetlab.schema.recalled import recalled_data, recalled_of_data
@@ -53,7 +53,7 @@ from packetlab.schema.recalled import recalled_data, recalled_of_data
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
 _NAMED: dict[str, type[Ref] | type[Size] | type[Count] | type[Has]] = {
-    "field": Ref, "size_of": Size, "count_of": Count, "has": Has,
+    "field": Ref, "size_inside": SizeInside, "size_of": Size, "count_of": Count, "has": Has,
 }  # fmt: skip
 _SPACE = re.compile(r"[ -~]{1,200}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)

@@ -259,7 +259,7 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         return f'field("{made}"{f", default={parts[1]}" if parts[1] else ""})'
     if word == "field" and len(parts) == 1 and "." in str(parts[0]):
         return f'field("{load_expression(data, where)}")'
-    if word in ("field", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
+    if word in ("field", "size_inside", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
         return f'offset_of("self", since={_quoted(parts[0])})' if word == "begins" else f"{word}({_quoted(parts[0])})"
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"

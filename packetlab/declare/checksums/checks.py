@@ -82,7 +82,10 @@ def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region]
 
 def _named(header: Declaration, name: str, where: str) -> None:
     if name not in header.by_name and name != "payload":
-        raise DeclareError(where, f"a field of {header.name}", name, suggestion(name, header.by_name))
+        hint = suggestion(name, header.by_name)
+        if "." in name:
+            hint = "a sum goes over whole fields of its own header: the header that has the bytes can have the sum, or the bytes stand beside it"
+        raise DeclareError(where, f"a field of {header.name}", name, hint)
     if name != "payload" and header.by_name[name].kind.wire == "payload":
         raise DeclareError(where, 'the payload as "payload"', repr(name))
 

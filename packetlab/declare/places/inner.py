@@ -47,6 +47,8 @@ def with_inner(rule: Expr, by_name: Mapping[str, Field], where: str) -> Expr:
         kind = by_name[one.path].kind
         if not kind.one:
             hint = f'field("^.{one.name}") is one of the header around'
+            if kind.transforms:
+                hint = f"what is inside a transform is known when all of the header is read: let {one.name} stand beside it, or what goes by it inside"
             raise DeclareError(f"{where}, {one}", "a field that holds a header", f"{one.path}, {kind.in_words()}", hint)
         return Inner(one.path, one.name, kind)
 

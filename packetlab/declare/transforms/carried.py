@@ -126,6 +126,8 @@ class Through(Kind):
     def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "through(...)") -> None:
         if inner.wire not in ("open", "items", "bytes") or inner.is_number or isinstance(inner, Through):
             hint = "a header with that one field: inner: Inner = through(...)"
+            if inner.wire == "payload":
+                hint = f"{where.rpartition('.')[2]}: Rest = through(...), whose layers dissect(packet[...].{where.rpartition('.')[2]}, IPv4) reads"
             raise DeclareError(where, "Bytes, Text, a header or a list through(...)", inner.in_words(), hint)
         self.inner, self.transforms, self.where, self.words = inner, transforms, where, inner.words
         self.rest = inner.rest or inner.wire == "items" or inner.element is not None  # as where it stands there by itself

@@ -131,6 +131,36 @@ def constant(value: Any) -> Expr:
     return Letters(value, value) if isinstance(value, bytes) else Const(value if isinstance(value, int) else 0)
 
 
+class SizeInside(Ref):
+    """How many bytes there are in what a field's transforms give; 0 where it is absent, -1 where that is not known."""
+
+    word = "size_inside"
+
+    def found(self, raw: Any, _: object = None) -> int:
+        """Return that of a raw value."""
+        if raw is None:
+            return 0
+        if not getattr(raw, "opened", False):
+            return -1
+        return len(hook("encode_items")(raw.inner, 0) if isinstance(raw.inner, tuple) else raw.inner)
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return to.on_raw(self.name, self.found)
+
+    def evaluate(self, scope: Scope) -> int:
+        return self.found(scope.raw(self.name))
+
+    def span(self, leaves: Any) -> tuple[int, int]:
+        kind = leaves.field(self.name).kind
+        if not kind.transforms or kind.inside is kind or not leaves.building:
+            hint = f'size_of("{self.name}") is that of its bytes in the packet'
+            raise DeclareError(leaves.where, f"a field through a transform in {self}, in auto(...)", f"{self.name}, {kind.in_words()}", hint)
+        return 0, 1 << 24
+
+    def __str__(self) -> str:
+        return f"{self.word}({self.name})"
+
+
 class FirstOf(Ref):
     """A number in the first item of a list that is of some class; another number where there is none."""
 

@@ -357,8 +357,12 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return "given" if self._state & bit else "auto"
 
     def replace(self: H, paths: Mapping[str, object] | None = None, /, **changes: object) -> H:
-        """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``. `auto` (the function) derives again."""
-        return compiler.replaced(self, changes if paths is None else {**hook("edits")(self, paths), **changes})
+        """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``. `auto` (the function) derives again.
+
+        As in `Packet.replace` each captured field that follows from a rule and was right before is derived again.
+        """
+        captured = self._state >> len(self._fields)
+        return hook("edits")(self, paths or {}, changes) if paths or captured else compiler.replaced(self, changes)
 
     # Values ------------------------------------------------------------------------------------------------
 

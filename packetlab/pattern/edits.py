@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from packetlab.codec.compiler import replaced
+from packetlab.codec.objects import is_pattern
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Field, auto
 from packetlab.declare.kinds import ByteString, Raw
@@ -13,6 +14,8 @@ from packetlab.declare.values.views import given, raw as in_raw_form
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import COUNT, PAYLOAD, RAW, FieldPath, holder, lists
+
+H = TypeVar("H", bound=Header)
 
 
 def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
@@ -33,29 +36,28 @@ def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
         elif not path.fields:
             raise BuildError(where, "a field, or the payload of the last header", text)
         else:
-            anew = _anew(headers[place], path, value, where, True)
+            anew = _anew(headers[place], path, value, where)
             headers[place] = replaced(headers[place], {path.fields[0].name: anew})
     return packet._edited(headers, payload)
 
 
-def edits(header: Header, values: Mapping[str, object]) -> dict[str, object]:
-    """Return what the fields of a header are with values given anew by path; see `Header.replace`."""
-    changes: dict[str, object] = {}
+def edits(header: H, values: Mapping[str, object], changes: Mapping[str, object]) -> H:
+    """Return a header with values given anew by path, and with changes of its fields; see `Header.replace`."""
+    free = _free(header)
     for text, value in values.items():
         where = f"replace {text!r}"
         path = FieldPath.of(type(header), text.split("."), where)
         if not path.fields:
             raise BuildError(where, "a field", text)
         name = path.fields[0].name
-        changes[name] = _anew(header, path, value, where, False)
-        header = replaced(header, {name: changes[name]})
-    return changes
+        free = replaced(free, {**_inner_derived(free, [name]), name: _anew(free, path, value, where)})
+    return replaced(free, {**_inner_derived(free, changes), **changes})
 
 
-def _anew(header: Header, path: FieldPath, value: object, where: str, derived: bool) -> object:
+def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
     """Return what the first field of a path is in a header where the value at its end is another one.
 
-    With `derived`, what is captured of the items on the way and follows from a rule is derived again.
+    What is captured of the items on the way and follows from a rule is derived again.
     """
     f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:], refined=path.refined[1:])
     cls = path.steps[0][1]
@@ -76,9 +78,8 @@ def _anew(header: Header, path: FieldPath, value: object, where: str, derived: b
         raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{sum(whole)} of them")
     for place in places:
         if rest.fields:
-            item = _free(values[place]) if derived else values[place]
-            again = _inner_derived(item) if derived and rest.fields[0].name not in item._by_name else {}
-            values[place] = replaced(item, {**again, rest.fields[0].name: _anew(item, rest, value, where, derived)})
+            item, name = _free(values[place]), rest.fields[0].name
+            values[place] = replaced(item, {**_inner_derived(item, [name]), name: _anew(item, rest, value, where)})
         elif (element := f.kind.inside.element) is not None and path.part:
             values[place] = element.value(_part(f, path, element.raw(values[place], where), value, where))
         else:
@@ -95,13 +96,18 @@ def _places(whole: list[bool], pick: str) -> list[int]:
     return there[number:][:1] if number >= -len(there) else []
 
 
-def _free(item: Header) -> Header:
+def _free(item: H) -> H:
     """Return an item with what is captured and consistent made derived again, as an edited packet has its headers."""
-    return Packet((item,))._rederived()[0]
+    if is_pattern(item):
+        return item
+    found: H = Packet((item,))._rederived()[0]  # type: ignore[assignment]
+    return found
 
 
-def _inner_derived(item: Header) -> dict[str, object]:
-    """Return what is to be derived again of the header inside an item that takes one of its fields apart."""
+def _inner_derived(item: Header, names: Iterable[str]) -> dict[str, object]:
+    """Return what is to be derived again of the header inside one that takes a field apart, where one of these names is in there."""
+    if item._declaration.view is None or item._by_name.keys() >= {*names}:
+        return {}
     inner: Any = viewed(item)
     free, count = _free(inner), len(inner._fields)
     return {f.name: auto for f in inner._fields if (inner._state & ~free._state) >> count & f.bit}

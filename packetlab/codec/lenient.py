@@ -20,7 +20,7 @@ from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
-from packetlab.codec.refinement.careful import broken, chosen, refine
+from packetlab.codec.refinement.careful import broken, chosen, lasting, refine
 from packetlab.codec.refinement.depth import counted, is_nested, is_recursive, too_deep
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
@@ -242,6 +242,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         """Read all that is there of headers that cannot wait until somebody looks into them; what is none of them stays bytes."""
         faults: list[Fault] = []
         items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name, around=self.held(f))
+        faults = lasting(faults, self.ctx, end) if end == self.end and self.is_part(end) else faults
         self.ctx.faults += [fault if isinstance(fault, InnerFault) else LastFault(*fault) for fault in faults]
         return items
 
@@ -249,10 +250,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name, around=self.held(f))
-        if faults and self.is_part(limit):
-            self.ctx.cut, self.ctx.wanted = True, max(self.ctx.wanted, limit + 1)
-            faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
-        self.ctx.faults += faults
+        self.ctx.faults += lasting(faults, self.ctx, limit) if self.is_part(limit) else faults
         if f.kind.one and not items:
             raise _Stop
         self.bit = end * 8

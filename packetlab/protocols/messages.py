@@ -73,7 +73,7 @@ def _fits(header: AnyHeader, faults: list[Fault]) -> bool:
 
     def is_inside(fault: Fault) -> bool:
         f = header._by_name.get(fault.field)
-        return type(fault) is InnerFault and f is not None and not getattr(f.kind, "delimiter", b"")
+        return isinstance(fault, InnerFault) and f is not None and not getattr(f.kind, "delimiter", b"")
 
     return all(fault.cut or is_inside(fault) for fault in faults)
 

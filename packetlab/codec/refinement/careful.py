@@ -26,6 +26,14 @@ def broken(faults: Iterable[Fault]) -> bool:
     return any(not isinstance(fault, InnerFault) for fault in faults)
 
 
+def lasting(faults: list[Fault], ctx: Dissection, end: int) -> list[Fault]:
+    """Return the faults of items up to `end`, but for an item whose rest is rightly elsewhere."""
+    if not broken(faults):
+        return faults
+    ctx.cut, ctx.wanted = True, max(ctx.wanted, end + 1)
+    return [f if isinstance(f, InnerFault) else f._replace(cut=True) for f in faults if isinstance(f, InnerFault) or not ctx.partial]
+
+
 def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declaration | None:
     """Return the header to read instead, once all is known that decides it."""
     if not set().union(*(needs(one.when) for one in choices if one.when is not None)) <= known:

@@ -105,7 +105,10 @@ class TestFaultInAnItem:
 
         data = bytes(Msg(opts=[Opt(kind=7, data=b"12345"), Opt(kind=9, data=bytes(40))])).replace(b"\7\5", b"\1\5")
         first, second = (LOW / data).segments(30)
-        assert dissect(bytes(first)).summary() == "Ether / IPv4 / TCP / Msg"
+        packet = dissect(bytes(first))
+        assert packet.summary() == "Ether / IPv4 / TCP / Msg"
+        assert [fault.expected for fault in packet.faults] == ["4 bytes for Num for Opt.data"]  # and nothing of what is to come
+        assert dissect(bytes(first), wire_length=len(first) + 9).faults[-1].cut
         assert Capture.of([first, second]).where(Msg).count() == 1
 
 

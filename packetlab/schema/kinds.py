@@ -275,20 +275,9 @@ def _item_name(row: dict[str, object], where: str) -> str:
     return "Self" if called == where.partition(".")[0] else called
 
 
-def _element(row: dict[str, object], where: str) -> dict[str, object]:
-    element = row.get("of")
-    if (
-        type(element) is not dict
-        or "kind" not in element
-        or not {*element} <= {"kind", "of", "given", *FORMS["int"].says.split()}
-    ):
-        raise DeclareError(where, "the kind of the values that repeat", safe_repr(element))
-    return element
-
-
 def _values(row: dict[str, object], where: str, maker: Maker) -> Kind:
-    element = _element(row, where)
-    kind = form_of(element, where).kind(element, where, maker)
+    element, form = _inner(row, where)
+    kind = form.kind(element, where, maker)
     if kind.wire == "number" and kind.fixed_bits % 8:
         return BitList(kind)
     if kind.wire not in ("number", "bytes", "coded") or kind.loose:
@@ -297,8 +286,8 @@ def _values(row: dict[str, object], where: str, maker: Maker) -> Kind:
 
 
 def _values_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
-    element = _element(row, where)
-    return f"tuple[{form_of(element, where).spelled(element, where, enums)}, ...]"
+    element, form = _inner(row, where)
+    return f"tuple[{form.spelled(element, where, enums)}, ...]"
 
 
 def _bytes(row: dict[str, object], where: str, maker: object) -> Kind:
@@ -335,8 +324,8 @@ def _view(word: str) -> Form:
 
 def _inner(row: dict[str, object], where: str) -> tuple[dict[str, object], Form]:
     inner = row.get("of")
-    if type(inner) is not dict or inner.get("kind") in ("ended", "through"):
-        raise DeclareError(where, "the kind of what is inside", safe_repr(inner))
+    if type(inner) is not dict or inner.get("kind") in ("ended", "through", "values", "computed"):
+        raise DeclareError(where, "the kind of what is inside, or of the values that repeat", safe_repr(inner))
     form = form_of(inner, where)
     table({key: value for key, value in inner.items() if key != "kind"}, where, form.says)
     return inner, form

@@ -357,12 +357,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return "given" if self._state & bit else "auto"
 
     def replace(self: H, paths: Mapping[str, object] | None = None, /, **changes: object) -> H:
-        """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``. `auto` (the function) derives again.
-
-        As in `Packet.replace` each captured field that follows from a rule and was right before is derived again.
-        """
-        captured = self._state >> len(self._fields)
-        return hook("edits")(self, paths or {}, changes) if paths or captured else compiler.replaced(self, changes)
+        """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``; see `Packet.replace`. `auto` derives again."""
+        return hook("edits")(self, paths or {}, changes) if paths or self._state >> len(self._fields) else compiler.replaced(self, changes)
 
     # Values ------------------------------------------------------------------------------------------------
 

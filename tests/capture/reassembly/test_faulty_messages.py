@@ -109,7 +109,7 @@ class TestFaultInAnItem:
         assert packet.summary() == "Ether / IPv4 / TCP / Msg"
         assert [fault.expected for fault in packet.faults] == ["4 bytes for Num for Opt.data"]  # and nothing of what is to come
         assert dissect(bytes(first), wire_length=len(first) + 9).faults[-1].cut
-        assert Capture.of([first, second]).where(Msg).count() == 1
+        assert Capture.of([LOW.replace(TCP, flags="SYN", seq=0), first, second]).where(Msg).count() == 1
 
 
 class TestFaultInAValue:

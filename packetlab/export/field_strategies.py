@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
+from packetlab.codec.context.context import ContextEntry, Moment, current
+from packetlab.codec.context.recalling import recall
 from packetlab.codec.faults import Dissection, Fault, Values
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Expr, Has, Next, OneOf, Op, Ref
+from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.remembering.layouts import VARYING, TemplateRecord
+from packetlab.declare.remembering.recalled import Recalled, StateOf
 from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
@@ -39,7 +43,8 @@ ITEMS = 3
 def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool) -> Header:
     """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
     made: dict[str, Raw] = {}
-    seen = HeldValues({}, b"", 0)
+    seen = _Seen({}, b"", 0)
+    keys = _keys(draw, cls)
     for f in cls.fields:
         if f.kind.wire == "payload":
             continue
@@ -50,6 +55,8 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
         if f.name in fields:
             chosen = fields[f.name]
             value = draw(chosen) if hasattr(chosen, "example") else chosen
+        elif f.name in keys:
+            value = keys[f.name]
         else:
             value = _value(draw, cls, f, values, seen, top) if f.must is None else _obeying(draw, cls, f, values, seen, top)
         if value is not None:
@@ -65,6 +72,46 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             return whole
     made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})
     return made_least
+
+
+class _Seen(HeldValues):
+    """The fields drawn so far, with what is known in a ``with context:`` around."""
+
+    def elsewhere(self, leaf: Elsewhere) -> int:
+        found = recall(leaf, (), self.values.get) if isinstance(leaf, Recalled) else super().elsewhere(leaf)
+        return found if isinstance(found, int) else 0
+
+
+def _keys(draw: DrawFn, cls: Declaration) -> dict[str, Raw]:
+    """Draw the fields that keys name of which something is known here, so that what the header recalls is."""
+    from hypothesis import strategies as st
+
+    now, found = current.get(), dict[str, Raw]()
+    context = now.context if isinstance(now, Moment) else now
+    for leaf in cls.outer_leaves if context is not None else ():
+        if not isinstance(leaf, Recalled) or isinstance(leaf, StateOf) or leaf.default is not None:
+            continue
+        known = []
+        for table, key, _ in context.items():  # type: ignore[union-attr]
+            parts = [(part, value) for part, value in zip(leaf.key, key, strict=False) if isinstance(part, Ref)]
+            named = {part.name: value for part, value in parts}
+            fits = all(found.get(name, value) == value and value in (allowed(cls, cls.by_name[name]) or [value]) for name, value in named.items())
+            if table == leaf.table and len(key) == len(leaf.key) and fits:
+                known.append(named)
+        found |= draw(st.sampled_from(known)) if known else {}
+    return found
+
+
+def _records(kind: LaidOut, seen: Values, st: ModuleType) -> Any:
+    """Return what draws records of a template that is known here, else none."""
+    entry = recall(kind.late[0][2], (), seen.values.get)
+    layout = kind.layout_of(entry) if isinstance(entry, ContextEntry) else ""
+    if isinstance(layout, str):
+        return st.just(())
+    sizes = [(0, LONGEST) if place.size == VARYING else (place.size, place.size) for place in layout]
+    raws = st.tuples(*(st.binary(min_size=low, max_size=high) for low, high in sizes))
+    record = raws.map(lambda found: TemplateRecord(zip((place.number for place in layout), found, strict=True)))
+    return st.lists(record, max_size=ITEMS).map(tuple)
 
 
 def _raw(cls: Declaration, f: Field, value: Raw) -> Raw:
@@ -162,7 +209,7 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
 def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
     if isinstance(kind, LaidOut):
-        return st.just(())  # what records there can be follows from a template
+        return _records(kind, seen, st)
     if kind.transforms:
         return _of_kind(cls, kind.field, values, seen, st)  # type: ignore[attr-defined]
     if kind.wire == "number" and not kind.orders_raw:

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import find, given, settings
+from hypothesis.errors import NoSuchExample
 from netaddr import IPAddress
 
 from packetlab import (
@@ -39,6 +41,7 @@ from packetlab import (
     recalled,
     size_of,
     sized,
+    strategies,
 )
 from tests.protocols.scope import Scope
 
@@ -83,6 +86,16 @@ with (scope := Scope()):
         id: U8 = 1
         body: Bytes = sized(recalled("lent size", field("id")), b"")
         more: Rest = b""
+
+    class Layout(Header, remembers={("lent rows", field("id")): field("fields")}):
+        id: U8 = 5
+        count: U8 = auto(count_of("fields"))
+        fields: tuple[Specifier, ...] = many(count=field("count"))
+
+    class Rows(Header):
+        id: U8 = 0
+        length: U16 = auto(size_of("self"))
+        rows: Records = laid_out(recalled("lent rows", field("id")), size="length", kinds={Element.SOURCE: IPv4Address})
 
 
 @pytest.fixture(autouse=True)
@@ -195,9 +208,35 @@ def test_why_names_the_template_of_records_in_items_and_its_packet(capture: Capt
     with Context():
         bytes(flows(Template(fields=FIELDS)))
         both = flows(FlowData(id=256, records=[ROW]), FlowData(id=256, records=[ROW]), FlowData(id=256, records=[]))
-        (line,) = [line for line in str(both.why(Flows, "sets")).splitlines() if "sets[0]" in line and "recalled" in line]
-        assert line == f"  sets[0].records and 2 more: {said.replace('packet 1 at 0.000000000 s', 'a packet that was built')}"
+        (line,) = [
+            line for line in str(both.why(Flows, "sets")).splitlines() if "sets[0]" in line and "recalled" in line
+        ]
+        assert (
+            line
+            == f"  sets[0].records and 2 more: {said.replace('packet 1 at 0.000000000 s', 'a packet that was built')}"
+        )
     assert "recalled" not in capture[0].packet().why(Flows, "sets")
+
+
+def test_what_is_drawn_in_a_context_fits_what_was_told(capture: Capture) -> None:
+    seen = set[int]()
+
+    @settings(max_examples=30, deadline=None, database=None)
+    @given(strategies.headers(Rows), strategies.headers(Used))
+    def reads_back(rows: Rows, used: Used) -> None:
+        for header in (rows, used):
+            assert dissect(bytes(header), type(header)).faults == ()
+        assert (rows.id, used.id) in {(5, 1), (5, 9), (6, 1), (6, 9)} and len(used.body) == {1: 2, 9: 5}[used.id]
+        seen.add(len(rows.rows))
+
+    with Context() as context:
+        for told in (Told(), Told(id=9, size=5), Layout(fields=FIELDS), Layout(id=6, fields=FIELDS[:1])):
+            bytes(told)
+        reads_back()
+        with pytest.raises(NoSuchExample):
+            find(strategies.headers(Rows), lambda header: header.id not in (5, 6), settings=settings(database=None))
+    assert max(seen) > 1 and len(context) == 4
+    assert find(strategies.headers(Rows), lambda header: True).rows == ()
 
 
 def test_frame_context_has_what_was_known_before_a_packet(capture: Capture) -> None:

@@ -21,7 +21,6 @@ OPEN: dict[tuple[str, str], str] = {
         "RowComputed",
         "strategies",
     ): "a value that is worked out is drawn without regard to the fields that follow from it",
-    ("RowRecalling", "strategies"): "what is drawn does not have the size that an earlier packet told",
     ("RowSerial", "malformed"): "malformed(...) refuses frames of a link with through=",
 }
 """(class, output) -> what is wrong there today; such a cell must go on to fail, or the entry goes."""

@@ -36,3 +36,4 @@ def test_who_refuses_what() -> None:
             if one.word == "no" and not (output in CODE and "which is code" in one.reason):
                 refused.setdefault(output, set()).add(title)
     assert refused == REFUSED
+    assert all(len({title.split()[0] for title in titles}) <= 2 for titles in refused.values()), "more than two mechanisms"

@@ -229,7 +229,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
             if isinstance(value, Tolerance):
                 raw, patterns = value.bound_to(kind, where), True
             else:
-                raw = None if value is None and f.condition is not None else kind.raw(value, where)
+                raw = None if value is None and f.condition is not None else kind.kept(kind.raw(value, where), before)
                 patterns = patterns or (type(raw) is tuple and _has_pattern(raw))
                 if f.align and header._state >> count & f.bit and _same_items(raw, before):
                     state |= f.bit << count  # as it was captured, and so not filled up

@@ -113,6 +113,10 @@ class Kind:
         """Return a raw value in the form that another one has, where forms of one value differ (see `values.varints`)."""
         return raw
 
+    def kept(self, raw: Raw, like: Raw) -> Raw:
+        """Return the raw value that a field is to have which had `like`: that one, where it says the same in a form of its own."""
+        return raw
+
     def raws(self, raw: Raw) -> list[Raw]:
         """Return the raw values of a kind of several values (see `declare.items`)."""
         raise NotImplementedError

@@ -210,6 +210,18 @@ class Through(Kind):
         wrong += "".join(f", {origin}" for value in given if (origin := getattr(value, "origin", "")))
         return f", {size}through {' and '.join(map(repr, self.transforms))}{wrong}"
 
+    def kept(self, raw: Raw, like: Raw) -> Raw:
+        """Return what was captured where another value has the same bytes inside."""
+        if not (isinstance(raw, InnerValue) and isinstance(like, Carried) and like.opened):
+            return raw
+        if self.inner.wire != "items":
+            return like if raw.inner == like.inner else raw
+        try:
+            encoded = [hook("encode_items")(one.inner, 0) for one in (raw, like)]
+        except BuildError:  # a prototype
+            return raw
+        return like if encoded[0] == encoded[1] else raw
+
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         return like if isinstance(like, Carried) and like.opened and raw == like else raw
 

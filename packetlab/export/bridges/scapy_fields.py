@@ -90,9 +90,9 @@ def from_scapy_value(kind: Kind, value: Raw, header_of: Callable[[Foreign], Head
     if kind.counted:
         return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
     if kind.wire == "items":
-        return b"".join(map(bytes, value)) if any(not hasattr(v, "declared_header") for v in value) else tuple(
-            header_of(v) for v in value
-        )  # fmt: skip
+        if any(not hasattr(one, "declared_header") for one in value):
+            return b"".join(map(bytes, value))
+        return kind.value(tuple(map(header_of, value)))
     return value
 
 

@@ -22,7 +22,7 @@ from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind
 from packetlab.schema.recalled import remembered_by
 from packetlab.schema.transforms import data_of_transforms
-from packetlab.schema.values import data_of_value
+from packetlab.schema.values import classes_in, data_of_value
 
 
 def describe(cls: object) -> dict[str, object]:
@@ -90,12 +90,14 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
     """
     wanted = [declaration_of(one, "describe") for one in headers]
     order: dict[Declaration, None] = {}
+    later: list[Declaration] = []
 
     def visit(header: Declaration, path: tuple[Declaration, ...] = ()) -> None:
         if header in order or header in path:
             return
         # Its body names items and whom it answers; what it is bound to may come after.
         items = [f.kind.item for f in header.fields if f.kind.has_headers]
+        items += [one._declaration for f in header.fields if f.kind.wire == "items" and type(f.default) is tuple for one in f.default]
         base = [] if header.refines is None else [header.refines]
         for needed in (*base, *items, *(request for request in header.answers if request is not None)):
             if not needed.is_own or needed in wanted:
@@ -104,10 +106,11 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
             if not lower.is_own and lower not in wanted:
                 visit(lower, (*path, header))
         order[header] = None
-        for one in refinements(header):  # who reads it reads them
-            visit(one)
+        later.extend(refinements(header))  # who reads it reads them; what they hold may be what holds it
 
     for header in wanted:
+        visit(header)
+    for header in later:
         visit(header)
     return [describe(header) for header in order]
 
@@ -175,6 +178,7 @@ def needed_places(descriptions: list[Any], place: int) -> set[int]:
             for row in rows
             if isinstance(row, dict)
         ]
-        named = [*named, descriptions[at].get("refines")]
+        rows = descriptions[at].get("fields")
+        named = [*named, descriptions[at].get("refines"), *classes_in(rows if isinstance(rows, list) else [])]
         todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
     return needed

@@ -27,7 +27,7 @@ from packetlab.schema.expressions import (
 from packetlab.schema.kinds import ADDRESSES, annotation, docstring, form_of
 from packetlab.schema.recalled import layout_spelled, recalled_spelled, remembered_spelled
 from packetlab.schema.transforms import link_spelled, spelled_transforms
-from packetlab.schema.values import written_of_data
+from packetlab.schema.values import REFINED, written_of_data
 from packetlab.schema.views import view_of_data, written_view
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
@@ -204,7 +204,7 @@ def _value(data: object, row: dict[str, object], where: str) -> str:
         if type(of) is dict:
             items = [_value(one, of, where) for one in expect_list(data, where, NUMBERS)]
         else:
-            items = [f"{name(of, where)}({_given(one, where)})" for one in expect_list(data, where, NUMBERS)]
+            items = [_header(of, one, where) for one in expect_list(data, where, NUMBERS)]
         if row.get("kind") == "header":
             return items[0] if items else ""
         return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
@@ -214,6 +214,12 @@ def _value(data: object, row: dict[str, object], where: str) -> str:
         return f'"{kind.text(raw)}"' if kind is not None and len(raw) == kind.size else repr(raw)
     except ValueError:
         raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
+
+
+def _header(of: object, item: object, where: str) -> str:
+    if type(item) is dict and REFINED in item:
+        of, item = item[REFINED], {key: value for key, value in item.items() if key != REFINED}
+    return f"{name(of, where)}({_given(item, where)})"
 
 
 def _given(item: object, where: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.objects import classes as classes_of
 from packetlab.declare.kinds import Kind
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import DeclareError
 from packetlab.schema import views
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
 
 LONGEST = 1 << 16  # bytes and letters of a value
+REFINED = "_class"  # the key for the name of a header's class in data of its fields; no field has a name like that
 
 def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
     """Return a raw value: numbers as they are, bytes in hexadecimal, headers as dicts of their fields.
@@ -27,16 +29,7 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
     if kind.wire == "items":
         if isinstance(raw, bytes):
             return raw.hex()
-        if any(getattr(item, "_declaration", None) is not kind.item for item in raw):
-            raise DeclareError(where, f"headers of class {kind.item.name}", "others")
-        return [
-            {
-                g.name: data_of_value(g.kind, getattr(item, g.slot), where)
-                for g in item._fields
-                if item._state & g.bit and getattr(item, g.slot) is not None
-            }
-            for item in raw
-        ]
+        return [_item_data(item, kind.item, where) for item in raw]
     view = views.data_of_view(kind, raw)
     if view is not None:
         return view
@@ -103,7 +96,42 @@ def value_of_data(kind: Kind, data: object, where: str) -> Any:
     return kind.value(found[0])
 
 
+def _item_data(one: AnyHeader, item: Declaration, where: str) -> dict[str, object]:
+    """Return a header as a dict of what was given of its fields, and the name of its class where it refines that of the items."""
+    said = one._declaration
+    found = {} if said is item else {REFINED: said.name}
+    if said is not item and _refined(item, said.name) is not said:
+        raise DeclareError(where, f"headers of class {item.name}, or of one that refines it", said.name)
+    given = [f for f in one._fields if one._state & f.bit and getattr(one, f.slot) is not None]
+    return {**found, **{f.name: data_of_value(f.kind, getattr(one, f.slot), where) for f in given}}
+
+
+def classes_in(data: object) -> list[object]:
+    """Return the names of classes that stand in data of headers, at any depth."""
+    found: list[object] = []
+    todo = [data]
+    while todo:
+        one = todo.pop()
+        todo += one.values() if isinstance(one, dict) else one if isinstance(one, list) else []
+        found += [one[REFINED]] if isinstance(one, dict) and REFINED in one else []
+    return found
+
+
+def _refined(item: Declaration, called: object) -> Declaration | None:
+    """Return the header of a name that refines another, or what refines that."""
+    for one in refinements(item):
+        found = one if one.name == called else _refined(one, called)
+        if found is not None:
+            return found
+    return None
+
+
 def _item(data: object, item: Declaration, where: str) -> AnyHeader:
+    if type(data) is dict and REFINED in data:
+        found = _refined(item, data[REFINED])
+        if found is None:
+            raise DeclareError(where, f"a header that refines {item.name}", safe_repr(data[REFINED]))
+        data, item = {one: value for one, value in data.items() if one != REFINED}, found
     data = table(data, where, item.by_name)
     made: AnyHeader = classes_of[item](
         **{one: value_of_data(item.by_name[one].kind, v, where) for one, v in data.items()}

@@ -18,6 +18,7 @@ from packetlab import (
     Rest,
     auto,
     bindings,
+    choose,
     const,
     count_of,
     dissect,
@@ -30,8 +31,9 @@ from packetlab import (
 )
 from packetlab.declare import registry
 from packetlab.schema.dump import described
-from packetlab.schema.load import declare_from
+from packetlab.schema.load import declarations, declare_from
 from packetlab.schema.source import class_body
+from tests.protocols import test_snmp as snmp
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +153,59 @@ def test_what_makes_no_sense_is_a_clear_error(change: dict[str, Any]) -> None:
     with bindings(), pytest.raises(DeclareError):
         declare_from(descriptions)
     assert registry.header_named("TravellingOpts") is None
+
+
+def test_a_default_that_is_of_a_class_which_refines_that_of_the_field() -> None:
+    with bindings():
+        class DefaultBase(Header):
+            kind: U8 = 0
+            data: Bytes = sized(choose(field("kind") == 3, 2, 0), b"")
+
+        class DefaultMore(DefaultBase, when={"kind": 1}):
+            v: U16 = 5
+
+        class DefaultDeeper(DefaultMore, when={"v": 9}):
+            w: U8 = 6
+
+        class DefaultInside(DefaultBase, inside="data", when={"kind": 3}):
+            x: U16 = 7
+
+        class DefaultHolder(Header):
+            one: DefaultBase = DefaultMore(v=8)
+            two: DefaultBase = DefaultDeeper()
+            three: DefaultBase = DefaultInside(x=1)
+            count: U8 = auto(count_of("more"))
+            more: tuple[DefaultBase, ...] = many(count=field("count"), value=(DefaultMore(), DefaultBase(kind=4), DefaultInside()))
+
+        made, rows = bytes(DefaultHolder()), json.loads(json.dumps(described([DefaultHolder])))
+    source: dict[str, None] = {}
+    bodies = [class_body(row, source) for row in rows]
+    with bindings():
+        again = {one.__name__: one for one in declare_from(rows)}
+        assert bytes(again["DefaultHolder"]()) == made
+        read = dissect(made, again["DefaultHolder"])[again["DefaultHolder"]]
+        assert [type(one).__name__ for one in (read.one, read.two, read.three, *read.more)] == [
+            "DefaultMore", "DefaultDeeper", "DefaultInside", "DefaultMore", "DefaultBase", "DefaultInside",
+        ]  # fmt: skip
+        assert json.loads(json.dumps(described([again["DefaultHolder"]]))) == rows
+    names: dict[str, Any] = {}
+    with bindings():
+        exec("\n".join(["from packetlab import *", *source, *bodies]), names)
+        assert bytes(names["DefaultHolder"]()) == made
+    with bindings():
+        (alone,) = [one for one in declarations(rows) if one.name == "DefaultHolder"]
+        assert bytes(alone.declare()()) == made  # with all that its defaults are
+        for called in ("Ether", "DefaultHolder", "", 5, None):
+            rows[-1]["fields"][0]["default"][0]["_class"] = called
+            with pytest.raises(DeclareError, match="a header that refines DefaultBase"):
+                declare_from([{**rows[-1], "name": "Other"}])
+
+
+def test_the_declaration_of_snmp_travels() -> None:
+    with snmp.scope:
+        rows = json.loads(json.dumps(described([snmp.SNMP])))
+        made = bytes(snmp.Version3())
+    with bindings():
+        again = {one.__name__: one for one in declare_from(rows)}
+        assert bytes(again["Version3"]()) == made
+        assert dissect(made, again["SNMP"]).faults == ()

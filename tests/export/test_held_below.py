@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab import UDP, U8, U32, Ether, Header, IPv4, Payload, auto, bindings, crc32, dissect, field, has, many, size_of, when
+from packetlab import (
+    U8,
+    U32,
+    UDP,
+    Ether,
+    Header,
+    IPv4,
+    Payload,
+    auto,
+    bindings,
+    crc32,
+    dissect,
+    field,
+    has,
+    many,
+    size_of,
+    when,
+)
 
 
 @pytest.mark.parametrize("sort", ["one", "one that may be there", "one that is not there", "a list"])

@@ -36,6 +36,8 @@ class SourceWriter(Protocol):
     cls: Declaration
     tag: str
     lines: list[str]
+    stack: tuple[Declaration, ...] | None
+    i: int
 
     def present(self, f: Field) -> str: ...
     def own(self, f: Field) -> str: ...
@@ -74,6 +76,12 @@ def checks(to: SourceWriter) -> list[str]:
         there, above = f"{to.present(f)} and " if f.condition is not None else "", to.size("payload")
         error = f"beyond(h{tag}, '{f.name}', {above})"
         found.append(f"if {there}{above}: {to.refuse(error)}")
+    if header.plan.bare and header.payload_size is not None and not header.stream:
+        above = None if to.stack is None else [one.name for one in to.stack[to.i + 1 : to.i + 2]]
+        if above is None:
+            found.append(f"if above is not None: {to.refuse(f'after_last(h{tag}, above.name)')}")
+        elif above:
+            found.append(to.refuse(f"after_last(h{tag}, {above[0]!r})"))
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
         found += _compared(to, f, solved.size, got, {f.name})
@@ -166,6 +174,12 @@ def beyond(header: AnyHeader, name: str, size: int) -> BuildError:
     return BuildError(what, f"nothing above it, since {name} goes on to the end", f"{size} bytes", hint)
 
 
+def after_last(header: AnyHeader, above: str) -> BuildError:
+    """Return the error for a header above one that nothing follows."""
+    hint = "bytes above it only fill the packet; last=True of its class says so"
+    return BuildError(type(header).__name__, "no header above it, since it is the last", above, hint)
+
+
 def unended(header: AnyHeader, name: str) -> BuildError:
     """Return the error for items of which none says that it is the last."""
     f = header._by_name[name]
@@ -206,7 +220,7 @@ def is_end(until: Expr, item: AnyHeader) -> bool:
     return bool(until.evaluate(ItemValues(whole, b"", 0)))
 
 
-NAMES: dict[str, object] = {"differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond}
+NAMES: dict[str, object] = {"differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond, "after_last": after_last}
 """What the lines of `checks` refer to."""
 
 

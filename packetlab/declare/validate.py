@@ -15,6 +15,7 @@ from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.classbody.obeyed import check_obeyed
+from packetlab.declare.classbody.options import check_last
 from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
@@ -121,7 +122,10 @@ class Leaves:
         return hull(number_range(g), (0, 0)) if self.field(leaf.name).condition is not None else number_range(g)
 
     def field(self, name: str) -> Field:
-        return field_of(self.header, name, self.where)
+        f = field_of(self.header, name, self.where)
+        if f.kind.wire == "payload":
+            raise DeclareError(self.where, 'the payload as "payload"', repr(name), f'size_of("payload") is its size; {name} says where it stands')
+        return f
 
     def value(self, name: str) -> Range:
         f = self.field(name)
@@ -227,6 +231,7 @@ def check_declaration(header: Declaration) -> None:
     check_sums(header)
     check_obeyed(header)
     check_label(header)
+    check_last(header)
     _check_options(header)
     check_sizes(header)
     _check_layout(header)
@@ -279,9 +284,7 @@ def _check_options(header: Declaration) -> None:
             where = f"{header.name}, {word}"
             high = bounds(rule, Leaves(header, where, READ if word == "payload_size" else FOLLOWED), where)[1]
             if high < 0 and word == "payload_size":
-                raise DeclareError(
-                    where, "a number from 0 in one case at least", f"{words(rule)}, which is always less"
-                )
+                raise DeclareError(where, "a number from 0 in one case at least", f"{words(rule)}, which is always less")
     if header.pseudo is None:
         return
     where = f"{header.name}, pseudo"
@@ -345,9 +348,7 @@ def _check_ends(header: Declaration) -> None:
                 several = f.kind.wire == "items" or f.kind.element is not None
                 one = "many(count=...) or many(size=...)" if several else "sized(...)"
                 hint = f"say how it is read: {f.name} = {one}, made of field({by.name!r})"
-                raise DeclareError(
-                    where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
-                )
+                raise DeclareError(where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint)
             if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
                 hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n")), or {f.name}: Rest, all that is left'
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none", hint)
@@ -356,9 +357,7 @@ def _check_ends(header: Declaration) -> None:
         where = f"{header.name}.{other.name}"
         if other.name in open_ended:
             raise DeclareError(where, "one field at most that takes the rest", f"{f.name} before it")
-        hint = (
-            f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
-        )
+        hint = f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
         raise DeclareError(
             where, f"fields of known size after {f.name}, which goes on to the end", described(other.kind), hint
         )

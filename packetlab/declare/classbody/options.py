@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Expr, expression
+from packetlab.declare.expressions import Const, Expr, Size, expression
 from packetlab.declare.values.said import letters_of, raw_of
 from packetlab.errors import DeclareError
 
@@ -67,3 +67,18 @@ def size_above(payload_size: object, last: object, header: str) -> Expr | None:
         hint = "choose(condition, size, -1) is unknown where the condition fails"
         raise DeclareError(f"{header}, payload_size", "a number of bytes or an expression", payload_size, hint)
     return size
+
+
+def check_last(header: Declaration) -> None:
+    """Refuse a payload, and rules of its size, in a header that nothing follows (``last=True``, ``payload_size=0``)."""
+    if header.payload_size is None or not header.plan.bare:
+        return
+    where = f"{header.name}, last="
+    mark = next((f for f in header.fields if f.kind.wire == "payload"), None)
+    if mark is not None:
+        hint = "without last=True it has one, and without that field the others end it"
+        raise DeclareError(where, "a header without payload", f"{mark.name}, where its payload stands", hint)
+    for f in header.fields:
+        if f.rule is not None and any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):
+            hint = "a field of Bytes or Rest holds what follows, and size_of that field is its size"
+            raise DeclareError(where, "no size of a payload, since there is none", f"{f.name} = auto({f.rule})", hint)

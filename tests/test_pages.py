@@ -22,6 +22,19 @@ def test_a_page_does_what_it_says(page, tmp_path, monkeypatch, request) -> None:
     assert reader.ran == 0 or any(block.language in ("python", "console") for block in blocks(page))
 
 
+@pytest.mark.slow
+def test_each_section_of_how_to_declare_runs_by_itself_after_the_first_block(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, *sections = re.split(r"^(?=## )", (ROOT / "notebooks" / "how-to-declare.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(sections) > 30
+    for number, section in enumerate(sections):
+        page = tmp_path / f"section{number}.md"
+        page.write_text(first + section, encoding="utf-8")
+        reader = Reader(page, lab=False)
+        reader.read()
+        assert reader.ran, section.partition("\n")[0]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_pages_links_lead_to_what_is_there(page) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)

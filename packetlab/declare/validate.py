@@ -198,11 +198,11 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     for word, written in _WRITTEN.items():
         said, allowed = getattr(spec, word), kind.allows + " rule" * kind.is_number
         if (isinstance(said, Expr | bytes) or said) and word not in allowed.split():
-            raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
+            hint = "of values in a header: class Item(Header): v: U8 = 0, tuple[Item, ...] = many(until=field('v') == 0)" if word == "until" and kind.element else ""
+            raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written, hint)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
-    bare = kind.wire == "open" and kind.element is None and not (spec.through or kind.transforms)
-    if isinstance(spec.size, Const) and bare:
+    if isinstance(spec.size, Const) and kind.wire == "open" and kind.element is None and not (spec.through or kind.transforms):
         fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
         hint = 'sized(field("n")) is as long as the field n says'
         raise DeclareError(where, fixed, f"sized({words(spec.size)})", hint)

@@ -61,6 +61,7 @@ SLIPS = [
     ("a: U16 = auto(internet_checksum('self') + 1)", "", "A.a: ", "in the rule of a value, got internet(self)"),
     ("a: U8 = 0\nb: U8 = when(ahead(8) == 1, 0)", "", "A.b: ", "got ahead(8)"),
     ("a: U8 = 0\nb: U8 = when(size_of('payload') > 3, 0)", "", "A.b: ", "got size_of(payload)"),
+    ("items: tuple[U8, ...] = many(until=field('items') == 0)", "", "A.items: ", "many(until=...) (of values in a header: class Item(Header): v: U8 = 0"),
     ("n: U8 = 0\nitems: tuple[Item, ...] = many(until=field('nosuch') == 0)", "", "A.items, until: ", "a field of Item, got nosuch"),
     ("n: U8 = auto(count_of('data'))\ndata: Bytes = b''", "", "A.n: ", "count_of(...) of a field tuple[SomeHeader, ...], got data"),
     ("n: U8 = 0", ", payload_size=field('nosuch')", "A, payload_size: ", "a field of A, got nosuch"),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.outer import is_around, is_read_now
-from packetlab.codec.around.presence import by_value
+from packetlab.codec.around.presence import by_value, is_key
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
@@ -116,7 +116,7 @@ def compile_init(cls: Declaration) -> None:
             names[f"_F_{name}"] = f
             lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
             continue
-        initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
+        initial = None if f.default is REQUIRED or (f.condition is not None and not is_key(cls, f)) or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
         names[f"_F_{name}"], where = kind, f"'{cls.name}.{name}'"

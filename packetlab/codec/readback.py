@@ -7,13 +7,14 @@ not there, a size that a rounded rule does not give back. `checks` writes the li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.refinement.careful import broken
+from packetlab.codec.refinement.found_by import fitting, unfound
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
@@ -27,23 +28,8 @@ from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
+    from packetlab.codec.source import SourceWriter
     from packetlab.declare.declaration import Declaration
-
-
-class SourceWriter(Protocol):
-    """What writes the source that packs a header (see `encode.Packing`)."""
-
-    cls: Declaration
-    tag: str
-    lines: list[str]
-    stack: tuple[Declaration, ...] | None
-    i: int
-
-    def present(self, f: Field) -> str: ...
-    def own(self, f: Field) -> str: ...
-    def refuse(self, error: str) -> str: ...
-    def size(self, part: str) -> str: ...
-    def count(self, name: str) -> str: ...
 
 
 def checks(to: SourceWriter) -> list[str]:
@@ -85,7 +71,7 @@ def checks(to: SourceWriter) -> list[str]:
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
         found += _compared(to, f, solved.size, got, {f.name})
-    return found
+    return found + fitting(to)
 
 
 def follows_from(header: Declaration, names: set[str], part: str) -> bool:
@@ -132,9 +118,7 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
     if rule is None:
         assert f.rule is not None
         hint = f"give {name} too to send it so"
-        return BuildError(
-            where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint
-        )
+        return BuildError(where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint)
     names = ", ".join(sorted(needs(rule)))
     hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else ""
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
@@ -220,7 +204,9 @@ def is_end(until: Expr, item: AnyHeader) -> bool:
     return bool(until.evaluate(ItemValues(whole, b"", 0)))
 
 
-NAMES: dict[str, object] = {"differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond, "after_last": after_last}
+NAMES: dict[str, object] = {
+    "differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond, "after_last": after_last, "unfound": unfound,
+}  # fmt: skip
 """What the lines of `checks` refer to."""
 
 

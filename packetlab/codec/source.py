@@ -6,7 +6,7 @@ import linecache
 import weakref
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from packetlab.codec.places.inner import number_in
 from packetlab.declare import registry
@@ -62,6 +62,24 @@ class PackedPiece(NamedTuple):
     size: int | str
     run: Run | None = None
     there: str = ""
+
+
+class SourceWriter(Protocol):
+    """What writes the source that packs a header (see `encode.Packing`)."""
+
+    cls: Declaration
+    tag: str
+    lines: list[str]
+    given: dict[str, str]
+    stack: tuple[Declaration, ...] | None
+    i: int
+
+    def present(self, f: Field) -> str: ...
+    def own(self, f: Field) -> str: ...
+    def refuse(self, error: str) -> str: ...
+    def size(self, part: str) -> str: ...
+    def count(self, name: str) -> str: ...
+    def raw_of(self, name: str) -> str: ...
 
 
 class OneByOne:

@@ -277,9 +277,10 @@ def _bind_numbers(upper: Declaration, under: Declaration, name: str, numbers: It
     declared_field = field_of(under, name, f"{upper.name} under {under.name}")
     rule, where = declared_field.rule, f"{upper.name} under {under.name}.{name}"
     if not isinstance(rule, Next):
-        if rule is not None:
+        said = f"auto({words(rule)})" if rule is not None else f"computed({words(follows)})" if (follows := declared_field.computed) is not None else ""
+        if said or declared_field.condition is not None:
             hint = f'when=field("{name}") == ... asks it, and fills in nothing'
-            raise DeclareError(where, "a number field without a rule of its own", f"auto({words(rule)})", hint)
+            raise DeclareError(where, "a number field that is always there, without a rule of its own", said or "one that may be absent", hint)
         if not isinstance(declared_field.kind.zero, int):
             raise DeclareError(where, "a number field", "bytes")
         _own_space(declared_field)

@@ -59,6 +59,9 @@ def _known(to: Working, f: Field) -> str:
         return var
     assert f.computed is not None
     needed, held = [], dict(to.given)
+    # What follows from a number by which a class is found has no default of its own there.
+    found_by = [one.name for one in to.fields.values() if one.computed is not None and isinstance(one.default, int)]
+    follow = set().union(*(dependents([*to.fields.values()], name) for name in found_by))
     for name in sorted(f.circular):
         g = to.fields[name]
         if g.computed is not None:
@@ -68,7 +71,7 @@ def _known(to: Working, f: Field) -> str:
             continue
         else:
             own, given = to.own(g), f"s{to.tag} & {g.bit:#x}"
-            value = None if g.default in (None, REQUIRED) else g.default
+            value = None if g.default in (None, REQUIRED) or g.name in follow else g.default
             to.lines.append(f"{var}_{name} = {own} if {given} else {value}")
             to.given[name] = f"{var}_{name}"
         needed.append(f"{to.given[name]} is not None")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Count, Has, Ref, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.plan import needs
 
 
 def by_value(cls: Declaration, f: Field) -> bool:
@@ -19,6 +20,12 @@ def by_value(cls: Declaration, f: Field) -> bool:
                 seen.add(leaf.name)
                 todo += [cls.by_name[leaf.name].rule, cls.by_name[leaf.name].condition]
     return False
+
+
+def is_key(cls: Declaration, f: Field) -> bool:
+    """Whether a field that may be absent is there because the class is found by its number (see `declare.refinement`)."""
+    found_by = cls.refines is not None and cls.when is not None and f.name in needs(cls.when)
+    return found_by and f.condition is not None and by_value(cls, f)
 
 
 def counted_by(cls: Declaration, f: Field) -> list[Field]:

@@ -3,6 +3,7 @@
     class_bodies  what a class body says becomes a header inside a field of the base, and attributes that look into it
     views         the bytes of that field as the header inside, and values for it put into the bytes
     depth         how deep headers hold headers of their own sort
+    found_by      what a class is found by, and what is refused since it would be read as its base
     reading       what compiled readers do; `careful` is what the careful one does, and the oracle
 
 Begin with `class_bodies`.

@@ -120,7 +120,7 @@ def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, i
             value = scope.values.get(rule.name) if of is not None and isinstance(rule, Ref) else rule.evaluate(scope)
             given.append(value if of is None else kind.argument(value, number, of))
         scope.values[f.name] = found = kind.opened(raw, tuple(given))
-        noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) for one in ctx.faults)
+        noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) and one.offset >= known[f.name] for one in ctx.faults)
         if found.expected and not noted:
             wrongs = found.wrongs or ((found.expected, found.got),)
             ctx.faults += [InnerFault(cls.name, f.name, known[f.name], expected, got) for expected, got in wrongs]

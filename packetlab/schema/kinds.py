@@ -324,7 +324,8 @@ def _view(word: str) -> Form:
 
 def _inner(row: dict[str, object], where: str) -> tuple[dict[str, object], Form]:
     inner = row.get("of")
-    if type(inner) is not dict or inner.get("kind") in ("ended", "through", "values", "computed"):
+    lists = row.get("kind") == "through"  # which may have a list inside, as a list may not
+    if type(inner) is not dict or inner.get("kind") in ("ended", "through", "computed", *([] if lists else ["values"])):
         raise DeclareError(where, "the kind of what is inside, or of the values that repeat", safe_repr(inner))
     form = form_of(inner, where)
     table({key: value for key, value in inner.items() if key != "kind"}, where, form.says)

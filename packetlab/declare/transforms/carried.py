@@ -137,7 +137,7 @@ class Through(Kind):
         if hasattr(inner, "piece"):
             self.piece = inner.piece
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
-        self.spreads = any("most" in one.usual and "most" not in one.parameters for one in transforms)
+        self.spreads = any(one.spreads for one in transforms)
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
@@ -242,8 +242,8 @@ class Through(Kind):
         found.given = given
         try:
             for place, one in enumerate(self.transforms):
-                data = one.decode(data, **self._worded(given, place))
-            self.bounded(len(data), len(found))
+                more = {"most": self._most(len(found))} if one.spreads else {}
+                data = one.decode(data, **self._worded(given, place), **more)
             if (room := _room.get()) is not None and (room := room - len(data)) >= 0:
                 _room.set(room)
             elif room is not None:
@@ -253,6 +253,8 @@ class Through(Kind):
                 found.note = f"{error.expected}: {error.got}"
             else:
                 found.expected, found.got = error.expected, error.got
+                if self.spreads and error.expected == f"{self._most(len(found))} bytes at most":
+                    found.expected = self._bound(len(found))
             return found
         if self.inner.wire == "items":
             token = _room.set(LIMIT) if _room.get() is None else None
@@ -287,7 +289,9 @@ class Through(Kind):
         try:
             for place in range(len(self.transforms) - 1, -1, -1):
                 data = self.transforms[place].encode(data, **self._worded(given, place))
-            self.bounded(len(inner if self.inner.wire != "items" else hook("encode_items")(inner, 0)) if self.spreads else 0, len(data))
+            size = len(inner if self.inner.wire != "items" else hook("encode_items")(inner, 0)) if self.spreads else 0
+            if size > self._most(len(data)):
+                raise UnfitError(self._bound(len(data)), f"{size} bytes")
         except UnfitError as error:
             raise BuildError(self.where, error.expected, error.got) from None
         found = Carried(data)
@@ -296,12 +300,13 @@ class Through(Kind):
             raw.made = context, found
         return found
 
-    def bounded(self, size: int, packed: int) -> None:
-        """Refuse more bytes inside than a packet may have for so many, unless the declaration says how many. UnfitError."""
-        most = min(ample(packed), HEADERS if self.inner.wire == "items" else LIMIT)
-        if self.spreads and size > most:
-            words = "of headers " * (self.inner.wire == "items")
-            raise UnfitError(f"{most} bytes {words}at most in {packed} bytes, as {self.transforms[0].name}() has no most=", f"{size} bytes")
+    def _most(self, packed: int) -> int:
+        """Return how many bytes may be inside so many of a packet, where the declaration does not say."""
+        return min(ample(packed), HEADERS if self.inner.wire == "items" else LIMIT)
+
+    def _bound(self, packed: int) -> str:
+        words = "of headers " * (self.inner.wire == "items")
+        return f"{self._most(packed)} bytes {words}at most in {packed} bytes, as {next(one.name for one in self.transforms if one.spreads)}() has no most="
 
     def size_of(self, raw: Raw) -> int:
         """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""

@@ -161,6 +161,7 @@ class Transform:
             word: value for word, value in self.parameters.items()
             if isinstance(value, Expr) or (value == SELF and word == "aad")
         }  # fmt: skip
+        self.spreads = "most" in self.usual and "most" not in self.parameters  # whether it may give any number of bytes
         self.check(where)
 
     def check(self, where: str) -> None:

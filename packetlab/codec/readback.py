@@ -63,11 +63,11 @@ def checks(to: SourceWriter) -> list[str]:
         error = f"beyond(h{tag}, '{f.name}', {above})"
         found.append(f"if {there}{above}: {to.refuse(error)}")
     if header.plan.bare and header.payload_size is not None and not header.stream:
-        above = None if to.stack is None else [one.name for one in to.stack[to.i + 1 : to.i + 2]]
-        if above is None:
+        uppers = None if to.stack is None else [one.name for one in to.stack[to.i + 1 : to.i + 2]]
+        if uppers is None:
             found.append(f"if above is not None: {to.refuse(f'after_last(h{tag}, above.name)')}")
-        elif above:
-            found.append(to.refuse(f"after_last(h{tag}, {above[0]!r})"))
+        elif uppers:
+            found.append(to.refuse(f"after_last(h{tag}, {uppers[0]!r})"))
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
         found += _compared(to, f, solved.size, got, {f.name})

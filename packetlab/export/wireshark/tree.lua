@@ -459,8 +459,10 @@ local function streamed(number, tvb, pinfo, tree)
   if size_of_message(h, tvb, 0) == nil then return 0 end  -- the middle of one
   local known, quoted = pcall(function() return pinfo.in_error_pkt end)
   local partial = outside.partial or (known and quoted) or false
-  local function size(all, _, at)
-    return size_of_message(h, all, at) or all:reported_len() - at
+  local function size(all, info, at)
+    local found = size_of_message(h, all, at)
+    if found == 0 and info.can_desegment == 0 then found = nil end  -- no more will come
+    return found or all:reported_len() - at
   end
   local function message(one, info, branch)
     if size_of_message(h, one, 0) == nil then

@@ -262,7 +262,8 @@ class Capture(Shown):
 
     def datagrams(self, **limits: Any) -> Iterator[Datagram]:
         """Yield each frame, those with IP fragments put together; see `Fragments` for the limits."""
-        return self._through("Fragments", "receive", {"context": begun(self), **limits})
+        whole = self._parent is None or self._order is not None  # in a part of a capture they go by the frames of all of it
+        return self._through("Fragments", "receive", {"context": begun(self) if whole else None, **limits})
 
     def streams(self, **limits: Any) -> Iterator[Stream]:
         """Yield the TCP connections, each as soon as it is over; see `Streams` for the limits."""

@@ -87,6 +87,13 @@ class PacketOrder:
             self._read_before(number)
             return self.context.before(number)
 
+    def known(self, number: int) -> Context:
+        """Return the context in which the packets before one are, of a capture that is read once those that were read."""
+        with self._lock:
+            if self.capture.again:
+                self._read_before(number)
+            return self.context
+
     def _read(self, frame: Frame) -> Packet:
         """Return the packet of a frame, read as the middle of a message where segments in order say that it is."""
         packet = Frame.packet(frame)

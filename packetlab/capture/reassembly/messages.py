@@ -8,7 +8,7 @@ hole, and where the beginning was not captured, reading goes on with a segment t
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
@@ -47,7 +47,7 @@ class StreamMessage(Generic[H]):
     """
 
     context: Context | None = None
-    _frames: Context | None = None  # what was remembered from the frames of its capture
+    _frames: Callable[[int], Context] | None = None  # what was remembered from the frames of its capture
     _is_behind_gap = False  # whether something of the stream before it is in no message
 
     def __init__(
@@ -294,12 +294,12 @@ class StreamMessages(MessageDirections[H]):
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         super().__init__(largest, waiting, Streams(keep=False, **limits))
         self._cls, self._context = cls, (context or Context()) if tells() else None
-        self._frames: Context | None = None
+        self._frames: Callable[[int], Context] | None = None
 
     def receive(self, frame: Frame) -> list[StreamMessage[H]]:
         """Take a frame; return the messages that are complete now."""
         if (order := getattr(frame, "order", None)) is not None:
-            self._frames = order.context
+            self._frames = order.known
         found = self._taken(self._streams.receive(frame))
         if self._streams._done:
             found += self._over(self._streams.finished())

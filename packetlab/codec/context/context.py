@@ -188,7 +188,7 @@ class Moment:
             keeps these, since where it stands in its stream is not known. is_placed: whether it is read as packet `number` of a capture,
             maybe once more, and `before` is called first when something is recalled, so that packets before it are read.
             is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
-        beside: another context, of the frames that a message of a stream came in; what is remembered later counts.
+        beside: gives another context, of the frames before that number, which a message of a stream came in; what is remembered later counts.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Moment:
         is_look: bool = False,
         is_placed: bool = False,
         is_behind_gap: bool = False,
-        beside: Context | None = None,
+        beside: Callable[[int], Context] | None = None,
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
@@ -215,7 +215,7 @@ class Moment:
             return self.entries[key]
         self.catch_up()
         found = self.context._find(key, self.number if self.is_placed else None)
-        other = self.beside._find(key, self.number) if self.beside is not None else None
+        other = self.beside(self.number)._find(key, self.number) if self.beside is not None else None
         return other if found is None or (other is not None and other.number > found.number) else found
 
     def catch_up(self) -> None:

@@ -157,6 +157,14 @@ def test_datagrams_that_were_put_together_tell_and_recall_in_order(declared: Non
     assert alone == datagrams[2] and "no context" in alone.packet().faults[0].got
 
 
+def test_datagrams_and_messages_of_chosen_frames_recall_what_those_left_out_told(capture: Capture) -> None:
+    chosen = capture.where("udp.dport == 20553")
+    assert [packet[Used].body for packet in (one.packet() for one in chosen.datagrams()) if not packet.faults] == [b"ab", b"abcd", b"a"]
+    assert [one.packet()[Used].body for one in capture[5:7].datagrams() if Used in one.packet()] == [b"abcd"]
+    changed = capture.rewrite(ip={"10.0.0.0/24": "10.9.9.0/24"})
+    assert bodies([one.packet() for one in changed.datagrams()]) == BODIES
+
+
 def test_datagrams_begin_with_what_was_agreed_before(declared: None) -> None:
     context = Context()
     context.remember("size", (bytes([10, 0, 0, 1]), 4), 1, value=2)
@@ -177,8 +185,9 @@ def test_messages_of_streams_recall_what_frames_told(declared: None) -> None:
 
         message = b"\5\1abcd"
         frames = [bytes(told(1, 1)), segment(message, 1), bytes(told(1, 3)), segment(message[:3], 7), segment(message[3:] + message, 10)]
-        found = [one.packet for one in Capture.of(frames).messages(Call)]
-        assert data_of(found) == [(b"a", b"bcd"), (b"abc", b"d"), (b"abc", b"d")]
+        for capture in (Capture.of(frames), Capture.of(frames).where("tcp"), Capture.of(frames).where("tcp").where("tcp")):
+            found = [one.packet for one in capture.messages(Call)]
+            assert data_of(found) == [(b"a", b"bcd"), (b"abc", b"d"), (b"abc", b"d")]
 
 
 def test_what_is_below_a_segment_goes_by_frames_before_it(declared: None) -> None:

@@ -6,6 +6,7 @@ when a binding changes what it says.
 
 from __future__ import annotations
 
+from enum import Flag
 from typing import Any, TypeVar
 
 from packetlab.codec.around.following import loosened
@@ -23,7 +24,7 @@ from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
-from packetlab.codec.refinement.depth import is_recursive
+from packetlab.codec.refinement.depth import is_nested, is_recursive
 from packetlab.codec.refinement.views import checked_view, put, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -128,14 +129,21 @@ def compile_init(cls: Declaration) -> None:
             fitting = f"_tuple({name})"
             if kind.one:
                 fits, fitting = fits.replace(f"({name}", f"(({name},)"), f"({name},)"
-        elif kind.wire == "number" and kind.orders_raw:
-            fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
+        elif kind.plain or (kind.wire == "number" and kind.orders_raw):
+            bits = kind.high.bit_length() if kind.low == 0 and not kind.high & kind.high + 1 else 0
+            fits = f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low} <= {name} <= {kind.high}")
         elif kind.verbatim:
             fits = f"_type({name}) is _bytes" + (
                 f" and _len({name}) == {kind.bits // 8}" if kind.bits is not None else ""
             )
         if fits:
             lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {fitting}"]
+        if kind.names is not None and all(kind.low <= member <= kind.high for member in kind.names) and not issubclass(kind.names, Flag):
+            names[f"_N_{name}"] = kind.names
+            lines += [f"    elif _type({name}) is _N_{name}: _s |= {f.bit:#x}; _self.{f.slot} = {name}._value_"]
+        if quick := kind.quick_raw():
+            names[f"_Q_{name}"] = quick
+            lines += [f"    elif (_v := _Q_{name}({name})) is not None: _s |= {f.bit:#x}; _self.{f.slot} = _v"]
         # Text is tried first: addresses are mostly written so.
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
         lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
@@ -187,8 +195,6 @@ def _auto_value(declaration: Declaration, f: Field, before: object) -> object:
 
 def _inside(header: AnyHeader, changes: dict[str, object]) -> tuple[dict[str, object], AnyHeader | None]:
     """Return the changes of a refined header's own fields, and what it holds with the others made, None where there are none."""
-    if header._declaration.view is None:
-        return changes, None
     changes = {**changes}
     own = split(type(header), changes)
     return changes, replaced(viewed(header), own) if own else None
@@ -197,7 +203,9 @@ def _inside(header: AnyHeader, changes: dict[str, object]) -> tuple[dict[str, ob
 def replaced(header: H, changes: dict[str, object]) -> H:
     """Return a copy of `header` with `changes` given."""
     cls, declaration = type(header), header._declaration
-    changes, inside = _inside(header, changes)
+    inside, view = None, declaration.view
+    if view is not None:
+        changes, inside = _inside(header, changes)
     state, count, prototype = header._state, len(cls._fields), declaration.prototype_bit
     made: H = cls._copied(header)
     patterns = False
@@ -236,13 +244,12 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         setattr(made, f.slot, raw)
     if state & prototype and not patterns:
         patterns = _has_patterns(made)
-    for f in cls._fields if loose else ():
-        if f.bit & loose:
-            setattr(made, f.slot, None)
+    if loose:
+        _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
     if inside is not None:
         put(made, inside)
-    elif (view := declaration.view) is not None and view[0] in changes:
+    elif view is not None and view[0] in changes:
         checked_view(made)
     return made
 
@@ -251,7 +258,11 @@ def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
     """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
     plain = type(value) is list or type(value) is tuple
     for h in value if plain else ():
-        if type(h) is not item or h._state >= prototype:
+        one = type(h)
+        if one is not item and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration) or is_pattern(h)):
+            plain = False
+            break
+        if one is item and h._state >= prototype:
             plain = False
             break
     return plain
@@ -263,6 +274,12 @@ def _has_pattern(raw: object) -> bool:
         if isinstance(h, AnyHeader) and is_pattern(h):
             return True
     return isinstance(raw, Tolerance)
+
+
+def _let_follow(header: AnyHeader, bits: int) -> None:
+    for f in header._fields:
+        if f.bit & bits:
+            setattr(header, f.slot, None)
 
 
 def _has_patterns(header: AnyHeader) -> bool:
@@ -308,6 +325,11 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
 
 def parse_inside(field: Field, data: bytes) -> tuple[object, tuple[tuple[str, str], ...]]:
     """Read headers inside bytes that stand for others; returns these, what is none of them last and as bytes, and what was expected and got."""
+    item = field.kind.item
+    if not (is_around(field) or is_recursive(item) or is_nested(item)):  # of what holds others all levels are read with care, once
+        found = items_reader(field, False)(data, 0, len(data), None)
+        if found is not None and found[1] == len(data):
+            return found[0], ()
     faults: list[Fault] = []
     items, _ = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults, whole=True)
     return items, tuple((fault.expected, f"{fault.got} at byte {fault.offset} inside") for fault in faults)

@@ -128,7 +128,8 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
             self.opened(f)
         for f in (f for f in self.cls.fields if f.kind.judges):
             self.names[f"J_{f.name}{self.tag}"] = f.kind.wrong
-            self.check(f"{self.v(f.name)} is not None and J_{f.name}{self.tag}({self.v(f.name)})")
+            surely = f"not {f.kind.surely.format(self.v(f.name))} and " if f.kind.surely else ""
+            self.check(f"{self.v(f.name)} is not None and {surely}J_{f.name}{self.tag}({self.v(f.name)})")
         self.obeyed(self.cls.fields)
         return end
 

@@ -229,7 +229,7 @@ class Packing(Deriving):
 
     def closed(self, f: Field, value: str) -> str:
         key = f"C_{f.name}{self.tag}"
-        self.names[key] = f.kind.closed  # type: ignore[attr-defined]
+        self.names[key] = f.kind.closed if self.fill else f.kind.packed  # type: ignore[attr-defined]
         return f"{key}({value}, {self.arguments(f)})"
 
     def bytes_before(self, f: Field) -> str:

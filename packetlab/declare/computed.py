@@ -25,7 +25,7 @@ class Computed(WholeNumber):
 
     wire: Wire = "computed"
     allows = "computed"
-    judges = True
+    judges = plain = True
     bits = 0
 
     def __init__(self, like: Kind | None = None) -> None:

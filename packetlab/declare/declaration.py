@@ -20,7 +20,8 @@ from packetlab.declare.places.offsets import OffsetOf, settle_offsets
 from packetlab.declare.places.origins import OwnPlace, check_in_message
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
-from packetlab.declare.transforms.carried import check_carried, link_transforms
+from packetlab.declare.transforms.arguments import check_carried
+from packetlab.declare.transforms.carried import link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 

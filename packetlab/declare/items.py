@@ -27,17 +27,15 @@ def _stands_for(cls: type, item: Declared) -> bool:
 
 def _bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
     """Refuse items that hold items of their own in too many levels."""
-    level = {id(one): one for one in items}
+    level = [*items]
     for _ in range(DEEPEST):
-        held = [(one, f) for one in level.values() if type(one) is not bytes for f in one._declaration.repeated]
-        level = {id(inner): inner for one, f in held for inner in _held(getattr(one, f.slot))}
+        held = [getattr(one, f.slot) for one in level if type(one) is not bytes for f in one._declaration.repeated]
+        level = [inner for some in held if isinstance(some, tuple) for inner in some]
         if not level:
             return items
+        if len(level) > 64:  # one that stands in many places is looked at once
+            level = [*{id(one): one for one in level}.values()]
     raise BuildError(where, f"{DEEPEST} levels of headers in headers at most", "more")
-
-
-def _held(raw: Raw) -> tuple[Raw, ...]:
-    return raw if isinstance(raw, tuple) else ()
 
 
 class Items(Kind):

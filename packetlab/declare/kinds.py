@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Raw: TypeAlias = Any
 """A field's raw value: an int, bytes, a tuple of headers, or whatever a kind of a user's own makes it; its `Kind` knows."""
+Lines: TypeAlias = "tuple[str, list[str], dict[str, object]]"
 Declared: TypeAlias = Any
 """A `Declaration`, which is made of kinds."""
 WIDEST = 4096  # bits of a number, as in the keys of RSA; scans and arrays hold 64
@@ -61,19 +62,13 @@ class Kind:
     high: int = -1  # below `low`: no numbers
     names: type[IntEnum | IntFlag] | None = None
     parts: Mapping[str, tuple[int, int]] = {}
-    is_address = False
-    verbatim = False
-    counted = False
-    signed = False
-    little = False
-    rest = False
-    letter = ""  # of struct, where that unpacks the very values
-    single, unended, form, counted_from = 0, False, "", ""
-    one = False
+    is_address = verbatim = counted = one = signed = little = rest = False
+    letter, single, unended, form, counted_from = "", 0, False, "", ""  # letter: of struct, where that unpacks the very values
     element: Kind | None = None
     item: Declared
     as_raw: Kind | None = None
-    judges = False
+    # surely: source that is true of some values "{0}" in which `wrong` finds nothing; plain: whether numbers from `low` to `high` are raw values.
+    judges, surely, plain = False, "", False
     loose = False  # whether it begins and ends at any bit (see `declare.bits`)
     wide: Any = None  # the rule that tells how many bits a number has
     transforms: tuple[Any, ...] = ()  # between a packet and the value (see `transforms.carried`)
@@ -100,6 +95,12 @@ class Kind:
     def write(self, raw: Raw) -> bytes:
         """Return the bytes of a raw value; `read` gives the same value from them."""
         raise NotImplementedError
+
+    def quick_value(self) -> Lines | None:
+        """For compiled code: source for a type, and lines that set `made` to what `value` gives for a `raw` of it, with their names."""
+
+    def quick_raw(self) -> Callable[[object], Raw] | None:
+        """For compiled code: what gives the raw form of usual values as `raw` does, and None for all others."""
 
     def unfinished(self, data: bytes, pos: int, limit: int) -> bool:
         """Whether what `read` refuses could be a value if more bytes came."""

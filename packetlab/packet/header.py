@@ -67,7 +67,6 @@ class FieldProperty(NotARule, property, Field):
         """Write the function that reads the field from a header, and read it."""
         kind, wire = cast("Any", self.kind), self.kind.wire
         names: dict[str, object] = {"shown": self._shown, "value": kind.value}
-        # What is read off the wire is of one type, and then there is nothing to find out first.
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
@@ -79,16 +78,18 @@ class FieldProperty(NotARule, property, Field):
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
+        is_known = type(kind).value is Address.value and kind.convert in (mac_value, ip_value)
+        if quick := ("bytes", *value_source(kind.size)) if is_known else kind.quick_value():
+            of, made, parts = quick
+            names.update(parts)
+            lines[2:] = [f"    if type(raw) is not {of}: return shown(h, raw)", *("    " + line for line in made), "    return made"]
         if wire == "items" and not is_around(self) and self.name not in self.owner.fills and not (self.align and self.name in self.owner.plan.counts):
-            # What `_items_of` does first, without the way there.
-            names.update(reader=items_reader, field=self)  # looked up each time, for what items become may change
+            # What `_items_of` does first; the reader is looked up each time, for what items become may change.
+            names.update(reader=items_reader, field=self)
             lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
                           f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
-        if type(kind).value is Address.value and kind.convert in (mac_value, ip_value):
-            made, parts = value_source(kind.size)
-            names.update(parts)
-            lines[2:] = ["    if type(raw) is not bytes: return shown(h, raw)", *("    " + line for line in made)]
-            lines.append("    return made")
+        if self.condition is not None:  # of a header that was read whole it is known that the field is absent
+            lines.insert(2, "    if raw is None and h._state == h._declaration.captured_state: return None")
         property.__init__(self, function(lines, names, f"{self.owner.name}.{self.name}"))
         return self.__get__(header)
 

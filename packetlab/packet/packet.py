@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
+from packetlab.codec.around.outer import tells
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.context.lending import lend, same_bytes
@@ -280,7 +281,7 @@ class Packet(Held):
         payload = self.payload
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
-        if "payload" in changes:
+        if "payload" in changes:  # None, which a captured header has where a mark stands, changes nothing
             cls = layer[0] if isinstance(layer, tuple) else layer
             field = cls._by_name.get("payload") if cls is not None else None
             # A header of a captured packet has None where a mark stands; given back, it changes nothing.
@@ -293,7 +294,7 @@ class Packet(Held):
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
         made = _new(*_of)
-        made._stack, made._payload = lend(headers, self._headers), payload
+        made._stack, made._payload = lend(headers, self._headers) if tells() else tuple(headers), payload
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
         for header in headers:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.lists import is_last
-from packetlab.codec.around.outer import tells
+from packetlab.codec.around.outer import goes_by_outer, holds_contextual
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
 from packetlab.codec.faults import Dissection, Fault, InnerFault
@@ -33,14 +34,14 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that reads where it is not known yet whether a message stands there: what it tells is not kept."""
 
     @wraps(read)
-    def read_and_forget(*args: Any) -> Any:
+    def read_and_forget(cls: type[AnyHeader], *args: Any) -> Any:
         now = current.get()
-        if now is None and not tells():
-            return read(*args)
+        if now is None and not holds_contextual(cls._declaration):
+            return read(cls, *args)
         context = Context() if now is None else now.context if isinstance(now, Moment) else now
         token = current.set(Moment(context, context.number, is_look=True))
         try:
-            return read(*args)
+            return read(cls, *args)
         finally:
             current.reset(token)
 
@@ -84,29 +85,32 @@ class Beginning(NamedTuple):
     Attributes:
         header: the first one of the message. end: where the message ends, as far as that can be told.
         wanted: where the bytes must end for more to be known, 0 for a whole message. faults: what does not fit.
+        alone: whether it is this header and nothing more, which stands before `end` and no payload.
     """
 
     header: AnyHeader
     end: int
     wanted: int
     faults: tuple[Fault, ...]
+    alone: bool = False
 
 
 @looking
 def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
     """Read the header of a message at `start` and find its end."""
     ctx = Dissection()
-    header, _, stop, _ = cls._decode(data, start, len(data), ctx)
+    header, after, stop, following = cls._decode(data, start, len(data), ctx)
     declaration = header._declaration
+    alone = after == stop and following is None
     stop += measured(header, declaration.after) if declaration.has_trailer else 0
     if not ctx.faults and stop == len(data) and _may_go_on(header):
         return Beginning(header, stop, stop + 1, ())
     if not ctx.faults:
         payload = declaration.plan.payload
         if payload is None or payload.field is not None or declaration.plan.bare or declaration.plan.total is not None:
-            return Beginning(header, stop, 0, ())
+            return Beginning(header, stop, 0, (), alone)
         if payload.size.evaluate(ItemValues(header, data, len(data))) >= 0:
-            return Beginning(header, stop, 0, ())
+            return Beginning(header, stop, 0, (), alone)
         fault = Fault(declaration.name, "", start, "a message that tells where it ends", "a payload of unknown size")
         return Beginning(header, stop, 0, (fault,))
     part = Dissection(partial=True)
@@ -158,8 +162,20 @@ def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
 
 
 def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[Packet]:
-    dissect = hook("dissect")
-    return (dissect(data[start:end], cls, below=below) for start, end in whole_messages(cls, data))
+    dissect, packet, start = hook("dissect"), hook("Packet"), 0
+    declaration = cls._declaration
+    by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
+    while start < len(data):
+        found = look(cls, data, start)
+        if found.wanted or found.faults or found.end <= start:
+            return
+        if found.alone and by_itself and type(found.header) is cls:  # it is read already
+            made = packet((found.header,))
+            made._resolved, made._data = made._stack, data[start : found.end]
+            yield made
+        else:
+            yield dissect(data[start : found.end], cls, below=below)
+        start = found.end
 
 
 def _rests(packet: Packet) -> list[tuple[type[Any], bytes, Sequence[Header]]]:

@@ -33,6 +33,7 @@ class Within(tuple[AnyHeader, ...]):
 
     holders = 0
     before: AnyHeader | None = None
+    outer: tuple[int, ...] | None = None  # its outer values, where they are known
 
 
 def look(
@@ -47,7 +48,9 @@ def look(
     if leaf.path[0] == "^":
         found = _out(leaf, around)
     else:
-        found = next((i for i in range(len(around) - 1, -1, -1) if is_called(around[i]._declaration, leaf)), -1)
+        found = len(around) - 1
+        while found >= 0 and not is_called(around[found]._declaration, leaf):
+            found -= 1
     if found < 0:
         return None
     header: Any = around[found]
@@ -84,18 +87,23 @@ def _number(raw: object) -> int:
 
 def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
     """Whether a header is of the class that a value from elsewhere names, and has it."""
-    named = any(one.name == leaf.path for one in (declaration, *declaration.bases))
-    return named and leaf.name in declaration.by_name
+    if leaf.name not in declaration.by_name:
+        return False
+    return declaration.name == leaf.path or any(one.name == leaf.path for one in declaration.bases)
 
 
 def outer_values(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
     """Return the outer values of header `i` of a stack when it is written."""
+    if isinstance(stack, Within) and stack.outer is not None and i == len(stack) - 1:
+        return stack.outer
     before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
     found: list[Any] = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
     for place, leaf in enumerate(leaves):
         if isinstance(leaf, Recalled):
             found[place] = recall_built(leaf, header, stack[:i], place)
-    if None in found and (known := remembered(header, leaves)):
+    if None not in found:
+        return tuple(found)
+    if known := remembered(header, leaves):
         return tuple(one if value is None else value for value, one in zip(found, known, strict=True))
     return tuple(value if isinstance(leaf, Recalled) else value or 0 for leaf, value in zip(leaves, found, strict=True))
 
@@ -117,12 +125,12 @@ def heard(
     leaves: tuple[Elsewhere, ...], ctx: Dissection, own: Declaration | None = None, data: bytes = b"", start: int = 0
 ) -> tuple[int, ...]:
     """Return the outer values of a header that is read: one declared as `own`, which begins at ``data[start]``."""
-    return tuple(
+    return tuple([
         None if isinstance(leaf, Recalled)  # type: ignore[misc]
         else begun(leaf.name, own, data, start, ctx) if isinstance(leaf, OwnPlace) and own is not None
         else look(leaf, ctx.layers, ctx.before) or 0
         for leaf in leaves
-    )  # fmt: skip
+    ])  # fmt: skip
 
 
 def within(ctx: Dissection | None, holder: AnyHeader, data: bytes, start: int) -> Dissection:
@@ -236,12 +244,43 @@ def is_contextual(item: Declaration) -> bool:
 
 
 _declared: dict[str, bool] = {}
-registry.caches.append(_declared)
+_telling: dict[Declaration, bool] = {}
+_before: dict[Declaration, frozenset[str]] = {}
+registry.caches += [_declared, _telling, _before]
 
 
 def tells() -> bool:
     """Whether a header is declared that remembers something for later packets, or recalls what earlier ones did."""
     return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
+
+
+def holds_contextual(declaration: Declaration) -> bool:
+    """Whether a header, what becomes of it or what is in it remembers something for later packets, or recalls what earlier ones did."""
+    if declaration not in _telling:
+        _telling[declaration] = any(map(is_contextual, _read_with(declaration)))
+    return _telling[declaration]
+
+
+def _read_with(declaration: Declaration) -> set[Declaration]:
+    """Return what may be read where a header is: itself, what it becomes, and what is in their fields."""
+    seen, todo = set[Declaration](), [declaration]
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo += [f.kind.item for f in one.fields if f.kind.has_headers]
+            for refined in (one, *refinements(one)):
+                todo += [refined] if refined.view is None else [refined, refined.view[1]]
+    return seen
+
+
+def names_before(item: Declaration) -> frozenset[str]:
+    """Return the names of what rules of an item, of what it becomes and of what is in it name of the item before it."""
+    found = _before.get(item)
+    if found is None:
+        leaves = [leaf for one in _read_with(item) for leaf in (*one.outer_leaves, *outer_leaves(refined.when for refined in refinements(one)))]
+        found = _before[item] = frozenset(leaf.name for leaf in leaves if not leaf.path)
+    return found
 
 
 def fills_in(header: AnyHeader, field: Field) -> bool:

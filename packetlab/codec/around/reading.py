@@ -66,7 +66,7 @@ class Hearing(ReadSoFar):
         var, key = self.outer_values[str(leaf)], f"L{len(self.names)}{self.tag}"
         self.names.update({key: leaf, "recall_read": recall_read})
         values = "".join(f"{self.v(name)}, " for name in leaf.own)
-        self.lines.append(f"{var} = recall_read({key}, ctx, ({values}))")
+        self.lines.append(f"if {var} is None: {var} = recall_read({key}, ctx, ({values}))")
         if leaf.is_number:
             self.lines.append(f"if {var} is None: {self.away}")
         return var

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.following import in_place
 from packetlab.codec.around.lists import is_last
-from packetlab.codec.around.outer import Within, is_whole, look, outer_names, outer_values
+from packetlab.codec.around.outer import (
+    Within,
+    _number,
+    is_whole,
+    look,
+    names_before,
+    outer_beside,
+    outer_names,
+    outer_values,
+)
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.declare.expressions import Elsewhere
-from packetlab.declare.fields import Field, Filled
+from packetlab.declare.fields import Field, Filled, slot_of
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Listed
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.hooks import hook
@@ -39,7 +49,7 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
     if type(value) is not tuple and type(value) is not Filled:
         return value
     items = [item if type(item) is bytes else one._resolve(item, b"", stack, len(outside), None)
-             for item, one, stack in _each(value, outside)]  # fmt: skip
+             for item, one, stack in _each(field, value, outside)]  # fmt: skip
     return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
 
 
@@ -49,7 +59,7 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
         return value + field.fill * (-len(value) % align) if align else value
     data, ended, until = b"", False, field.until
     alone = any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
-    for item, one, stack in _each(value, outside):
+    for item, one, stack in _each(field, value, outside):
         if ended and (alone or type(item) is not bytes):
             raise after_end(field, item)
         more = item if type(item) is bytes else one._encode(item, b"", stack, len(outside), None)
@@ -66,20 +76,45 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
     return data + field.fill * (-len(data) % align) if align else data
 
 
-def _each(items: Any, outside: Within) -> Any:
+def _each(field: Field, items: Any, outside: Within) -> Any:
     """Give each item, its class and its stack."""
     before: Any = FIRST
+    names = names_before(field.kind.item) | ({leaf.name for leaf in outer_beside([field.until], ()) if not leaf.path} if field.until is not None else set())
+    slots = [*map(slot_of, names)]
+    known: dict[Declaration, list[tuple[str, int]] | None] = {}
     for item in items:
         if type(item) is bytes:
             yield item, bytes, outside
             continue
         stack = Within((*outside, item))
         stack.holders, stack.before = outside.holders, before
+        if item._declaration not in known:
+            known[item._declaration] = _alike(item._declaration, outside)
+        if alike := known[item._declaration]:
+            stack.outer = tuple([value if not slot else _number(getattr(before, slot, None)) for slot, value in alike])
         if item._declaration.outer_leaves and is_whole(item):
             leaves = item._declaration.outer_leaves
             item = in_place(item, dict(zip(map(str, leaves), outer_values(item, leaves, stack, len(outside)), strict=True)))
         yield item, type(item), stack
-        before = type(item)._resolve(item, b"", stack, len(outside), None)
+        before = item
+        for slot in slots:
+            if getattr(item, slot, None) is None:
+                before = type(item)._resolve(item, b"", stack, len(outside), None)
+                break
+
+
+def _alike(item: Declaration, outside: Within) -> list[tuple[str, int]] | None:
+    """Return for each outer value of items of a list the slot that it has in the item before, or "" and what it is for all of them.
+
+    None where there are none, or one of them is another for each.
+    """
+    found: list[tuple[str, int]] = []
+    for leaf in item.outer_leaves:
+        value = look(leaf, outside, None, outside.holders, item) if leaf.path and not isinstance(leaf, Recalled | OwnPlace) else None
+        if value is None and (leaf.path or isinstance(leaf, Recalled | OwnPlace)):
+            return None
+        found.append(("", value) if value is not None else (slot_of(leaf.name), 0))
+    return found
 
 
 class Telling:

@@ -55,7 +55,7 @@ def _shown(part: Expr, value: object) -> str:
 
 def key_of(key: tuple[Expr, ...], layers: Sequence[AnyHeader], own: Own) -> tuple[Hashable, ...]:
     """Return the values of a key: `layers` are the headers around, the nearest last; `own` has raw values of the header itself."""
-    return tuple(_part(part, layers, own) for part in key)
+    return tuple([_part(part, layers, own) for part in key])
 
 
 def _part(part: Expr, layers: Sequence[AnyHeader], own: Own) -> object:
@@ -72,6 +72,8 @@ def _part(part: Expr, layers: Sequence[AnyHeader], own: Own) -> object:
 
 def plain(raw: object) -> object:
     """Return a raw value as one that is compared and kept: without how it was spelled, or its other side of a transform."""
+    if type(raw) is int or type(raw) is bytes:
+        return raw
     if isinstance(raw, Carried | InnerValue):
         return raw.inner
     return int(raw) if isinstance(raw, int) else raw

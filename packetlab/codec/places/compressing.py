@@ -15,6 +15,7 @@ from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.names import followed
 from packetlab.codec.places.surroundings import is_called, is_placed, wanted
 from packetlab.codec.refinement.views import viewed
+from packetlab.declare import registry
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
 from packetlab.declare.places.origins import OwnPlace
@@ -199,11 +200,16 @@ class _Message:
     def name(self, f: Field, raw: bytes, at: int, starts: Starts, captured: bool) -> bytes:
         """Return a name as it is to stand at `at`."""
         kind: Raw = f.kind
-        origin = next((begin for one, begin in reversed(starts) if is_called(one, kind.counted_from)), None)
+        origin: int | None = None
         if kind.counted_from == "self":
             origin = starts[-1][1]
         elif kind.counted_from == "packet":
             origin = 0
+        else:
+            for one, begin in reversed(starts):
+                if is_called(one, kind.counted_from):
+                    origin = begin
+                    break
         if origin is None or isinstance(raw, Unnamed):
             return raw
         names, place, number = self.names.setdefault(origin, _Names()), at - origin, self.count
@@ -228,20 +234,26 @@ def _inside(holder: AnyHeader, inner: AnyHeader) -> Within:
     return stack
 
 
+_plain: dict[Declaration, bool] = {}
+registry.caches.append(_plain)
+
+
 def _is_plain(declaration: Declaration) -> bool:
     """Whether the sizes of a header's fields are known before those that follow from others are filled in."""
-    return all(
-        f.condition is None
-        and not f.kind.transforms
-        and (f.kind.bits is not None or (f.pad and f.place is None and f.since == "self") or not is_derived(f))
-        for f in declaration.before
-    )
+    if declaration not in _plain:
+        _plain[declaration] = all(
+            f.condition is None
+            and not f.kind.transforms
+            and (f.kind.bits is not None or (f.pad and f.place is None and f.since == "self") or not is_derived(f))
+            for f in declaration.before
+        )
+    return _plain[declaration]
 
 
 def _placed(header: AnyHeader, starts: Starts, stack: Within, i: int) -> AnyHeader:
     """Tell a header where it stands; what followed for it where it was read follows anew."""
     leaves, at, own = header._declaration.outer_leaves, starts[-1][1], header._declaration
-    if not any(isinstance(leaf, OwnPlace) for leaf in leaves):
+    if not leaves or not any(isinstance(leaf, OwnPlace) for leaf in leaves):
         return header
     before = remembered(header, leaves)
     outer = list(before)
@@ -285,6 +297,8 @@ def _loosened(header: AnyHeader, fields: list[Field]) -> AnyHeader:
 def _followed(header: AnyHeader, made: AnyHeader, changes: dict[Field, Raw], stack: Within, i: int) -> AnyHeader:
     """Have captured fields follow again that hold what follows for them, where others are of another size now."""
     count, own = len(header._fields), header._declaration
+    if not header._state >> count:
+        return made
     loose = [f for f in own.before if is_derived(f) and header._state >> count & f.bit]
     same = all(
         len(f.kind.write(new)) == len(f.kind.write(getattr(header, f.slot)))

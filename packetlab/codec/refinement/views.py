@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
+from packetlab.declare import registry
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError
@@ -17,7 +19,6 @@ from packetlab.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from packetlab.declare.declaration import Declaration
     from packetlab.declare.kinds import Kind
 
 
@@ -65,10 +66,9 @@ def unread(header: AnyHeader, faults: list[Fault]) -> bool:
 
 def viewed(header: AnyHeader) -> AnyHeader:
     """Return the header inside the field that a refinement takes apart; of bytes that are none, what can be read."""
-    try:
-        return header.__viewed__  # type: ignore[attr-defined,no-any-return]
-    except AttributeError:
-        pass
+    known: AnyHeader | None = getattr(header, "__viewed__", None)
+    if known is not None:
+        return known
     name, inner = header._declaration.view  # type: ignore[misc]
     raw = getattr(header, header._by_name[name].slot)
     if isinstance(raw, Containing):
@@ -95,12 +95,28 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
     return Containing(inner)
 
 
+_beyond: dict[Declaration, list[tuple[str, set[str]]]] = {}
+_within: dict[Declaration, set[str]] = {}
+registry.caches += [_beyond, _within]
+
+
+def _sized_beyond(inner: Declaration) -> list[tuple[str, set[str]]]:
+    """Return the fields whose size or count goes by values of headers around, and the names of these."""
+    if inner not in _beyond:
+        rules = {**inner.plan.sizes, **inner.plan.counts}
+        found = [(name, {one.name for one in rule.leaves() if isinstance(one, Elsewhere)}) for name, rule in rules.items()]
+        _beyond[inner] = [(name, needed) for name, needed in found if needed]
+    return _beyond[inner]
+
+
 def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
     """Return the holder with as many bytes as there will be, where fields inside are as long as a number says that follows from them."""
-    said, plan = holder._declaration, inner._declaration.plan
-    rules = {**plan.sizes, **plan.counts}
+    said = holder._declaration
+    named = _sized_beyond(inner._declaration)
+    if not named:
+        return holder
     derived = {f.name for f in said.fields if f.rule is not None and not holder._state & f.bit}
-    beyond = [inner._by_name[n] for n, rule in rules.items() if any(isinstance(one, Elsewhere) and one.name in derived for one in rule.leaves())]
+    beyond = [inner._by_name[name] for name, needed in named if needed & derived]
     if not beyond:
         return holder
     first: AnyHeader = type(inner)._copied(inner)
@@ -116,7 +132,7 @@ def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
 def split(header: type[AnyHeader], given: dict[str, Any]) -> dict[str, Any]:
     """Take the values of the header inside out of those given, and return them. BuildError where its bytes are given too."""
     name, inner = header._declaration.view  # type: ignore[misc]
-    names = {*inner.by_name, *(f.name for f in inner.inside)}
+    names = _within.get(inner) or _within.setdefault(inner, {*inner.by_name, *(f.name for f in inner.inside)})
     own = {word: given.pop(word) for word in [*given] if word in names and given[word] is not None}
     if own and given.get(name) is not None:
         where, words = f"{header.__name__}.{name}", ", ".join(own)
@@ -152,12 +168,24 @@ def checked_view(header: AnyHeader) -> None:
 def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..., None]:
     """Return a constructor that takes the fields of the header inside too; `make` is that of the fields of the base."""
     name, inner = header._declaration.view  # type: ignore[misc]
+    f, plain = header._by_name[name], not _sized_beyond(inner) and header._by_name[name].kind.wire != "coded"
 
     def init(self: AnyHeader, *args: object, **given: object) -> None:
         own = split(header, given)
         make(self, *args, **given)
         if own:
-            put(self, classes[inner](**own))
+            held = classes[inner](**own)
+            if plain and not is_pattern(held):
+                try:
+                    data = held._encode(held, b"", (self, held), 1, None)
+                except BuildError:
+                    put(self, held)  # which tells whether it is a prototype
+                else:  # what `put` does
+                    setattr(self, f.slot, data)
+                    self._state |= f.bit
+                    self.__viewed__ = held  # type: ignore[attr-defined]
+                return
+            put(self, held)
         elif name in given:
             checked_view(self)
         else:

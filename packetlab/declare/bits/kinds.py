@@ -15,6 +15,7 @@ class BitNumber(WholeNumber):
 
     wire: Wire = "coded"
     loose = True
+    plain = True
     wide: Expr
 
     def __init__(self, width: Expr, signed: bool = False) -> None:

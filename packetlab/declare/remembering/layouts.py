@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from functools import cached_property
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
@@ -79,6 +79,16 @@ class RecordLayout(tuple[RecordPlace, ...]):
     """The fields of a record in order."""
 
     @cached_property
+    def numbers(self) -> list[Number]:
+        """What the fields are called."""
+        return [place.number for place in self]
+
+    @cached_property
+    def beyond(self) -> list[int]:
+        """The least number that a field of plain numbers does not hold, 0 of other fields."""
+        return [1 << 8 * place.size if place.size != VARYING and place.kind in PLAIN else 0 for place in self]
+
+    @cached_property
     def least(self) -> int:
         """Bytes of a record at the least."""
         return sum(1 if place.size == VARYING else place.size for place in self)
@@ -123,7 +133,13 @@ class RecordLayout(tuple[RecordPlace, ...]):
         """Return the bytes of a record. BuildError where it has not just these fields, or one does not fit."""
         record = record if isinstance(record, TemplateRecord) else TemplateRecord(record)
         found = b""
-        for place, value in zip(self, record._placed(self, where), strict=True):
+        pairs = record.pairs
+        in_order = [number for number, _ in pairs] == self.numbers
+        values = [value for _, value in pairs] if in_order else record._placed(self, where)
+        for place, value, beyond in zip(self, values, self.beyond, strict=True):
+            if type(value) is int and 0 <= value < beyond:
+                found += value.to_bytes(place.size, "big")
+                continue
             raw = place.raw(value, f"{where}[{place.name}]")
             if place.size == VARYING:
                 found += bytes((len(raw),)) if len(raw) < 255 else b"\xff" + len(raw).to_bytes(2, "big")
@@ -146,7 +162,8 @@ class TemplateRecord(Mapping[Any, Any]):
 
     def __init__(self, values: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         pairs = values.items() if isinstance(values, Mapping) else values
-        self._pairs, self._layout, self._raws = tuple((number_of(number), value) for number, value in pairs), None, ()
+        self._pairs = tuple([(number if type(number) is int else number_of(number), value) for number, value in pairs])
+        self._layout, self._raws = None, ()
 
     @classmethod
     def _read(cls, layout: RecordLayout, raws: tuple[bytes, ...]) -> TemplateRecord:
@@ -172,6 +189,20 @@ class TemplateRecord(Mapping[Any, Any]):
             if one == number or (self._layout is not None and self._layout[i].name == number):
                 return value
         raise KeyError(number)
+
+    def _known(self) -> dict[object, object]:
+        known: dict[object, object] = {}
+        for number, value in self.pairs:
+            known.setdefault(number, value)
+        return known
+
+    def values(self) -> ValuesView[object]:
+        """The values, of a number that stands in a template several times the first."""
+        return self._known().values()
+
+    def items(self) -> ItemsView[object, object]:
+        """The numbers with their values."""
+        return self._known().items()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(dict.fromkeys(number for number, _ in self.pairs))

@@ -60,16 +60,14 @@ def receiver() -> Expr:
 class Recalled(Elsewhere):
     """What was remembered from an earlier packet: the value in a table under a key. `is_number`: whether a rule counts with it."""
 
-    __slots__ = ("default", "is_number", "key", "table")
+    __slots__ = ("default", "is_number", "key", "own", "table")
+    own: list[str]
+    """The fields of the header itself that the key names, in order."""
 
     def __init__(self, table: str, key: tuple[Expr, ...], default: int | None = None, is_number: bool = True) -> None:
         super().__init__("=", table)  # no path to a header
         self.table, self.key, self.default, self.is_number = table, key, default, is_number
-
-    @property
-    def own(self) -> list[str]:
-        """The fields of the header itself that the key names, in order."""
-        return own_fields(self.key)
+        self.own = own_fields(key)
 
     def __str__(self) -> str:
         words = [repr(self.table), *map(str, self.key), *([] if self.default is None else [f"default={self.default}"])]

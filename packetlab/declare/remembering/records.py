@@ -175,18 +175,18 @@ class LaidOut(Through):
             )
         return found
 
-    def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
+    def packed(self, raw: Raw, given: tuple[object, ...]) -> bytes:
         (entry,) = given
         if isinstance(raw, Carried) and (not raw.opened or not hasattr(entry, "value") or raw.given == given):
             return raw
         if not isinstance(raw, Carried | InnerValue):
-            return Carried(raw)
+            return bytes(raw)
         layouts = {id(one._layout): one._layout for one in raw.inner}
         layout: Any = self.layout_of(entry) if hasattr(entry, "value") else None
         if layout is None and len(layouts) == 1:
             (layout,) = layouts.values()  # records that were read have theirs
         if layout is None and not raw.inner:
-            return Carried(b"")
+            return b""
         if not isinstance(layout, RecordLayout):
             expected = entry.expected if isinstance(entry, NoEntry) else f"{self.late[0][2]}, remembered from an earlier packet"
             hint = "build it inside `with context:`, in which the template was built or read"
@@ -195,6 +195,15 @@ class LaidOut(Through):
         data = b"".join(parts)
         fill = -len(data) % self.transforms[0].given["align"] if self.transforms[0].given["align"] else 0
         data += bytes(fill if fill < layout.least else 0)
+        return data
+
+    def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
+        (entry,) = given
+        data = self.packed(raw, given)
+        if isinstance(data, Carried):
+            return data
+        if not isinstance(raw, Carried | InnerValue) or not (raw.inner or hasattr(entry, "value")):
+            return Carried(data)
         made = self.opened(data, given) if hasattr(entry, "value") else Carried(data)
         if not made.opened:
             made.inner, made.opened, made.given = raw.inner, True, given

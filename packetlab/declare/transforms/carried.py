@@ -7,19 +7,20 @@ where what is inside is: another level of compression, or another masking key, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.computed import Computed
-from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref, expression
+from packetlab.declare.expressions import Elsewhere, Expr, Ref, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import ByteString, Kind, Raw, Wire
+from packetlab.declare.kinds import ByteString, Kind, Lines, Raw, Wire
+from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
-from packetlab.errors import BuildError, DeclareError, suggestion
+from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
@@ -121,7 +122,7 @@ class Through(Kind):
 
     wire: Wire = "open"
     allows = "size condition"
-    judges = True
+    judges, surely = True, "(not {0}.expected)"
 
     def __init__(self, inner: Kind, transforms: tuple[Transform, ...], where: str = "through(...)") -> None:
         if inner.wire not in ("open", "items", "bytes") or inner.is_number or isinstance(inner, Through):
@@ -136,6 +137,8 @@ class Through(Kind):
         self.late = [(i, word, _late(one, word, rule)) for i, one in enumerate(transforms) for word, rule in one.late.items()]
         if hasattr(inner, "piece"):
             self.piece = inner.piece
+        self.is_text = inner.surely == "{0}.isascii()"
+        self.has_state = any(isinstance(rule, StateOf) for _, _, rule in self.late)
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
         self.spreads = any(one.spreads for one in transforms)
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
@@ -230,6 +233,24 @@ class Through(Kind):
         place, word, _ = self.late[number]
         return parameter_bytes(value, kind, word in self.transforms[place].as_keys)
 
+    def quick_value(self) -> Lines | None:
+        quick, names = self.inner.quick_value(), dict[str, object](Carried=Carried, whole_value=self.value, value=self.inner.value)
+        lines = ["made = value(raw.inner)"]
+        if quick is not None and quick[0] == "bytes":
+            lines, names = ["raw = raw.inner", *quick[1]], names | quick[2]
+        elif type(self.inner).value is Kind.value:
+            lines = ["made = raw.inner"]
+        return None if self.has_headers else ("Carried", ["if not raw.opened: return whole_value(raw)", *lines], names)
+
+    def quick_raw(self) -> Callable[[object], InnerValue | None]:
+        inner, plain = self.inner.quick_raw(), self.inner.wire != "items" and self.inner.bits is None and self.inner.verbatim
+
+        def quick(value: object) -> InnerValue | None:
+            found = value if plain and type(value) is bytes else inner(value) if inner is not None else None
+            return None if found is None else InnerValue(found)
+
+        return quick
+
     def _worded(self, given: tuple[object, ...], place: int) -> dict[str, object]:
         return {
             word: (value[0] if isinstance(value, tuple) else b"") if isinstance(rule, OuterBytes) else value
@@ -242,8 +263,10 @@ class Through(Kind):
         found.given = given
         try:
             for place, one in enumerate(self.transforms):
-                more = {"most": self._most(len(found))} if one.spreads else {}
-                data = one.decode(data, **self._worded(given, place), **more)
+                if one.spreads:
+                    data = one.decode(data, **self._worded(given, place), most=self._most(len(found)))
+                else:
+                    data = one.decode(data, **self._worded(given, place)) if given else one.decode(data)
             if (room := _room.get()) is not None and (room := room - len(data)) >= 0:
                 _room.set(room)
             elif room is not None:
@@ -270,9 +293,25 @@ class Through(Kind):
             found.expected, found.got = f"{self.inner.bits // 8} bytes inside", f"{len(data)} bytes"
             return found
         found.inner, found.opened = data, True
-        found.expected = self.inner.wrong(data) if self.inner.judges else ""
-        found.got = self.inner.text(data) if found.expected else ""
+        if self.inner.judges and not (self.is_text and data.isascii()) and (expected := self.inner.wrong(data)):
+            found.expected, found.got = expected, self.inner.text(data)
         return found
+
+    def _encoded(self, data: bytes, given: tuple[object, ...]) -> bytes:
+        """Return the bytes of a packet for those inside. BuildError where there are none."""
+        size = len(data)
+        try:
+            for place in range(len(self.transforms) - 1, -1, -1):
+                data = self.transforms[place].encode(data, **(self._worded(given, place) if given else {}))
+            if self.spreads and size > self._most(len(data)):
+                raise UnfitError(self._bound(len(data)), f"{size} bytes")
+        except UnfitError as error:
+            raise BuildError(self.where, error.expected, error.got) from None
+        return data
+
+    def packed(self, raw: Raw, given: tuple[object, ...]) -> bytes:
+        """Return the bytes of `closed` alone."""
+        return self._encoded(raw.inner, given) if type(raw) is InnerValue and not (self.has_state or self.has_headers) else self.closed(raw, given)
 
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
         """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""
@@ -280,21 +319,14 @@ class Through(Kind):
             return raw
         if not isinstance(raw, _Equal):
             return Carried(raw)
-        context = next((value.context for value in given if hasattr(value, "context")), None)  # of a state, which goes on once for it
+        # Of a state, which goes on once for it.
+        context = next((value.context for value in given if hasattr(value, "context")), None) if given else None
         if isinstance(raw, InnerValue) and raw.made is not None and raw.made[0] is context:
             return raw.made[1]
         inner = data = raw.inner
         if self.inner.wire == "items":
             data = hook("encode_items")(data, 0)
-        try:
-            for place in range(len(self.transforms) - 1, -1, -1):
-                data = self.transforms[place].encode(data, **self._worded(given, place))
-            size = len(inner if self.inner.wire != "items" else hook("encode_items")(inner, 0)) if self.spreads else 0
-            if size > self._most(len(data)):
-                raise UnfitError(self._bound(len(data)), f"{size} bytes")
-        except UnfitError as error:
-            raise BuildError(self.where, error.expected, error.got) from None
-        found = Carried(data)
+        found = Carried(self._encoded(data, given))
         found.inner, found.opened, found.given = inner, True, given
         if isinstance(raw, InnerValue) and context is not None:
             raw.made = context, found
@@ -361,40 +393,6 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
     return Through(kind, spec.through, where)
 
 
-def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[Field]) -> None:
-    """Refuse parameters of a field's transforms that cannot be found where it is read or built. DeclareError."""
-    kind = f.kind
-    assert isinstance(kind, Through)
-    where = f"{header}.{f.name}"
-    if f not in before:
-        raise DeclareError(where, "a field before the payload for through(...)", "one after it")
-    for place, word, rule in kind.late:
-        keyed = word in kind.transforms[place].as_keys
-        for leaf in rule.leaves() if isinstance(rule, Expr) else ():
-            if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule and leaf.path not in fields and (leaf.path or not keyed)):
-                continue
-            if not isinstance(leaf, Ref):
-                said = Elsewhere.__str__(leaf) if isinstance(leaf, Elsewhere) else str(leaf)
-                named = said if said.startswith("before(") else f'field("{said}")'
-                hint = f"a field of this header that follows has a width: copy: U32 = computed({named})" if isinstance(leaf, Elsewhere) else ""
-                raise DeclareError(where, f"fields and numbers as {word}", said, hint)
-            of = fields.get(leaf.name)
-            if of is None or of is f:
-                hint = "" if of is f else suggestion(leaf.name, fields)
-                raise DeclareError(where, f"another field of the header as {word}", repr(leaf.name), hint)
-            if isinstance(of.rule, Checksum) or of.kind.wire in ("items", "payload") or of.kind.transforms:
-                raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}, which comes later")
-            if leaf is not rule and not of.kind.is_number:
-                raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}")
-            if keyed and of.kind.is_number and not _width(of.kind) and (leaf is not rule or of.kind.wire == "computed"):
-                hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
-                raise DeclareError(where, f"numbers of a fixed width in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
-    sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
-    if kind.uses_header and (sums or not kind.is_sized):
-        got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
-        raise DeclareError(where, 'aad="self" of a header that is known before', got)
-
-
 def link_transforms(header: str, said: object) -> tuple[Transform, ...] | None:
     """Return what a class says with ``through=``: transforms of whole frames, the outermost first. DeclareError for others."""
     found = said if isinstance(said, tuple) or said is None else (said,)
@@ -416,7 +414,7 @@ def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | Non
             of = None if of.is_number and word in kind.transforms[place].as_numbers else of
         elif isinstance(rule, Expr) and word in kind.transforms[place].as_keys:
             kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
-            of = max(kinds, key=_width, default=None)
+            of = max(kinds, key=width_of_number, default=None)
         found.append((rule, of))
     return found
 
@@ -427,7 +425,7 @@ def _late(one: Transform, word: str, rule: Raw) -> Raw:
     return OuterBytes(rule.path, rule.name) if plain else rule
 
 
-def _width(kind: Kind) -> int:
+def width_of_number(kind: Kind) -> int:
     """Return how many bits a number has in its bytes, 0 where that differs."""
     kind = kind.like if isinstance(kind, Computed) and kind.like is not None else kind
     return kind.fixed_bits if kind.wire == "number" else 0

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from packetlab.declare.expressions import Expr
-from packetlab.declare.transforms.transform import SELF, Transform, UnfitError, Value, as_bytes, key_parameter
+from packetlab.declare.transforms.transform import (
+    SELF,
+    Transform,
+    UnfitError,
+    Value,
+    as_bytes,
+    forgetting,
+    key_parameter,
+)
 from packetlab.errors import DeclareError
 
 AEADS = {
@@ -25,6 +35,15 @@ def _library(module: str) -> Value:
     return aead if module == "aead" else ciphers
 
 
+@lru_cache(64)
+def _sealing(called: str, key: bytes, tag: int) -> Value:
+    of = getattr(_library("aead"), called)
+    return of(key, tag) if called == "AESCCM" else of(key)
+
+
+forgetting.append(_sealing.cache_clear)
+
+
 class _Keyed(Transform):
     def key(self, key: Value, sizes: tuple[int, ...]) -> bytes:
         found = as_bytes(key)
@@ -39,6 +58,9 @@ class _Keyed(Transform):
         nonce, iv = as_bytes(nonce), as_bytes(iv)
         if len(iv) > size or len(nonce) > size or (not iv and 0 < len(nonce) != size and not isinstance(self.given["nonce"], Expr)):
             raise UnfitError(f"a nonce of {size} bytes", f"{len(nonce)} bytes")
+        if not iv:
+            filled: bytes = nonce.rjust(size, b"\0")
+            return filled
         return (int.from_bytes(nonce, "big") ^ int.from_bytes(iv, "big")).to_bytes(size, "big")
 
 
@@ -59,8 +81,7 @@ class AEAD(_Keyed):
             raise UnfitError(f"{tag} bytes of a tag", f"{len(data)} bytes")
         key, size = self.key(key, sizes), 13 if called == "AESCCM" and len(as_bytes(nonce)) == 13 else 12
         nonce = self.nonce(nonce, iv, size)
-        of = getattr(_library("aead"), called)
-        made, aad = of(key, tag) if called == "AESCCM" else of(key), as_bytes(aad)
+        made, aad = _sealing(called, key, tag), as_bytes(aad)
         try:
             found: bytes = (made.decrypt if opening else made.encrypt)(nonce, data, aad)
         except Exception as error:  # InvalidTag, or what the system's library lacks

@@ -118,7 +118,13 @@ def secrets(keys: Mapping[str, bytes | str | None]) -> KeysSaid:
     return KeysSaid(keys)
 
 
+forgetting: list[Callable[[], None]] = []
+"""What keeps something that was made of keys forgets it by these when keys change."""
+
+
 def _put(there: KnownKeys, keys: Mapping[str, bytes | None]) -> None:
+    for forget in forgetting:
+        forget()
     for name, key in keys.items():
         if key is None:
             there.pop(name, None)
@@ -162,6 +168,8 @@ class Transform:
             if isinstance(value, Expr) or (value == SELF and word == "aad")
         }  # fmt: skip
         self.spreads = "most" in self.usual and "most" not in self.parameters  # whether it may give any number of bytes
+        self._known = {word: value for word, value in self.given.items() if word not in self.late}
+        self._secret = [word for word, value in self._known.items() if isinstance(value, Secret)]
         self.check(where)
 
     def check(self, where: str) -> None:
@@ -175,7 +183,7 @@ class Transform:
 
     def _is_off(self, given: dict[str, Value]) -> bool:
         """Whether its condition does not hold; what that came to is taken out of `given`."""
-        if "when" not in self.late or "when" not in given:
+        if not given or "when" not in given:
             return False
         value = given.pop("when")
         return not (any(value) if isinstance(value, bytes) else value)
@@ -191,11 +199,13 @@ class Transform:
         return hash(str(self))
 
     def _arguments(self, given: dict[str, Value]) -> dict[str, Value]:
-        for word in self.late.keys() - given.keys():
-            if word != "when":
+        for word in self.late:
+            if word not in given and word != "when":
                 raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
-        found = {word: value for word, value in {**self.given, **given}.items() if word != "when"}
-        return {word: key_of(value) if isinstance(value, Secret) else value for word, value in found.items()}
+        found = {**self._known, **given}
+        for word in self._secret:
+            found[word] = key_of(self._known[word])
+        return found
 
     def decode(self, data: bytes, **given: Value) -> bytes:
         """Return what bytes of a packet stand for. UnfitError for bytes that stand for nothing, or for too much (see `LIMIT`).

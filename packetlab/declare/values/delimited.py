@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from packetlab.declare.kinds import Kind, Raw
+from collections.abc import Callable
+
+from packetlab.declare.kinds import Kind, Lines, Raw
 from packetlab.errors import BuildError, DeclareError
 
 LONGEST = 64  # bytes of a delimiter
@@ -17,13 +19,13 @@ class Delimited(Kind):
 
     def __init__(self, inner: Kind, delimiter: bytes, where: str = "ended(...)") -> None:
         self.inner, self.delimiter, self.zero = inner, delimiter, inner.zero
-        self.unit = getattr(inner, "unit", 1)
+        self.unit, self._is_bytes = getattr(inner, "unit", 1), isinstance(inner.zero, bytes)
         if not isinstance(delimiter, bytes) or not 0 < len(delimiter) <= LONGEST or len(delimiter) % self.unit:
             whole = f", of whole letters ({self.unit} bytes)" if self.unit > 1 else ""
             raise DeclareError(where, f"a delimiter of 1 to {LONGEST} bytes{whole}", f"{delimiter!r:.80}")
         self.low, self.high = inner.low, inner.high
         self.signed, self.judges, self.is_address = inner.signed, inner.judges, False
-        self.as_raw, self.words = inner.as_raw, inner.words
+        self.as_raw, self.words, self.surely = inner.as_raw, inner.words, inner.surely
         self.allows = " ".join(word for word in inner.allows.split() if word in ("rule", "condition", "fixed"))
 
     @property
@@ -46,6 +48,25 @@ class Delimited(Kind):
             hint = "the delimiter says where the value ends, and is written after it"
             raise BuildError(where, f"a value without {self.delimiter!r} in it", f"{value!r:.60}", hint)
         return found
+
+    @property
+    def plain(self) -> bool:  # type: ignore[override]
+        return self.inner.plain and not any(byte in b"-0123456789abcdefghijklmnopqrstuvwxyz" for byte in self.delimiter)
+
+    def quick_value(self) -> Lines | None:
+        return self.inner.quick_value()
+
+    def quick_raw(self) -> Callable[[object], Raw] | None:
+        inner, delimiter = self.inner.quick_raw(), self.delimiter
+        if inner is None or not isinstance(self.zero, bytes) or self.unit > 1:
+            return None
+
+        def quick(value: object) -> Raw:
+            data = inner(value)
+            # The delimiter may begin in the value and end in the one that stands after it.
+            return data if data is not None and (data + delimiter).find(delimiter) == len(data) else None
+
+        return quick
 
     def edge(self, value: object, where: str, up: bool) -> Raw:
         return self.inner.edge(value, where, up)
@@ -91,12 +112,13 @@ class Delimited(Kind):
             pos = at + 1
 
     def read(self, data: bytes, pos: int, limit: int) -> tuple[Raw, int] | None:
-        end = self._end(data, pos, limit)
+        end = data.find(self.delimiter, pos, limit) if self.unit == 1 else self._end(data, pos, limit)
         if end < 0:
             return None
         raw = data[pos:end]
-        found = raw if isinstance(self.zero, bytes) else self.inner.parsed(raw)  # type: ignore[attr-defined]
+        found = raw if self._is_bytes else self.inner.parsed(raw)  # type: ignore[attr-defined]
         return None if found is None else (found, end + len(self.delimiter))
 
     def write(self, raw: Raw) -> bytes:
-        return self._written(raw) + self.delimiter
+        written: bytes = raw if type(raw) is bytes else self._written(raw)
+        return written + self.delimiter

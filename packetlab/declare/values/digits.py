@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import IntEnum, IntFlag
 from typing import Annotated, TypeAlias
 
-from packetlab.declare.kinds import Kind, explained
+from packetlab.declare.kinds import Kind, Lines, explained
 from packetlab.declare.values.varints import Spelled
 from packetlab.declare.values.views import UNTYPED, View, _name
 from packetlab.errors import BuildError, DeclareError
@@ -43,6 +43,7 @@ class DigitsKind(View):
     """
 
     function, user = "digits", "int"
+    plain = True
     zero = 0
     words = "a number in digits"
 
@@ -81,6 +82,10 @@ class DigitsKind(View):
 
     def parsed(self, data: bytes) -> int | None:
         """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
+        size = len(data)
+        if self.base == 10 and size < 20 and data.isdigit() and (size == self.width or (size > (self.width or 0) and (data[0] != 48 or size == 1))):
+            number = int(data)  # which is spelled so
+            return number if number <= self.high else None
         if len(data) > 80 or not self.pattern.fullmatch(data):
             return None
         number = int(data, self.base)
@@ -92,6 +97,8 @@ class DigitsKind(View):
         """Return a number as it is written."""
         if isinstance(number, SpelledDigits):
             return number.spelled
+        if self.base == 10 and number >= 0:
+            return b"%0*d" % (self.width or 0, number)
         digits, rest = "", abs(number)
         while rest or not digits:
             rest, digit = divmod(rest, self.base)
@@ -116,6 +123,9 @@ class DigitsKind(View):
         members: Mapping[str, IntEnum | IntFlag] = {} if self.named is None else self.named.__members__
         member = members.get(word.upper()) if isinstance(word, str) else None
         return None if member is None else int(member)
+
+    def quick_value(self) -> Lines | None:
+        return ("int", ["made = raw"], {}) if self.named is None else None
 
     def value(self, raw: int) -> int:
         if self.named is not None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
-from packetlab.declare.kinds import Kind, explained
+from packetlab.declare.kinds import Kind, Lines, explained
 from packetlab.declare.values.views import UNTYPED, BytesView, _name, own_bytes
 from packetlab.errors import BuildError, DeclareError
+
+SWAPPED = bytes((byte & 15) << 4 | byte >> 4 for byte in range(256))
+"""Every byte with its halves the other way round."""
 
 
 class UUIDKind(BytesView):
@@ -35,6 +40,17 @@ class UUIDKind(BytesView):
             pass
         raise BuildError(where, "a UUID", f"{value!r:.60}")
 
+    def quick_value(self) -> Lines | None:
+        # What UUID(bytes=...) does, without looking for other arguments.
+        whole = "raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]" if self.swapped else "raw"
+        lines = ["made = new(UUID)", f"put(made, 'int', from_bytes({whole}, 'big'))", "put(made, 'is_safe', unknown)"]
+        names = {"new": object.__new__, "put": object.__setattr__, "UUID": uuid.UUID, "unknown": uuid.SafeUUID.unknown}
+        return "bytes", lines, {**names, "from_bytes": int.from_bytes}
+
+    def quick_raw(self) -> Callable[[object], bytes | None]:
+        part = attrgetter("bytes_le" if self.swapped else "bytes")
+        return lambda value: part(value) if type(value) is uuid.UUID else None
+
     def value(self, raw: bytes) -> uuid.UUID:
         return uuid.UUID(bytes_le=raw) if self.swapped else uuid.UUID(bytes=raw)
 
@@ -59,7 +75,7 @@ class BCD(BytesView):
         self.type, self.user = user, user.__name__
         self.made_with = {"digits": digits, **({"swapped": 1} if swapped else {})}
         self.made_with |= {"filler": filler} if filler is not None else {}
-        self.words = "decimal digits"
+        self.words, self.surely = "decimal digits", "" if digits % 2 else "{0}.hex().isdigit()"
         self.zero = self.packed("0" if filler is not None and user is int else "" if filler is not None else "0" * digits)
 
     def in_words(self) -> str:
@@ -72,16 +88,12 @@ class BCD(BytesView):
 
     def packed(self, text: str) -> bytes:
         """Return half bytes, written as hexadecimal digits, as bytes."""
-        filled = text.ljust(len(self.zero) * 2, f"{self.filler or 0:x}")
-        if self.swapped:
-            filled = "".join(filled[i : i + 2][::-1] for i in range(0, len(filled), 2))
-        return bytes.fromhex(filled)
+        filled = bytes.fromhex(text.ljust(len(self.zero) * 2, f"{self.filler or 0:x}"))
+        return filled.translate(SWAPPED) if self.swapped else filled
 
     def halves(self, raw: bytes) -> str:
         """Return the half bytes in the order of digits, without what fills up after them."""
-        text = raw.hex()
-        if self.swapped:
-            text = "".join(text[i : i + 2][::-1] for i in range(0, len(text), 2))
+        text = (raw.translate(SWAPPED) if self.swapped else raw).hex()
         return text if self.filler is None else text.rstrip(f"{self.filler:x}")
 
     def of(self, value: object, where: str) -> bytes:
@@ -93,6 +105,24 @@ class BCD(BytesView):
         if not (digits and isinstance(text, str) and least <= len(text) <= self.digits):
             raise BuildError(where, f"{least} to {self.digits} digits", f"{value!r:.60}")
         return self.packed(text)
+
+    def quick_value(self) -> Lines | None:
+        found = "raw.translate(swapped).hex()" if self.swapped else "raw.hex()"
+        found += "" if self.filler is None else f".rstrip('{self.filler:x}')"
+        lines = [f"made = {found}", *(["if made.isdigit(): made = int(made)"] if self.type is int else [])]
+        return "bytes", lines, {"swapped": SWAPPED}
+
+    def quick_raw(self) -> Callable[[object], bytes | None] | None:
+        digits, packed, filled = self.digits, self.packed, self.filler is not None
+
+        def quick(value: object) -> bytes | None:
+            if type(value) is int and not filled and value >= 0:
+                value = f"{value:0{digits}d}"
+            elif type(value) is not str or not (filled or len(value) == digits):
+                return None
+            return packed(value) if value.isascii() and value.isdigit() and len(value) <= digits else None
+
+        return quick
 
     def value(self, raw: bytes) -> str | int:
         text = self.halves(raw)

@@ -8,6 +8,7 @@ which knows the message.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from packetlab.declare.kinds import ByteString, Kind
@@ -91,6 +92,19 @@ class Labels(View):
         if isinstance(value, RawValue):
             return self.of_bytes(ByteString().raw(value.form, where), where)
         return self.of(value, where)
+
+    def quick_raw(self) -> Callable[[object], bytes | None]:
+        @lru_cache(4096)
+        def known(text: str) -> bytes:
+            return self.of(text, "")
+
+        def quick(value: object) -> bytes | None:
+            try:
+                return known(value) if type(value) is str else None
+            except BuildError:
+                return None
+
+        return quick
 
     def of(self, value: object, where: str) -> bytes:
         if not isinstance(value, str):

@@ -6,19 +6,22 @@ no value is a rounding error beside the number it was read from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from math import isfinite, ulp
+from math import isfinite, lcm, ulp
 from numbers import Rational, Real
 from struct import Struct, error as struct_error
 from typing import Annotated, TypeAlias
 
-from packetlab.declare.kinds import Kind, Raw, explained
+from packetlab.declare.kinds import Kind, Lines, Raw, explained
 from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational
 from packetlab.errors import BuildError, DeclareError
 
 _LETTERS = {16: "e", 32: "f", 64: "d"}
 _DIGITS = {16: 5, 32: 9, 64: 17}
+SURE = float(1 << 40)
+"""Steps up to which floats tell which one is the nearest."""
 
 
 class Float(NumberView):
@@ -55,6 +58,23 @@ class Float(NumberView):
             return found
         except (ValueError, OverflowError, struct_error):
             raise BuildError(where, f"a number that a float of {self.bits} bits holds", f"{value!r:.60}") from None
+
+    def quick_value(self) -> Lines | None:
+        return "int", ["made, = unpack(pack(raw))"], {"unpack": self.packed.unpack, "pack": self.integer.pack}
+
+    def quick_raw(self) -> Callable[[object], int | None]:
+        pack, unpack = self.packed.pack, self.integer.unpack
+
+        def quick(value: object) -> int | None:
+            if type(value) is float or type(value) is int:
+                try:
+                    found: int = unpack(pack(value))[0]
+                    return found
+                except (OverflowError, struct_error):
+                    pass
+            return None
+
+        return quick
 
     def value(self, raw: int) -> float:
         found: float = self.packed.unpack(self.integer.pack(raw))[0]
@@ -152,6 +172,32 @@ class Scaled(Stepped):
         except (ValueError, OverflowError, ZeroDivisionError):
             pass
         raise BuildError(where, f"a number{f' of {self.unit}' if self.unit else ''}", f"{value!r:.60}")
+
+    def quick_value(self) -> Lines | None:
+        if self.type is not float:
+            return None
+        whole = lcm(self.step.denominator, self.origin.denominator)  # quotients of whole numbers are rounded once
+        return "int", [f"made = (raw * {int(self.step * whole)} + {int(self.origin * whole)}) / {whole}"], {}
+
+    def quick_raw(self) -> Callable[[object], int | None] | None:
+        try:
+            times, less, far = float(1 / self.step), float(self.origin / self.step), float(abs(self.step)) * SURE
+        except OverflowError:
+            return None
+        if self.type is not float or abs(less) > SURE:
+            return None
+        low, high = self.low, self.high
+
+        def quick(value: object) -> int | None:
+            if (type(value) is float or type(value) is int) and -far < value < far:
+                steps = value * times - less
+                raw = round(steps)
+                # Floats are off by less than a hundredth of a step here; in the middle between two, fractions tell.
+                if -0.49 < steps - raw < 0.49 and low <= raw <= high:
+                    return raw
+            return None
+
+        return quick
 
     def value(self, raw: int) -> Raw:
         number = self.exact(raw)

@@ -7,13 +7,17 @@ The raw value is the bytes. What is not the encoding of any text is a fault, and
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, TypeAlias
 
-from packetlab.declare.kinds import ByteString, Kind, Wire, explained
+from packetlab.declare.kinds import ByteString, Kind, Lines, Wire, explained
 from packetlab.declare.values.views import UNTYPED, RawValue, View, _name, own_bytes
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
+
+ONE_WAY = {"utf-8", "ascii", "iso8859-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"}
+"""Encodings that write each text in one way: what was decoded is encoded to the same bytes."""
 
 
 class Undecoded(str):
@@ -67,6 +71,7 @@ class TextKind(View):
         self.made_with |= {"rest": 1} if rest else {}
         self.as_raw = ByteString(size)
         self.zero = (pad or bytes(self.unit)) * ((size or 0) // self.unit)
+        self.surely = "{0}.isascii()" if self.encoding in ("utf-8", "ascii", "iso8859-1") else ""
         self.members: dict[str, Enum] = {} if enum is None else {one.value: one for one in enum}
 
     @property
@@ -138,7 +143,7 @@ class TextKind(View):
     def decoded(self, raw: bytes) -> str | None:
         """Return bytes as text, None where they are none."""
         try:
-            return self.unpadded(raw).decode(self.encoding)
+            return (raw if self.pad is None else self.unpadded(raw)).decode(self.encoding)
         except UnicodeError:
             return None
 
@@ -153,6 +158,33 @@ class TextKind(View):
             return found if self.of(found, "") == raw else Undecoded.of(found, raw)
         except BuildError:
             return Undecoded.of(found, raw)
+
+    def quick_value(self) -> Lines | None:
+        if self.encoding not in ONE_WAY or (self.pad is not None and self.unit > 1):
+            return None
+        bare = "raw" if self.pad is None else f"raw.rstrip({self.pad!r})"
+        decoded = f"{bare}.decode({self.encoding!r})"
+        found = f"members.get(found := {decoded}, found)" if self.members else decoded
+        return "bytes", [f"try: made = {found}", "except UnicodeError: made = value(raw)"], {"members": self.members}
+
+    def quick_raw(self) -> Callable[[object], bytes | None]:
+        encoding, size, pad, unit, enum = self.encoding, self.size, self.pad, self.unit, self.enum
+
+        def quick(value: object) -> bytes | None:
+            if enum is not None and type(value) is enum:
+                value = value._value_
+            if type(value) is not str:
+                return None
+            try:
+                data = value.encode(encoding)
+            except UnicodeError:
+                return None
+            if size is None:
+                return data
+            data += b"" if pad is None else pad * ((size - len(data)) // unit)
+            return data if len(data) == size else None
+
+        return quick
 
     def text(self, raw: bytes) -> str:
         if len(raw) > 4096:

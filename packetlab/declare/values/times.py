@@ -12,10 +12,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 from numbers import Rational
 from typing import Annotated, TypeAlias
 
-from packetlab.declare.kinds import Kind, explained
+from packetlab.declare.kinds import Kind, Lines, explained
 from packetlab.declare.values.views import ZERO, Stepped, moment_text, rational, shortest
 from packetlab.errors import BuildError, DeclareError
 
@@ -37,6 +38,7 @@ class Instant(datetime):
     """
 
     _exact: Fraction | None = None
+    _ratio: tuple[int, int, Fraction] | None = None  # of one that was read: exact as a quotient, and the unit
     _unit = ZERO
 
     @classmethod
@@ -51,6 +53,8 @@ class Instant(datetime):
     @property
     def exact(self) -> Fraction:
         """Seconds since 1970-01-01T00:00:00Z."""
+        if self._exact is None and self._ratio is not None:
+            self._exact, self._unit = Fraction(*self._ratio[:2]), self._ratio[2]
         return self._exact if self._exact is not None else exact_of(self)
 
     def __str__(self) -> str:
@@ -98,6 +102,7 @@ class Instant(datetime):
         return Instant.at, (self.exact, self._unit)
 
 
+START = Instant(1970, 1, 1, tzinfo=UTC)
 _MIN, _MAX = (int(_seconds(end - EPOCH) * 10**6) for end in (FIRST, LAST))
 
 
@@ -115,15 +120,23 @@ def _known(other: object) -> Fraction | None:
 class Elapsed(timedelta):
     """A duration as a packet holds it. As a `timedelta` it is cut to microseconds; `exact`, `==`, order and `str` go by all of it."""
 
-    exact: Fraction
+    _exact: Fraction | None = None
+    _ratio: tuple[int, int, Fraction] | None = None
     _unit = ZERO
+
+    @property
+    def exact(self) -> Fraction:
+        """Seconds."""
+        if self._exact is None and self._ratio is not None:
+            self._exact, self._unit = Fraction(*self._ratio[:2]), self._ratio[2]
+        return self._exact if self._exact is not None else _seconds(self)
 
     @classmethod
     def of(cls, exact: Fraction, unit: Fraction = ZERO) -> Elapsed:
         """Return the duration of so many seconds, of which `str` shows enough to tell units apart."""
         most = timedelta.max // timedelta(microseconds=1)
         made = cls(microseconds=int(min(max(exact * 10**6 // 1, -most), most)))
-        made.exact, made._unit = exact, unit
+        made._exact, made._unit = exact, unit
         return made
 
     def __str__(self) -> str:
@@ -222,6 +235,32 @@ class Time(Stepped):
         # The nearest unit of an NTP time is what a datetime, or a text of as many digits, is in a packet.
         return MICROSECOND if not isinstance(value, Instant) and number % MICROSECOND == 0 else ZERO
 
+    def quick_value(self) -> Lines | None:
+        whole = lcm(self.step.denominator, self.origin.denominator, (self.since or ZERO).denominator)
+        lines = [f"number = raw * {int(self.step * whole)} + {int(self.origin * whole)}"]
+        if self.since is not None:
+            lines.append(f"if number < {int(self.since * whole)}: number += {int(self.era * whole)}")
+        micro = Fraction(10**6, whole)
+        lines += [
+            f"micro = number * {micro.numerator} // {micro.denominator}",
+            f"if {_MIN} <= micro <= {_MAX}:",
+            "    made = start + timedelta(0, 0, micro)",
+            f"    made._ratio = number, {whole}, step",
+            "else: made = value(raw)",
+        ]
+        return "int", lines, {"start": START, "timedelta": timedelta, "step": self.step}
+
+    def quick_raw(self) -> Callable[[object], int | None]:
+        steps, low, high = _steps(self), self.low, self.high
+
+        def quick(value: object) -> int | None:
+            if type(value) is datetime and value.tzinfo is UTC:
+                raw = steps(value - EPOCH)
+                return raw if low <= raw <= high else None
+            return None
+
+        return quick
+
     def value(self, raw: int) -> Instant:
         return Instant.at(self.exact(raw), self.step)
 
@@ -267,11 +306,43 @@ class Duration(Stepped):
         whole = isinstance(value, timedelta) and not isinstance(value, Elapsed)
         return MICROSECOND if whole else super().grain(value, number)
 
+    def quick_value(self) -> Lines | None:
+        number, whole, micro = self.step.numerator, self.step.denominator, self.step * 10**6
+        if max(abs(self.exact(self.low)), abs(self.exact(self.high))) >= timedelta.max // timedelta(seconds=1):
+            return None
+        lines = [f"made = elapsed(0, 0, raw * {micro.numerator} // {micro.denominator})", f"made._ratio = raw * {number}, {whole}, step"]
+        return "int", lines, {"elapsed": Elapsed, "step": self.step}
+
+    def quick_raw(self) -> Callable[[object], int | None]:
+        steps, low, high = _steps(self), self.low, self.high
+
+        def quick(value: object) -> int | None:
+            if type(value) is timedelta:
+                raw = steps(value)
+                return raw if low <= raw <= high else None
+            return None
+
+        return quick
+
     def value(self, raw: int) -> Elapsed:
         return Elapsed.of(self.exact(raw), self.step)
 
     def words_of(self, raw: int) -> str:
         return f"{self.digits(raw)} s"
+
+
+def _steps(kind: Stepped) -> Callable[[timedelta], int]:
+    """Return what rounds a duration since 1970, or a duration alone, to the nearest step of a kind, and to the even one of two as near."""
+    each, less = 1 / (kind.step * 10**6), kind.origin / kind.step
+    whole = lcm(each.denominator, less.denominator)
+    times, fewer, double = 2 * int(each * whole), 2 * int(less * whole) - whole, 2 * whole
+
+    def steps(delta: timedelta) -> int:
+        micro = (delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds
+        number, rest = divmod(micro * times - fewer, double)
+        return number - 1 if not rest and number & 1 else number
+
+    return steps
 
 
 def _parsed(text: str) -> Fraction | None:

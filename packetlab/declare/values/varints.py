@@ -51,6 +51,7 @@ class CodedNumber(WholeNumber):
     """
 
     words = "a coded number"
+    plain = True
 
     def shortest(self, number: int) -> int:
         """Return the least number of bytes that a number takes."""
@@ -151,11 +152,15 @@ class Varint(CodedNumber):
         groups[-1] &= 127
         return bytes(groups)
 
-    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
-        number = shift = 0
-        end = pos + self.most
-        for byte in data[pos : end if end < limit else limit]:
-            number = number << 7 | byte & 127 if self.high_first else number | (byte & 127) << shift
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        number, shift, end, high_first = 0, 0, pos, self.high_first
+        stop = pos + self.most
+        if stop > limit:
+            stop = limit
+        while end < stop:
+            byte = data[end]
+            end += 1
+            number = number << 7 | byte & 127 if high_first else number | (byte & 127) << shift
             shift += 7
             if byte < 128:
                 break
@@ -165,7 +170,33 @@ class Varint(CodedNumber):
             number = number >> 1 ^ -(number & 1)
         elif self.signed and number >> shift - 1:
             number -= 1 << shift
-        return number, pos + shift // 7
+        if not self.low <= number <= self.high:
+            return None
+        # In more bytes than it takes the highest group says nothing.
+        if shift > 7 and (byte < 2 or byte > 126 or high_first) and end - pos != self.shortest(number):
+            return Spelled(number, end - pos), end
+        return number, end
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        found = self.read(data, pos, limit)
+        return None if found is None else (int(found[0]), found[1])
+
+    def write(self, raw: int) -> bytes:
+        if type(raw) is Spelled or self.high_first:
+            return CodedNumber.write(self, raw)
+        number, found = raw, bytearray()
+        if self.zigzag:
+            number = number << 1 if number >= 0 else ~(number << 1)
+        if self.signed:
+            while not -64 <= number < 64:
+                found.append(number & 127 | 128)
+                number >>= 7
+        else:
+            while number > 127:
+                found.append(number & 127 | 128)
+                number >>= 7
+        found.append(number & 127)
+        return bytes(found)
 
     def in_words(self) -> str:
         sort = "signed " if self.signed else "zigzag " if self.zigzag else ""
@@ -191,6 +222,8 @@ class Prefixed(CodedNumber):
         self.marks = {size: number << 8 * size - bits for number, size in enumerate(sizes)}
         self.high = (1 << 8 * sizes[-1] - bits) - 1
         self.single = 1 << 8 - bits if sizes[0] == 1 else 0
+        greatest = [(1 << 8 * size - bits) - 1 for size in sizes]
+        self._ways = [*zip(sizes, greatest, [-1, *greatest], strict=False)]  # each size, what it holds, and what is in fewer bytes
 
     @property
     def longest(self) -> int:
@@ -209,13 +242,22 @@ class Prefixed(CodedNumber):
     def packed(self, number: int, size: int) -> bytes:
         return (number | self.marks[size]).to_bytes(size, "big")
 
-    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
-        which = data[pos] >> 8 - self.prefix if pos < limit else len(self.sizes)
-        if which >= len(self.sizes) or pos + self.sizes[which] > limit:
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        if pos >= limit:
             return None
-        size = self.sizes[which]
-        number = int.from_bytes(data[pos : pos + size], "big")
-        return number & (1 << 8 * size - self.prefix) - 1, pos + size
+        which = data[pos] >> 8 - self.prefix
+        if which >= len(self.sizes):
+            return None
+        size, mask, less = self._ways[which]
+        end = pos + size
+        if end > limit:
+            return None
+        number = int.from_bytes(data[pos:end], "big") & mask
+        return (number if number > less else Spelled(number, size)), end
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        found = self.read(data, pos, limit)
+        return None if found is None else (int(found[0]), found[1])
 
 
 class LengthOfBER(CodedNumber):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +14,10 @@ from packetlab import (
     U4,
     U5,
     U6,
+    U8,
     U12,
+    U16,
+    U32,
     Header,
     auto,
     bits,
@@ -335,7 +339,46 @@ def wide_built() -> bytes:
     return b"".join([*first, one.nonce.to_bytes(12, "little"), one.second.to_bytes(12, "little")])
 
 
+# None of them: what a header takes anyway -------------------------------------------------------------------------
+
+
+class TimedPlain(Header):
+    a: U8 = 0
+    b: U8 = 0
+    c: U16 = 0
+    d: U16 = 0
+    e: U32 = 0
+    f: U32 = 0
+    g: U32 = 0
+    h: U32 = 0
+
+
+@dataclass(slots=True)
+class PlainPlain:
+    a: int
+    b: int
+    c: int
+    d: int
+    e: int
+    f: int
+    g: int
+    h: int
+
+
+ALL = struct.Struct("!BBHHIIII")
+
+
+def plain(data: bytes) -> PlainPlain:
+    return PlainPlain(*ALL.unpack_from(data))
+
+
+def plain_built() -> bytes:
+    one = PlainPlain(1, 2, 3, 4, 5, 6, 7, 8)
+    return ALL.pack(one.a, one.b, one.c, one.d, one.e, one.f, one.g, one.h)
+
+
 LINES = [
+    Line("M0", "a header of 8 numbers, none of them", TimedPlain, lambda: TimedPlain(a=1, b=2, c=3, d=4, e=5, f=6, g=7, h=8), plain, plain_built),
     Line("M6", "the lowest bit first", TimedLow,
          lambda: TimedLow(handle=0x123, boundary=2, kind=5, retry=1, more=1, rest=1, fragment=3, number=0xABC), low, low_built),
     Line("M6", "optional bits", TimedShot, lambda: TimedShot(angle=0xABC, name=9, weapon=5), shot, shot_built),

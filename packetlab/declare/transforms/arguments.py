@@ -1,0 +1,42 @@
+"""What a class body says of the parameters of transforms: those that cannot be found are refused."""
+
+from __future__ import annotations
+
+from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
+from packetlab.declare.fields import Field
+from packetlab.declare.transforms.carried import Through, width_of_number
+from packetlab.errors import DeclareError, suggestion
+
+
+def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[Field]) -> None:
+    """Refuse parameters of a field's transforms that cannot be found where it is read or built. DeclareError."""
+    kind = f.kind
+    assert isinstance(kind, Through)
+    where = f"{header}.{f.name}"
+    if f not in before:
+        raise DeclareError(where, "a field before the payload for through(...)", "one after it")
+    for place, word, rule in kind.late:
+        keyed = word in kind.transforms[place].as_keys
+        for leaf in rule.leaves() if isinstance(rule, Expr) else ():
+            if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule and leaf.path not in fields and (leaf.path or not keyed)):
+                continue
+            if not isinstance(leaf, Ref):
+                said = Elsewhere.__str__(leaf) if isinstance(leaf, Elsewhere) else str(leaf)
+                named = said if said.startswith("before(") else f'field("{said}")'
+                hint = f"a field of this header that follows has a width: copy: U32 = computed({named})" if isinstance(leaf, Elsewhere) else ""
+                raise DeclareError(where, f"fields and numbers as {word}", said, hint)
+            of = fields.get(leaf.name)
+            if of is None or of is f:
+                hint = "" if of is f else suggestion(leaf.name, fields)
+                raise DeclareError(where, f"another field of the header as {word}", repr(leaf.name), hint)
+            if isinstance(of.rule, Checksum) or of.kind.wire in ("items", "payload") or of.kind.transforms:
+                raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}, which comes later")
+            if leaf is not rule and not of.kind.is_number:
+                raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}")
+            if keyed and of.kind.is_number and not width_of_number(of.kind) and (leaf is not rule or of.kind.wire == "computed"):
+                hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
+                raise DeclareError(where, f"numbers of a fixed width in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
+    sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
+    if kind.uses_header and (sums or not kind.is_sized):
+        got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
+        raise DeclareError(where, 'aad="self" of a header that is known before', got)

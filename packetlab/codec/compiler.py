@@ -31,6 +31,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.elsewhere import check_asked
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError, suggestion
 
@@ -326,7 +327,8 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
 def parse_inside(field: Field, data: bytes) -> tuple[object, tuple[tuple[str, str], ...]]:
     """Read headers inside bytes that stand for others; returns these, what is none of them last and as bytes, and what was expected and got."""
     item = field.kind.item
-    if not (is_around(field) or is_recursive(item) or is_nested(item)):  # of what holds others all levels are read with care, once
+    # Of what holds others all levels are read with care, once; and what stands for other bytes is opened once.
+    if not (is_around(field) or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
         found = items_reader(field, False)(data, 0, len(data), None)
         if found is not None and found[1] == len(data):
             return found[0], ()

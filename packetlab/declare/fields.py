@@ -207,8 +207,8 @@ def pad(multiple: int = 1, *, to: object = None, since: str = "self", fill: byte
     the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
     """
     place, since = None if to is None else expression(to), checked_origin(since, "pad(...)")
-    if not isinstance(multiple, int) or multiple < 1:
-        raise DeclareError("pad(...), at(..., align=)", "a number of bytes, 1 or more", repr(multiple))
+    if place is not None and (type(multiple) is not int or not 1 <= multiple <= 1 << 16):
+        raise DeclareError("a field at an offset", "a multiple of 1 to 65536 bytes", repr(multiple))
     return Spec(None, pad=multiple, place=place, since=since, fill=_fill(fill, True, "pad(..., fill=)"))
 
 

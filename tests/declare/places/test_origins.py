@@ -268,10 +268,10 @@ def test_an_offset_counts_from_one_place_where_it_is_built_and_where_it_is_read(
             x: Bytes = at(field("off"), sized(field("n"), b""))
 
 
-@pytest.mark.parametrize("multiple", [0, -4, 2.0, "4"])
-def test_a_multiple_is_a_number_of_bytes(multiple) -> None:
-    for wrong in (lambda: at(field("off"), align=multiple), lambda: pad(multiple)):
-        with pytest.raises(DeclareError, match="expected a number of bytes, 1 or more"):
+@pytest.mark.parametrize("multiple", [0, -4, 2.0, "4", None, 70_000])
+def test_a_multiple_at_an_offset_is_a_number_of_bytes(multiple) -> None:
+    for wrong in (lambda: at(field("off"), align=multiple), lambda: pad(multiple, to=field("off"))):
+        with pytest.raises(DeclareError, match="expected a multiple of 1 to 65536 bytes"):
             wrong()
 
 

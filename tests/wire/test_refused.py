@@ -138,7 +138,7 @@ for _ in range(40):
         ({"n": U8, "m": U8, "options": {"pseudo": ("n", "m")}}, "Wrong, pseudo: expected fields of addresses, got n, a number"),
         ({"n": U8, "options": {"under": UDP, "when": field("nosuch") == 9}}, "Wrong under UDP: expected a field of UDP, got nosuch"),
         ({"n": U8, "options": {"under": UDP, "when": {"sport": 9, "nosuch": 9}}}, "Wrong under UDP: expected a field of UDP, got nosuch"),
-        ({"n": U8, "options": {"under": UDP, "when": {"length": 9}}}, r"Wrong under UDP\.length: expected a number field without a rule of its own, got auto\(size_of\(self\) \+ size_of\(payload\)\) \(when=field\(\"length\"\) == \.\.\. asks it"),
+        ({"n": U8, "options": {"under": UDP, "when": {"length": 9}}}, r"Wrong under UDP\.length: expected a number field that is always there, without a rule of its own, got auto\(size_of\(self\) \+ size_of\(payload\)\) \(when=field\(\"length\"\) == \.\.\. asks it"),
         ({"n": U8, "options": {"under": UDP, "when": field("sport") == 9, "sets": {"nosuch": 9}}}, "a field of UDP, got nosuch"),
         ({"n": U8, "options": {"under": UDP, "when": field("sport") == 9, "sets": {"length": 9}}}, r"Wrong under UDP, sets: expected a number field without a rule of its own, not length, got size_of\(self\)"),
         ({"n": U8, "options": {"under": Ether, "when": field("dst") == 9}}, "of a number field, got dst, a MAC address"),

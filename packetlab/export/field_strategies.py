@@ -5,6 +5,7 @@ A value not drawn is left out, which is the simplest choice for Hypothesis and t
 
 from __future__ import annotations
 
+from copy import copy
 from enum import IntEnum, IntFlag
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref
+from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import needs
@@ -43,7 +44,7 @@ ITEMS = 3
 def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool) -> Header:
     """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
     made: dict[str, Raw] = {}
-    seen = _Seen({}, b"", 0)
+    seen = _Seen(cls)
     keys = _keys(draw, cls)
     for f in cls.fields:
         if f.kind.wire == "payload":
@@ -75,7 +76,27 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
 
 
 class _Seen(HeldValues):
-    """The fields drawn so far, with what is known in a ``with context:`` around."""
+    """The fields drawn so far and what follows from them, with what is known in a ``with context:`` around.
+
+    `promised` says of fields that are drawn later whether they are there, where others go by that.
+    """
+
+    def __init__(self, cls: Declaration) -> None:
+        super().__init__({}, b"", 0)
+        self.cls, self.promised, self.asked = cls, dict[str, bool](), set[str]()
+
+    def value(self, name: str) -> int:
+        f = self.cls.by_name.get(name)
+        if f is None or name in self.asked or self.values.get(name) is not None or f.rule is None or isinstance(f.rule, Checksum | Next):
+            return super().value(name)
+        self.asked.add(name)
+        try:
+            return f.rule.evaluate(self) if f.condition is None or f.condition.evaluate(self) else 0
+        finally:
+            self.asked.discard(name)
+
+    def has(self, name: str) -> int:
+        return int(self.promised.get(name, super().has(name)))
 
     def elsewhere(self, leaf: Elsewhere) -> int:
         found = recall(leaf, (), self.values.get) if isinstance(leaf, Recalled) else super().elsewhere(leaf)
@@ -122,7 +143,7 @@ def _raw(cls: Declaration, f: Field, value: Raw) -> Raw:
     return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
 
 
-def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, top: bool) -> Raw:
+def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, top: bool) -> Raw:
     """Draw one field; None leaves it out."""
     from hypothesis import strategies as st
 
@@ -135,10 +156,13 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
         some = [n for n in steering if values != "valid" or f.kind.names is None or n in {*map(int, f.kind.names)}] or steering
         return draw(st.sampled_from(some) if f.default not in steering else st.none() | st.sampled_from(some))
     if f.condition is not None:
-        presence = [leaf for leaf in _refs(cls, f.condition) if isinstance(leaf, Has) and leaf.name == f.name]
-        if presence:
+        presence = {leaf.name for leaf in _refs(cls, f.condition) if isinstance(leaf, Has)}
+        if f.name in presence:
             # Whether it is there is up to itself: a flag follows from it.
-            return draw(st.none() | _of_kind(cls, f, values, seen, st))
+            drawn, there = _of_kind(cls, f, values, seen, st), seen.promised.get(f.name)
+            return None if there is False else draw(drawn if there else st.none() | drawn)
+        for name in sorted(presence - {*seen.values, *seen.promised}):
+            seen.promised[name] = draw(st.booleans())
         if f.left:
             return _if_left(draw, cls, f, values, seen, st, top)
         if f.none is not None and _follows(cls, f) and (f.outer is None or f.outer.evaluate(seen)):
@@ -151,7 +175,7 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
     return draw(drawn if required else st.none() | drawn)
 
 
-def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, top: bool) -> Raw:
+def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, top: bool) -> Raw:
     """Draw one field whose value obeys a rule: what is drawn, or else a number near the least and the greatest."""
     from hypothesis import strategies as st
 
@@ -171,7 +195,7 @@ def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values
 NEAR = 1 << 10
 
 
-def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType, top: bool) -> Raw:
+def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType, top: bool) -> Raw:
     """Draw a field that is there if bytes are left: where one of those before it is absent, nothing follows."""
     before = cls.before[: cls.before.index(f)]
     if f.outer is not None and not f.outer.evaluate(seen):
@@ -206,7 +230,7 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
-def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
+def _of_kind(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType) -> Any:
     kind = f.kind
     if isinstance(kind, LaidOut):
         return _records(kind, seen, st)
@@ -227,7 +251,16 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleTy
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size).map(kind.sound)
     unit = _unit(cls, f.name)
-    return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit)).map(kind.sound)
+    sizes = [size for size in range(0, LONGEST + 1, unit) if _can_be_said(cls, f, size, seen)] or [0]
+    return st.sampled_from(sizes).flatmap(lambda size: st.binary(min_size=size, max_size=size)).map(kind.sound)
+
+
+def _can_be_said(cls: Declaration, f: Field, size: int, seen: Values) -> bool:
+    """Whether the numbers that follow from the size of a field are ones that their fields can have."""
+    scope = copy(seen)
+    scope.values = {**seen.values, f.name: bytes(size)}
+    said = [g for g in cls.fields if g.kind.is_number and g.rule is not None and any(isinstance(leaf, Size) and leaf.name == f.name for leaf in g.rule.leaves())]
+    return all(g.kind.low <= g.rule.evaluate(scope) <= g.kind.high for g in said if g.rule is not None)
 
 
 def _numbers(kind: Kind, values: str, st: ModuleType) -> Any:
@@ -261,7 +294,7 @@ def _coded(kind: Kind, data: bytes) -> Raw:
     return kind.value(kind.zero)
 
 
-def _items(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
+def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType) -> Any:
     item = f.kind.item
 
     kinds = becoming(item)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 H = TypeVar("H", bound=Header)
 Values = Literal["valid", "any"]
+TRIES = 8  # times that a header is drawn whose values may not fit each other
 DEPTH = 6  # headers that `packets()` stacks at most
 
 if installed():
@@ -59,9 +60,22 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
     def header(draw: Any) -> H:
         # What a header becomes is one too, unless fields are named, which say what it is.
         one = cls._declaration if fields else draw(st.sampled_from(becoming(cls._declaration)))
-        return cast("H", field_strategies.header(draw, one, values, fields, top=True))
+        for _ in range(TRIES):
+            made = cast("H", field_strategies.header(draw, one, values, fields, top=True))
+            if fields or _can_be_built(made):
+                break
+        return made
 
     return header()
+
+
+def _can_be_built(header: Header) -> bool:
+    """Whether the values of a header fit each other; a number that follows from a size may have too few bits for it."""
+    try:
+        bytes(header)
+    except BuildError:
+        return False
+    return True
 
 
 def packets(

@@ -94,7 +94,8 @@ class Leaves:
         if isinstance(leaf, Inner):
             return self.inner(leaf)
         if not isinstance(leaf, self.allowed):
-            raise DeclareError(self.where, self.words, str(leaf))
+            hint = "a checksum is all of auto(...): xor= and init= of crc(...) change its bits" if isinstance(leaf, Checksum) else ""
+            raise DeclareError(self.where, self.words, str(leaf), hint)
         if isinstance(leaf, Ref):
             return leaf.span(self) if hasattr(leaf, "span") else self.value(leaf.name)
         if isinstance(leaf, Size):

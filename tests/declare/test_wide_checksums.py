@@ -13,6 +13,7 @@ from packetlab import (
     U5,
     U7,
     U8,
+    U16,
     Capture,
     DeclareError,
     Ether,
@@ -93,3 +94,13 @@ def test_sums_of_a_few_bits_are_refused_with_where_they_can_stand() -> None:
             a: U8 = 1
             x: U4 = 0
             check: U4 = auto(crc("CRC-4/G-704", "a"))
+
+
+def test_sums_in_arithmetic_are_refused_with_the_way_out() -> None:
+    with pytest.raises(
+        DeclareError, match=r"Turned.check: .*got CRC-16/ARC\(a\) \(a checksum is all of auto\(...\): xor= and init="
+    ):
+
+        class Turned(Header):
+            a: U8 = 1
+            check: U16 = auto(crc("CRC-16/ARC", "a") ^ 0x1234)

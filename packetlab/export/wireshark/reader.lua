@@ -395,11 +395,11 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
     local faults, after, ended
     items, after, faults, ended = read_items(self, f, pos, limit, count)
     if f["until"] and not (count or ended or self.stop or self.total) and after == self.tvb:len() then self.ctx.goes_on = true end
-    local cut = #faults > 0 and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
+    local cut = broken(faults) and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
     if cut then self.ctx.cut = true end
-    for _, fault in ipairs(cut and self.ctx.partial and {} or faults) do
-      fault.cut = cut
-      self.ctx.faults[#self.ctx.faults + 1] = fault
+    for _, fault in ipairs(faults) do  -- but for an item whose rest is rightly elsewhere
+      fault.cut = cut and not fault.inner
+      if fault.inner or not (cut and self.ctx.partial) then self.ctx.faults[#self.ctx.faults + 1] = fault end
     end
     if f.one and #items == 0 then return false end
     self.s.items[f.name] = #items

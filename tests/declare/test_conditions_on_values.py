@@ -227,3 +227,19 @@ def test_items_lists_captures_and_data_go_by_it_too() -> None:
         assert capture.where("known.x == 5").count() == 1
         (again,) = declare_from(described([Known]))
         assert dissect(bytes(again(ip="1.2.3.4")), again)[again].x == 5
+
+
+def test_keys_and_values_that_are_remembered_are_fields_and_no_conditions_on_them() -> None:
+    """The value of the field would be taken in place of whether it is the text."""
+    said = field("a") == "ab"
+    with bindings():
+        for remembers in ({("t", said): 1}, {("t", field("n")): said}, {("t", said + 1): 1}):
+            with pytest.raises(DeclareError, match=r"got a == 'ab'"):
+                meta: Any = type(Header)
+                annotations = {"n": U8, "a": Annotated[bytes, fixed_bytes(2)]}
+                meta(
+                    "Keyed",
+                    (Header,),
+                    {"__module__": __name__, "__annotations__": annotations, "n": 0, "a": b"xx"},
+                    remembers=remembers,
+                )

@@ -122,7 +122,8 @@ def _key(parts: Iterable[object], where: str) -> tuple[Expr, ...]:
     key = tuple(map(expression, parts))
     for part in key:
         for leaf in part.leaves():
-            if isinstance(leaf, Recalled) or not isinstance(leaf, Const | Ref | Elsewhere | PacketEnd):
+            looks = isinstance(leaf, Ref) and type(leaf) is not Ref  # at what a text says, or at an item of a list
+            if looks or isinstance(leaf, Recalled) or not isinstance(leaf, Const | Ref | Elsewhere | PacketEnd):
                 raise DeclareError(where, "fields, numbers, sender() and receiver() in a key", str(leaf))
             if isinstance(leaf, Elsewhere) and not leaf.path:
                 raise DeclareError(where, "fields of headers in a key", str(leaf))
@@ -167,6 +168,8 @@ def check_remembered(header: str, said: tuple[Remembered, ...], fields: Fields) 
             _known(name, fields, where)
         for value in one.values:
             for leaf in value.leaves():
+                if isinstance(leaf, Ref) and type(leaf) is not Ref:
+                    raise DeclareError(where, "a field, or a rule of numbers and sizes, as a value", str(leaf))
                 if isinstance(leaf, Ref | Size | Count):
                     _known(leaf.name, fields, where)
                     if leaf is not value and isinstance(leaf, Ref) and not fields[leaf.name].kind.is_number:

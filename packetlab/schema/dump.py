@@ -92,21 +92,38 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
     order: dict[Declaration, None] = {}
     later: list[Declaration] = []
 
+    def needed(header: Declaration) -> list[Declaration]:
+        # Its body names items and whom it answers; what it is bound to may come after.
+        found = [] if header.refines is None else [header.refines]
+        fields = own_fields(header)
+        found += [f.kind.item for f in fields if f.kind.has_headers]
+        found += [one._declaration for f in fields if f.kind.wire == "items" and type(f.default) is tuple for one in f.default]
+        found += [request for request in header.answers if request is not None]
+        lowers = [lower for lower, _, _ in bindings_of(header)]
+        return [one for one in found if not one.is_own or one in wanted] + [one for one in lowers if not one.is_own and one not in wanted]
+
+    def reaches(header: Declaration, path: tuple[Declaration, ...]) -> bool:
+        seen, todo = set[Declaration](), [header]
+        while todo:
+            one = todo.pop()
+            if one in path:
+                return True
+            if one not in seen:
+                seen.add(one)
+                todo += needed(one)
+        return False
+
     def visit(header: Declaration, path: tuple[Declaration, ...] = ()) -> None:
         if header in order or header in path:
             return
-        # Its body names items and whom it answers; what it is bound to may come after.
-        items = [f.kind.item for f in header.fields if f.kind.has_headers]
-        items += [one._declaration for f in header.fields if f.kind.wire == "items" and type(f.default) is tuple for one in f.default]
-        base = [] if header.refines is None else [header.refines]
-        for needed in (*base, *items, *(request for request in header.answers if request is not None)):
-            if not needed.is_own or needed in wanted:
-                visit(needed, (*path, header))
-        for lower, _, _ in bindings_of(header):
-            if not lower.is_own and lower not in wanted:
-                visit(lower, (*path, header))
+        for one in needed(header):
+            visit(one, (*path, header))
         order[header] = None
-        later.extend(refinements(header))  # who reads it reads them; what they hold may be what holds it
+        for one in refinements(header):  # who reads it reads them
+            if reaches(one, path):
+                later.append(one)  # it holds what holds it
+            else:
+                visit(one, path)
 
     for header in wanted:
         visit(header)

@@ -50,6 +50,63 @@ class Offer(Packet):
     )
 
 
+class Forms(Packet):
+    name = "forms"
+    fields_desc = (
+        sf.UUIDField("id", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        sf.UUIDField("guid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", uuid_fmt=sf.UUIDField.FORMAT_LE),
+        sf.IEEEFloatField("single", 1.5),
+        sf.IEEEDoubleField("double", -0.25),
+        sf.OUIField("maker", 0x00C04F),
+        sf.NBytesField("five", 0x0102030405, 5),
+        sf.XNBytesField("three", 0x010203, 3),
+        sf.UTCTimeField("time", 1700000000),
+        sf.UTCTimeField("wide", 1700000000, fmt="<Q"),
+        sf.SecondsIntField("age", 60),
+        sf.ScalingField("volts", 2.5, scaling=0.1, offset=-1, fmt="H"),
+        sf.ScalingField("cold", -4, scaling=0.5, fmt="<h"),
+        sf.FixedPointField("fixed", 1.5, 32),
+        sf.StrStopField("line", b"ab\r\n", b"\r\n"),
+        sf.LEMACField("station", "02:00:00:00:00:01"),
+        sf.StrFixedLenEnumField("word", b"ab", {b"ab": "one"}, length=4),
+        sf.ByteField("size", 4),
+        sf.StrLenFieldUtf16("wide_text", "hi", length_from=lambda pkt: pkt.size),
+    )
+
+
+def test_fields_of_another_form_are_views_or_the_bytes() -> None:
+    with bindings():
+        names: dict[str, Any] = {}
+        exec(str(import_scapy(Forms)), names)
+        assert bytes(names["Forms"]()) == bytes(Forms())
+    with bindings():
+        (ours,) = import_scapy(Forms).declare()
+        assert bytes(ours()) == bytes(Forms())
+        other = Forms(id="00000000-0000-0000-0000-000000000001", single=0.5, double=3, five=5, time=7, wide=9, volts=20.1, cold=-9.5, line=b"x\r\n", station="02:00:00:00:00:02", size=2, wide_text="x")
+        read: Any = dissect(bytes(other), ours)[ours]
+        assert not dissect(bytes(other), ours).faults and bytes(read) == bytes(other)
+        assert (str(read.id), read.single, read.double, read.five, read.time, read.wide) == (str(other.id), 0.5, 3, 5, 7, 9)
+        assert (read.volts, read.cold, read.line, read.station) == (20.1, -9.5, b"x", bytes.fromhex("020000000002")[::-1])
+        assert Forms(bytes(ours(volts=20.1, fixed=2.25, guid=read.id))).volts == 20.1
+        assert Forms(bytes(ours(fixed=2.25, guid=read.id))).fixed == 2.25
+        assert Forms(bytes(ours(guid=read.id))).guid == other.id
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (sf.UUIDField("id", None, uuid_fmt=sf.UUIDField.FORMAT_REV), "the bytes in reverse"),
+        (sf.StrStopField("line", b"ab", b"\n"), "a default that ends with the delimiter"),
+        (sf.ScalingField("volts", 1.0, scaling=0.1, fmt="f"), "a scaled float"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
+)
+def test_forms_that_are_not_ours_are_refused_by_name(field: Any, words: str) -> None:
+    made = type(Packet)("Refused", (Packet,), {"name": "refused", "fields_desc": (field,)})
+    with pytest.raises(DeclareError, match=f"Refused.{field.name}.*{words}"):
+        import_scapy(made)
+
+
 def test_a_plain_class_is_a_header_and_source_to_keep() -> None:
     found = import_scapy(Offer)
     with bindings():

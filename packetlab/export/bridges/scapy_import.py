@@ -11,6 +11,7 @@ import keyword
 import re
 from collections.abc import Callable
 from enum import IntEnum
+from fractions import Fraction
 from typing import Any, NoReturn, TypeAlias
 
 from packetlab.declare import registry
@@ -44,7 +45,12 @@ _STRINGS = (
     "StrField",
     "XStrField",
     "StrNullField",
+    "StrLenFieldUtf16",
+    "StrFixedLenEnumField",
 )
+_VIEWS = ("UUIDField", "IEEEFloatField", "IEEEDoubleField", "OUIField", "NBytesField", "XNBytesField", "UTCTimeField", "SecondsIntField",
+          "ScalingField", "FixedPointField", "StrStopField", "LEMACField")  # fmt: skip
+"""Fields that are another form of bytes and numbers, which a view of ours has too, or the bytes as they are."""
 _LEVELS = 16
 
 
@@ -236,6 +242,8 @@ def _row(f: Theirs, where: str, values: _Values, found: dict[Theirs, Row], depth
         }
     if word in _STRINGS:
         return _string(f, word, where, values)
+    if word in _VIEWS:
+        return _view(f, word, where)
     if word in ("PacketField", "PacketLenField", "PacketListField"):
         return _packets(f, word, where, values, found, depth)
     if word == "FieldListField":
@@ -253,14 +261,45 @@ def _row(f: Theirs, where: str, values: _Values, found: dict[Theirs, Row], depth
     raise DeclareError(where, "numbers, bits, bytes, addresses, packets and lists of them", word)
 
 
+def _view(f: Theirs, word: str, where: str) -> Row:
+    """Describe a field whose values have another form; the default is the bytes that scapy builds."""
+    try:
+        raw = bytes(f.addfield(None, b"", f.default) if word != "FixedPointField" else b"")
+    except Exception:  # of a class of anybody's
+        raise DeclareError(where, "a default that can be built", f"{f.default!r:.60}") from None
+    if word == "LEMACField":
+        return {"kind": "bytes", "bytes": 6, "default": raw.hex()}
+    if word == "UUIDField":
+        if f.uuid_fmt not in (f.FORMAT_BE, f.FORMAT_LE):
+            raise DeclareError(where, "a UUID whose fields are in the order of RFC 4122", "the bytes in reverse")
+        return {"kind": "uuid", **({"little": 1} if f.uuid_fmt == f.FORMAT_LE else {}), "default": {"raw": raw.hex()}}
+    if word == "StrStopField":
+        if not f.stop or f.additional or not raw.endswith(f.stop) or f.stop in raw[: -len(f.stop)]:
+            raise DeclareError(where, "a default that ends with the delimiter, and nothing after it", f"{raw!r:.60}")
+        return {"kind": "ended", "of": {"kind": "bytes"}, "by": f.stop.hex(), "default": {"bytes": raw[: -len(f.stop)].hex()}}
+    if word == "FixedPointField":
+        return {"kind": "scaled", "bits": f.size, "scale": str(Fraction(1, 1 << f.frac_bits)), "default": {"raw": int(f.default or 0)}}
+    little, signed = f.fmt[0] == "<" and word not in ("NBytesField", "XNBytesField"), f.fmt[-1] in "bhilq"
+    number = int.from_bytes(raw, "little" if little else "big", signed=signed)
+    row: Row = {"bits": len(raw) * 8, **({"signed": 1} if signed else {}), **({"little": 1} if little and len(raw) > 1 else {})}
+    if word in ("IEEEFloatField", "IEEEDoubleField"):
+        return {"kind": "float", **row, "default": {"raw": number}}
+    if word == "ScalingField":
+        if f.fmt[-1] in "efd":
+            raise DeclareError(where, "a scaled whole number", "a scaled float")
+        scale, offset = Fraction(str(f.scaling)), Fraction(str(f.offset))
+        return {"kind": "scaled", **row, "scale": str(scale), **({"offset": str(offset)} if offset else {}), "default": {"raw": number}}
+    return {"kind": "int", **row, "default": number}
+
+
 def _string(f: Theirs, word: str, where: str, values: _Values) -> Row:
     default = _given(f.default, where)
-    if word in ("StrFixedLenField", "XStrFixedLenField"):
+    if word in ("StrFixedLenField", "XStrFixedLenField", "StrFixedLenEnumField"):
         size = _read(f.length_from, where, "length_from", values)
         if not isinstance(size, int):
             return {"kind": "bytes", "size": size, "default": default.hex()}
         return {"kind": "bytes", "bytes": size, "default": default[:size].ljust(size, b"\0").hex()}
-    if word in ("StrLenField", "XStrLenField"):
+    if word in ("StrLenField", "XStrLenField", "StrLenFieldUtf16"):
         if getattr(f, "max_length", None) is not None:
             raise DeclareError(where, "a size that its rule says", "max_length too")
         size = _read(f.length_from, where, "length_from", values)

@@ -163,6 +163,7 @@ class CaptureBeginnings:
         self._make = make  # gives the frames from the first one on; None where they are given, one by one (`take`)
         self._found = Beginnings()
         self._frames: Iterator[Frame] | None = None
+        self._last: int | None = None  # number of the last frame, once all were read
 
     def take(self, frame: Frame) -> None:
         """Take the next frame, of a capture that is read once."""
@@ -173,8 +174,9 @@ class CaptureBeginnings:
         """Whether a frame begins with a message; None where it is not known."""
         if self._make is None:
             return self._found.begins(number)
-        if self._frames is None or self._found.is_gone(number):
-            self._frames, self._found = self._make(), Beginnings()
+        is_added = self._last is not None and number > self._last  # to a capture in memory, since
+        if self._frames is None or is_added or self._found.is_gone(number):
+            self._frames, self._found, self._last = self._make(), Beginnings(), None
         while self._found.seen < number or (self._found.seen < number + AHEAD and self._found.waits(number)):
             try:
                 frame = next(self._frames, None)
@@ -182,7 +184,7 @@ class CaptureBeginnings:
                 frame = None
             if frame is None:
                 self._found.end()
-                self._found.seen = 1 << 63
+                self._last, self._found.seen = self._found.seen, 1 << 63
                 break
             self._found.take(frame)
         return self._found.begins(number)

@@ -215,3 +215,15 @@ def test_a_first_segment_whose_list_may_go_on_is_truncated() -> None:
             packet = dissect(bytes(LOW / TCP(dport=7451, seq=1) / data[:size]))
             assert Lines in packet and packet.truncated, size
         assert not dissect(bytes(LOW / TCP(dport=7451, seq=1) / data)).truncated
+
+
+def test_frames_that_are_added_later_are_told_too() -> None:
+    frames, said = segments([300] * 4, [100])
+    order = [0, 1, 2, 3, 5, 4, *range(6, len(frames))]
+    capture = Capture.of([frames[at] for at in order[:5]])
+    assert len([*capture.packets()]) == 5  # of the last one nothing is known, since one before it is missing
+    for at in order[5:]:
+        capture.append(frames[at])
+    # Those that were added have their places looked for, and with them the one before them.
+    assert [Msg in packet for packet in capture.packets()][5:] == [said[at] for at in order][5:]
+    assert [Msg in packet for packet in capture.packets()] == [said[at] for at in order]

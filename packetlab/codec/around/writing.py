@@ -15,7 +15,9 @@ from packetlab.codec.around.outer import (
     outer_beside,
     outer_names,
     outer_values,
+    reaches_out,
 )
+from packetlab.codec.objects import is_pattern
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.declare.expressions import Elsewhere
@@ -48,8 +50,12 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
     """Return the items of a field with what follows for each filled in; bytes as they are."""
     if type(value) is not tuple and type(value) is not Filled:
         return value
-    items = [item if type(item) is bytes else one._resolve(item, b"", stack, len(outside), None)
-             for item, one, stack in _each(field, value, outside)]  # fmt: skip
+    items = []
+    for item, one, stack in _each(field, value, outside):
+        made: Any = item if type(item) is bytes else one._resolve(item, b"", stack, len(outside), None)
+        if hasattr(item, "__viewed__") and made is not item and item._declaration.view is not None:
+            made.__viewed__ = item.__viewed__
+        items.append(made)
     return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
 
 
@@ -95,6 +101,8 @@ def _each(field: Field, items: Any, outside: Within) -> Any:
         if item._declaration.outer_leaves and is_whole(item):
             leaves = item._declaration.outer_leaves
             item = in_place(item, dict(zip(map(str, leaves), outer_values(item, leaves, stack, len(outside)), strict=True)))
+        elif item._declaration.view is not None and not is_whole(item):
+            item = _with_inside(item, outside)
         yield item, type(item), stack
         before = item
         for slot in slots:
@@ -115,6 +123,20 @@ def _alike(item: Declaration, outside: Within) -> list[tuple[str, int]] | None:
             return None
         found.append(("", value) if value is not None else (slot_of(leaf.name), 0))
     return found
+
+
+def _with_inside(item: Any, outside: Within) -> Any:
+    """Return an item that takes one of its fields apart, with the bytes that the header inside has where it stands, if that goes by it."""
+    name, declared = item._declaration.view
+    f, inner = item._by_name[name], getattr(item, "__viewed__", None)
+    if inner is None or is_pattern(inner) or item._state >> len(item._fields) & f.bit or is_placed(declared) or not reaches_out(declared):
+        return item  # names in a message are settled by `places`
+    holder = item._copied(item)
+    stack = Within((*outside, holder, inner))
+    stack.holders = outside.holders
+    setattr(holder, f.slot, type(inner)._encode(inner, b"", stack, len(outside) + 1, None))
+    holder.__viewed__ = type(inner)._resolve(inner, b"", stack, len(outside) + 1, None)
+    return holder
 
 
 class Telling:

@@ -1,0 +1,46 @@
+"""Items inside a field that a class takes apart, which ask a header around: built where they stand, as they are read."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from packetlab import U8, UDP, Bytes, Ether, Header, IPv4, auto, bindings, dissect, field, many, size_of, when
+from tests.careful import careful
+
+
+@pytest.fixture(autouse=True)
+def scoped() -> Iterator[None]:
+    with bindings():
+        yield
+
+
+class InsideItem(Header):
+    v: U8 = 0
+    w: U8 | None = when(field("InsideHolder.f") == 1, 9)
+
+
+class InsideOption(Header):
+    kind: U8 = 0
+    length: U8 = auto(size_of("self"))
+    data: Bytes = b""
+
+
+class InsideList(InsideOption, inside="data", when={"kind": 2}):
+    items: tuple[InsideItem, ...] = many()
+
+
+class InsideHolder(Header, under=UDP, port=7):
+    f: U8 = 0
+    options: tuple[InsideOption, ...] = many()
+
+
+@pytest.mark.parametrize(("f", "wanted"), [(1, "01 0206 0109 0209 0303 03"), (0, "00 0204 01 02 0303 03")])
+def test_items_inside_are_built_as_they_are_read(f: int, wanted: str) -> None:
+    made = InsideHolder(f=f, options=[InsideList(items=[InsideItem(v=1), InsideItem(v=2)]), InsideOption(kind=3, data=b"\3")])
+    assert bytes(made).hex() == wanted.replace(" ", "")
+    read = dissect(bytes(made), InsideHolder)
+    assert read[InsideHolder] == made == careful(InsideHolder, bytes(made))[0] and not read.faults
+    assert [item.w for item in made.options[0].items] == [item.w for item in read[InsideHolder].options[0].items] == [9 * f or None] * 2
+    packet = Ether() / IPv4() / UDP() / made
+    assert dissect(bytes(packet)) == packet
+    assert made.options[0].length == 2 + 2 * (1 + f)

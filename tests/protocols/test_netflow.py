@@ -121,6 +121,21 @@ with (scope := Scope()):
     class FixTemplates(FixSet, when={"id": 2}):
         templates: tuple[FixTemplate, ...] = many()
 
+    class FixOptions(Header, remembers={FIX: (field("scopes"), field("options"))}):
+        """RFC 7011 section 3.4.2.2: the count is that of all fields, the first of which are the scope."""
+
+        id: U16 = 257
+        count: U16 = auto(count_of("scopes") + count_of("options"))
+        scope_count: U16 = auto(count_of("scopes"))
+        scopes: tuple[Information, ...] = many(count=field("scope_count"))
+        options: tuple[Information, ...] = many(count=field("count") - field("scope_count"))
+
+    class FixOptionsTemplates(FixSet, when={"id": 3}):
+        templates: tuple[FixOptions, ...] = many(align=4)
+
+    class FixUnknown(FixSet, when={"id": (0, 1, *range(4, 256))}):
+        data: Rest = b""
+
     class FixData(FixSet, when=field("id") > 255):
         records: Records = laid_out(recalled(*FIX), size="length", enterprise="enterprise", kinds=KINDS, align=4)
 
@@ -205,6 +220,26 @@ def test_templates_of_captures_read_like_tshark(tshark: Ask) -> None:
     assert len(ours) == 4
     for packet in ours:
         assert not packet.faults
+
+
+def test_options_templates_of_ipfix_read_like_tshark(tshark: Ask) -> None:
+    """One of two fields, a scope and an option; records of it; and a set of a number that is nobody's (RFC 7011 section 3.3.2)."""
+    with Context():
+        template = FixOptions(scopes=[Information(type=149, length=4)], options=[Information(type=Element.SAMPLING_INTERVAL, length=4)])
+        packet = sent(IPFIX(sets=[
+            FixOptionsTemplates(templates=[template]), FixData(id=257, records=[{149: b"\0\0\0\1", Element.SAMPLING_INTERVAL: 100}]),
+            FixUnknown(id=77, data=b"abcd"), FixData(id=257, records=[{149: b"\0\0\0\2", Element.SAMPLING_INTERVAL: 200}]),
+        ]), 4739)  # fmt: skip
+        data = bytes(packet)
+    (found,) = alike(tshark, [data], {
+        "cflow.flowset_id": lambda p: [one.id for one in sets(p, FixSet)],
+        "cflow.template_id": lambda p: [t.id for one in sets(p, FixOptionsTemplates) for t in one.templates],
+        "cflow.sampling_interval": of(Element.SAMPLING_INTERVAL),
+    })  # fmt: skip
+    assert not found.faults
+    (read,) = sets(found, FixOptionsTemplates)[0].templates
+    assert (read.count, read.scope_count, read.scopes[0].type, read.options[0].type) == (2, 1, 149, Element.SAMPLING_INTERVAL)
+    assert [record[Element.SAMPLING_INTERVAL] for record in records(found)] == [100, 200]
 
 
 def test_records_that_we_send_read_like_tshark(tshark: Ask) -> None:

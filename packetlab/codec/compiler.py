@@ -197,7 +197,7 @@ def _auto_value(declaration: Declaration, f: Field, before: object) -> object:
 def _inside(header: AnyHeader, changes: dict[str, object]) -> tuple[dict[str, object], AnyHeader | None]:
     """Return the changes of a refined header's own fields, and what it holds with the others made, None where there are none."""
     changes = {**changes}
-    own = split(type(header), changes)
+    own = split(type(header), changes, True)
     return changes, replaced(viewed(header), own) if own else None
 
 

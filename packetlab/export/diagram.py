@@ -169,7 +169,7 @@ def signature(header: Any) -> Signature:
         kind = f.kind
         if said.view is not None and f.name == said.view[0]:
             default: object = _Word("of the fields in it")
-        elif f.rule is not None or f.pad:
+        elif f.rule is not None or f.pad or f.computed is not None:
             default = _Word("auto")
         elif f.condition is not None:
             default = _Word("absent")

@@ -21,6 +21,7 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.places.inner import said_count
 from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
+from packetlab.codec.refinement.views import viewed
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
@@ -328,12 +329,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     @classmethod
     def _field(cls, name: str) -> Field:
-        try:
-            return cls._by_name[name]
-        except KeyError:
-            raise DeclareError(
-                f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name)
-            ) from None
+        if name not in cls._by_name:
+            raise DeclareError(f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name))
+        return cls._by_name[name]
 
     # States ------------------------------------------------------------------------------------------------
 
@@ -352,6 +350,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def state(self, name: str) -> str:
         """Return "given", "captured" or "auto" (derived by a rule, or the default)."""
+        if self._declaration.view is not None and name not in self._by_name:
+            return cast("HeaderBase", viewed(self)).state(name)
         bit = self._field(name).bit
         if self._state >> len(self._fields) & bit:
             return "captured"

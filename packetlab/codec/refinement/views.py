@@ -129,11 +129,15 @@ def _measured(inner: AnyHeader, holder: AnyHeader) -> AnyHeader:
     return made
 
 
-def split(header: type[AnyHeader], given: dict[str, Any]) -> dict[str, Any]:
-    """Take the values of the header inside out of those given, and return them. BuildError where its bytes are given too."""
+def split(header: type[AnyHeader], given: dict[str, Any], edited: bool = False) -> dict[str, Any]:
+    """Take the values of the header inside out of those given, and return them. BuildError where its bytes are given too.
+
+    None is a value where a header is `edited`: of a field that is to be absent. A new one has what it has without.
+    """
     name, inner = header._declaration.view  # type: ignore[misc]
     names = _within.get(inner) or _within.setdefault(inner, {*inner.by_name, *(f.name for f in inner.inside)})
-    own = {word: given.pop(word) for word in [*given] if word in names and given[word] is not None}
+    own = {word: given.pop(word) for word in [*given] if word in names}
+    own = {word: value for word, value in own.items() if edited or value is not None}
     if own and given.get(name) is not None:
         where, words = f"{header.__name__}.{name}", ", ".join(own)
         raise BuildError(where, f"the bytes, or values for {words} that are in them", "both")

@@ -13,6 +13,7 @@ from packetlab import (
     auto,
     count_of,
     dissect,
+    field,
     link_type,
     many,
     size_of,
@@ -36,7 +37,7 @@ with (scope := Scope()):
         broadcast: U2 = 0
         length: U16le = auto(size_of("payload"))
 
-    class L2CAP(Header, under=ACL, bit_order="low"):
+    class L2CAP(Header, under=ACL, when=field("boundary") != 1, bit_order="low"):  # 1 is the middle of one
         length: U16le = auto(size_of("payload"))
         channel: U16le = 4
 
@@ -122,6 +123,13 @@ def test_twelve_bits_and_two_and_two_stand_from_the_lowest_on() -> None:
         2, "little"
     )
     assert dissect(b"\x23\x61\0\0", ACL)[ACL].handle == 0x123
+
+
+def test_a_fragment_that_goes_on_is_no_new_packet(tshark: Ask) -> None:
+    first, more = (bytes(HCI() / ACL(boundary=boundary) / bytes.fromhex("0400040008010000")) for boundary in (2, 1))
+    found = alike(tshark, [first, more], {name: READINGS[name] for name in ("bthci_acl.pb_flag", "btl2cap.cid", "btatt.opcode")}, linktype=H4)
+    assert [L2CAP in packet for packet in found] == [True, False]
+    assert not found[1].faults and found[1].payload == more[5:]
 
 
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:

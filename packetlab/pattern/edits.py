@@ -6,8 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from packetlab.codec.compiler import replaced
-from packetlab.codec.objects import is_pattern
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import values_of
+from packetlab.codec.objects import is_pattern, restored
+from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.refinement.class_bodies import plain
 from packetlab.codec.refinement.views import viewed
+from packetlab.declare.declaration import outer_leaves, rules_of
 from packetlab.declare.fields import Field, auto
 from packetlab.declare.kinds import ByteString, Raw
 from packetlab.declare.values.views import given, raw as in_raw_form
@@ -79,12 +84,27 @@ def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
     for place in places:
         if rest.fields:
             item, name = _free(values[place]), rest.fields[0].name
-            values[place] = replaced(item, {**_inner_derived(item, [name]), name: _anew(item, rest, value, where)})
+            values[place] = _as_found(replaced(item, {**_inner_derived(item, [name]), name: _anew(item, rest, value, where)}))
         elif (element := f.kind.inside.element) is not None and path.part:
             values[place] = element.value(_part(f, path, element.raw(values[place], where), value, where))
         else:
             values[place] = value
     return values[0] if alone else tuple(values)
+
+
+def _as_found(item: Header) -> Header:
+    """Return an item that takes a field of its base apart as the class that its values say now, with the same bytes."""
+    said = type(item)._declaration
+    if said.view is None or said.when is None or item._is_partial or outer_leaves([said.when, *rules_of(item._fields)]):
+        return item
+    if said.when.evaluate(HeldValues(values_of(item._resolved_alone()), b"", 0)):
+        return item
+    values = tuple(getattr(item, f.slot) for f in item._fields)
+    base: Any = restored(plain(item), item._state, values)
+    data, ctx = bytes(base), Dissection()
+    read = type(base)._decode(data, 0, len(data), ctx)[0]
+    alike = ctx.clean and len(read._fields) == len(base._fields)
+    return restored(type(read), item._state, values) if alike else base  # type: ignore[no-any-return]
 
 
 def _places(whole: list[bool], pick: str) -> list[int]:

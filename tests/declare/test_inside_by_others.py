@@ -4,7 +4,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from packetlab import U8, UDP, Bytes, Ether, Header, IPv4, auto, bindings, dissect, field, many, size_of, when
+from packetlab import (
+    U8,
+    UDP,
+    Bytes,
+    DeclareError,
+    Ether,
+    Header,
+    IPv4,
+    auto,
+    bindings,
+    computed,
+    dissect,
+    field,
+    many,
+    size_of,
+    through,
+    when,
+    zlib,
+)
 from tests.careful import careful
 
 
@@ -44,3 +62,42 @@ def test_items_inside_are_built_as_they_are_read(f: int, wanted: str) -> None:
     packet = Ether() / IPv4() / UDP() / made
     assert dissect(bytes(packet)) == packet
     assert made.options[0].length == 2 + 2 * (1 + f)
+
+
+@pytest.mark.parametrize("f", [0, 1])
+def test_a_computed_field_of_the_base_says_what_stands_further_out(f: int) -> None:
+    class FarOption(Header):
+        kind: U8 = 0
+        length: U8 = auto(size_of("data"))
+        up: int = computed(field("FarHolder.f"))
+        data: Bytes = b""
+
+    class FarInside(FarOption, inside="data", when={"kind": 3}):
+        v: U8 | None = when(field("^.up") == 1, 7)
+        z: U8 = 5
+
+    class FarHolder(Header):
+        f: U8 = 0
+        options: tuple[FarOption, ...] = many()
+
+    made = FarHolder(f=f, options=[FarInside(), FarInside(z=6)])
+    assert bytes(made).hex() == ("01" "03020705" "03020706" if f else "00" "030105" "030106")
+    read = dissect(bytes(made), FarHolder)[FarHolder]
+    assert read == made and [type(one) for one in read.options] == [FarInside, FarInside]
+
+
+def test_what_is_refused_says_the_way_out() -> None:
+    with pytest.raises(DeclareError, match=r"got UDP\.dport \(a field of InsideOption can have it: outer: int = computed\(field\(\"UDP\.dport\"\)\)"):
+
+        class Far(InsideOption, inside="data", when={"kind": 9}):
+            v: U8 | None = when(field("UDP.dport") == 1, 7)
+
+    class Packed(Header):
+        kind: U8 = 0
+        length: U8 = auto(size_of("data"))
+        data: Bytes = through(zlib(), b"")
+
+    with pytest.raises(DeclareError, match=r"Two, inside=: .* \(a field of what is inside may go through them"):
+
+        class Two(Packed, inside="data", when={"kind": 2}):
+            value: U8 = 1

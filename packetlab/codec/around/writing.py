@@ -131,8 +131,9 @@ def _with_inside(item: Any, outside: Within) -> Any:
     f, inner = item._by_name[name], getattr(item, "__viewed__", None)
     if inner is None or is_pattern(inner) or item._state >> len(item._fields) & f.bit or is_placed(declared) or not reaches_out(declared):
         return item  # names in a message are settled by `places`
-    holder = item._copied(item)
-    stack = Within((*outside, holder, inner))
+    holder, alone = item._copied(item), Within((*outside, item))
+    alone.holders = outside.holders
+    stack = Within((*outside, item._resolve(item, b"", alone, len(outside), None), inner))  # with what follows in it
     stack.holders = outside.holders
     setattr(holder, f.slot, type(inner)._encode(inner, b"", stack, len(outside) + 1, None))
     holder.__viewed__ = type(inner)._resolve(inner, b"", stack, len(outside) + 1, None)

@@ -100,7 +100,9 @@ def _put_inside(
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")
     for leaf in inner._declaration.outer_leaves:
         if not isinstance(leaf, OwnPlace) and (leaf.path != "^" or leaf.name not in said.by_name):
-            raise DeclareError(name, f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")', str(leaf))
+            hint = f'a field of {said.name} can have it: outer: int = computed(field("{leaf}")), and here field("^.outer")'
+            wanted = f'fields of {said.name} in rules of what {inside} holds, as in field("^.{next(iter(said.by_name))}")'
+            raise DeclareError(name, wanted, str(leaf), hint if leaf.path.isidentifier() else "")
     body["__annotations__"] = {}
     body.update({f.name: ViewProperty(f) for f in (*inner._fields, *inner._declaration.inside) if f.name in annotations})
     body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)

@@ -29,6 +29,8 @@ def check_base(name: str, base: Declaration | None, inside: object, when: object
     bare = kind.verbatim and not kind.counted and kind.wire in ("open", "bytes") and kind.element is None
     if not bare or f.pad or f.fixed:
         hint = "sized(...), Rest and a size_of rule end such bytes"
+        if f.kind.transforms:
+            hint = f"a field of what is inside may go through them: {inside} as plain bytes, and in this class body: Inner = through(...)"
         raise DeclareError(where, "a field of delimited bytes", f"{inside}, {described(f.kind)}", hint)
     if when is None:
         raise DeclareError(where, f"when= too, which says where {inside} is such", "none")

@@ -111,7 +111,7 @@ def _values(element: Kind, where: str) -> Kind:
     """Return the kind of values of one kind, side by side. DeclareError where their ends cannot be known."""
     if element.wire == "number" and element.fixed_bits % 8:
         return BitList(element)
-    if element.wire not in ("number", "bytes", "coded") or element.loose:
+    if element.wire not in ("number", "bytes", "coded") or element.loose or element.unended:
         hint = "a header with that one field repeats: tuple[ThatHeader, ...]"
         raise DeclareError(where, "values of whole bytes, or that tell their own size", element.in_words(), hint)
     return Repeated(element, where)

@@ -42,7 +42,7 @@ class Kind:
         low, high: the least and the greatest value of a kind of numbers, which rules may speak of.
         names: an enum of names for numbers. parts: name of a part of the bytes -> where it begins and ends.
         is_address: whether it says who sends or receives; addresses of 4, 6 or 16 bytes are rewritten as those of IP and Ethernet.
-        verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are.
+        verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are. shows_bytes: whether users see plain bytes.
         counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
         signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left.
         item: the declaration of headers that repeat. one: whether there is just one of them. element: the kind of the values that repeat.
@@ -62,7 +62,7 @@ class Kind:
     high: int = -1  # below `low`: no numbers
     names: type[IntEnum | IntFlag] | None = None
     parts: Mapping[str, tuple[int, int]] = {}
-    is_address = verbatim = counted = one = signed = little = rest = False
+    is_address = verbatim = counted = one = signed = little = rest = shows_bytes = False
     letter, single, unended, form, counted_from = "", 0, False, "", ""  # letter: of struct, where that unpacks the very values
     element: Kind | None = None
     item: Declared
@@ -319,7 +319,7 @@ class ByteString(Kind):
     zero = b""
     allows = "size pad ended condition fixed"
     words = "bytes"
-    verbatim = True
+    verbatim = shows_bytes = True
 
     def __init__(self, size: int | None = None, rest: bool = False) -> None:
         if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):

@@ -209,6 +209,8 @@ class _Parser:
             hint = verdicts_of(called.partition(".")[0], token)
         elif kind is _TEXT:
             hint = f'a text in quotes: "{token[:40]}"'
+        elif kind.shows_bytes and not token.startswith('"'):
+            hint = f'hexadecimal digits as 61:62, or letters in quotes: "{token[:40]}"'
         raise self.error(expected, token, hint=hint)
 
 
@@ -220,17 +222,14 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
         if not quoted:
             raise ValueError(token)
         return plain.decode()
+    if kind.shows_bytes and not kind.verbatim:  # bytes up to a delimiter, or behind a transform: written as all bytes are
+        data = plain if quoted else bytes.fromhex(token.replace(":", ""))
+        return data if sign == "contains" else kind.raw(data, "")
     of_bytes = type(kind.zero) is bytes
     if kind.as_raw is not None and not (kind.orders_raw or sign == "&"):
         return _in_users_form(plain, quoted, kind, sign)
     if kind.wire == "coded" and not kind.is_number and not (of_bytes and sign == "contains"):
-        word = plain.decode()
-        read = word if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
-        value = read if sign == "contains" else kind.raw(plain if of_bytes and quoted and kind.orders_raw else read, "")
-        numbers = isinstance(value, Number) and isinstance(kind.zero, Number)
-        if kind.zero is not None and not numbers and not isinstance(value, type(kind.zero)):
-            raise BuildError("", f"of type {type(kind.zero).__name__}")
-        return value
+        return _coded(plain, quoted, kind, sign)
     if sign == "contains" or (kind.verbatim and kind.orders_raw and not kind.is_address) or kind.wire == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):
@@ -253,6 +252,17 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
     if kind.names is None:
         raise ValueError(token)
     return kind.raw(word, "")
+
+
+def _coded(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
+    """Return a value of a kind that tells its own size."""
+    word = plain.decode()
+    read = word if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
+    value = read if sign == "contains" else kind.raw(plain if type(kind.zero) is bytes and quoted and kind.orders_raw else read, "")
+    numbers = isinstance(value, Number) and isinstance(kind.zero, Number)
+    if kind.zero is not None and not numbers and not isinstance(value, type(kind.zero)):
+        raise BuildError("", f"of type {type(kind.zero).__name__}")
+    return value
 
 
 def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:

@@ -25,7 +25,7 @@ class Delimited(Kind):
             raise DeclareError(where, f"a delimiter of 1 to {LONGEST} bytes{whole}", f"{delimiter!r:.80}")
         self.low, self.high = inner.low, inner.high
         self.signed, self.judges, self.is_address = inner.signed, inner.judges, False
-        self.as_raw, self.words, self.surely = inner.as_raw, inner.words, inner.surely
+        self.as_raw, self.words, self.surely, self.shows_bytes = inner.as_raw, inner.words, inner.surely, inner.shows_bytes
         self.allows = " ".join(word for word in inner.allows.split() if word in ("rule", "condition", "fixed"))
 
     @property

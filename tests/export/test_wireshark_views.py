@@ -169,3 +169,41 @@ def test_values_side_by_side_are_fields_of_their_own(tmp_path: Path) -> None:
         assert [found[0][name] for name in names] == ["10.0.0.1,10.0.0.2", "1,300", "02:00:00:00:00:05", "-5,7,2147483647", "0a0000010a000002"]
         assert found[1][names[3]].split(",") == [str(number) for number in range(1000)]
         assert found[2][names[0]] == "10.0.0.1,10.0.0.2" and found[2][names[3]] == "-5,7"
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_they_are_here(tmp_path: Path) -> None:
+    raws = [(-1, 0x7FFFFFFF_FFFFFFFF), (-4, 0x7FFFFFFF_00000000), (-5, 1 << 63), (1, (1 << 63) - 5), (-32768, 0)]
+    with bindings():
+
+        class Edge(Header, under=Ether, when={"type": 0x88B5}):
+            ntp: NTPTime = pl.raw(0)
+            waited: Annotated[timedelta, pl.duration(16, unit="1/4", signed=True)] = pl.raw(0)
+            turned: Annotated[datetime, timestamp(32, unit="1/1000", since="1970-01-10T00:00:00.5Z")] = pl.raw(0)
+            name: Annotated[str, text("ascii", size=4, pad=b" ")] = ""
+            wide: Annotated[str, text("utf-16-le", size=6, pad=b" \0")] = ""
+
+        names = ["ab", "", "abcd", " a", "b"]
+        turns = [777600499, 777600500, 777600501, 0, (1 << 32) - 1]
+        frames = [
+            bytes(Ether() / Edge(ntp=pl.raw(n), waited=pl.raw(w), turned=pl.raw(t), name=name, wide=name[:3]))
+            for (w, n), t, name in zip(raws, turns, names, strict=True)
+        ]
+        script = str(pl.wireshark(Edge))
+        here: list[Any] = [dissect(frame)[Edge] for frame in frames]
+    rows = shown_fields(script, frames, tmp_path, ["edge.ntp", "edge.waited", "edge.turned", "edge.name", "edge.wide"])
+
+    def moment(value: datetime) -> str:
+        return f"{value:%b} {value.day:2}, {value:%Y %H:%M:%S.%f}"
+
+    for row, one, name in zip(rows, here, names, strict=True):
+        assert row["edge.ntp"].startswith(moment(one.ntp)) and row["edge.turned"].startswith(moment(one.turned))
+        assert Fraction(row["edge.waited"]) == one.waited.exact
+        assert (row["edge.name"], row["edge.wide"]) == (name, name[:3]) == (one.name, one.wide)
+    words = ["tshark", "-n", "-X", f"lua_script:{tmp_path / 'one.lua'}", "-r", str(tmp_path / "one.pcap"), "-T", "fields", "-e", "frame.number"]
+    for asked, numbers in {
+        "edge.waited == -0.25": "1", "edge.waited < -0.6": "2 3 5", "edge.waited >= -1": "1 2 4", 'edge.name == "ab"': "1",
+        'edge.name == " a"': "4", 'edge.wide == "b"': "5", 'edge.turned == "1970-02-28 17:02:47.795"': "1",
+    }.items():  # fmt: skip
+        found = subprocess.run([*words, "-Y", asked], capture_output=True, check=True, timeout=60, encoding="utf-8")
+        assert found.stdout.split() == numbers.split(), asked

@@ -106,11 +106,17 @@ local function viewed(f, e)
   end
   if v.form == "double" then return as_number(e.value) * v.p / v.q + v.origin end
   local whole = W.mul(type(e.value) == "table" and e.value or W.of(e.value), W.of(v.p))
+  local negative = v.form == "relative_time" and W.negative(whole)  -- both parts of such a time have its sign
+  if negative then whole = W.sub(W.ZERO, whole) end
   local seconds = W.fdiv(whole, W.of(v.q))
-  local rest = W.number(W.sub(whole, W.mul(seconds, W.of(v.q))))
+  local rest = W.number(W.sub(whole, W.mul(seconds, W.of(v.q))))  -- parts of a second, so many in it as q says
   local at = W.number(seconds) + v.origin
-  if v.since and at + rest / v.q < v.since then at = at + v.era end
-  return NSTime.new(math.max(-2 ^ 62, math.min(at, 2 ^ 62)), math.min(floor(rest * 1e9 / v.q + 0.5), 999999999))
+  if v.since and (at < v.since or at == v.since and rest < v.since_rest) then
+    at, rest = at + v.era, rest + v.era_rest
+    if rest >= v.q then at, rest = at + 1, rest - v.q end
+  end
+  at, rest = math.max(-2 ^ 62, math.min(at, 2 ^ 62)), math.min(floor(rest * 1e9 / v.q + 0.5), 999999999)
+  return negative and NSTime.new(-at, -rest) or NSTime.new(at, rest)
 end
 
 local function show_number(tree, n, e)
@@ -180,9 +186,19 @@ end
 
 local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
 
+local function text_of(e, range)  -- without what fills it up
+  if e.text then return e.text end
+  local len, pad = e.len, e.f.pad
+  if pad then
+    local raw = len > 0 and range:raw() or ""
+    while len > 0 and raw:sub(len - #pad + 1, len) == pad do len = len - #pad end
+  end
+  return len > 0 and range(0, len):string(e.f.encoding) or ""
+end
+
 local function show_bytes(tree, n, e)
   local f, range = e.f, range_of(n, e)
-  if f.form == "string" then return tree:add(f.shown, range, e.text or e.len > 0 and range:string(f.encoding) or "") end
+  if f.form == "string" then return tree:add(f.shown, range, text_of(e, range)) end
   if f.swapped then return tree:add_le(f.shown, range) end
   return tree:add(f.shown, range)
 end
@@ -256,7 +272,7 @@ local function said_of(n, e, form)  -- the value of a field as a label has it
   local range = range_of(n, e)
   if f.kind == "xns" then return xns_text(e.raw) end
   if ADDRESS[f.kind] then return tostring(range[ADDRESS[f.kind]](range)) end
-  if f.form == "string" then return e.text or e.len > 0 and range:string(f.encoding) or "" end
+  if f.form == "string" then return text_of(e, range) end
   local raw = e.len > 0 and range:raw() or ""
   return raw:find("[^\032-\126]") and tostring(range:bytes()):lower() or raw
 end

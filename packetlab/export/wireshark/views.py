@@ -5,6 +5,8 @@ What it reads is the raw value all the same, by which rules go.
 
 from __future__ import annotations
 
+from math import ceil
+
 from packetlab.declare.classbody.label import parse
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
@@ -26,6 +28,10 @@ ENCODINGS = {
 """Encoding of Python's -> that of Wireshark; text in others is shown as bytes."""
 
 
+def _octets(data: bytes) -> str:
+    return "".join(f"\\{byte:03d}" for byte in data)
+
+
 def base_of(kind: Kind) -> int:
     """Return the base of a number that is written in digits, 0 for all other values."""
     inner = kind.inner if isinstance(kind, Delimited) else kind
@@ -37,8 +43,7 @@ def written(kind: Kind) -> list[str]:
     inner = kind.inner if isinstance(kind, Delimited) else kind
     parts = [f"written = {lua(kind.in_words())}"]
     if isinstance(kind, Delimited):
-        delimiter = "".join(f"\\{byte:03d}" for byte in kind.delimiter)
-        parts += [f'ended = "{delimiter}"', f"letter = {kind.unit}"]
+        parts += [f'ended = "{_octets(kind.delimiter)}"', f"letter = {kind.unit}"]
     if isinstance(inner, DigitsKind):
         if inner.width is None and not isinstance(kind, Delimited):
             return []
@@ -64,7 +69,8 @@ def view(kind: Kind) -> list[str]:
     if isinstance(kind, UUIDKind):
         return ["form = 'guid'", *(["swapped = true"] if kind.swapped else [])]
     if isinstance(kind, TextKind) and kind.encoding in ENCODINGS:
-        return ["form = 'string'", f"encoding = {ENCODINGS[kind.encoding]}"]
+        pad = [] if kind.pad is None else [f'pad = "{_octets(kind.pad)}"']
+        return ["form = 'string'", f"encoding = {ENCODINGS[kind.encoding]}", *pad]
     if not isinstance(kind, Scaled | Time | Duration):
         return []
     step = f"p = {kind.step.numerator}, q = {kind.step.denominator}"
@@ -77,7 +83,11 @@ def view(kind: Kind) -> list[str]:
         return []
     if isinstance(kind, Duration):
         return [f"view = {{form = 'relative_time', {step}, origin = 0}}"]
-    era = "" if kind.since is None else f", since = {float(kind.since)!r}, era = {float(kind.era)!r}"
+    era = ""
+    if kind.since is not None:  # in whole seconds and parts of one: a double does not hold them together
+        q = kind.step.denominator
+        (since, part), (turn, more) = divmod(kind.since, 1), divmod(kind.era * q, q)
+        era = f", since = {float(since)!r}, since_rest = {ceil(part * q)}, era = {float(turn)!r}, era_rest = {int(more)}"
     return [f"view = {{form = 'absolute_time', {step}, origin = {kind.origin.numerator}{era}}}"]
 
 

@@ -458,7 +458,7 @@ def test_a_line_of_a_request_and_a_body_whose_size_is_written_in_digits() -> Non
             crlf: Annotated[bytes, pl.fixed_bytes(2)] = pl.const(b"\r\n")
 
         assert body(Ether() / Bulk(data=b"hello")) == b"$:5\r\nhello\r\n"
-        for spelled in ("5", "05", "+5", " 5", "5 ", "0000000005"):
+        for spelled in ("5", "05", "+5", " 5", "5 ", "\t5", " \t5\t", "0000000005"):
             wire = bytes(Ether(type=TYPE)) + f"$:{spelled}\r\nhello\r\n".encode()
             read = dissect(wire)
             assert read[Bulk].data == b"hello" and read[Bulk].length == 5 and not read.faults

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -12,18 +13,19 @@ from packetlab import (
     U8,
     UDP,
     Bytes,
+    Capture,
     Digits,
     Ether,
+    Frame,
     Header,
     HexDigits,
     IPv4,
     Packet,
     Text,
-    ahead,
+    Writer,
     auto,
-    bind,
     choose,
-    const,
+    computed,
     dissect,
     ended,
     field,
@@ -32,6 +34,7 @@ from packetlab import (
     size_of,
     sized,
     text,
+    when,
 )
 from tests.protocols.oracle import Ask, Readings, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.reading import of
@@ -49,6 +52,7 @@ with (scope := Scope()):
         value: Annotated[str, text(rest=True)] = " example.org"
 
     class ContentLength(Field, inside="value", when={"name": "Content-Length"}):
+        there: int = computed(1)
         length: Digits = 0
 
     class Encoding(Field, inside="value", when={"name": "Transfer-Encoding"}):
@@ -57,40 +61,51 @@ with (scope := Scope()):
         space: U8 = 0x20
         coding: Annotated[str, text(rest=True)] = "chunked"
 
-    CHUNKED = field("lines.encoding.space") != 0
+    class Chunk(Header):
+        """So many bytes (7.1); the last one is empty, and trailers follow it. Extensions of chunks are not read."""
 
-    class Start(Header, payload_size=choose(CHUNKED, -1, field("lines.contentlength.length"))):
-        """Request: method, target, version; response: version, status, reason. The body is so long as is said, or in chunks."""
+        size: HexDigits = ended(b"\r\n", auto(size_of("data")))
+        data: Bytes = sized(field("size"), b"")
+        end: Annotated[bytes, fixed_bytes(2)] | None = when(field("size") != 0, b"\r\n")
+
+    CHUNKED = field("lines.encoding.space") != 0
+    GIVEN = field("lines.contentlength.there") != 0
+    REPLY = (field("first") == "HTTP/1.1") | (field("first") == "HTTP/1.0")
+    BARE = (field("second") == "100") | (field("second") == "101") | (field("second") == "204") | (field("second") == "304")
+    BODY = choose(GIVEN, field("lines.contentlength.length"), choose(REPLY & ~BARE, -1, 0))
+
+    class Start(Header, under=TCP, port=80, stream=True, payload_size=choose(CHUNKED, 0, BODY)):
+        """Request: method, target, version; response: version, status, reason. The body is so long as is said, in chunks, or all up to the close."""
 
         first: Text = ended(b" ", "GET")
         second: Text = ended(b" ", "/")
         third: Text = ended(b"\r\n", "HTTP/1.1")
-        lines: tuple[Line, ...] = many(until=size_of("line") == 2, value=(Line(),))
+        lines: tuple[Line, ...] = many(until=size_of("line") == 2, end=Line())
+        chunks: tuple[Chunk, ...] | None = when(CHUNKED, many(until=field("size") == 0, end=Chunk()))
+        trailers: tuple[Line, ...] | None = when(CHUNKED, many(until=size_of("line") == 2, end=Line()))
 
-    class Chunk(Header):
-        size: HexDigits = ended(b"\r\n", auto(size_of("data")))
-        data: Bytes = sized(field("size"), b"")
-        end: Annotated[bytes, fixed_bytes(2)] = const(b"\r\n")
+    class SIPMessage(Header, under=UDP, port=5060, payload_size=field("lines.contentlength.length")):
+        """The same lines, alone in a datagram."""
 
-    class Chunks(Header, under=Start, when=CHUNKED):
-        chunks: tuple[Chunk, ...] = many(until=field("size") == 0, value=(Chunk(),))
+        first: Text = ended(b" ", "OPTIONS")
+        second: Text = ended(b" ", "sip:lab")
+        third: Text = ended(b"\r\n", "SIP/2.0")
+        lines: tuple[Line, ...] = many(until=size_of("line") == 2, end=Line())
 
-    bind(Start, under=UDP, when={"port": 5060})
-    bind(Start, under=TCP, when=((field("dport") == 80) | (field("sport") == 80)) & (ahead(8) >= 65))
 
 
 HTTP, SIP = ["http1/detect-pcre-01.pcap", "http1/TwoHttpRequests.pcap"], ["sip-sdp/sip_reqs.pcap"]
 
 
-def line(name: str) -> Callable[[Packet], list[object]]:
-    def read(head: Start) -> str | None:
+def line(name: str, wanted: type[Start] | type[SIPMessage] = Start) -> Callable[[Packet], list[object]]:
+    def read(head: Start | SIPMessage) -> str | None:
         found = (one.value for one in head.lines or () if isinstance(one, Field) and one.name.lower() == name)
         return next((value.strip() for value in found), None)
 
-    return of(Start, read)
+    return of(wanted, read)
 
 
-def length(head: Start) -> int | None:
+def length(head: Start | SIPMessage) -> int | None:
     return next((one.length for one in head.lines or () if isinstance(one, ContentLength)), None)
 
 
@@ -98,7 +113,7 @@ def asked(read: Callable[[Start], str]) -> Callable[[Packet], list[object]]:
     return of(Start, lambda h: None if h.first.startswith("HTTP/") else read(h))
 
 
-HTTP_READINGS = {
+HTTP_READINGS: Readings = {
     "http.request.method": asked(lambda h: h.first),
     "http.request.uri": asked(lambda h: h.second),
     "http.request.version": asked(lambda h: h.third),
@@ -108,37 +123,44 @@ HTTP_READINGS = {
     "http.content_type": line("content-type"),
     "http.transfer_encoding": line("transfer-encoding"),
     "http.content_length": of(Start, length),
-    "http.chunk_size": of(Chunks, lambda h: [one.size for one in h.chunks]),
+    "http.chunk_size": of(Start, lambda h: [one.size for one in h.chunks or ()]),
     "http.file_data": lambda packet: body(packet).decode() or None,
 }
 SIP_READINGS = {
-    "sip.Method": of(Start, lambda h: h.first),
-    "sip.r-uri": of(Start, lambda h: h.second),
-    "sip.Call-ID": line("call-id"),
-    "sip.CSeq": line("cseq"),
-    "sip.Max-Forwards": line("max-forwards"),
-    "sip.Content-Type": line("content-type"),
-    "sip.Content-Length": of(Start, length),
+    "sip.Method": of(SIPMessage, lambda h: h.first),
+    "sip.r-uri": of(SIPMessage, lambda h: h.second),
+    "sip.Call-ID": line("call-id", SIPMessage),
+    "sip.CSeq": line("cseq", SIPMessage),
+    "sip.Max-Forwards": line("max-forwards", SIPMessage),
+    "sip.Content-Type": line("content-type", SIPMessage),
+    "sip.Content-Length": of(SIPMessage, length),
 }
 
 
 def body(packet: Packet) -> bytes:
-    return b"".join(one.data for one in packet[Chunks].chunks) if Chunks in packet else packet.payload
+    chunks = packet[Start].chunks if Start in packet else None
+    return packet.payload if chunks is None else b"".join(one.data for one in chunks)
 
 
 @pytest.mark.parametrize(
     ("name", "readings"), [*((one, HTTP_READINGS) for one in HTTP), *((one, SIP_READINGS) for one in SIP)]
 )
 def test_captures_are_read_like_tshark(tshark: Ask, name: str, readings: Readings) -> None:
+    wanted: type[Header] = SIPMessage if name in SIP else Start
     packets = alike(tshark, family(name), readings)
-    sound([one for one in packets if Start in one and not one.faults], Start, anew=name not in SIP)  # SIP pads a number
+    sound([one for one in packets if wanted in one and not one.faults], wanted, anew=name not in SIP)  # SIP pads a number
     assert sum(bool(one.faults) for one in packets) == (name in SIP)  # one that was cut when it was sent
     if name in SIP:
-        assert [len(one.payload) for one in packets if Start in one and length(one[Start]) is not None] == [229, 0]
+        messages = [one for one in packets if SIPMessage in one and length(one[SIPMessage]) is not None]
+        assert [len(one.payload) for one in messages] == [229, 0]
 
 
-def ok(*lines: Line) -> Start:
-    return Start(first="HTTP/1.1", second="200", third="OK", lines=(*lines, Line()))
+def ok(*lines: Line, status: str = "200") -> Start:
+    return Start(first="HTTP/1.1", second=status, third="OK", lines=lines)
+
+
+CHUNKS = (Chunk(data=b"hello "), Chunk(data=b"x" * 26))
+AGENT, KIND = Field(name="User-Agent", value=" lab"), Field(name="Content-Type", value=" text/plain")
 
 
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
@@ -150,29 +172,77 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         )
         return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / ports / packet
 
-    chunks = Chunks(chunks=(Chunk(data=b"hello "), Chunk(data=b"x" * 26), Chunk()))
-    agent, kind = Field(name="User-Agent", value=" lab"), Field(name="Content-Type", value=" text/plain")
     made = [
-        segment(4001, Start(lines=(Field(), Line())) / b""),
-        segment(
-            4002, Start(first="POST", second="/a?b", lines=(Field(), ContentLength(length=5), agent, Line())) / b"hello"
-        ),
-        segment(4003, ok(kind, ContentLength(length=3)) / b"abc"),
-        segment(4004, ok(Encoding()) / chunks / b""),
+        segment(4001, Start(lines=(Field(),)) / b""),
+        segment(4002, Start(first="POST", second="/a?b", lines=(Field(), ContentLength(length=5), AGENT)) / b"hello"),
+        segment(4003, ok(KIND, ContentLength(length=3)) / b"abc"),
+        segment(4004, ok(Encoding()).replace(chunks=CHUNKS) / b""),
+        segment(4005, ok(Encoding()).replace(chunks=CHUNKS, trailers=(Field(name="Server-Timing", value=" 5"),)) / b""),
+        segment(4006, ok(Field(name="Content-Length", value="\t5 ")) / b"hello"),
+        segment(4007, ok(KIND) / b"up to the close"),
+        segment(4008, ok(status="304") / b""),
     ]
     packets = alike(tshark, made, HTTP_READINGS)
     sound(packets, Start)
-    assert b"\r\n1a\r\nxxx" in bytes(packets[3])
+    assert b"\r\n1a\r\nxxx" in bytes(packets[3]) and b"Content-Length:\t5 \r\n" in bytes(packets[5])
+    assert [(one.payload, one.trailer) for one in packets[5:]] == [(b"hello", b""), (b"up to the close", b""), (b"", b"")]
+    assert [one.name for one in packets[4][Start].trailers or () if isinstance(one, Field)] == ["Server-Timing"]
+
+
+def streamed(*messages: Packet, size: int) -> list[bytes]:
+    """Return the frames of a connection of which one end sends messages, in segments of a size."""
+    low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=80, dport=4000, flags="ACK", seq=1)
+    low = low if messages[0][Start].first.startswith("HTTP/") else low.replace(TCP, sport=4000, dport=80)
+    begin = low.replace(TCP, flags="SYN", seq=0)
+    return [bytes(one) for one in (begin, *(low / b"".join(map(bytes, messages))).segments(size))]
+
+
+TOGETHER = ("-o", "tcp.desegment_tcp_streams:TRUE", "-E", "aggregator=\x1f")
+
+
+def test_messages_go_over_segments_and_stand_in_one(tshark: Ask, tmp_path: Path) -> None:
+    replies = [
+        ok(KIND, ContentLength(length=500)) / (b"x" * 500),
+        ok(Encoding()).replace(chunks=CHUNKS, trailers=(Field(name="Server-Timing", value=" 5"),)) / b"",
+        ok(ContentLength(length=2)) / b"ab",
+    ]
+    requests = [Start(second=f"/{n}", lines=(Field(), AGENT)) / b"" for n in range(3)]
+    for messages, size in ((replies, 100), (replies, 7), (requests, 1000), (requests, 30)):
+        path = tmp_path / "made.pcap"
+        with Writer(path) as writer:
+            for number, one in enumerate(streamed(*messages, size=size)):
+                writer.write(Frame(one, number * 1000))
+        found = list(Capture(path).messages(Start))
+        assert all(one.whole and not one.faults for one in found)
+        assert [bytes(one.packet) for one in found] == list(map(bytes, messages))
+        for name in ("http.request.uri", "http.response.code", "http.content_length", "http.chunk_size", "http.file_data"):
+            theirs = [value for (said,) in tshark(path, name, options=TOGETHER) for value in said.split("\x1f") if value]
+            ours = [value for one in found for value in listed(HTTP_READINGS[name](one.packet))]
+            assert theirs == list(map(str, ours)), name
+
+
+def listed(found: object) -> list[object]:
+    return list(found) if isinstance(found, list | tuple) else [] if found is None else [found]
+
+
+def test_a_body_up_to_the_close_has_no_end_in_a_stream() -> None:
+    found = list(Capture.of(streamed(ok(KIND) / (b"x" * 300), size=100)).messages(Start))
+    assert not found[0].whole and found[0].faults[-1].expected == "a message that tells where it ends"
 
 
 def test_what_is_beyond_the_length_is_no_body() -> None:
-    data = bytes(Start(lines=(ContentLength(name="CONTENT-lEngth", length=2), Line()))) + b"abcd"
-    read = dissect(data, Start)
+    lines = (ContentLength(name="CONTENT-lEngth", length=2),)
+    data = bytes(SIPMessage(lines=lines)) + b"abcd"
+    read = dissect(data, SIPMessage)
     assert (read.payload, read.trailer) == (b"ab", b"cd") and bytes(read) == data
+    data = bytes(Start(lines=lines)) + b"abcd"
+    read = dissect(data, Start)
+    assert read.payload == b"ab" and bytes(read) == data  # the next message begins there
     assert dissect(data.replace(b":2", b":9"), Start).faults[0].layer == "Start"
 
 
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
-    read = [one for name in (*SIP, *HTTP) for one in packets_of(name) if Start in one][:4]
-    assert {"Start.second", "Start.lines"} <= cut(read, Start, 3)
-    spoilt(read, Start)
+    for names, wanted in ((SIP, SIPMessage), (HTTP, Start)):
+        read = [one for name in names for one in packets_of(name) if wanted in one][:3]
+        assert {f"{wanted.__name__}.second", f"{wanted.__name__}.lines"} <= cut(read, wanted, 3)
+        spoilt(read, wanted)

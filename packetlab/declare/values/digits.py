@@ -39,7 +39,7 @@ class SpelledDigits(Spelled):
 class DigitsKind(View):
     """A number in digits: of `width` of them, or (with `ended`) of as many as it takes.
 
-    Signs, zeros and spaces in front are read, and kept as they came; written are the fewest digits, or zeros in front up to `width`.
+    Signs, zeros, and spaces and tabs around are read, and kept as they came; written are the fewest digits, or zeros in front up to `width`.
     """
 
     function, user = "digits", "int"
@@ -65,7 +65,7 @@ class DigitsKind(View):
         self.made_with |= {"upper": 1} if upper else {}
         self.upper = bool(upper)
         letters = DIGITS[:base] + DIGITS[10:base].upper()
-        self.pattern = re.compile(rf" *[+-]?[{letters}]+ *".encode())
+        self.pattern = re.compile(rf"[ \t]*[+-]?[{letters}]+[ \t]*".encode())
 
     def in_words(self) -> str:
         return f"{f'{self.width} ' if self.width else ''}digits" + (f", base {self.base}" if self.base != 10 else "")
@@ -166,7 +166,7 @@ def digits(base: int = 10, *, width: int | None = None, signed: bool = False, up
     """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
 
     It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
-    that is given, and what was read, keeps its spelling ("007", "+7", " 7", "1A"). Up to 64 bits; with `signed` there may be a minus before them.
+    that is given, and what was read, keeps its spelling ("007", "+7", " 7", "\\t7", "1A"). Up to 64 bits; with `signed` there may be a minus before them.
     `upper` is whether letters are written as capitals; both are read. With a `width` a checksum may stand in them.
     """
     return DigitsKind(base, width, signed, upper=bool(upper))

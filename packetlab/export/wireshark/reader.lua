@@ -305,7 +305,7 @@ function Reader:coded(f)  -- false where there is no such number
 end
 
 local function in_digits(f, raw)  -- the number that text spells: high and low half, and its sign; nil for none
-  local sign, letters = raw:match("^ *([+-]?)(%w+) *$")
+  local sign, letters = raw:match("^[ \t]*([+-]?)(%w+)[ \t]*$")
   if not letters or #raw > 80 then return nil end
   local high, low = 0, 0
   for i = 1, #letters do

@@ -19,6 +19,8 @@ from packetlab import (
     Header,
     IPv4,
     IPv4Address,
+    IPv6Address,
+    Rest,
     Text,
     auto,
     const,
@@ -61,7 +63,13 @@ with (scope := Scope()):
 
     class AddressAVP(AVP, inside="data", when={"code": 257}):
         family: U16 = 1
-        address: IPv4Address = default("0.0.0.0")
+        address: Rest = b""
+
+    class AddressOf4(AddressAVP, inside="address", when={"family": 1}):
+        host: IPv4Address = default("0.0.0.0")
+
+    class AddressOf6(AddressAVP, inside="address", when={"family": 2}):
+        host: IPv6Address = default("::")
 
     class TimeAVP(AVP, inside="data", when={"code": 55}):
         time: Annotated[datetime, timestamp(32, epoch="1900-01-01")] = raw(0)
@@ -110,7 +118,10 @@ READINGS = {
     "diameter.CC-Request-Type": of(Diameter, lambda h: numbers(h, 416)),
     "diameter.Vendor-Id": of(Diameter, lambda h: numbers(h, 266)),
     "diameter.Host-IP-Address.IPv4": of(
-        Diameter, lambda h: [str(a.address) for a in h.avps if isinstance(a, AddressAVP)]
+        Diameter, lambda h: [str(a.host) for a in flat(h.avps) if isinstance(a, AddressOf4)]
+    ),
+    "diameter.Host-IP-Address.IPv6": of(
+        Diameter, lambda h: [str(a.host) for a in flat(h.avps) if isinstance(a, AddressOf6)]
     ),
 }
 
@@ -126,7 +137,7 @@ def numbers(header: Diameter, code: int) -> list[int]:
 def test_captures_are_read_like_tshark(tshark: Ask) -> None:
     packets = alike(tshark, family("diameter/diameter_synthetic.pcap"), READINGS, "--disable-protocol", "sctp")
     sound(packets, Diameter)
-    assert {type(avp) for p in packets if Diameter in p for avp in p[Diameter].avps} >= {TextAVP, NumberAVP, AddressAVP}
+    assert {type(avp) for p in packets if Diameter in p for avp in p[Diameter].avps} >= {TextAVP, NumberAVP, AddressOf4}
 
 
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
@@ -138,6 +149,9 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         GroupedAVP(code=260, avps=(NumberAVP(code=266, number=10415), NumberAVP(code=258, number=4))),
         GroupedAVP(code=443, avps=(TextAVP(code=1, text="é"), inner)),
         AVP(code=9999, vendor=10415, data=b"abcde"),
+        AddressOf4(host="10.0.0.1"),
+        AddressOf6(host="2001:db8::1"),
+        AddressAVP(family=8, address=b"4912345"),
         TimeAVP(time=datetime(2024, 1, 1, tzinfo=UTC)),
     )
     made = [low / Diameter(command=272, application=4, avps=avps), other / Diameter(request=0, avps=avps[:1])]

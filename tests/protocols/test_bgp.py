@@ -11,6 +11,7 @@ from packetlab import (
     TCP,
     U1,
     U4,
+    U6,
     U8,
     U16,
     U32,
@@ -21,6 +22,7 @@ from packetlab import (
     Header,
     IPv4,
     IPv4Address,
+    IPv6Address,
     Packet,
     Rest,
     auto,
@@ -140,6 +142,10 @@ with (scope := Scope()):
         system: U32 = 0
         address: IPv4Address = default("0.0.0.0")
 
+    class AS4Aggregator(Attribute, inside="value", when={"type": 18}):
+        system: U32 = 0
+        address: IPv4Address = default("0.0.0.0")
+
     class Community(Header):
         system: U16 = 0
         value: U16 = 0
@@ -157,6 +163,37 @@ with (scope := Scope()):
         hop: Bytes = b""
         reserved: U8 = 0
         prefixes: tuple[Prefix, ...] = many()
+
+    class Unreachable(Attribute, inside="value", when={"type": 15}):
+        family: U16 = 1
+        subfamily: U8 = 1
+        prefixes: tuple[Prefix, ...] = many()
+
+    class ExtendedCommunity(Header):
+        """RFC 4360: eight bytes, of which the last six go by the kind."""
+
+        authority: U1 = 0
+        local: U1 = 0
+        kind: U6 = 3
+        subtype: U8 = 2
+        value: Annotated[bytes, fixed_bytes(6)] = bytes(6)
+
+    class CommunityOfAS2(ExtendedCommunity, inside="value", when={"kind": 0}):
+        system: U16 = 0
+        number: U32 = 0
+
+    class CommunityOfAddress(ExtendedCommunity, inside="value", when={"kind": 1}):
+        address: IPv4Address = default("0.0.0.0")
+        number: U16 = 0
+
+    class CommunityOfAS4(ExtendedCommunity, inside="value", when={"kind": 2}):
+        """RFC 5668."""
+
+        system: U32 = 0
+        number: U16 = 0
+
+    class ExtendedCommunities(Attribute, inside="value", when={"type": 16}):
+        communities: tuple[ExtendedCommunity, ...] = many()
 
     class LargeCommunity(Header):
         system: U32 = 0
@@ -192,8 +229,23 @@ def attributes(packet: Packet, kind: type[A]) -> list[A]:
     return [one for update in updates for one in update.attributes if isinstance(one, kind)]
 
 
+def aggregators(packet: Packet) -> list[Aggregator2 | Aggregator4 | AS4Aggregator]:
+    kinds = (Aggregator2, Aggregator4, AS4Aggregator)
+    return [one for one in attributes(packet, Attribute) if isinstance(one, kinds)]
+
+
+def extended(packet: Packet) -> list[ExtendedCommunity]:
+    return [each for one in attributes(packet, ExtendedCommunities) for each in one.communities]
+
+
 def each(wanted: type[H], read: Callable[[H], object]) -> Callable[[Packet], list[object]]:
     return lambda packet: [value for one in packet.messages(BGP) for value in of(wanted, read)(one)]
+
+
+def prefixes(update: Update) -> list[Prefix]:
+    """Return all prefixes of an update, in the order of their bytes."""
+    inner = [each for one in update.attributes if isinstance(one, Reachable | Unreachable) for each in one.prefixes]
+    return [*update.withdrawn, *inner, *update.routes]
 
 
 def prefix(one: Prefix) -> str:
@@ -233,6 +285,19 @@ READINGS = {
         for some in one.segments
         for system in some.systems
     ],
+    "bgp.update.path_attribute.aggregator_as": lambda p: [one.system for one in aggregators(p)],
+    "bgp.update.path_attribute.aggregator_origin": lambda p: [one.address for one in aggregators(p)],
+    "bgp.update.path_attribute.mp_unreach_nlri.afi": lambda p: [one.family for one in attributes(p, Unreachable)],
+    "bgp.mp_unreach_nlri_ipv6_prefix": lambda p: [
+        IPv6Address(int.from_bytes(prefix.address.ljust(16, b"\0"), "big")) for one in attributes(p, Unreachable) for prefix in one.prefixes
+    ],
+    "bgp.ext_com.value_as2": lambda p: [one.system for one in extended(p) if isinstance(one, CommunityOfAS2)],
+    "bgp.ext_com.value_an4": lambda p: [one.number for one in extended(p) if isinstance(one, CommunityOfAS2)],
+    "bgp.ext_com.value_as4": lambda p: [one.system for one in extended(p) if isinstance(one, CommunityOfAS4)],
+    "bgp.ext_com.value_IP4": lambda p: [one.address for one in extended(p) if isinstance(one, CommunityOfAddress)],
+    "bgp.ext_com.value_an2": lambda p: [
+        one.number for one in extended(p) if isinstance(one, CommunityOfAS4 | CommunityOfAddress)
+    ],
     "bgp.update.path_attribute.next_hop": lambda p: [one.address for one in attributes(p, Hop) if one.type == 3],
     "bgp.update.path_attribute.local_pref": lambda p: [
         one.value_of for one in attributes(p, Preference) if one.type == 5
@@ -244,7 +309,7 @@ READINGS = {
         each.system for one in attributes(p, LargeCommunities) for each in one.communities
     ],
     "bgp.nlri_prefix": each(Update, lambda h: [prefix(one) for one in h.routes]),
-    "bgp.prefix_length": each(Update, lambda h: [one.bits for one in (*h.withdrawn, *h.routes)]),
+    "bgp.prefix_length": each(Update, lambda h: [one.bits for one in prefixes(h)]),
     "bgp.notify.major_error": each(Notification, lambda h: h.error),
     "bgp.route_refresh.afi": each(Refresh, lambda h: h.family),
 }
@@ -268,6 +333,15 @@ def agreed(name: str) -> Context:
     return context
 
 
+UNREACHABLE = (Prefix(bits=32, address=bytes.fromhex("20010db8")), Prefix(bits=44, address=bytes.fromhex("20010db81230")))
+EXTENDED = (
+    CommunityOfAS2(subtype=2, system=65000, number=70000),
+    CommunityOfAddress(subtype=3, address="10.0.0.7", number=9),
+    CommunityOfAS4(subtype=2, local=1, system=70000, number=5),
+    ExtendedCommunity(kind=3, subtype=12, value=b"\0\0\0\0\0\x08"),
+)
+
+
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     below = [
         Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=port, dport=179, flags="ACK")
@@ -283,6 +357,10 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
             Preference(type=5, value_of=70000),
             Communities(optional=1, partial=1, communities=tuple(Community(system=1, value=n) for n in range(100))),
             LargeCommunities(optional=1, communities=(LargeCommunity(system=70000),)),
+            Unreachable(optional=1, family=2, prefixes=UNREACHABLE),
+            ExtendedCommunities(optional=1, communities=EXTENDED),
+            Aggregator2(optional=1, system=23456, address="10.0.0.7"),
+            AS4Aggregator(optional=1, system=70000, address="10.0.0.7"),
         ),
         routes=routes,
     )
@@ -298,6 +376,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     packets = alike(tshark, made, READINGS)
     sound(packets, BGP)
     assert len(packets[1].messages(BGP)) == 4
+    assert extended(packets[1]) == [*EXTENDED]
     assert attributes(packets[1], Communities)[0].extended == 1 and packets[1][BGP, 2].type == 3
 
 

@@ -13,6 +13,7 @@ from packetlab.codec.objects import classes
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind, Raw, Wire
+from packetlab.declare.values.views import smallest
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.packet.header import HeaderType
@@ -111,9 +112,9 @@ class Several(Kind):
         return ", ".join(map(shown, raw)) or "none"
 
 
-def is_float(kind: Kind) -> bool:
-    """Whether the user's form of a kind's values is a float."""
-    return getattr(kind, "dtype", "O") == "f8"
+def shown_dtype(kind: Kind) -> str:
+    """Return the kind of numpy array that holds the user's form of a kind's values, "O" where these are no numbers."""
+    return getattr(kind, "dtype", "O")
 
 
 def shown_array(kind: Kind, numbers: Values) -> Values:
@@ -142,16 +143,6 @@ def column(spec: object) -> Column:
     return _column(path._replace(occurrence=path.occurrence or 1), spec)
 
 
-def _dtype(kind: Kind) -> str:
-    """Return the smallest array of numbers that holds every value of a kind, "O" where they need more than 64 bits."""
-    bits = max(kind.high.bit_length(), (~kind.low).bit_length() + 1 if kind.low < 0 else 0)
-    signed = kind.low < 0
-    for size in (1, 2, 4, 8):
-        if kind.high.bit_length() + signed <= size * 8 and bits <= size * 8:
-            return f"{'i' if signed else 'u'}{size}"
-    return "O"
-
-
 def _column(path: FieldPath, name: str = "") -> Column:
     name, kind = name or path.name, path.kind
     if not path.names:
@@ -161,7 +152,7 @@ def _column(path: FieldPath, name: str = "") -> Column:
     path = path.of_each("all")
     if path.every:
         return Column(name, path, "objects", "O")
-    dtype = _dtype(kind) if kind.is_number or kind.wire == "number" else "O"
+    dtype = smallest(kind.low, kind.high) if kind.is_number or kind.wire == "number" else "O"
     if dtype != "O":
         return Column(name, path, "number", dtype)
     if kind.wire in ("coded", "number") or kind.transforms:

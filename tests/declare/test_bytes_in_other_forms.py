@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Annotated
+
 import pytest
 
 from packetlab import (
@@ -13,9 +16,12 @@ from packetlab import (
     Header,
     Rest,
     base64,
+    bcd,
     ended,
     field,
     many,
+    raw,
+    scaled,
     sized,
     through,
     xor,
@@ -60,3 +66,33 @@ def test_a_filter_takes_hexadecimal_digits_and_letters_as_it_does_of_plain_bytes
         except BuildError as error:
             found += [str(error.got), error.hint]
     assert found[: len(found) // 2] == found[len(found) // 2 :]
+
+
+class Tabled(Header, under=Ether, when={"type": 0x7DA3}):
+    digits: Annotated[int, bcd(4)] = 12
+    steps: Annotated[int, scaled(8, 4, offset=-20)] = -8
+    long: Annotated[int, scaled(32, 1 << 20)] = 1 << 40
+    wide: Annotated[int, scaled(64, 1000)] = 8000
+    exact: Annotated[Fraction, scaled(8, 4)] = 8
+    line: Bytes = ended(b"\0", b"\xfe'")
+    size: U8 = 2
+    masked: Bytes = through(xor(5), sized(field("size"), b"\xfd'"))
+    packed: Rest = through(zlib(), b"\xff\0")
+
+
+def test_arrow_has_bytes_as_bytes_and_whole_numbers_as_numbers() -> None:
+    polars = pytest.importorskip("polars")
+    packets = [Ether() / Tabled(), Ether() / Tabled(digits=raw(b"\xab\x12"), packed=raw(b"no stream")), Ether() / Plainly(), Ether() / Tabled(digits=9999, steps=1000)]
+    names = ["digits", "steps", "long", "wide", "exact", "line", "masked", "packed"]
+    capture = Capture.of([bytes(packet) for packet in packets])
+    table = capture.table(*(f"tabled.{name}" for name in names))
+    read, frame = table.read(), polars.DataFrame(table)
+    kinds = {"digits": polars.UInt16, "steps": polars.Int16, "long": polars.UInt64, "line": polars.Binary, "masked": polars.Binary, "packed": polars.Binary}
+    for name in names:
+        values = [value if there else None for value, there in zip(read[f"tabled.{name}"].tolist(), read.valid(f"tabled.{name}").tolist(), strict=True)]
+        assert values[:1] == [getattr(packets[0][Tabled], name)]
+        assert frame[f"tabled.{name}"].dtype == kinds.get(name, polars.String)
+        if name == "digits":
+            assert values == [12, "ab12", None, 9999]
+            values[1] = None  # no number
+        assert frame[f"tabled.{name}"].to_list() == [value if name in kinds or value is None else str(value) for value in values]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.bulk.columns import Column, column, is_float, shown_array
+from packetlab.bulk.columns import Column, column, shown_array, shown_dtype
 from packetlab.capture.batch import NO_TIME, FrameBatch
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
@@ -116,14 +116,16 @@ def column_of(spec: object) -> AnyColumn:
 
 
 AnyColumn: TypeAlias = Column | FrameColumn
-_ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8": "L", "i8": "l"}
+_ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8": "L", "i8": "l", "f8": "g"}
 
 
 def arrow_format(one: AnyColumn) -> str:
     if one.name == "time_ns":
         return "tsn:UTC"
+    if isinstance(one, Column) and one.form == "objects" and one.kind.shows_bytes:
+        return "Z"
     if isinstance(one, Column) and one.view is not None:
-        return "g" if is_float(one.view) else "U"
+        return _ARROW.get(shown_dtype(one.view), "U")
     if one.form == "fixed":
         return f"w:{one.dtype[1:]}"
     return {"present": "b", "bytes": "Z", "text": "U", "objects": "U"}.get(one.form) or _ARROW[one.dtype]
@@ -378,27 +380,31 @@ class Columns(Shown):
 
         from packetlab.capture.tables.arrow import ArrowColumn
 
-        valid, values = self.valid(one.name), self._values[one.name]
-        nulls = self.rows - int(np.count_nonzero(valid))
-        bitmap = np.packbits(valid, bitorder="little") if nulls else None
+        valid, values, form = self.valid(one.name), self._values[one.name], arrow_format(one)
         if one.form == "present":
             return ArrowColumn(0, (None, np.packbits(values, bitorder="little")))
         view = one.view if isinstance(one, Column) else None
-        if view is not None and not is_float(view):
-            written = [str(value).encode("utf-8", "backslashreplace") if there else b""
-                       for value, there in zip(self[one.name].tolist(), valid.tolist(), strict=True)]  # fmt: skip
-            offsets = np.cumsum([0, *map(len, written)], dtype=np.int64)
-            return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(written) or b"\0", np.uint8)))
-        if one.dtype != "O":
-            values = self[one.name] if view is not None else values
+        if view is not None and form not in ("U", "Z"):
+            values = self[one.name]
+            if values.dtype == object:  # whole numbers; where packed digits are no number, there is none
+                valid = valid & np.array([isinstance(value, int) for value in values.tolist()], bool)
+                values = np.where(valid, values, 0).astype(shown_dtype(view))
+        nulls = self.rows - int(np.count_nonzero(valid))
+        bitmap = np.packbits(valid, bitorder="little") if nulls else None
+        if form not in ("U", "Z"):
             return ArrowColumn(nulls, (bitmap, np.ascontiguousarray(values)))
-        pieces = self._pieces[one.name]
-        if one.form == "objects":  # Arrow has none: as people read them
-            pieces = [text.encode("utf-8", "backslashreplace") for text in self.text(one.name)]
+        pieces = self._pieces.get(one.name, [])
+        if view is not None or one.form == "objects":  # Arrow has no objects: bytes, or as people read them
+            shown = self[one.name].tolist() if view is not None or form == "Z" else self.text(one.name)
+            pieces = [_piece(value) if there else b"" for value, there in zip(shown, valid.tolist(), strict=True)]
             values = np.array([len(piece) for piece in pieces], np.int64)
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(values, out=offsets[1:])
         return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(pieces) or b"\0", np.uint8)))
+
+
+def _piece(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
 
 
 def _restored(names: tuple[str, ...], rows: int, faults: int, *kept: dict[str, Any]) -> Columns:

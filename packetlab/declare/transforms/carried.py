@@ -131,7 +131,7 @@ class Through(Kind):
                 hint = f"{where.rpartition('.')[2]}: Rest = through(...), whose layers dissect(packet[...].{where.rpartition('.')[2]}, IPv4) reads"
             raise DeclareError(where, "Bytes, Text, a header or a list through(...)", inner.in_words(), hint)
         self.inner, self.transforms, self.where, self.words = inner, transforms, where, inner.words
-        self.shows_bytes = inner.shows_bytes
+        self.shows_bytes, self.dtype = inner.shows_bytes, getattr(inner, "dtype", "O")
         self.rest = inner.rest or inner.wire == "items" or inner.element is not None  # as where it stands there by itself
         if inner.wire == "items":
             self.item = inner.item

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
 from packetlab.declare.kinds import Kind, Lines, explained
-from packetlab.declare.values.views import UNTYPED, BytesView, _name, own_bytes
+from packetlab.declare.values.views import UNTYPED, BytesView, _name, own_bytes, smallest
 from packetlab.errors import BuildError, DeclareError
 
 SWAPPED = bytes((byte & 15) << 4 | byte >> 4 for byte in range(256))
@@ -73,6 +73,7 @@ class BCD(BytesView):
         super().__init__((digits + 1) // 2)
         self.digits, self.swapped, self.filler = digits, swapped, filler
         self.type, self.user = user, user.__name__
+        self.dtype = smallest(0, 10**digits - 1) if user is int else "O"
         self.made_with = {"digits": digits, **({"swapped": 1} if swapped else {})}
         self.made_with |= {"filler": filler} if filler is not None else {}
         self.words, self.surely = "decimal digits", "" if digits % 2 else "{0}.hex().isdigit()"

@@ -15,7 +15,7 @@ from struct import Struct, error as struct_error
 from typing import Annotated, TypeAlias
 
 from packetlab.declare.kinds import Kind, Lines, Raw, explained
-from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational
+from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational, smallest
 from packetlab.errors import BuildError, DeclareError
 
 _LETTERS = {16: "e", 32: "f", 64: "d"}
@@ -132,7 +132,8 @@ class Scaled(Stepped):
         self.made_with |= {"unit": unit} if unit else {}
         self.made_with |= {"offset": str(self.origin)} if self.origin else {}
         self.made_with |= {word: 1 for word, said in (("signed", signed), ("little", little)) if said}
-        self.dtype = "f8" if user is float else "O"
+        ends = sorted(map(self.exact, (self.low, self.high)))
+        self.dtype = "f8" if user is float else smallest(int(ends[0]), int(ends[1])) if user is int else "O"
         self.words = "a scaled number"
 
     def in_words(self) -> str:

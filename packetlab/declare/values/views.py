@@ -61,9 +61,11 @@ class View(Kind):
     Attributes:
         function: what makes it in a declaration. user: the type of its values, as an annotation has it.
         made_with: the arguments of `function` that are not its defaults, as numbers, texts and bytes.
+        dtype: of numpy, for the user's form in columns of other libraries; "O" for what are no numbers.
     """
 
     function = ""
+    dtype = "O"
     user: str = "object"
     made_with: Mapping[str, int | str | bytes]
 
@@ -87,7 +89,6 @@ class NumberView(View, Int):
     most = 64
 
     allows = "rule condition fixed"
-    dtype = "O"  # of numpy, for columns of the user's form
 
     def __init__(self, bits: int, *, signed: bool = False, little: bool = False) -> None:
         Int.__init__(self, bits, signed=signed, little=little)
@@ -117,7 +118,7 @@ class NumberView(View, Int):
         import numpy as np
 
         some, places = np.unique(numbers, return_inverse=True)
-        found = np.empty(len(some), self.dtype)
+        found = np.empty(len(some), "f8" if self.dtype == "f8" else "O")  # whole numbers stay Python's here
         for place, number in enumerate(some.tolist()):
             found[place] = self.value(number)
         shown: Array = found[places.reshape(-1)]
@@ -198,6 +199,13 @@ class BytesView(View):
             value = RawValue(bytes(value))
         found: bytes = super().raw(value, where)
         return found
+
+
+def smallest(low: int, high: int) -> str:
+    """Return numpy's name of the smallest whole numbers that hold both, "O" where they need more than 64 bits."""
+    signed = low < 0
+    bits = max(high.bit_length() + signed, (~low).bit_length() + 1 if signed else 0)
+    return next((f"{'i' if signed else 'u'}{size}" for size in (1, 2, 4, 8) if bits <= size * 8), "O")
 
 
 def _up(number: Fraction) -> int:

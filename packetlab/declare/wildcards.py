@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from packetlab.declare.kinds import utf8
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
@@ -187,7 +188,7 @@ class Contains(Tolerance):
             return bytes(one)
         plain = kind.transforms or (kind.verbatim and not kind.is_address and kind.as_raw is None)
         if isinstance(one, str) and (hasattr(kind, "piece") or plain):
-            return kind.piece(one) if hasattr(kind, "piece") else one.encode()
+            return kind.piece(one, where) if hasattr(kind, "piece") else utf8(one, where)
         raise BuildError(where, "contains(...) of a list, or of bytes or text a piece", f"{one!r} for {kind.in_words()}")
 
     def accepts(self, raw: Any, known: Known, kind: Kind) -> bool:

@@ -271,7 +271,7 @@ def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
         return plain if quoted else bytes.fromhex(plain.decode().replace(":", ""))
     word = plain.decode()
     if sign == "contains":
-        return kind.piece(word)  # type: ignore[attr-defined]
+        return kind.piece(word, "")  # type: ignore[attr-defined]
     return kind.edge(word, "", sign in ("<", ">=")) if sign in ("<", "<=", ">", ">=") else kind.raw(word, "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from packetlab.declare.kinds import Kind, Lines, Raw
+from packetlab.declare.kinds import Kind, Lines, Raw, utf8
 from packetlab.errors import BuildError, DeclareError
 
 LONGEST = 64  # bytes of a delimiter
@@ -93,9 +93,9 @@ class Delimited(Kind):
     def wrong(self, raw: Raw) -> str:
         return self.inner.wrong(raw)
 
-    def piece(self, text: str) -> bytes:
+    def piece(self, text: str, where: str) -> bytes:
         """Return the bytes of a part of a value (see `TextKind.piece`)."""
-        piece: bytes = self.inner.piece(text) if hasattr(self.inner, "piece") else text.encode()
+        piece: bytes = self.inner.piece(text, where) if hasattr(self.inner, "piece") else utf8(text, where)
         return piece
 
     def _written(self, raw: Raw) -> bytes:

@@ -170,9 +170,9 @@ class Labels(View):
     def respelled(self, raw: bytes, like: object) -> bytes:
         return like if isinstance(like, Compressed) and raw == like else raw
 
-    def piece(self, text: str) -> bytes:
+    def piece(self, text: str, where: str) -> bytes:
         """Return the bytes of a part of a value."""
-        return b"".join(bytes([len(label)]) + label for label in self.labels(text, ""))
+        return b"".join(bytes([len(label)]) + label for label in self.labels(text, where))
 
     # In a packet -------------------------------------------------------------------------------------------------------
 

@@ -121,10 +121,7 @@ class TextKind(View):
         value = value.value if isinstance(value, Enum) else value
         if not isinstance(value, str):
             raise BuildError(where, "text", f"{value!r:.60}")
-        try:
-            data = value.encode(self.encoding)
-        except UnicodeError:
-            raise BuildError(where, f"text that {self.encoding} can carry", f"{value!a:.60}") from None
+        data = self.piece(value, where)
         if self.size is None:
             return data
         whole = data if self.pad is None else data + self.pad * ((self.size - len(data)) // self.unit)
@@ -200,11 +197,15 @@ class TextKind(View):
 
     def sound(self, raw: bytes) -> bytes:
         letters = raw[: len(raw) // self.unit * self.unit : self.unit]
-        return "".join(chr(32 + byte % 95) for byte in letters).encode(self.encoding)
+        # Small letters have one unit in every encoding that there is; % has no bytes in cp864, + two in utf-7.
+        return "".join(chr(97 + byte % 26) for byte in letters).encode(self.encoding)
 
-    def piece(self, text: str) -> bytes:
-        """Return the bytes of a part of a value."""
-        return text.encode(self.encoding)
+    def piece(self, text: str, where: str) -> bytes:
+        """Return the bytes of a part of a value. BuildError where it has none."""
+        try:
+            return text.encode(self.encoding)
+        except UnicodeError:
+            raise BuildError(where, f"text that {self.encoding} can carry", f"{text!a:.60}") from None
 
 
 def _encoding(name: str) -> tuple[str, int]:

@@ -65,6 +65,8 @@ def check_from_end(header: Declaration) -> None:
             )
     for f in header.after:
         where = f"{header.name}.{f.name}"
+        if f.computed is not None:
+            raise DeclareError(where, "a field of bytes after a payload", "computed(...)", "it may stand before the payload")
         if plan.tail is None and (f.condition is not None or (f.kind.bits is None and not f.pad)):
             hint = "with from_end(...) for a field that tells it, the size of what stands after a payload may vary"
             raise DeclareError(

@@ -99,6 +99,9 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
     found: list[tuple[str, str]] = []
     _settle_origins(header, fields)
     for f in fields:
+        if f.place is not None and f not in before:
+            where, hint = f"{header}.{f.name.removesuffix('_gap')}", "after a payload places count from the end: from_end(...)"
+            raise DeclareError(where, "a field before the payload at an offset", "one after it", hint)
         rule = f.rule
         if rule is not None and not isinstance(rule, Checksum | Next):
             names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]

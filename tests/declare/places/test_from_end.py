@@ -281,3 +281,18 @@ def test_tshark_sees_the_same_padding(tshark: Callable[..., list[list[str]]], tm
         assert row[0] in (str(int(there)), str(there)) and row[3].replace(":", "") == b"abcdefgh".hex() and not row[4]
         assert row[2] == (str(size + 1) if size is not None else "")
         assert len(row[1].replace(":", "")) // 2 == (size or 0)
+
+
+@pytest.mark.parametrize(("field_after", "complaint"), [
+    (lambda: (U8, pl.at(1, 0)), "a field before the payload at an offset, got one after it .after a payload places count from the end: from_end"),
+    (lambda: (U8, pl.at(field("a"), 0)), "a field before the payload at an offset, got one after it"),
+    (lambda: (Bytes, pl.pad(to=field("a"))), "a field before the payload at an offset, got one after it"),
+    (lambda: (int, pl.computed(field("a"))), r"a field of bytes after a payload, got computed.* .it may stand before the payload"),
+    (lambda: (U8, from_end(3, auto(size_of("p")))), 'the payload as "payload", got .p.'),
+])  # fmt: skip
+@pytest.mark.parametrize("more", [{}, {"check": U8}])
+def test_what_has_no_place_after_a_payload_is_refused_by_name(field_after: Any, complaint: str, more: dict[str, Any]) -> None:
+    annotation, value = field_after()
+    body = {"__annotations__": {"a": U8, "p": Payload, "late": annotation, **more}, "a": 0, "late": value, **dict.fromkeys(more, from_end(1, 0))}
+    with pytest.raises(DeclareError, match=f"^Trailing.late: expected {complaint}"):
+        type(Header)("Trailing", (Header,), body)

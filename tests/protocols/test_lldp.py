@@ -115,7 +115,7 @@ with (scope := Scope()):
         largest: U16 = 1518
 
     class LLDP(Header, under=Ether, when={"type": 0x88CC}):
-        tlvs: tuple[TLV, ...] = many(until=field("type") == 0, value=(TLV(),))
+        tlvs: tuple[TLV, ...] = many(until=field("type") == 0, end=TLV())
         padding: Rest = b""
 
 
@@ -181,7 +181,6 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
                 Organization(extension=VLANName(vlan=5, name="five")),
                 Organization(extension=Autonegotiation(supported=1, mau=30)),
                 Organization(extension=FrameSize(largest=9000)),
-                TLV(),
             )
         )
         for times in (1, 100)

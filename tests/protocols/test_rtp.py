@@ -132,7 +132,7 @@ with (scope := Scope()):
 
     class Chunk(Header):
         source: U32 = 0
-        items: tuple[SourceItem, ...] = many(until=field("type") == 0, align=4, value=(SourceItem(type=0),))
+        items: tuple[SourceItem, ...] = many(until=field("type") == 0, align=4, end=SourceItem(type=0))
 
     class SourceDescription(RTCP, when={"type": 202}):
         count = auto(count_of("chunks"))
@@ -235,7 +235,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
     rtp, rtcp = low / UDP(sport=1024, dport=1024), low / UDP(sport=40000, dport=49121)
     short = ShortExtensions(elements=(Short(id=1, value=b"abc"), Short(id=0), Short(id=14, value=b"0123456789abcdef")))
-    items = (SourceItem(text="me@here"), SourceItem(type=2, text="Zoe"), SourceItem(type=0))
+    items = (SourceItem(text="me@here"), SourceItem(type=2, text="Zoe"))
     made = [
         rtp / RTP(marker=1, sequence=7, timestamp=160, source=0xDEADBEEF, sources=(1, 2)) / bytes(20),
         rtp / RTP(extension=short) / bytes(20),

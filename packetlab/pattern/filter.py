@@ -9,7 +9,9 @@ r"""Filters in words: ``ip.src == 10.0.0.1 and udp.dport == 53`` becomes a test 
 Names are those of `paths`: ``tcp.flags.syn == 1``, ``ip#2.src``, ``udp.payload contains "GET"``; of what items hold any
 one will do (``tcp.options.kind == 2``, ``l.ports == 80``), unless one or all are meant (``tcp.options[0].kind``, ``l.ports[all] < 1024``). Of a frame there are number, time_ns, length, wire_length, linktype, interface,
 comment and faults, as in tables. A header's name alone asks whether it is there; a name with a field, or of a frame,
-whether it is there and neither zero nor empty. Where a header comes more than once, one that passes is enough.
+whether it is there and neither zero nor empty. What a field
+with steps (`scaled`, times, durations) is compared with by ``==``, ``!=`` and ``in`` is one of its values, as it is shown: of steps of
+0.25, ``== 0.8`` is refused, and ``< 0.8`` is true of 0.75. Where a header comes more than once, one that passes is enough.
 """
 
 from __future__ import annotations
@@ -272,7 +274,12 @@ def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
     word = plain.decode()
     if sign == "contains":
         return kind.piece(word, "")  # type: ignore[attr-defined]
-    return kind.edge(word, "", sign in ("<", ">=")) if sign in ("<", "<=", ">", ">=") else kind.raw(word, "")
+    if sign in ("<", "<=", ">", ">="):
+        return kind.edge(word, "", sign in ("<", ">="))
+    below, above = (kind.edge(word, "", up) for up in (False, True))
+    if below != above:
+        raise BuildError("", f"{kind.text(below)} or {kind.text(above)}, between which it has none")
+    return kind.raw(word, "")
 
 
 def _unquoted(token: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 from typing import Annotated, Any
@@ -110,7 +111,7 @@ def test_a_column_is_in_the_users_form_and_its_raw_one_in_the_packed_one() -> No
         ):  # fmt: skip
             table = capture.table(name).read()
             assert table[name].tolist() == expected and table[name].dtype == np.dtype(dtype), name
-        assert capture.table("probe.delay").read().text("probe.delay") == ["0.1 s (26)", "1.5 s (384)", "15 s (3840)"]
+        assert capture.table("probe.delay").read().text("probe.delay") == ["0.1015625 s (26)", "1.5 s (384)", "15 s (3840)"]
         import polars
 
         frame = polars.DataFrame(capture.table("probe.delay", "probe.sent", "probe.name", "probe.id"))
@@ -123,7 +124,7 @@ def test_a_column_is_in_the_users_form_and_its_raw_one_in_the_packed_one() -> No
 @pytest.mark.parametrize(
     "question, count",
     [
-        ("probe.delay == 0.1", 1), ("probe.delay == 1.5", 1), ("probe.delay != 1.5", 2), ("probe.delay.raw == 384", 1),
+        ("probe.delay == 0.1015625", 1), ("probe.delay == 1.5", 1), ("probe.delay != 1.5", 2), ("probe.delay.raw == 384", 1),
         ("probe.delay > 0.1", 3), ("probe.delay > 0.1015625", 2), ("probe.delay >= 1.5", 2), ("probe.delay < 1.501", 2),
         ("probe.delay <= 1.499", 1), ("probe.delay in {1.5, 15}", 2), ("probe.delay.raw & 0x80", 1), ("probe.level > 0.5", 2),
         ("probe.level == 0.75", 1), ("probe.level.raw == 0x3F400000", 1), ('probe.name == "bb"', 1), ("probe.name == bb", 1),
@@ -142,7 +143,8 @@ def test_filters_say_what_a_value_may_be() -> None:
     with bindings():
         capture = captured(probe())
         for question, complaint in (
-            ("probe.delay == fast", "a number of s"), ("probe.delay == 99", "0 s to"), ("probe.sent > soon", "a datetime"),
+            ("probe.delay == 0.1", r"0\.09765625 s \(25\) or 0\.1015625 s \(26\)"), ("probe.delay == fast", "a number of s"),
+            ("probe.delay == 99", "0 s to"), ("probe.sent > soon", "a datetime"),
             ("probe.id == 7", "a UUID"), ("probe.delay.bits == 1", "no part of Probe.delay"), ("probe.size.raw == 1", "no part"),
         ):  # fmt: skip
             with pytest.raises(BuildError, match=complaint):
@@ -257,3 +259,38 @@ def test_a_float_and_a_scaled_number_are_scanned() -> None:
 
         assert all(can_scan(compile_filter(one)) for one in ("sample.a == 1.5", "sample.b == 0.3", "sample.b.raw > 3"))
         assert Capture.of([Frame(bytes(Ether() / Sample(a=1.5, b=0.3)))]).table("sample.b")["sample.b"].tolist() == [0.3]
+
+
+def test_what_is_shown_of_a_value_is_the_value_and_a_filter_that_finds_it_alone() -> None:
+    with bindings():
+
+        class Steps(Header, under=Ether, when={"type": 0x88B7}):
+            quarter: Annotated[float, scaled(8, 0.25, unit="s")] = 0
+            eighth: Annotated[Decimal, scaled(8, 0.125, offset=-1)] = 0
+            down: Annotated[float, scaled(8, -0.25)] = 0
+            third: Annotated[Fraction, scaled(8, "1/3")] = 0
+            fixed: Annotated[float, scaled(16, "1/256")] = 0
+            short: NTPShort = 0
+            sent: NTPTime = raw(0)
+            clock: Annotated[datetime, pl.timestamp(32, unit="1/90000")] = raw(0)
+            waited: Annotated[timedelta, pl.duration(16, unit="1/4", signed=True)] = 0
+
+        header: Any = Steps
+        names = [f.name for f in header._declaration.fields]
+        numbers = [1, 2, 3, 7, 77, 90]
+        made = [header(**{name: raw(n) for name in names}) for n in numbers]
+        capture = Capture.of([Frame(bytes(Ether() / one)) for one in made])
+        for name in names:
+            texts = capture.table(f"steps.{name}").read().text(f"steps.{name}")
+            for n, shown in zip(numbers, texts, strict=True):
+                word = shown.partition(" (")[0]
+                found = [capture.where(f'steps.{name} {sign} "{word}"').count() for sign in ("==", "<", ">", "!=")]
+                order = numbers[::-1] if name == "down" else numbers
+                assert found == [1, order.index(n), 5 - order.index(n), 5], (name, n, word)
+        assert [capture.table("steps.quarter").read().text("steps.quarter")[2], str(made[2].waited)] == ["0.75 s (3)", "0.75 s"]
+        assert str(made[0].eighth) == "-0.875" and capture.table("steps.eighth").read().text("steps.eighth")[0] == "-0.875 (1)"
+        for question in ("steps.quarter == 0.8", "steps.quarter != 0.7", "steps.waited in {0.8}", "steps.third == 0.3", "steps.eighth == -0.9"):
+            with pytest.raises(BuildError, match="between which it has none"):
+                capture.where(question).count()
+        assert capture.where("steps.quarter < 0.8").count() == 3 and capture.where("steps.quarter > 0.8").count() == 3
+        assert eval(repr(made[2]), {"Steps": header, "raw": raw, "Decimal": Decimal, "Fraction": Fraction}) == made[2]  # noqa: S307

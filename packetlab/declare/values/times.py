@@ -233,7 +233,8 @@ class Time(Stepped):
 
     def grain(self, value: object, number: Fraction) -> Fraction:
         # The nearest unit of an NTP time is what a datetime, or a text of as many digits, is in a packet.
-        return MICROSECOND if not isinstance(value, Instant) and number % MICROSECOND == 0 else ZERO
+        micro = not isinstance(value, Instant) and number % MICROSECOND == 0
+        return MICROSECOND if micro else super().grain(value, number)
 
     def quick_value(self) -> Lines | None:
         whole = lcm(self.step.denominator, self.origin.denominator, (self.since or ZERO).denominator)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = "NDArray[Any]"
 ZERO = Fraction(0)
+PLACES = 16
+"""Of decimals that are shown with all of them; others have as many as it takes to tell them apart."""
+NEAR = Fraction(1, 2 * 10**9)
+"""How far a text may be from a value that is no such decimal (a third, so many 2**-32) and still means it."""
 UNTYPED: tuple[object, ...] = (Any, object)
 """What stands first in ``Annotated[..., kind]`` where no type is said."""
 
@@ -163,7 +167,10 @@ class Stepped(NumberView):
 
     def grain(self, value: object, number: Fraction) -> Fraction:
         """Return how far a number may be from a step that a user means, as a float next to 0.29 stands for 0.29."""
-        return Fraction(4 * ulp(value)) if isinstance(value, float) else ZERO
+        if isinstance(value, float):
+            return Fraction(4 * ulp(value))
+        decimal = is_short(self.step) and is_short(self.origin)
+        return NEAR if isinstance(value, str) and not decimal else ZERO
 
     def steps(self, number: Fraction) -> Fraction:
         """Return how many steps a number is from the origin."""
@@ -241,12 +248,20 @@ def rational(value: object, where: str) -> Fraction:
     raise DeclareError(where, "a number, as 0.5, Fraction(1, 256) or '1/256'", f"{value!r:.60}")
 
 
+def is_short(number: Fraction) -> bool:
+    """Whether it is a decimal of at most `PLACES`."""
+    scale: int = 10**PLACES
+    return scale % number.denominator == 0
+
+
 def shortest(exact: Fraction, same: Callable[[Fraction], bool]) -> str:
-    """Return a number as a decimal: all of it where that is short, else the fewest digits that are still the `same`."""
+    """Return a number as a decimal: all of it where it is short, else the fewest digits that are `NEAR` it and still the `same`."""
+    short = is_short(exact)
     for places in range(400):
         scale: int = 10**places
         number = round(exact * scale)
-        if number == exact * scale or (places > 0 and same(Fraction(number, scale))):
+        found = Fraction(number, scale)
+        if found == exact or (places > 0 and not short and abs(found - exact) <= NEAR and same(found)):
             sign, digits = "-" * (number < 0), str(abs(number)).rjust(places + 1, "0")
             cut = len(digits) - places
             return sign + digits[:cut] + (f".{digits[cut:]}".rstrip("0").rstrip(".") if places else "")

@@ -401,7 +401,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         value = self.direct.get(name, f"v_{name}{self.tag}")
         if self.fields[name].kind.element is not None or self.fields[name].kind.wide is not None:
             self.names[f"E_{name}{self.tag}"] = self.fields[name].kind.count
-            return f"E_{name}{self.tag}({value})"
+            return self.unless_none(name, f"E_{name}{self.tag}({value})")
         # Items not looked into yet are still bytes.
         items = f"len(h{self.tag}._items_of(cls{self.tag}.by_name['{name}']))"
         return self.unless_none(name, f"(len({value}) if type({value}) is not bytes else {items})")

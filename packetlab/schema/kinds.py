@@ -379,7 +379,7 @@ FORMS: dict[str, Form] = {
         lambda kind: type(kind) is ByteString and not kind.rest,
         lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),
-    "rest": _plain("when default", lambda kind: type(kind) is ByteString and kind.rest, lambda: ByteString(rest=True), "Rest"),
+    "rest": _plain("size none when default", lambda kind: type(kind) is ByteString and kind.rest, lambda: ByteString(rest=True), "Rest"),
     "payload": _plain("", lambda kind: type(kind) is PayloadMark, PayloadMark, "Payload"),
     "items": Form(
         "of size count until end none align filling when default", lambda kind: type(kind) is Items and not kind.one,
@@ -387,11 +387,11 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: f"tuple[{_item_name(row, where)}, ...]",
     ),
     "header": Form(
-        "of size when default", lambda kind: type(kind) is Items, lambda kind, where: {"of": kind.item.name}, _items,
+        "of size none when default", lambda kind: type(kind) is Items, lambda kind, where: {"of": kind.item.name}, _items,
         lambda row, where, enums: _item_name(row, where).replace("Self", "Self | None"),
     ),
     "values": Form(
-        "of size count const when default", lambda kind: type(kind) in (Repeated, BitList),
+        "of size count none const when default", lambda kind: type(kind) in (Repeated, BitList),
         lambda kind, where: {"of": data_of_kind(kind.element, where)}, _values, _values_spelled,
     ),
     "wide": Form(
@@ -419,6 +419,6 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
     ),
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
-    "own": Form("of given rule size pad filling since const when default", lambda kind: True, own_data, _own, _own_spelled),
+    "own": Form("of given rule size none pad filling since const when default", lambda kind: True, own_data, _own, _own_spelled),
 }  # fmt: skip
 """Word of a description -> how such a kind travels; the last one takes all that no other does."""

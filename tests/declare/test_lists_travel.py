@@ -141,3 +141,51 @@ def test_what_cannot_repeat_is_refused_in_data(element: object) -> None:
     fields = [{"name": "n", "kind": "int", "bits": 8}, {"name": "xs", "kind": "values", "of": element, "count": {"field": "n"}}]
     with bindings(), pytest.raises(DeclareError, match="xs"):
         declare_from({"name": "Hostile", "fields": fields})
+
+
+@pytest.mark.parametrize(
+    "kind, values",
+    [
+        (pl.U16, (1, 2)), (pl.VarInt, (1, 300)), (pl.F32, (1.5,)), (Annotated[str, pl.text("ascii", size=4)], ("abcd",)),
+        (pl.IPv4Address, ("1.2.3.4",)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("measure", ["count", "size"])
+def test_a_list_of_values_may_be_none_and_is_described_so(measure: str, kind: Any, values: tuple[object, ...]) -> None:
+    with bindings():
+        rule = pl.count_of("some") if measure == "count" else pl.size_of("some")
+
+        class Array(Header):
+            number: pl.S16 = auto(rule)
+            some: tuple[kind, ...] | None = pl.many(**{measure: field("number")}, none=-1)
+            after: pl.U8 = 9
+
+        header: Any = Array
+        assert bytes(header()) == bytes(header(some=None)) == b"\xff\xff\x09" and header().number == -1
+        assert bytes(header(some=())) == b"\0\0\x09"
+        data = bytes(header(some=values))
+        for raw, shown in ((b"\xff\xff\x09", None), (b"\0\0\x09", ()), (data, header(some=values).some)):
+            packet = dissect(raw, header)
+            assert packet[header].some == shown and not packet.faults and bytes(packet) == raw
+            assert bytes(packet[header].replace(some=None)) == b"\xff\xff\x09" and bytes(packet[header].replace(some=values)) == data
+        description = pl.describe(header)
+    with bindings():
+        (again,) = pl.declare_from(description)
+        assert pl.describe(again) == description
+        assert bytes(again()) == b"\xff\xff\x09" and bytes(again(some=values)) == data
+
+
+def test_fields_of_every_kind_that_may_be_none_are_described_so() -> None:
+    kinds: list[Any] = [pl.Bytes, pl.Rest, pl.Text, pl.UDP, Annotated[int, pl.ber_integer()], Annotated[int, pl.digits()]]
+    for kind in kinds:
+        with bindings():
+
+            class Maybe(Header):
+                number: pl.S16 = auto(pl.size_of("some"))
+                some: kind | None = pl.sized(field("number"), none=-1)
+                after: pl.U8 = 9
+
+            description = pl.describe(Maybe)
+        with bindings():
+            (again,) = pl.declare_from(description)
+            assert pl.describe(again) == description and bytes(again()) == b"\xff\xff\x09", kind

@@ -21,8 +21,9 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from numbers import Number
 
-from packetlab.declare.kinds import Int, Kind
+from packetlab.declare.kinds import Int, Kind, Raw
 from packetlab.declare.registry import header_named
+from packetlab.declare.values.views import NumberView
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.pattern.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
 from packetlab.pattern.paths import HOST, FieldPath, verdicts_of
@@ -43,8 +44,8 @@ _ESCAPED = {"n": b"\n", "r": b"\r", "t": b"\t", "0": b"\0", "\\": b"\\", '"': b'
 _TEXT, _TIME, _COUNT = Kind(), Int(64), Int(64)
 
 
-class _Net(tuple[bytes, bytes]):
-    """The mask and the bits of a network; raw values of a user's kind may be tuples too."""
+class _Masked(tuple[Raw, Raw]):
+    """A mask and bits, as of a network or a zero with any sign; raw values of a user's kind may be tuples too."""
 
 
 def compile_filter(text: str) -> Test:
@@ -157,20 +158,20 @@ class _Parser:
             raise self.error(f"{signs} or in after {called}", sign, self.tokens[at][1])
         if sign != "in":
             value = self.value(kind, called, sign)
-            if isinstance(value, _Net):
+            if isinstance(value, _Masked):
                 sign = "masked" if sign == "==" else "unmasked"
             condition = Condition(names, sign, value)
             try:
-                condition.holds(value, kind)
+                condition.holds(value[1] if isinstance(value, _Masked) else value, kind)
             except TypeError:
                 raise self.error(
                     f"== or != after {called}, whose values have no order", sign, self.tokens[at][1]
                 ) from None
             return make(condition)
         values = self.several(kind, called)
-        nets = [value for value in values if isinstance(value, _Net)]
+        nets = [value for value in values if isinstance(value, _Masked)]
         tests: list[Test] = [make(Condition(names, "masked", net)) for net in nets]
-        plain = tuple(value for value in values if not isinstance(value, _Net))
+        plain = tuple(value for value in values if not isinstance(value, _Masked))
         if plain or not nets:
             tests.append(make(Condition(names, "in", plain)))
         return tests[0] if len(tests) == 1 else Some(tests)
@@ -186,7 +187,7 @@ class _Parser:
         return values
 
     def value(self, kind: Kind, called: str, sign: str) -> object:
-        """Return the next token as the raw value of a kind; of a network its mask and bits."""
+        """Return the next token as the raw value of a kind; of a network, and of a float's zero, a mask and bits."""
         token = self.token
         if not token or token in "(){},":
             raise self.error("a value", token)
@@ -217,7 +218,7 @@ class _Parser:
 
 
 def _raw(token: str, kind: Kind, sign: str) -> object:
-    """Return a token as the raw value of a kind; of a network its mask and bits. ValueError or BuildError if it is none."""
+    """Return a token as the raw value of a kind; of a network, and of a float's zero, a mask and bits. ValueError or BuildError if it is none."""
     quoted = token.startswith('"')
     plain = _unquoted(token) if quoted else token.encode()
     if kind is _TEXT:
@@ -243,7 +244,7 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
         if "/" in word and kind.bits in (32, 128) and sign in ("==", "!="):
             net = ip_network(word, strict=False)
             if net.max_prefixlen == kind.bits:
-                return _Net((net.netmask.packed, net.network_address.packed))
+                return _Masked((net.netmask.packed, net.network_address.packed))
         return kind.raw(number if number is not None and kind is HOST else word, "")
     if kind.wire != "number":
         return kind.raw(word if number is None else number, "")
@@ -279,7 +280,10 @@ def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
     below, above = (kind.edge(word, "", up) for up in (False, True))
     if below != above:
         raise BuildError("", f"{kind.text(below)} or {kind.text(above)}, between which it has none")
-    return kind.raw(word, "")
+    raw = kind.raw(word, "")
+    unseen = kind.unseen(raw) if isinstance(kind, NumberView) else 0
+    mask = (1 << kind.fixed_bits) - 1 & ~unseen
+    return _Masked((mask, raw & mask)) if unseen else raw
 
 
 def _unquoted(token: str) -> bytes:

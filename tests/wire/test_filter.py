@@ -9,6 +9,8 @@ from hypothesis import given, strategies as st
 
 from packetlab import (
     ARP,
+    F16,
+    F32,
     IDP,
     TCP,
     U8,
@@ -17,6 +19,7 @@ from packetlab import (
     Bytes,
     Capture,
     Ether,
+    F64le,
     Header,
     IPv4,
     XNSAddress,
@@ -29,6 +32,7 @@ from packetlab import (
     scaled,
     size_of,
 )
+from packetlab.pattern.conditions import COMPARE
 from packetlab.schema.literal import read_packet
 from tests.conftest import CORPUS
 
@@ -160,3 +164,21 @@ def test_what_is_never_a_layer_is_asked_for_in_the_list_where_it_stands() -> Non
         for right in ("telemetry.readings.temperature.celsius < 0", "telemetry.readings.type == 7", Telemetry,
                       Telemetry(readings=contains(Temperature))):  # fmt: skip
             assert capture.where(right).count() == 1
+
+
+def test_both_zeros_of_floats_are_found_by_zero_as_numbers_compare() -> None:
+    class Reading(Header, under=Ether, when={"type": 0x7DA6}):
+        x: F32 = 0.0
+        y: F64le = 0.0
+        several: tuple[F16, ...] = many(count=2)
+
+    values = [0.0, -0.0, 1.5, -1.5]
+    frames = [bytes(Ether() / Reading(x=value, y=value, several=(value, 2))) for value in values]
+    for name in ("x", "y", "several[0]"):
+        for zero in ("0", "0.0", "-0.0"):
+            for sign in ("==", "!=", "<", "<=", ">", ">="):
+                passing = [value for value in values if COMPARE[sign](value, float(zero))]
+                found = Capture.of(frames).where(f"reading.{name} {sign} {zero}")
+                assert [frame.packet()[Reading].x for frame in found] == passing, (name, sign, zero)
+            assert Capture.of(frames).where(f"reading.{name} in {{{zero}, 1.5}}").count() == 3
+        assert Capture.of(frames).where(f"reading.{name}.raw == 0").count() == 1  # the bits

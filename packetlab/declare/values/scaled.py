@@ -76,6 +76,10 @@ class Float(NumberView):
 
         return quick
 
+    def unseen(self, raw: int) -> int:
+        sign: int = 1 << self.bits - 1
+        return 0 if raw & ~sign else sign  # -0.0 equals 0 (IEEE 754, section 5.11)
+
     def value(self, raw: int) -> float:
         found: float = self.packed.unpack(self.integer.pack(raw))[0]
         return found
@@ -252,7 +256,7 @@ F32le: TypeAlias = Annotated[float, Float(32, True)]
 F64le: TypeAlias = Annotated[float, Float(64, True)]
 
 explained({
-    alias: f"A float of {bits} bits, IEEE 754 binary{bits}, {order}. Its bits are kept: NaN payloads and -0.0 come back."
+    alias: f"A float of {bits} bits, IEEE 754 binary{bits}, {order}. Its bits are kept: NaN payloads and -0.0 come back; filters in words find both zeros by 0."
     for bits, big, little in ((16, F16, F16le), (32, F32, F32le), (64, F64, F64le))
     for alias, order in ((big, "big-endian"), (little, "little-endian"))
 })  # fmt: skip

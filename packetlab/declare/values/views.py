@@ -117,6 +117,10 @@ class NumberView(View, Int):
         """Return the user's form in words, exact enough that `raw` gives the same number for it."""
         return str(self.value(raw))
 
+    def unseen(self, raw: int) -> int:
+        """Return the bits of a raw value that make no other value of it where filters compare."""
+        return 0
+
     def array(self, numbers: Array) -> Array:
         """Return the user's form of an array of raw values."""
         import numpy as np

@@ -107,6 +107,7 @@ class Interface(Port):
         """
         from packetlab.link.kernel_filter import filter_socket
 
+        self._waits.check()
         self._passes = filter_socket(self._socket, expression, self.linktype)
         self._kept.clear()
         said = () if expression is None else ((IF_FILTER, b"\0" + expression.encode()),)
@@ -125,7 +126,7 @@ class Interface(Port):
     def _send(self, data: bytes) -> None:
         while True:
             try:
-                self._socket.send(data)
+                self._waits.send(self._socket, data)
                 return
             except OSError as error:
                 self._waits.check()
@@ -139,8 +140,8 @@ class Interface(Port):
 
         vectors = getattr(self._vectors, "room", None) or Vectors()
         self._vectors.room = vectors
-        with self._waits.using():
-            refused = vectors.send(self._socket.fileno(), batch)
+        with self._waits.using() as wake:
+            refused = vectors.send(self._socket.fileno(), batch, self._waits.check, wake)
         return {row: str(self._refusal(number, int(batch.sizes[row])).strerror) for row, number in refused.items()}
 
     def _refusal(self, number: int, size: int) -> OSError:
@@ -164,7 +165,9 @@ class Interface(Port):
             self._hears()
         except OSError as error:
             self._waits.check()
-            raise self._refusal(error.errno or 0, 0) from None
+            self._trouble = self._refusal(error.errno or 0, 0)  # what came before is looked at first
+            if not taken:
+                self._complain()
         finally:
             self._buffers.append(buffer)
         return taken
@@ -191,7 +194,7 @@ class Interface(Port):
                 hears = self._hears()
                 if left is not None and left <= 0:
                     return None
-                if not self._socket.getsockname()[0]:  # the kernel tells one thread alone that the interface is gone
+                if self._gone():  # the kernel tells one thread alone
                     raise self._refusal(errno.ENETDOWN, 0) from None
                 if not hears:  # a ring's frames are not this one's: it looks again soon
                     left = AT_ONCE if left is None else min(left, AT_ONCE)
@@ -210,6 +213,15 @@ class Interface(Port):
                 most = self._passed + self._room()[0] if most is None else most
                 if self._passed >= most:  # of frames that do not pass there may be no end
                     return None
+
+    def _gone(self) -> bool:
+        """Whether the interface does not exist any more."""
+        try:
+            gone = not self._socket.getsockname()[0]
+        except OSError:
+            gone = True
+        self._waits.check()  # a closed socket has no name either
+        return gone
 
     def _room(self) -> tuple[int, int]:
         return room(self._socket)

@@ -59,7 +59,7 @@ class RawIPSocket(Port):
 
     def _send(self, data: bytes) -> None:
         try:
-            self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))
+            self._waits.send(self._socket, data, (_socket.inet_ntoa(data[16:20]), 0))
         except OSError as error:
             self._waits.check()
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None

@@ -141,10 +141,10 @@ class RingSwitch:
         try:
             trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if ready else 0
             gone = not self._socket.getsockname()[0]
-        except OSError:
-            waits.check()
-            self._waits.check()
-            raise
+        except OSError as error:
+            trouble, gone = error.errno or 0, True
+        waits.check()  # a closed socket has no name either
+        self._waits.check()
         if trouble or (gone and not ready):
             raise OSError(trouble or errno.ENETDOWN, f"{self._name}: {os.strerror(trouble or errno.ENETDOWN)}")
         return ready
@@ -278,15 +278,14 @@ class Ring:
     def _take(self, most: int, blocks: _Taken) -> tuple[NDArray[np.uint8], list[int]] | None:
         """Take the next blocks that are ready, `most` at most; return their memory and where frames begin in it, None for none."""
         with self._waits.turn:
-            memory, words = self._mapped()
-            if self._taking:
+            if self._taking:  # before this frame has the memory, which the error would keep
                 raise SocketMisuse(
                     errno.EDEADLK, f"ring of {self.name}", "a thread that is not taking frames of it",
                     "a signal's handler within one that is", "note it, and read after the handler",
                 )  # fmt: skip
             self._taking = True
             try:
-                return self._take_ready(memory, words, most, blocks)
+                return self._take_ready(*self._mapped(), most, blocks)
             finally:
                 self._taking = False
 

@@ -92,7 +92,10 @@ class Waits:
     def using(self) -> Iterator[int]:
         """Use the descriptor, which stays what it is meanwhile. Gives one that becomes readable when it is to be closed."""
         self.check()
-        wake = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            wake = os.eventfd(0, os.EFD_CLOEXEC)
+        except OSError as error:
+            raise explained(self.name, error.errno, error.strerror) from None
         try:
             with self._lock:
                 self._users[wake] = threading.get_ident()
@@ -121,6 +124,18 @@ class Waits:
                     break
         self.check()
         return bool(found)
+
+    def send(self, sock: socket.socket, data: bytes, where: tuple[str, int] | None = None) -> None:
+        """Send a datagram, to `where` if that is given; wait while there is no room. SocketMisuse: the port was closed meanwhile."""
+        while True:
+            try:
+                if where is None:
+                    sock.send(data, socket.MSG_DONTWAIT)
+                else:
+                    sock.sendto(data, socket.MSG_DONTWAIT, where)
+                return
+            except BlockingIOError:
+                self.ready(sock.fileno(), select.POLLOUT, None)
 
     def receive(self, sock: socket.socket, timeout: float | None) -> bytes | None:
         """Return what comes next on a socket, None after `timeout` seconds. What an earlier datagram met is passed over."""

@@ -151,7 +151,7 @@ class UDPPort(Port):
 
     def _send(self, data: bytes) -> None:
         try:
-            self._socket.send(data)
+            self._waits.send(self._socket, data)
         except ConnectionRefusedError:
             pass  # about an earlier datagram: the peer is not there yet, or no longer
         except OSError as error:

@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -15,7 +16,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from packetlab.bulk.batch import Batch
 from packetlab.errors import LocalProtocolError, SocketMisuse
+from packetlab.link.replay.vectors import Vectors
 from packetlab.link.waits import Waits
 from tests.link.test_shared_ports import PATIENCE, frame, tracing
 
@@ -137,7 +140,8 @@ def test_a_fork_while_another_thread_closes_rings_leaves_no_child_with_one(line)
     assert hears(port, other)
 
 
-def test_an_interrupt_while_a_ring_waits_to_be_turned_off_reaches_the_program(line) -> None:
+def test_an_interrupt_while_a_ring_waits_to_be_turned_off_reaches_the_program(line, monkeypatch) -> None:
+    monkeypatch.setattr("packetlab.link.ring.PATIENCE", PATIENCE)
     port, other = line
     ring = port.ring(1)
     child = forked_in_c()
@@ -373,3 +377,94 @@ def test_a_ring_whose_close_was_interrupted_anywhere_can_be_closed(line, step) -
             assert port.take() == []
         assert hears(port, other), place
     assert place > 3
+
+
+def full(sending: socket.socket) -> None:
+    """Fill what a socket may have on its way: its peer reads nothing."""
+    with suppress(BlockingIOError):
+        while True:
+            sending.send(b"x" * 100, socket.MSG_DONTWAIT)
+
+
+@pytest.mark.parametrize("how", ["one", "batch"])
+def test_closing_ends_who_waits_for_room_to_send(how) -> None:
+    sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # whose queue fills up as that of a slow interface
+    waits, ends = Waits("x"), list[BaseException]()
+
+    def send() -> None:
+        try:
+            if how == "one":
+                waits.send(sending, b"one")
+            else:
+                with waits.using() as wake:
+                    Vectors().send(sending.fileno(), Batch.of([frame(1)] * 3000), waits.check, wake)
+        except OSError as error:
+            ends.append(error)
+
+    with sending, receiving:
+        full(sending)
+        sender = threading.Thread(target=send)
+        sender.start()
+        time.sleep(0.05)
+        waits.close()
+        sender.join(PATIENCE)
+        assert not sender.is_alive()
+        assert [type(end) for end in ends] == [SocketMisuse]
+
+
+def test_what_waits_for_room_goes_when_there_is_some() -> None:
+    sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    waits = Waits("x")
+    with sending, receiving:
+        full(sending)
+        sender = threading.Thread(target=lambda: waits.send(sending, b"one"))
+        sender.start()
+        while receiving.recv(200) != b"one":
+            pass
+        sender.join(PATIENCE)
+
+
+def test_a_port_that_is_closed_under_its_readers_says_so_to_each(line) -> None:
+    port, _ = line
+    socket_of = port._socket
+
+    class Closing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(socket_of, name)
+
+        def getsockname(self) -> object:
+            port.close()
+            return socket_of.getsockname()
+
+    port._socket = Closing()
+    with pytest.raises(SocketMisuse):
+        port.receive_frame(1)
+    with pytest.raises(SocketMisuse):
+        port.filter("udp")
+
+
+def test_frames_that_were_read_before_the_interface_went_down_are_not_lost(line) -> None:
+    port, other = line
+    for number in range(300):
+        other.send(frame(number))
+    socket_of, count = port._socket, 0
+
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(socket_of, name)
+
+        def recvfrom_into(self, *given: object) -> object:
+            nonlocal count
+            count += 1
+            if count == 100:
+                raise OSError(errno.ENETDOWN, "Network is down")
+            return socket_of.recvfrom_into(*given)
+
+    port._socket = Failing()
+    got = port.take()
+    with pytest.raises(OSError, match="eth0: Network is down"):
+        while more := port.take():
+            got += more
+    port._socket = socket_of
+    got += port.take()
+    assert got == [frame(number) for number in range(300)]

@@ -6,6 +6,7 @@ leaves a file that reads up to its last batch. What the kernel had no room for i
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -65,7 +66,8 @@ def record(
             frames must match; a function looks at each packet, which takes time, the interface's own `filter` takes none.
         stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
-    OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames until then.
+    OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
+    had been taken until then, within 20 ms.
     """
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
@@ -78,6 +80,9 @@ def record(
             log.take(0, None)  # frames that are in the ring already
             log.tally()
         except BaseException as error:
+            if isinstance(error, OSError) and error.errno == errno.ENETDOWN:
+                with suppress(OSError):
+                    log.take(0, None)  # what had come before that; a ring that was closed has nothing any more
             clear_frames(error.__traceback__)  # or they would hold batches, and these the ring
             raise
         if writer.format == "pcapng":

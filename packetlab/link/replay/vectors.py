@@ -10,6 +10,8 @@ import ctypes
 import errno
 import os
 import select
+import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,10 +44,11 @@ class Vectors:
         self.messages["count"] = 1
         self.at = int(self.messages.ctypes.data)
 
-    def send(self, descriptor: int, batch: Batch) -> dict[int, int]:
+    def send(self, descriptor: int, batch: Batch, check: Callable[[], None], wake: int) -> dict[int, int]:
         """Send every frame of a batch; return, by row, the error number of each that the kernel refuses.
 
-        A queue that is full is waited for. OSError where the socket itself is of no use any more.
+        A queue that is full is waited for, until `wake` is readable. `check` is called before each call of the kernel's, and
+        raises where the port is closed. OSError where the socket itself is of no use any more.
         """
         failed: dict[int, int] = {}
         data = np.ascontiguousarray(batch.data)  # held until the end of the call
@@ -56,13 +59,14 @@ class Vectors:
             self.vectors["base"][:count], self.vectors["size"][:count] = places[part], batch.sizes[part]
             at = 0
             while at < count:
-                sent = self.call(descriptor, self.at + at * MESSAGE.itemsize, count - at, 0)
+                check()
+                sent = self.call(descriptor, self.at + at * MESSAGE.itemsize, count - at, socket.MSG_DONTWAIT)
                 if sent > 0:
                     at += sent
                     continue
                 number = ctypes.get_errno()
                 if number in BUSY:
-                    _wait(descriptor)
+                    _wait(descriptor, wake)
                 elif number in (errno.EBADF, errno.ENOTSOCK):
                     raise OSError(number, os.strerror(number))
                 elif number != errno.EINTR:
@@ -71,7 +75,8 @@ class Vectors:
         return failed
 
 
-def _wait(descriptor: int) -> None:
+def _wait(descriptor: int, wake: int) -> None:
     ready = select.poll()
     ready.register(descriptor, select.POLLOUT)
+    ready.register(wake, select.POLLIN)
     ready.poll(PATIENCE_MS)

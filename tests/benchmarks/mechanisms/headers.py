@@ -17,6 +17,7 @@ from packetlab import (
     IPv4Address,
     auto,
     count_of,
+    field,
     many,
     size_of,
 )
@@ -167,6 +168,39 @@ def entries(data: bytes) -> PlainEntries:
 def entries_built() -> bytes:
     one = PlainEntries(16, tuple([PlainEntry(n, n, bytes(n)) for n in range(16)]), 7)
     parts = [bytes((one.count,))]
+    for entry in one.entries:
+        parts += [struct.pack("BB", entry.kind, entry.size), entry.data]
+    return b"".join([*parts, bytes((one.end,))])
+
+
+# M1: a list whose last item is put there -------------------------------------------------------------------------
+
+
+class TimedEnded(Header):
+    entries: tuple[TimedEntry, ...] = many(until=field("kind") == 255, end=TimedEntry(kind=255))
+    end: U8 = 7
+
+
+@dataclass(slots=True)
+class PlainEnded:
+    entries: tuple[PlainEntry, ...]
+    end: int
+
+
+def ended_entries(data: bytes) -> PlainEnded:
+    pos, found, kind = 0, [], 0
+    while kind != 255:
+        kind, size = struct.unpack_from("BB", data, pos)
+        pos += 2 + size
+        if pos > len(data):
+            raise ValueError("no whole entry")
+        found.append(PlainEntry(kind, size, data[pos - size : pos]))
+    return PlainEnded(tuple(found), data[pos])
+
+
+def ended_entries_built() -> bytes:
+    one = PlainEnded(tuple([*(PlainEntry(n, n, bytes(n)) for n in range(15)), PlainEntry(255, 0, b"")]), 7)
+    parts = []
     for entry in one.entries:
         parts += [struct.pack("BB", entry.kind, entry.size), entry.data]
     return b"".join([*parts, bytes((one.end,))])
@@ -420,6 +454,8 @@ LINES = [
     Line("M1", "a list of addresses or numbers", TimedRoute, lambda: TimedRoute(route=HOPS, ports=PORTS), route, route_built),
     Line("M1", "a list of headers", TimedEntries, lambda: TimedEntries(entries=[TimedEntry(kind=n, data=bytes(n)) for n in range(16)]),
          entries, entries_built),
+    Line("M1", "a list whose last item is put there", TimedEnded,
+         lambda: TimedEnded(entries=[TimedEntry(kind=n, data=bytes(n)) for n in range(15)]), ended_entries, ended_entries_built),
     Line("M1", "a refinement, inside=", TimedOptions, timed_options, options, options_built),
     Line("M1", "a choice on the way", TimedProperties, timed_properties, properties, properties_built),
     Line("M1", "a header in itself", TimedTree, timed_tree, tree, tree_built),

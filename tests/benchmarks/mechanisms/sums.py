@@ -17,7 +17,9 @@ from packetlab import (
     U16le,
     auto,
     but,
+    choose,
     crc,
+    field,
     fixed_bytes,
     fletcher,
     internet_checksum,
@@ -190,6 +192,37 @@ def leaving_built() -> bytes:
     return LEAVING.pack(one.version, one.kind, one.router, one.checksum, one.authentication, one.data, one.second)
 
 
+# M7: a checksum that is not always there -------------------------------------------------------------------------
+
+
+class TimedMaybe(Header):
+    kind: U16 = 1
+    checksum: U16 = auto(choose(field("kind") == 2, 0, internet_checksum("self")))
+    router: U32 = 0x0A000001
+    data: Annotated[bytes, fixed_bytes(64)] = bytes(range(64))
+
+
+@dataclass(slots=True)
+class PlainMaybe:
+    kind: int
+    checksum: int
+    router: int
+    data: bytes
+
+
+MAYBE = struct.Struct("!HHI64s")
+
+
+def maybe(data: bytes) -> PlainMaybe:
+    return PlainMaybe(*MAYBE.unpack_from(data))
+
+
+def maybe_built() -> bytes:
+    one = PlainMaybe(1, 0, 0x0A000001, bytes(range(64)))
+    one.checksum = 0 if one.kind == 2 else internet(MAYBE.pack(one.kind, 0, one.router, one.data))
+    return MAYBE.pack(one.kind, one.checksum, one.router, one.data)
+
+
 # M7: check bytes (ISO 8473) --------------------------------------------------------------------------------------
 
 
@@ -235,5 +268,6 @@ LINES = [
     Line("M7", "CRCs over spans", TimedCRC, lambda: TimedCRC(data=DATA), crcs, crcs_built),
     Line("M7", "sums, xor, Fletcher", TimedSums, lambda: TimedSums(number=300) / DATA, sums, sums_built, payload=True),
     Line("M7", "a checksum that leaves a part out", TimedLeaving, TimedLeaving, leaving, leaving_built),
+    Line("M7", "a checksum that is not always there", TimedMaybe, TimedMaybe, maybe, maybe_built),
     Line("M7", "check bytes (ISO 8473)", TimedCheck, TimedCheck, check, check_built),
 ]

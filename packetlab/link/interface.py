@@ -107,8 +107,12 @@ class Interface(Port):
         """
         from packetlab.link.kernel_filter import filter_socket
 
-        self._waits.check()
-        self._passes = filter_socket(self._socket, expression, self.linktype)
+        try:
+            with self._waits.using():
+                self._passes = filter_socket(self._socket, expression, self.linktype)
+        except OSError:
+            self._waits.check()
+            raise
         self._kept.clear()
         said = () if expression is None else ((IF_FILTER, b"\0" + expression.encode()),)
         self._description = self._description._replace(options=said)

@@ -75,6 +75,7 @@ class RingSwitch:
         """Map the memory of a new ring; OSError where there is no room, another is open, or the port is closed."""
         busy = OSError(errno.EBUSY, f"ring of {self._name}: an earlier ring is open, or its memory in use")
         if not self.turn_off(PATIENCE):
+            self._waits.check()
             raise busy
         request = struct.pack("7I", BLOCK, blocks, 2048, blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         with self._waits.turn:
@@ -121,7 +122,7 @@ class RingSwitch:
                     self._memory = None
                     weakref.finalize(memory, self.turn_off).atexit = False
                     return False
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or self._waits.closed:  # with the port's socket the ring goes, too
                 return False
             time.sleep(0.0005)
         return True

@@ -203,6 +203,7 @@ class NetHubPort(Port):
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
+        self._waits.check()
         if self._broken:
             raise ConnectionError(self._broken)
         rest = memoryview(len(data).to_bytes(2, "big") + data)

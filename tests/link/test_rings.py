@@ -20,6 +20,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.errors import LocalProtocolError, SocketMisuse
 from packetlab.link.replay.vectors import Vectors
 from packetlab.link.waits import Waits
+from packetlab.network.carriers import NetHubPort
 from tests.link.test_shared_ports import PATIENCE, frame, tracing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -468,3 +469,29 @@ def test_frames_that_were_read_before_the_interface_went_down_are_not_lost(line)
     port._socket = socket_of
     got += port.take()
     assert got == [frame(number) for number in range(300)]
+
+
+def test_a_ring_that_waits_for_the_one_before_ends_with_the_port(line) -> None:
+    port, _ = line
+    ring = port.ring(1)
+    child = forked_in_c()
+    try:
+        ring.close()
+        closing = threading.Timer(0.2, port.close)
+        closing.start()
+        with pytest.raises(SocketMisuse, match="closed"):
+            port.ring(1)
+        closing.join()
+    finally:
+        ended(child)
+
+
+def test_a_broken_line_that_was_closed_says_that_it_was_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, NetHubPort(listener.getsockname()[:2]) as port:
+        hub, _ = listener.accept()
+        hub.close()
+        with pytest.raises(ConnectionError):
+            port.receive_frame(PATIENCE)
+        port.close()
+        with pytest.raises(SocketMisuse):
+            port.send(frame(1))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.beginnings import CaptureBeginnings, has_streams
-from packetlab.codec.around.outer import tells
+from packetlab.codec.around.outer import has_context
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
 from packetlab.protocols.dissect import dissected
@@ -70,7 +70,7 @@ class PacketOrder:
 
     def packet(self, frame: Frame) -> Packet:
         """Return the packet of a frame, with what was remembered from those before it."""
-        if not tells():
+        if not has_context():
             return self._read(frame)
         with self._lock:
             before = lambda: self._read_before(frame.number)  # noqa: E731
@@ -159,7 +159,7 @@ def in_order(capture: Any, frames: Iterator[Frame]) -> Iterator[Frame]:
 
 def is_ordered() -> bool:
     """Whether a header is declared for which it matters what came before a packet: one that recalls something, or begins a message of a stream."""
-    return tells() or has_streams()
+    return has_context() or has_streams()
 
 
 def is_followed(capture: object) -> bool:
@@ -170,7 +170,7 @@ def is_followed(capture: object) -> bool:
 
 
 def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The same for frames in stretches, where there is such a header (see `tells`)."""
+    """The same for frames in stretches, where there is such a header (see `has_context`)."""
     order = order_of(capture)
     for batch in batches:
         if order._hears and has_streams():
@@ -199,7 +199,7 @@ class OrderedFrame(Frame):
         return self.order.packet(self)
 
     def context(self) -> Context:
-        return self.order.before(self.number) if tells() else super().context()
+        return self.order.before(self.number) if has_context() else super().context()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle it as a frame by itself: what was remembered from other packets does not go along, and is a fault where it is needed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
-from packetlab.codec.around.outer import tells
+from packetlab.codec.around.outer import has_context
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.context.lending import lend, same_bytes
@@ -294,7 +294,7 @@ class Packet(Held):
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
         made = _new(*_of)
-        made._stack, made._payload = lend(headers, self._headers) if tells() else tuple(headers), payload
+        made._stack, made._payload = lend(headers, self._headers) if has_context() else tuple(headers), payload
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
         for header in headers:

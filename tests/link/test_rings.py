@@ -8,11 +8,9 @@ import os
 import select
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -21,30 +19,9 @@ from packetlab.errors import LocalProtocolError, SocketMisuse
 from packetlab.link.replay.vectors import Vectors
 from packetlab.link.waits import Waits
 from packetlab.network.carriers import NetHubPort
-from tests.link.test_shared_ports import PATIENCE, frame, tracing
+from tests.link.test_shared_ports import PATIENCE, at_place, frame, tracing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
-
-@contextmanager
-def at_place(place: int, action: Callable[[], object], file: str = "link/ring.py") -> Iterator[list[bool]]:
-    """Do something at the `place`-th point within a file's code where CPython runs the handlers of signals: after calls."""
-    reached, count = [False], 0
-
-    def profile(frame, event, arg):
-        nonlocal count
-        if event in ("call", "c_return") and frame.f_code.co_filename.endswith(file):
-            count += 1
-            if count == place:
-                reached[0] = True
-                sys.setprofile(None)
-                action()
-
-    sys.setprofile(profile)
-    try:
-        yield reached
-    finally:
-        sys.setprofile(None)
 
 
 def ended(child: int) -> int:

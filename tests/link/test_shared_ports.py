@@ -412,8 +412,8 @@ def test_a_block_that_is_in_use_is_not_taken_again(lab) -> None:
 
 
 @contextmanager
-def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
-    """Raise KeyboardInterrupt at the `place`-th point within a file where CPython runs the handlers of signals: after calls."""
+def at_place(place: int, action: Callable[[], object], file: str = "link/ring.py") -> Iterator[list[bool]]:
+    """Do something at the `place`-th point within a file's code where CPython runs the handlers of signals: after calls."""
     reached, count = [False], 0
 
     def profile(frame, event, arg):
@@ -423,15 +423,27 @@ def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
             if count == place:
                 reached[0] = True
                 sys.setprofile(None)
-                raise KeyboardInterrupt
+                action()
 
     sys.setprofile(profile)
     try:
         yield reached
-    except KeyboardInterrupt as error:
-        clear_frames(error.__traceback__)  # Python 3.13 never lets an exception go that was raised here
     finally:
         sys.setprofile(None)
+
+
+@contextmanager
+def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
+    """Raise KeyboardInterrupt there."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with at_place(place, interrupt, file) as reached:
+        try:
+            yield reached
+        except KeyboardInterrupt as error:
+            clear_frames(error.__traceback__)  # Python 3.13 never lets an exception go that was raised here
 
 
 @pytest.mark.parametrize("lasting", [True, False])

@@ -59,7 +59,7 @@ class _Tracing(OneWay[Header]):
         self.starts.append(self.begun + self.reader.at - len(data))
         return super().message(data, stream)
 
-    def tells(self, offset: int) -> bool | None:
+    def begins_at(self, offset: int) -> bool | None:
         """Whether a message begins at an offset; None where that is not known yet, or not any more."""
         if offset in self.starts:
             return True
@@ -133,13 +133,13 @@ class Beginnings(MessageDirections[Header]):
         assert isinstance(one, _Tracing)
         left: list[tuple[int, int]] = []
         for offset, number in self._waiting.pop(key, ()):
-            told = one.tells(offset)
-            if told is None and not is_over and (offset >= one.next or offset >= one.begun + one.reader.at):
+            begins = one.begins_at(offset)
+            if begins is None and not is_over and (offset >= one.next or offset >= one.begun + one.reader.at):
                 left.append((offset, number))
                 continue
             self._open.discard(number)
-            if told is not None:
-                self._mark(number, BEGINS if told else MIDDLE)
+            if begins is not None:
+                self._mark(number, BEGINS if begins else MIDDLE)
         if left:
             self._waiting[key] = left
 

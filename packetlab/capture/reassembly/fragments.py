@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
-from packetlab.codec.around.outer import tells
+from packetlab.codec.around.outer import has_context
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
@@ -196,7 +196,7 @@ class Fragments:
     """
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25, context: Context | None = None) -> None:
-        self._order = DatagramOrder(context) if context is not None and tells() else None
+        self._order = DatagramOrder(context) if context is not None and has_context() else None
         self._timeout, self._memory = nanoseconds(timeout, f"{type(self).__name__}: timeout"), memory
         self._sets: OrderedDict[object, _Set] = OrderedDict()  # the oldest first
         self._done: OrderedDict[object, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments

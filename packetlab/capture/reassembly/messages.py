@@ -16,7 +16,7 @@ from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import End, Piece
 from packetlab.capture.reassembly.tcp import Stream, Streams
-from packetlab.codec.around.outer import tells
+from packetlab.codec.around.outer import has_context
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes
@@ -30,7 +30,7 @@ from packetlab.protocols.messages import MessageReader, look, whole_messages
 from packetlab.protocols.transport import TCP
 
 H = TypeVar("H", bound=Header)
-TOLD = 16  # bits of constants by which a beginning is known
+CERTAIN = 16  # bits of constants by which a beginning is known
 COST = 300  # bytes of memory that a direction or a piece takes in addition to its data, about
 
 
@@ -201,7 +201,7 @@ def begins(cls: type[Header], data: bytes) -> bool:
         return True
     declaration = cls._declaration
     constants = [f for f in declaration.before if f.fixed and f.condition is None]
-    if sum(f.kind.bits or 0 for f in constants) < TOLD:
+    if sum(f.kind.bits or 0 for f in constants) < CERTAIN:
         return False
     found = look(cls, data, 0)
     return not found.faults and all(getattr(found.header, f.slot) is not None for f in constants)
@@ -293,7 +293,7 @@ class StreamMessages(MessageDirections[H]):
             hint = 'under=TCP, when={"port": number}, or bind(...) later'
             raise BuildError(f"messages({header.name})", "a header class that is bound under TCP", got, hint)
         super().__init__(largest, waiting, Streams(keep=False, **limits))
-        self._cls, self._context = cls, (context or Context()) if tells() else None
+        self._cls, self._context = cls, (context or Context()) if has_context() else None
         self._frames: Callable[[int], Context] | None = None
 
     def receive(self, frame: Frame) -> list[StreamMessage[H]]:

@@ -249,7 +249,7 @@ _before: dict[Declaration, frozenset[str]] = {}
 registry.caches += [_declared, _telling, _before]
 
 
-def tells() -> bool:
+def has_context() -> bool:
     """Whether a header is declared that remembers something for later packets, or recalls what earlier ones did."""
     return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from packetlab.codec.around.outer import is_contextual, reaches_out, tells
+from packetlab.codec.around.outer import has_context, is_contextual, reaches_out
 from packetlab.codec.context.context import Context, ContextEntry, Moment, RecalledNumber, current
 from packetlab.codec.context.recalling import key_of, own_value
 from packetlab.codec.objects import is_pattern
@@ -138,7 +138,7 @@ def hashed(header: Any) -> int:
 
 def lend(headers: Sequence[AnyHeader], recalled_by: Sequence[AnyHeader]) -> tuple[AnyHeader, ...]:
     """Return headers in which those that recalled nothing, since a user wrote them, have what others at their place recalled."""
-    known = lent([recalled_by], alone=True) if tells() else None
+    known = lent([recalled_by], alone=True) if has_context() else None
     if known is None or not known._tables:
         return tuple(headers)
     return tuple(_with(header, headers[:i], known) for i, header in enumerate(headers))

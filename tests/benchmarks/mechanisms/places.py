@@ -284,7 +284,7 @@ def names_built() -> bytes:
     return bytes(found)
 
 
-# M10: a size that was told ---------------------------------------------------------------------------------------
+# M10: a size from an earlier packet ---------------------------------------------------------------------------------------
 
 
 class TimedTeller(Header, remembers={("timed", field("id")): size_of("cid")}):
@@ -328,7 +328,7 @@ def recalling_built() -> bytes:
     return b"".join([struct.pack("!BBH", one.id, one.flags, one.number), one.cid, one.other, bytes((one.end,))])
 
 
-# M10: records whose layout was told ------------------------------------------------------------------------------
+# M10: records laid out by templates ------------------------------------------------------------------------------
 
 
 class TimedSpecifier(Header):
@@ -454,8 +454,8 @@ LINES = [
     Line("M9", "up to a multiple, up to an offset", TimedPadded, lambda: TimedPadded(data=b"hello", other=b"some words", end=9), padded, padded_built),
     Line("M9", "counted from the end", TimedFromEnd, lambda: TimedFromEnd(filler=bytes(3)) / b"media", from_end_read, from_end_built, payload=True),
     Line("M9", "names that point back", TimedNames, lambda: TimedNames(questions=[TimedQuestion(name=name) for name in DOMAINS]), names, names_built),
-    Line("M10", "a size that was told", TimedRecalling, lambda: TimedRecalling(cid=bytes(8), other=bytes(range(8))), recalling, recalling_built,
+    Line("M10", "a size from an earlier packet", TimedRecalling, lambda: TimedRecalling(cid=bytes(8), other=bytes(range(8))), recalling, recalling_built,
          told=lambda: TimedTeller(cid=bytes(8))),
-    Line("M10", "records whose layout was told", TimedRecords, lambda: TimedRecords(records=ROWS), records, records_built, told=timed_template),
+    Line("M10", "records laid out by templates", TimedRecords, lambda: TimedRecords(records=ROWS), records, records_built, told=timed_template),
     Line("M10", "compression that goes on", TimedGoingOn, lambda: [TimedGoingOn(body=body) for body in BODIES], going_on, going_on_built, fresh=True),
 ]  # fmt: skip

@@ -131,9 +131,9 @@ ROWS = [
     Sample("M9", "names that point back", RowNames, [
         RowNames(questions=[RowQuestion(name="example.com"), RowQuestion(name="mx.example.com", type=15)], owner="example.com"), RowNames(owner="lab"),
     ], [("0000 0000 c009", "owner"), ("0000 0001 0561", "questions")]),
-    Sample("M10", "a size that was told", RowRecalling, [RowRecalling(cid=b"abc"), RowRecalling(cid=b"xyz", end=1)], [("01 6162", "cid"), ("02 616263 07", "cid")],
+    Sample("M10", "a size from an earlier packet", RowRecalling, [RowRecalling(cid=b"abc"), RowRecalling(cid=b"xyz", end=1)], [("01 6162", "cid"), ("02 616263 07", "cid")],
            told=[RowTeller(cid=b"123")]),
-    Sample("M10", "records whose layout was told", RowRecords, [
+    Sample("M10", "records laid out by templates", RowRecords, [
         RowRecords(records=[{8: IPAddress("10.0.0.1"), 1: 70000, 82: "eth0"}]), RowRecords(records=[{8: IPAddress("10.0.0.2"), 1: 1, 82: ""}]),
     ], [("0100 0010 0a", "length"), ("0101 0008 0a000001", "records")],
         told=[RowTemplate(fields=[RowSpecifier(type=8, length=4), RowSpecifier(type=1, length=3), RowSpecifier(type=82, length=65535)])]),

@@ -25,7 +25,7 @@ from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.refinement.depth import is_nested, is_recursive
-from packetlab.codec.refinement.views import checked_view, put, split, viewed, with_view
+from packetlab.codec.refinement.views import kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
@@ -248,10 +248,8 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     if loose:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
-    if inside is not None:
-        put(made, inside)
-    elif view is not None and view[0] in changes:
-        checked_view(made)
+    if view is not None:
+        kept(made, header, inside, changes)
     return made
 
 

@@ -174,7 +174,7 @@ class Packing(Deriving):
         lines = ["r = new(*of)"]
         for f in self.cls.fields:
             lines += [f"r.{f.slot} = {'None' if f.kind.wire == 'payload' else self.stored(f)}"]
-        return [*lines, "r._state = s", *(["r.__outer__ = outer"] if self.cls.outer_leaves else []), "return r"]
+        return [*lines, "r._state = s", *self.knowing(), "return r"]
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)

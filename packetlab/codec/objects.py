@@ -96,14 +96,16 @@ def refuse_pattern(header: AnyHeader) -> None:
                 refuse_pattern(item)
 
 
-def restored(cls: type[H], state: int, values: tuple[object, ...], outer: tuple[int, ...] | None = None) -> H:
-    """Make a header from its state and raw values, in the order of its fields, and its outer values."""
+def restored(cls: type[H], state: int, values: tuple[object, ...], outer: tuple[int, ...] | None = None, inner: AnyHeader | None = None) -> H:
+    """Make a header from its state and raw values, in the order of its fields, its outer values and the header inside it."""
     header = cls.__new__(cls)
     for f, value in zip(cls._fields, values, strict=True):
         _set(header, f.slot, value)
     _set(header, "_state", state)
     if outer is not None:
         _set(header, "__outer__", outer)
+    if inner is not None:
+        _set(header, "__viewed__", inner)
     return header
 
 

@@ -15,6 +15,7 @@ from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.places.inner import without_numbers
 from packetlab.codec.pseudo import pseudo_sum
+from packetlab.codec.refinement.standing import asks_around, keep
 from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums.algorithms import internet
@@ -65,6 +66,9 @@ class Rederiving(Deriving):
                 numbers = ", ".join(f"{name!r}: {rule.code(self)}" for name, rule in follows.items())
                 lines.append(f"r.{f.slot} = without_numbers(o.{f.slot}, {{{numbers}}})")
         lines += ["r.__outer__ = getattr(o, '__outer__', None)"] if self.cls.outer_leaves else []
+        if asks_around(self.cls):
+            self.names["keep"] = keep
+            lines.append("keep(r, o)")
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")

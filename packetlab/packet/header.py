@@ -21,6 +21,7 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.places.inner import said_count
 from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
+from packetlab.codec.refinement.standing import parts
 from packetlab.codec.refinement.views import viewed
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
@@ -446,5 +447,4 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = tuple(getattr(self, f.slot) for f in self._fields)
-        return restored, (type(self), self._state, values, *([self.__outer__] if hasattr(self, "__outer__") else []))
+        return restored, parts(self)

@@ -161,7 +161,7 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
         if f.kind.wire == "items":
             inner = max(reach(f.kind.item, seen | {declaration}), _levels(outer_leaves([f.until])))
             found = max(found, inner if inner == FAR or is_inside(declaration) else inner - 1)
-    for one in refinements(declaration):  # who reads a list reads these
+    for one in (*([declaration] if declaration.view is not None else []), *refinements(declaration)):  # who reads a list reads these
         inner = reach(one if one.view is None else one.view[1], seen | {declaration})
         found = max(found, inner if inner == FAR or one.view is None else inner - 1)
     return found
@@ -213,7 +213,8 @@ def goes_by_outer(declaration: Declaration) -> bool:
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
     computed = any(f.computed is not None for f in declaration.fields)
     placed = is_placed(declaration) or any(map(is_around, declaration.fields))
-    return bool(declaration.outer_leaves or declaration.remembers) or computed or placed or bool(outer_beside(conditions, ()))
+    inside = declaration.view is not None and reaches_out(declaration.view[1])
+    return bool(declaration.outer_leaves or declaration.remembers) or computed or placed or inside or bool(outer_beside(conditions, ()))
 
 
 def outer_names(field: Field, level: int = 1) -> set[str]:
@@ -257,11 +258,11 @@ def has_context() -> bool:
 def holds_contextual(declaration: Declaration) -> bool:
     """Whether a header, what becomes of it or what is in it remembers something for later packets, or recalls what earlier ones did."""
     if declaration not in _telling:
-        _telling[declaration] = any(map(is_contextual, _read_with(declaration)))
+        _telling[declaration] = any(map(is_contextual, read_with(declaration)))
     return _telling[declaration]
 
 
-def _read_with(declaration: Declaration) -> set[Declaration]:
+def read_with(declaration: Declaration) -> set[Declaration]:
     """Return what may be read where a header is: itself, what it becomes, and what is in their fields."""
     seen, todo = set[Declaration](), [declaration]
     while todo:
@@ -278,7 +279,7 @@ def names_before(item: Declaration) -> frozenset[str]:
     """Return the names of what rules of an item, of what it becomes and of what is in it name of the item before it."""
     found = _before.get(item)
     if found is None:
-        leaves = [leaf for one in _read_with(item) for leaf in (*one.outer_leaves, *outer_leaves(refined.when for refined in refinements(one)))]
+        leaves = [leaf for one in read_with(item) for leaf in (*one.outer_leaves, *outer_leaves(refined.when for refined in refinements(one)))]
         found = _before[item] = frozenset(leaf.name for leaf in leaves if not leaf.path)
     return found
 

@@ -15,11 +15,10 @@ from packetlab.codec.around.outer import (
     outer_beside,
     outer_names,
     outer_values,
-    reaches_out,
 )
-from packetlab.codec.objects import is_pattern
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
+from packetlab.codec.refinement.standing import asks_around, standing
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled, slot_of
 from packetlab.declare.places.origins import OwnPlace
@@ -53,7 +52,7 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
     items = []
     for item, one, stack in _each(field, value, outside):
         made: Any = item if type(item) is bytes else one._resolve(item, b"", stack, len(outside), None)
-        if hasattr(item, "__viewed__") and made is not item and item._declaration.view is not None:
+        if hasattr(item, "__viewed__") and made is not item and not hasattr(made, "__viewed__"):
             made.__viewed__ = item.__viewed__
         items.append(made)
     return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
@@ -101,8 +100,6 @@ def _each(field: Field, items: Any, outside: Within) -> Any:
         if item._declaration.outer_leaves and is_whole(item):
             leaves = item._declaration.outer_leaves
             item = in_place(item, dict(zip(map(str, leaves), outer_values(item, leaves, stack, len(outside)), strict=True)))
-        elif item._declaration.view is not None and not is_whole(item):
-            item = _with_inside(item, outside)
         yield item, type(item), stack
         before = item
         for slot in slots:
@@ -123,21 +120,6 @@ def _alike(item: Declaration, outside: Within) -> list[tuple[str, int]] | None:
             return None
         found.append(("", value) if value is not None else (slot_of(leaf.name), 0))
     return found
-
-
-def _with_inside(item: Any, outside: Within) -> Any:
-    """Return an item that takes one of its fields apart, with the bytes that the header inside has where it stands, if that goes by it."""
-    name, declared = item._declaration.view
-    f, inner = item._by_name[name], getattr(item, "__viewed__", None)
-    if inner is None or is_pattern(inner) or item._state >> len(item._fields) & f.bit or is_placed(declared) or not reaches_out(declared):
-        return item  # names in a message are settled by `places`
-    holder, alone = item._copied(item), Within((*outside, item))
-    alone.holders = outside.holders
-    stack = Within((*outside, item._resolve(item, b"", alone, len(outside), None), inner))  # with what follows in it
-    stack.holders = outside.holders
-    setattr(holder, f.slot, type(inner)._encode(inner, b"", stack, len(outside) + 1, None))
-    holder.__viewed__ = type(inner)._resolve(inner, b"", stack, len(outside) + 1, None)
-    return holder
 
 
 class Telling:
@@ -164,11 +146,17 @@ class Telling:
         return f"(look({key}, stack[:i], None, i) or 0)"
 
     def settling(self) -> list[str]:
-        """Return the lines that give the names in a header the form in which they are to stand."""
-        if not is_placed(self.cls) or self.stack is not None:
+        """Return the lines that give what is in a header the form in which it is to stand: names, and what asks what is around it."""
+        if self.stack is not None:
             return []
-        self.names["settled"] = hook("settled")
-        return ["h = settled(h, stack, i)"]
+        self.names.update(settled=hook("settled"), standing=standing)
+        lines = ["h = standing(h, body, stack, i, above)"] if asks_around(self.cls) else []
+        return [*lines, *(["h = settled(h, stack, i)"] if is_placed(self.cls) else [])]
+
+    def knowing(self) -> list[str]:
+        """Return the lines that have a header with all values filled in know what stands around it and inside it."""
+        inner = ["if hasattr(h, '__viewed__'): r.__viewed__ = h.__viewed__"] if asks_around(self.cls) else []
+        return [*inner, *(["r.__outer__ = outer"] if self.cls.outer_leaves else [])]
 
     def outside(self, f: Field) -> str:
         """Source for what stands around the items of a field."""

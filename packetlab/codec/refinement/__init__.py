@@ -2,6 +2,7 @@
 
     class_bodies  what a class body says becomes a header inside a field of the base, and attributes that look into it
     views         the bytes of that field as the header inside, and values for it put into the bytes
+    standing      what asks what stands around it, written where it stands
     depth         how deep headers hold headers of their own sort
     found_by      what a class is found by, and what is refused since it would be read as its base
     reading       what compiled readers do; `careful` is what the careful one does, and the oracle

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.compiler import replaced
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.codec.refinement.views import viewed
+from packetlab.codec.refinement.standing import Unwritten
+from packetlab.codec.refinement.views import shown, viewed
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import Spec
 from packetlab.declare.places.origins import OwnPlace
@@ -33,7 +34,7 @@ class ViewProperty(property):
 
     def __init__(self, field: Field) -> None:
         self.field = field
-        super().__init__(lambda header: getattr(viewed(header), field.name))
+        super().__init__(lambda header: getattr(shown(header), field.name))
 
     def __repr__(self) -> str:
         return f"<field {self.field.owner.name}.{self.field.name}>"
@@ -129,12 +130,18 @@ def plain(header: AnyHeader) -> type[AnyHeader]:
 def _equal(self: Any, other: object) -> Any:
     if not isinstance(other, AnyHeader) or plain(self) is not plain(other):
         return NotImplemented
-    theirs: Any = other
-    return bool(self._raw_values() == theirs._raw_values())
+    return bool(_values(self) == _values(other))
 
 
 def _hashed(self: Any) -> int:
-    return hash((plain(self), self._raw_values()))
+    return hash((plain(self), _values(self)))
+
+
+def _values(header: Any) -> tuple[object, ...]:
+    """Return what a header is compared by: its values, or where they cannot be worked out yet those that it was given."""
+    raw = getattr(header, header._by_name[header._declaration.view[0]].slot) if header._declaration.view is not None else None
+    alone = isinstance(raw, Unwritten)
+    return tuple(getattr(header, f.slot) for f in header._fields) if alone else header._raw_values()
 
 
 def _is_among(self: Any, headers: tuple[Any, ...], known: Known | None) -> bool:

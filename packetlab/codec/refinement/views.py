@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.refinement.standing import Unwritten, asks_around, asks_further, keep
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.fields import REQUIRED
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError
 
@@ -90,9 +92,22 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
             holder = _measured(inner, holder)
             return type(inner)._encode(inner, b"", (holder, inner), 1, None)
         except BuildError:
+            if asks_further(holder._declaration) and not any(f.default is REQUIRED and not inner._state & f.bit for f in inner._fields):
+                return Unwritten.of(inner)  # there it may fit
             if inner._state & (1 << 2 * len(inner._fields)) - 1 == (1 << len(inner._fields)) - 1:
                 raise  # nothing is left to give
     return Containing(inner)
+
+
+def shown(header: AnyHeader) -> AnyHeader:
+    """Return the header inside with what follows for it filled in, as far as the header that holds it says so."""
+    inner = viewed(header)
+    if not asks_around(header._declaration) or header._is_partial or inner._state >= inner._declaration.captured_state:
+        return inner
+    try:
+        return viewed(header._resolve(header, b"", (header,), 0, None))
+    except BuildError:
+        return inner
 
 
 _beyond: dict[Declaration, list[tuple[str, set[str]]]] = {}
@@ -167,6 +182,16 @@ def checked_view(header: AnyHeader) -> None:
         assert base is not None
         hint = f"{base.name}({name}=...) takes any bytes"
         raise BuildError(f"{type(header).__name__}.{name}", f"bytes that {inner.name} takes apart", repr(raw), hint)
+
+
+def kept(made: AnyHeader, header: AnyHeader, inner: AnyHeader | None, changes: dict[str, Any]) -> None:
+    """Put the header inside into a copy with changes: another one, that of other bytes, or the same."""
+    if inner is not None:
+        put(made, inner)
+    elif header._declaration.view[0] in changes:  # type: ignore[index]
+        checked_view(made)
+    else:
+        keep(made, header)
 
 
 def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..., None]:

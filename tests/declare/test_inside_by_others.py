@@ -1,6 +1,7 @@
 """Items inside a field that a class takes apart, which ask a header around: built where they stand, as they are read."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import pytest
 
@@ -17,6 +18,7 @@ from packetlab import (
     computed,
     dissect,
     field,
+    labels,
     many,
     size_of,
     through,
@@ -101,3 +103,18 @@ def test_what_is_refused_says_the_way_out() -> None:
 
         class Two(Packed, inside="data", when={"kind": 2}):
             value: U8 = 1
+
+
+@pytest.mark.parametrize("first", [{}, {"first": "lab.example"}])
+def test_names_with_pointers_inside_are_built(first: dict[str, str]) -> None:
+    class InsideNames(InsideOption, inside="data", when={"kind": 5}):
+        first: Annotated[str, labels(compress=True, since="InsideOption")] = "a.b"
+        second: Annotated[str, labels(compress=True, since="InsideOption")] = "a.b"
+
+    made = InsideNames(**first)
+    name = first.get("first", "a.b")
+    letters = b"".join(bytes([len(one)]) + one.encode() for one in name.split(".")) + b"\0"
+    pointer = b"\xc0\2" if name == "a.b" else b"\1a\1b\0"
+    assert bytes(made) == bytes([5, 2 + len(letters + pointer)]) + letters + pointer
+    read = dissect(bytes(made), InsideOption)
+    assert read[InsideOption] == made == careful(InsideOption, bytes(made))[0] and not read.faults

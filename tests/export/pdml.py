@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from packetlab import Capture, Frame, Header, Packet, Writer
-from packetlab.codec.objects import classes
+from packetlab.codec.refinement.class_bodies import plain as plain_class
+from packetlab.codec.refinement.views import viewed
 from packetlab.declare.bits.kinds import BitList
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.items import Items
@@ -74,13 +75,18 @@ def prefix(header: type[Header]) -> str:
     return f"{header.__module__.rpartition('.')[2]}_{header.__name__}".lower() if own else header.__name__.lower()
 
 
+def plain(header: Any) -> type[Header]:
+    """Return the class whose fields a header has: of one that takes a field apart, that of its base."""
+    return plain_class(header)  # type: ignore[return-value]
+
+
 def differences(packet: Packet, layers: list[ET.Element]) -> list[str]:
     """Return in which points two readings of one frame differ: layers, fields, verdicts, faults, payload."""
     declared = [header for header in packet.layers if not is_known(header._declaration)]
-    names = {prefix(type(header)) for header in declared}
+    names = {prefix(plain(header)) for header in declared}
     protocols = [one.get("name", "") for one in layers]
     theirs = [one for one in layers if one.get("name") in names]
-    expected = [prefix(type(header)) for header in declared]
+    expected = [prefix(plain(header)) for header in declared]
     if [one.get("name") for one in theirs] != expected:
         return [f"layers: {expected}, tshark {protocols}"]
     found: list[str] = []
@@ -119,8 +125,10 @@ def experts(layer: ET.Element, endings: tuple[str, ...]) -> list[str]:
 
 
 def _fields(header: Header, layer: ET.Element) -> list[str]:
-    name = prefix(type(header))
+    name = layer.get("name", "")
     found: list[str] = []
+    if name not in (prefix(type(header)), prefix(plain(header))):
+        return [f"{header!r}, tshark {name}"]
     for f in header._fields:
         if isinstance(f.kind, PayloadMark):
             continue
@@ -131,7 +139,7 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
             found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times")
         elif raw is not None and isinstance(f.kind, Items):
             items = [item for item in header._items_of(f) if isinstance(item, Header)]
-            inner = theirs[0].findall("proto") + theirs[0].findall(f"field[@name='{prefix(classes[f.kind.item])}']")
+            inner = [one for one in theirs[0] if one.get("name") and "." not in one.get("name", "") and "<" not in one.get("name", "")]
             if len(items) != len(inner):
                 found.append(f"{where}: {len(items)} items, tshark {len(inner)}")
                 continue
@@ -143,7 +151,19 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
                 found.append(f"{where}: {text}, tshark {theirs[0].attrib}")
         elif raw is not None and _value(f.kind, theirs[0]) != raw:
             found.append(f"{where}: {raw!r}, tshark {theirs[0].attrib}")
+        elif raw is not None:
+            found += _inside(header, f, theirs[0])
     return found
+
+
+def _inside(header: Header, f: Any, one: ET.Element) -> list[str]:
+    """What differs in what a class takes a field apart into; where no class does, nothing may be there."""
+    view = header._declaration.view
+    names = {prefix(plain(viewed(header)))} if view is not None and view[0] == f.name else set()
+    parts = [part for part in one if part.get("name", "").count(".") == 0 and part.get("name")]
+    if {part.get("name", "") for part in parts} != names or len(parts) != len(names):
+        return [f"inside {type(header).__name__}.{f.name}: {names}, tshark {[part.attrib for part in parts]}"]
+    return [said for part in parts for said in _fields(viewed(header), part)]  # type: ignore[arg-type]
 
 
 def _value(kind: Any, one: ET.Element) -> Any:

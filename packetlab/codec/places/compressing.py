@@ -131,7 +131,7 @@ class _Message:
             if _is_plain(own) or header._state >= own.captured_state
             else type(header)._resolve(header, b"", stack, i, None)
         )
-        bits, view = 0, own.view
+        bits = 0
         changes: dict[Field, Raw] = {}
         known = 0  # how many of them `whole` has
         new: Raw
@@ -160,8 +160,7 @@ class _Message:
                 if new is not raw:
                     changes[f] = new
                 bits += 8 * (end - place)
-            elif view is not None and f.name == view[0] and isinstance(raw, bytes) and is_placed(view[1]):
-                seen = viewed(header)
+            elif (seen := _whole_view(header, f, raw)) is not None:
                 new, _ = self.header(seen, place, starts, Within((*stack[: i + 1], seen)), i + 1)
                 if new is not seen:
                     raw = changes[f] = HeldBytes.of(type(new)._encode(new, b"", _inside(header, new), 1, None), new)
@@ -226,6 +225,15 @@ class _Message:
             made = names.shortest(raw, place)
         names.add(bytes(made), kind.write(made), place)
         return made
+
+
+def _whole_view(header: AnyHeader, f: Field, raw: Raw) -> AnyHeader | None:
+    """Return the header inside a field that goes by its place; None elsewhere, and where there is none yet: it is being built."""
+    view = header._declaration.view
+    if view is None or f.name != view[0] or not isinstance(raw, bytes) or not is_placed(view[1]):
+        return None
+    seen = viewed(header)
+    return None if seen._state >> 2 * len(seen._fields) & 1 else seen
 
 
 def _inside(holder: AnyHeader, inner: AnyHeader) -> Within:

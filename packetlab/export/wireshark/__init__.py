@@ -5,13 +5,14 @@
     views         values of another form than the packed one, as Wireshark's floats, times, texts and GUIDs
     numbers       coded numbers, constants and flags as Lua tables
     among         fields at any bit, and as wide as values say
+    inside        fields that are headers of their own where a condition holds
     links         frames that a link carries as other bytes
     checksums     checksums as Lua tables
     around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
-    ends.lua, bits.lua, lists.lua, names.lua, links.lua    the same for what is counted from an end, free bits, lists of values, names of DNS,
-                  links: written where headers have such
+    ends.lua, bits.lua, inside.lua, lists.lua, names.lua, links.lua    the same for what is counted from an end, free bits, what stands in
+                  fields, lists of values, names of DNS, links: written where headers have such
     xns.lua       XNS over UDP and over a NetHub's line
 
 Begin with `wireshark`.

@@ -174,13 +174,20 @@ local function broken(faults, first)  -- whether there are some besides those of
   return false
 end
 
+local DEEPEST, level = 64, 0  -- how many headers of one sort may hold each other, and do now
+
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
-local function read_items(n, f, first, limit, count, all, ctx)
+local function read_items(n, f, first, limit, count, all)
   local items, faults, ended = {}, {}, false  -- ended: by what the last one says
+  if f.deep and level >= DEEPEST and count ~= 0 and (first < limit or f.one) then
+    return items, first, {{where = f.owner .. "." .. f.name, at = first, expected = DEEPEST .. " levels of headers in headers at most", got = "more"}}, false
+  end
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
   while (pos < limit or (f.one and not all and #items == 0)) and (count == nil or #items < count) do
     local noted = #inner.faults
+    level = level + (f.deep and 1 or 0)
     local one = read(item, n.tvb, pos, limit, inner)
+    level = level - (f.deep and 1 or 0)
     if broken(inner.faults, noted + 1) or (one.pos <= pos and not f.one) then break end
     items[#items + 1] = one
     pos, inner.former = one.pos, one.s
@@ -208,7 +215,7 @@ local function read_items(n, f, first, limit, count, all, ctx)
   for _, fault in ipairs(inner.faults) do
     local of = " for " .. fault.where  -- once, however many headers of that sort it is in
     local expected = fault.expected:find(of, 1, true) and fault.expected or fault.expected .. of
-    faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got, inner = fault.inner}
+    faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got, inner = fault.inner, last = fault.last}
   end
   if not broken(faults) and count and #items < count then
     faults[#faults + 1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
@@ -360,13 +367,27 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
   return true
 end
 
+function Reader:at_once(f, first, limit)  -- headers that cannot wait until they are shown; what is none of them stays bytes
+  local items, stop, faults = read_items(self, f, first, limit, nil, true)
+  local cut = broken(faults) and limit == self.limit_of_layer and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
+  if cut then self.ctx.cut = true end
+  for _, fault in ipairs(faults) do
+    if fault.inner or not (cut and self.ctx.partial) then
+      fault.last, fault.cut = fault.last or not fault.inner, cut and not fault.inner
+      fault.inner = true
+      self.ctx.faults[#self.ctx.faults + 1] = fault
+    end
+  end
+  return items, stop
+end
+
 function Reader:counted_from(f)  -- where padding and offsets begin to count
   return f.since and self.at[f.since] or self.start - (f.begun and f.begun(self.s) or 0)
 end
 
 function Reader:varying(f)  -- false where a header is missing that a field holds
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
-  local size, items
+  local size, items, stop
   if f.element and f.count and not f.size then return self:counted(f) end
   if f.open then
     if not self.stop and self.total then limit = self.total
@@ -406,11 +427,12 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
     size = after - pos
   end
   size = math.max(size, 0)
+  if f.now and not items then items, stop = self:at_once(f, pos, pos + size) end
   self.bit = (pos + size) * 8
   self.s.v[f.name] = true
   if f.one then self.s.held[f.name] = {f = f, first = pos, stop = pos + size, s = items and items[1].s} end
-  if not items then self.s.len[f.name], self.s.raw[f.name] = size, size > 0 and self.tvb:raw(pos, size) or "" end
-  self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items}
+  if not items or stop then self.s.len[f.name], self.s.raw[f.name] = size, size > 0 and self.tvb:raw(pos, size) or "" end
+  self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items, stop = stop}
   return true
 end
 
@@ -592,6 +614,7 @@ read = function(h, tvb, start, limit, ctx)
   r.payload_end = h.behind and r:before_end(r.pos) or r:end_of_payload(r.pos)
   s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
   r.cut = r:trailer(r.payload_end)
+  if #h.views > 0 or h.only then r:look_inside() end
   r.outer = math.max(floor(r.bit / 8), r.payload_end)
   if r.trusted then r.upper = r:following(r.pos, r.payload_end) end
   for _, short in ipairs(h.short) do

@@ -28,9 +28,14 @@ local function number_field(f, abbr, name)
   return ProtoField[f.view.form](abbr, name)
 end
 
-local function register(h)
-  local proto, prefix = new_protocol(h.abbr, h.title, h)
-  h.proto, h.by_name, h.from_end = proto, {}, {}
+local register
+register = function(h)
+  if h.proto then return end
+  local holder = h.of and declared[h.of]  -- which takes a field apart: what stands in there has its name
+  if holder then register(holder) end
+  local proto, prefix
+  if holder then proto, prefix = holder.proto, holder.prefix else proto, prefix = new_protocol(h.abbr, h.title, h) end
+  h.proto, h.prefix, h.by_name, h.from_end = proto, prefix, {}, {}
   local list = {}
   local function add(key, field) list[key] = field return field end
   for _, group in ipairs({h.before, h.after}) do
@@ -68,6 +73,10 @@ local function register(h)
     end
   end
   proto.fields = list
+  if holder then
+    h.fault, h.cut_off, h.bad_sum = holder.fault, holder.cut_off, holder.bad_sum
+    return
+  end
   h.fault = ProtoExpert.new(prefix .. ".fault", "Does not fit its declaration", expert.group.MALFORMED, expert.severity.ERROR)
   h.cut_off = ProtoExpert.new(prefix .. ".cut", "Cut by the capture", expert.group.PROTOCOL, expert.severity.NOTE)
   h.bad_sum = ProtoExpert.new(prefix .. ".bad_checksum", "Bad checksum", expert.group.CHECKSUM, expert.severity.ERROR)
@@ -85,7 +94,11 @@ local function xns_text(raw)  -- as ns_ntoa(3) prints it
   return table.concat(parts, ".")
 end
 
-local show
+local show, label_of
+
+local function called(n)  -- the name of what it is
+  return n.inside and called(n.inside) or n.h.name
+end
 
 -- The user's form of a number: of a float its bits taken apart, else so many steps of p / q from an origin.
 local function viewed(f, e)
@@ -173,15 +186,28 @@ local function show_items(tree, layers, i, e, ctx, below)
   local n, stack = layers[i], {}
   for j = 1, i do stack[j] = layers[j] end
   local item = tree:add(e.f.shown, n.tvb(e.first, e.len))
-  local items, pos, faults = e.items, e.first + e.len, {}
-  if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true, ctx) end
+  local items, pos, faults = e.items, e.stop or e.first + e.len, {}
+  if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true) end
   for _, one in ipairs(items) do  -- what stands around it may be in its checksums
     stack[i + 1] = one
-    in_a_line(show(stack, i + 1, item, ctx, below))
+    local layer, lines = show(stack, i + 1, item, ctx, below)
+    local fine, label = pcall(label_of, one)
+    if one.inside then layer:append_text(" " .. called(one)) end
+    if fine and label ~= "" then layer:append_text(" " .. label) end
+    in_a_line(layer, lines)
   end
   if pos < e.first + e.len then item:add(n.tvb(pos, e.first + e.len - pos), "No whole item") end
   if not e.f.one then item:append_text(": " .. #items) end
   return item, faults
+end
+
+local function show_inside(tree, layers, i, e, ctx, below)  -- what stands in a field, under the field
+  local stack = {}
+  for j = 1, i do stack[j] = layers[j] end
+  stack[i + 1] = e.inside
+  local layer, lines = show(stack, i + 1, tree, ctx, below)
+  in_a_line(layer, lines)
+  return lines
 end
 
 local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
@@ -252,6 +278,9 @@ show = function(layers, i, tree, ctx, below)
       elseif f.each then show_each(item, n.tvb, e) end
     end
     lines[#lines + 1] = item
+    if e.inside then
+      for _, line in ipairs(show_inside(item, layers, i, e, ctx, below)) do lines[#lines + 1] = line end
+    end
   end
   return layer, lines
 end
@@ -277,12 +306,17 @@ local function said_of(n, e, form)  -- the value of a field as a label has it
   return raw:find("[^\032-\126]") and tostring(range:bytes()):lower() or raw
 end
 
-local function label_of(n)  -- what a header is, in one line; "" where it has no label
+label_of = function(n)  -- what a header is, in one line; "" where it has no label
   local parts = {}
+  if n.inside then return label_of(n.inside) end
   for _, part in ipairs(n.h.label or {}) do
     parts[#parts + 1] = part[1]
-    for _, e in ipairs(n.entries) do
-      if e.f.name == part[2] then parts[#parts + 1] = said_of(n, e, part[3]) end
+    local one = n
+    while one do
+      for _, e in ipairs(one.entries) do
+        if e.f.name == part[2] then parts[#parts + 1] = said_of(one, e, part[3]) end
+      end
+      one = one.holder
     end
   end
   local line = table.concat(parts):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
@@ -359,9 +393,9 @@ local function dissect(first, tvb, pinfo, tree, below)
     end
     ctx.parent = n.s
     h = n.h
-    layers[#layers + 1], names[#names + 1] = n, h.name
+    layers[#layers + 1], names[#names + 1] = n, called(n)
     local fine, label = pcall(label_of, n)
-    titles[#titles + 1] = fine and label ~= "" and h.name .. " " .. label or h.name
+    titles[#titles + 1] = fine and label ~= "" and called(n) .. " " .. label or called(n)
     if n.outer < limit then n.gap = {n.outer, limit - n.outer} end
     start, limit, next, rest = n.pos, n.payload_end, nil, nil
     if type(n.upper) == "number" then next = n.upper else rest = n.upper end

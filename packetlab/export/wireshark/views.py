@@ -107,9 +107,9 @@ def each(kind: Kind, addresses: dict[str, str]) -> list[str]:
 
 def label(header: Declaration) -> list[str]:
     """Return the line with the label of a header; of fields in other fields, and of numbers in binary, it has nothing."""
-    parts = []
+    parts, names = [], {*header.by_name, *(f.name for f in header.inside)}
     for before, path, form in parse(header.label or ""):
-        known = len(path) == 1 and path[0] in header.by_name and not form.endswith("b")
+        known = len(path) == 1 and path[0] in names and not form.endswith("b")
         if known and form.startswith("#"):  # in C it is "0x" for all numbers but 0
             before += f"0{form[-1]}"
             form = f"0{int(form[2:-1] or 2) - 2}{form[-1]}" if form.startswith("#0") else form[-1]

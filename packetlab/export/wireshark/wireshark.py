@@ -13,8 +13,10 @@ from enum import IntFlag
 from importlib.resources import files
 
 from packetlab.bulk.scan import following
+from packetlab.codec.around.outer import is_read_now
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
+from packetlab.codec.refinement.depth import is_recursive
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
@@ -28,6 +30,7 @@ from packetlab.escaping import lua
 from packetlab.export.wireshark.among import among
 from packetlab.export.wireshark.around import check_around, filling, following_value, values_there
 from packetlab.export.wireshark.checksums import checksum
+from packetlab.export.wireshark.inside import classes_inside, inside
 from packetlab.export.wireshark.links import through
 from packetlab.export.wireshark.numbers import (
     MASKED,
@@ -63,7 +66,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size are read by Python code of a kind of your own",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "lists", "names", "links", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "inside", "lists", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -92,8 +95,8 @@ def collect(headers: list[Declaration]) -> list[Declaration]:
     found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        near = [f.kind.item for f in header.fields if f.kind.wire == "items"] + choices_of(header)
-        near += [header.refines] if header.refines is not None and header.view is None else []
+        near = [f.kind.item for f in header.fields if f.kind.wire == "items"] + choices_of(header) + [*classes_inside(header)]
+        near += [header.refines] if header.refines is not None else []
         upper = [one for one in following(header) if not is_known(one)]
         near += [one for one in upper if not _elsewhere(header, one)]
         near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]
@@ -124,6 +127,7 @@ class _Script:
         self.names: dict[Declaration, str] = {}
         for header in self.headers:
             self.names[header] = _free(_prefix(header), set(self.names.values()))
+        self.inside = {inner: one for header in self.headers for inner, one in classes_inside(header).items()}
         self.left: list[str] = []
 
     def source(self) -> str:
@@ -141,6 +145,7 @@ class _Script:
             "bits": any(plan.loose for plan in plans) or any(map(is_long, fields)),
             "lists": any("element" in part for f in fields for part in element(f)),
             "links": any(header.through for header in self.headers),
+            "inside": bool(self.inside) or any(header.refines is not None for header in self.headers),
             "names": any(name_of(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
         }
         for part in PARTS:
@@ -193,7 +198,10 @@ class _Script:
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
         choices = [f"{{holds = {condition(one.when, header)}, header = {self.numbers[one]}}}" for one in choices_of(header) if one.when is not None]
-        lines += [*label(header), *through(header), f"  choices = {{{', '.join(choices)}}},"]
+        lines += inside(header, self.numbers)
+        if self.inside.get(header) in self.numbers:
+            lines.append(f"  of = {self.numbers[self.inside[header]]},")
+        lines += [*label(self.inside.get(header, header)), *through(header), f"  choices = {{{', '.join(choices)}}},"]
         if header.pseudo is not None and header.pseudo[0]:
             lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header.pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")
@@ -221,6 +229,7 @@ class _Script:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
         parts += checksum(f) + element(f) + long_number(f) + among(f, step, header)
         if kind.wire == "items":
+            parts += [f"{word} = true" for word, holds in (("now", is_read_now(f)), ("deep", is_recursive(kind.item))) if holds]
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
             parts.append(f"when = {condition(step.condition, header)}")
@@ -341,7 +350,7 @@ class _Script:
             entry = f"alone({self.numbers[header]})"
             for link in links:
                 lines.append(f'DissectorTable.get("wtap_encap"):add((wtap_encaps or wtap).USER{link - 147}, {entry})')
-            if not links and header not in items and not registry.bindings_of(header):
+            if not links and header not in items and header not in self.inside and not registry.bindings_of(header):
                 tables = ", ".join(lua(name) for name in ("udp.port", "tcp.port", "ethertype", "ip.proto"))
                 lines.append(f"for _, name in ipairs({{{tables}}}) do")
                 lines += [f"  pcall(function() DissectorTable.get(name):add_for_decode_as({entry}) end)", "end"]

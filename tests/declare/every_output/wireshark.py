@@ -99,7 +99,7 @@ def fields(sample: Sample, wire: bytes, layers: list[ET.Element]) -> None:
 def items(headers: tuple[Any, ...], shown: ET.Element) -> None:
     for header in headers:
         if isinstance(header, Header):
-            for f in header._fields:
+            for f in (*header._fields, *header._declaration.inside):
                 if f.kind.wire == "number" and f.kind.as_raw is None and (value := getattr(header, f.name)) is not None:
                     texts = [
                         one.get("show") for one in shown.iter("field") if one.get("name", "").endswith(f".{f.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms.transform import (
@@ -22,8 +23,13 @@ AEADS = {
     "CHACHA20-POLY1305": ("ChaCha20Poly1305", (32,), 16),
 }  # fmt: skip
 """Name -> class of that package, sizes of keys and of the tag."""
-CIPHERS = {"AES-CTR": ("CTR", 16), "AES-CBC": ("CBC", 16), "AES-ECB": ("ECB", 0), "CHACHA20": ("", 16)}
-"""Name -> mode of that package, and bytes of the nonce."""
+_AES, _CAMELLIA, _DES = ("AES", (16, 24, 32)), ("Camellia", (16, 24, 32)), ("TripleDES", (8, 16, 24))
+CIPHERS = {
+    "AES-CTR": (*_AES, "CTR", 16, 0), "AES-CFB": (*_AES, "CFB", 16, 0), "AES-CFB8": (*_AES, "CFB8", 16, 0), "AES-OFB": (*_AES, "OFB", 16, 0),
+    "AES-CBC": (*_AES, "CBC", 16, 16), "AES-ECB": (*_AES, "ECB", 0, 16), "CAMELLIA-CBC": (*_CAMELLIA, "CBC", 16, 16),
+    "3DES-CBC": (*_DES, "CBC", 8, 8), "3DES-ECB": (*_DES, "ECB", 0, 8), "CHACHA20": ("ChaCha20", (32,), "", 16, 0),
+}  # fmt: skip
+"""Name -> class of that package, sizes of keys, mode, bytes of the nonce, and of a block that has to be full, 0 where none has to be."""
 
 
 def _library(module: str) -> Value:
@@ -33,6 +39,15 @@ def _library(module: str) -> Value:
     except ImportError as error:
         raise UnfitError("the package cryptography: pip install 'packetlab[crypto]'", str(error)) from None
     return aead if module == "aead" else ciphers
+
+
+def _old(called: str, where: Value) -> Value:
+    """Return a cipher or mode of that package, which moves those that are out of use to a place of their own."""
+    try:
+        old: Value = import_module(where.__name__.replace("primitives", "decrepit"))
+    except ImportError:  # older versions have none
+        return getattr(where, called)
+    return getattr(old, called, None) or getattr(where, called)
 
 
 @lru_cache(64)
@@ -73,7 +88,7 @@ class AEAD(_Keyed):
         for word in ("key", "nonce", "iv"):
             key_parameter(self.given[word], where, word)
         if isinstance(self.given["aad"], Expr) or self.given["aad"] != SELF:
-            key_parameter(self.given["aad"], where, "aad")
+            key_parameter(self.given["aad"], where, "aad", '"self" is all of the header before the field')
 
     def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
         called, sizes, tag = AEADS[algorithm]
@@ -100,46 +115,56 @@ class AEAD(_Keyed):
 
 
 class Cipher(_Keyed):
-    name, usual = "cipher", {"algorithm": "", "key": None, "nonce": b"", "iv": b""}
+    name, usual = "cipher", {"algorithm": "", "key": None, "nonce": b"", "iv": b"", "padding": "pkcs7"}
 
     def check(self, where: str) -> None:
         if self.given["algorithm"] not in CIPHERS:
             raise DeclareError(where, f"one of {', '.join(CIPHERS)}", f"{self.given['algorithm']!r:.60}")
         for word in ("key", "nonce", "iv"):
             key_parameter(self.given[word], where, word)
+        if self.given["padding"] not in ("pkcs7", "none"):
+            raise DeclareError(f"{where}, padding", '"pkcs7", or "none" where what is inside fills whole blocks', f"{self.given['padding']!r:.60}")
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block that has to be full, 0 where none has to be."""
+        return CIPHERS[self.given["algorithm"]][4]
 
     def _made(self, algorithm: str, key: Value, nonce: Value, iv: Value) -> Value:
-        library, (mode, size) = _library("ciphers"), CIPHERS[algorithm]
-        stream = algorithm == "CHACHA20"
-        key = self.key(key, (32,) if stream else (16, 24, 32))
-        nonce = self.nonce(nonce, iv, size) if size else b""
-        if stream:
-            return library.Cipher(library.algorithms.ChaCha20(key, nonce), mode=None)
-        modes: Value = library.modes
-        return library.Cipher(library.algorithms.AES(key), getattr(modes, mode)(*([nonce] if size else [])))
+        library, (called, sizes, mode, size, _) = _library("ciphers"), CIPHERS[algorithm]
+        key, nonce = self.key(key, sizes), self.nonce(nonce, iv, size) if size else b""
+        if not mode:
+            return library.Cipher(getattr(library.algorithms, called)(key, nonce), mode=None)
+        of, how = _old(called, library.algorithms), _old(mode, library.modes)
+        return library.Cipher(of(key), how(*([nonce] if size else [])))
 
-    def decoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"") -> bytes:
-        blocks = algorithm in ("AES-CBC", "AES-ECB")
-        if blocks and (len(data) % 16 or not data):
-            raise UnfitError("whole blocks of 16 bytes", f"{len(data)} bytes")
+    def decoded(
+        self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", padding: str = "pkcs7"
+    ) -> bytes:  # fmt: skip
+        if self.block and (len(data) % self.block or not (data or padding == "none")):
+            raise UnfitError(f"whole blocks of {self.block} bytes", f"{len(data)} bytes")
         work = self._made(algorithm, key, nonce, iv).decryptor()
         found: bytes = work.update(data) + work.finalize()
-        if blocks:  # RFC 5652 section 6.3
+        if self.block and padding == "pkcs7":  # RFC 5652 section 6.3
             fill = found[-1]
-            if not 1 <= fill <= 16 or found[-fill:] != bytes((fill,)) * fill:
+            if not 1 <= fill <= self.block or found[-fill:] != bytes((fill,)) * fill:
                 raise UnfitError("a last block that is filled up as in PKCS #7", "another: a wrong key?")
             found = found[:-fill]
         return found
 
-    def encoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"") -> bytes:
-        if algorithm in ("AES-CBC", "AES-ECB"):
-            data += bytes((16 - len(data) % 16,)) * (16 - len(data) % 16)
+    def encoded(
+        self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", padding: str = "pkcs7"
+    ) -> bytes:  # fmt: skip
+        fill = self.block - len(data) % self.block if self.block else 0
+        if self.block and padding == "none" and fill < self.block:
+            raise UnfitError(f"whole blocks of {self.block} bytes inside, as padding is none", f"{len(data)} bytes")
+        data += bytes((fill,)) * fill if padding == "pkcs7" else b""
         work = self._made(algorithm, key, nonce, iv).encryptor()
         found: bytes = work.update(data) + work.finalize()
         return found
 
     def size(self, size: int) -> int:
-        return size // 16 * 16 + 16 if self.given["algorithm"] in ("AES-CBC", "AES-ECB") else size
+        return size // self.block * self.block + self.block if self.block and self.given["padding"] == "pkcs7" else size
 
 
 def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Value = b"") -> Transform:
@@ -153,6 +178,11 @@ def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Valu
     return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad)
 
 
-def cipher(algorithm: str, *, key: Value, nonce: Value = b"", iv: Value = b"") -> Transform:
-    """Encrypted bytes: "AES-CTR", "CHACHA20", or blocks filled up as in PKCS #7: "AES-CBC", "AES-ECB". `key`, `nonce` and `iv` are as for `aead`."""
-    return Cipher(algorithm=algorithm, key=key, nonce=nonce, iv=iv)
+def cipher(algorithm: str, *, key: Value, nonce: Value = b"", iv: Value = b"", padding: str = "pkcs7") -> Transform:
+    """Encrypted bytes: "AES-CTR", "AES-CFB" (of 128 bits, as in RFC 3826), "AES-CFB8", "AES-OFB", "CHACHA20", or whole blocks: "AES-CBC", "AES-ECB",
+    "CAMELLIA-CBC", "3DES-CBC", "3DES-ECB" (with a key of 8 bytes they are DES).
+
+    `key`, `nonce` and `iv` are as for `aead`. Blocks are filled up as in PKCS #7; with ``padding="none"`` by what is inside, as in ESP,
+    whose trailer is fields of a header there.
+    """
+    return Cipher(algorithm=algorithm, key=key, nonce=nonce, iv=iv, padding=padding)

@@ -311,10 +311,10 @@ def flag(value: Value) -> Value:
     return bool(value) if value in (0, 1) else value
 
 
-def key_parameter(value: object, where: str, word: str, optional: bool = False) -> None:
+def key_parameter(value: object, where: str, word: str, hint: str = "") -> None:
     """Refuse what is no key or the like: bytes, a rule of fields, a secret. DeclareError."""
-    if not isinstance(value, bytes | Expr | Secret) and not (optional and value is None):
-        raise DeclareError(where, f"bytes, field(...) or secret(...) as {word}", f"{value!r:.60}")
+    if not isinstance(value, bytes | Expr | Secret):
+        raise DeclareError(where, f"bytes, field(...) or secret(...) as {word}", f"{value!r:.60}", hint)
 
 
 

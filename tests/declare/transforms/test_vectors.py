@@ -12,7 +12,7 @@ import pytest
 from cobs import cobs as other_cobs
 
 import packetlab as pl
-from packetlab import BuildError, DeclareError, UnfitError, field, secret
+from packetlab import U16, U32, U64, BuildError, Bytes, DeclareError, Header, UnfitError, auto, bindings, dissect, field, secret, size_of, sized
 
 STREAMS = {"zlib": pl.zlib(), "deflate": pl.deflate(), "gzip": pl.gzip(), "zstd": pl.zstd()}
 STUFFED = {"hdlc": pl.hdlc(), "hdlc accm": pl.hdlc(accm=0xFFFFFFFF), "slip": pl.slip(), "cobs": pl.cobs(), "bare": pl.cobs(ends=False)}
@@ -21,6 +21,9 @@ OTHERS = {
     "pn9": pl.whitened(), "ble": pl.ble_whitened(12),
     "gcm": pl.aead("AES-GCM", key=bytes(16), nonce=bytes(12)), "ccm": pl.aead("AES-CCM-8", key=bytes(16), nonce=bytes(13)),
     "ctr": pl.cipher("AES-CTR", key=bytes(16), nonce=bytes(16)), "cbc": pl.cipher("AES-CBC", key=bytes(16), nonce=bytes(16)),
+    "cfb": pl.cipher("AES-CFB", key=bytes(24), nonce=bytes(16)), "cfb8": pl.cipher("AES-CFB8", key=bytes(32), nonce=bytes(16)),
+    "ofb": pl.cipher("AES-OFB", key=bytes(16), nonce=bytes(16)), "3des": pl.cipher("3DES-CBC", key=bytes(range(24)), nonce=bytes(8)),
+    "camellia": pl.cipher("CAMELLIA-CBC", key=bytes(16), nonce=bytes(16)),
     "ecb": pl.cipher("AES-ECB", key=bytes(16)), "chacha": pl.cipher("CHACHA20", key=bytes(32), nonce=bytes(16)),
 }  # fmt: skip
 ALL = STREAMS | STUFFED | OTHERS
@@ -121,6 +124,61 @@ def test_blocks_are_those_of_nist() -> None:
     assert pl.cipher("AES-CTR", key=key, nonce=nonce).encode(block).hex() == "874d6191b620e3261bef6864990db6ce"
 
 
+def test_modes_without_blocks_are_those_of_nist() -> None:
+    """SP 800-38A, F.3.7, F.3.13 and F.4.1."""
+    key, iv = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"), bytes(range(16))
+    text = bytes.fromhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
+    for mode, sealed in (
+        ("AES-CFB", "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b"),
+        ("AES-OFB", "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825"),
+        ("AES-CFB8", "3b79424c9c0dd436bace9e0ed4586a4f32b9"),
+    ):
+        one = pl.cipher(mode, key=key, nonce=iv)
+        size = len(sealed) // 2
+        assert one.encode(text[:size]).hex() == sealed and one.decode(bytes.fromhex(sealed)) == text[:size]
+
+
+def test_other_blocks_are_those_of_their_standards() -> None:
+    """RFC 3713 appendix A; FIPS 81 appendix B (DES, which is 3DES of three equal keys)."""
+    key = bytes.fromhex("0123456789abcdeffedcba9876543210")
+    camellia = pl.cipher("CAMELLIA-CBC", key=key, nonce=bytes(16), padding="none")
+    assert camellia.encode(key).hex() == "67673138549669730857065648eabe43"
+    des = pl.cipher("3DES-ECB", key=bytes.fromhex("0123456789abcdef"), padding="none")
+    assert des.encode(b"Now is the time for all ").hex() == "3fa40e8a984d48156a271787ab8883f9893d51ec4b563b53"
+
+
+def test_blocks_that_fill_themselves_up_are_whole_or_refused() -> None:
+    one = pl.cipher("AES-CBC", key=bytes(16), nonce=bytes(16), padding="none")
+    assert len(one.encode(bytes(32))) == 32 == one.size(32) and one.encode(b"") == one.decode(b"") == b""
+    with pytest.raises(UnfitError, match="whole blocks of 16 bytes inside"):
+        one.encode(bytes(31))
+    with pytest.raises(UnfitError, match="whole blocks of 16 bytes"):
+        one.decode(bytes(31))
+
+
+def test_a_message_of_snmp_version_3_is_that_of_rfc_3826() -> None:
+    """Section 3.1.2.1: the IV is the engine's boots, its time, and the salt."""
+    with bindings():
+        class Scoped(Header):
+            boots: U32 = 0
+            time: U32 = 0
+            salt: U64 = 0
+            length: U16 = auto(size_of("pdu"))
+            pdu: Bytes = pl.through(
+                pl.cipher("AES-CFB", key=secret("snmp"), nonce=(field("boots") << 96) | (field("time") << 64) | field("salt")), sized(field("length"), b"")
+            )
+
+        with pl.secrets({"snmp": bytes(range(16))}):
+            wire = bytes(Scoped(boots=3, time=1234567, salt=0x0102030405060708, pdu=b"a pdu of no whole block"))
+            plain = pl.cipher("AES-CFB", key=bytes(range(16)), nonce=wire[:16]).decode(wire[18:])
+            assert plain == b"a pdu of no whole block" == dissect(wire, Scoped)[Scoped].pdu
+        data = pl.describe(Scoped)
+    with bindings():
+        (again,) = pl.declare_from(data)
+        with pl.secrets({"snmp": bytes(range(16))}):
+            assert dissect(wire, again)[again].pdu == b"a pdu of no whole block"
+
+
 def test_a_nonce_is_xored_over_the_iv_as_in_tls() -> None:
     iv, key = bytes(range(12)), bytes(16)
     one = pl.aead("AES-GCM", key=key, nonce=field("seq"), iv=iv)
@@ -155,7 +213,7 @@ def test_transforms_are_values() -> None:
     [
         lambda: pl.zlib(level=10), lambda: pl.zlib(most=0), lambda: pl.xor(b""), lambda: pl.xor(256), lambda: pl.whitened(2),
         lambda: pl.whitened(seed=0), lambda: pl.ble_whitened(40), lambda: pl.aead("AES-XTS", key=b"", nonce=b""),
-        lambda: pl.cipher("DES", key=b""), lambda: pl.hdlc(accm=-1), lambda: pl.cobs(ends=2), lambda: pl.secret(""),
+        lambda: pl.cipher("DES", key=b""), lambda: pl.cipher("AES-CBC", key=b"", padding="zeros"), lambda: pl.hdlc(accm=-1), lambda: pl.cobs(ends=2), lambda: pl.secret(""),
         lambda: pl.through(5), lambda: pl.named("x", 1, 2), lambda: pl.base64(pad=3),
     ],
 )  # fmt: skip

@@ -152,7 +152,8 @@ def _column(path: FieldPath, name: str = "") -> Column:
     path = path.of_each("all")
     if path.every:
         return Column(name, path, "objects", "O")
-    dtype = smallest(kind.low, kind.high) if kind.is_number or kind.wire == "number" else "O"
+    worded = kind.wire == "coded" and kind.as_raw is not None  # where a bad value is no number
+    dtype = smallest(kind.low, kind.high) if (kind.is_number or kind.wire == "number") and not worded else "O"
     if dtype != "O":
         return Column(name, path, "number", dtype)
     if kind.wire in ("coded", "number") or kind.transforms:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, SupportsIndex, cast
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.parts import SumPart
+from packetlab.declare.values.addresses import as_written
 from packetlab.errors import DeclareError
 from packetlab.hooks import hook
 
@@ -52,7 +53,7 @@ DEEP, LONG = 40, 200  # levels and operands that one expression of Python's may 
 
 
 def _with(sign: str) -> Callable[[Expr, object], Expr]:
-    return lambda left, right: says(sign, left, right) if isinstance(right, str | bytes) else Op(sign, left, expression(right))
+    return lambda left, right: says(sign, left, word) if isinstance(word := as_written(right), str | bytes) else Op(sign, left, expression(right))
 
 
 def says(sign: str, left: Expr, *words: Any) -> Expr:
@@ -149,8 +150,8 @@ class Expr:
 
     def one_of(self, *values: int) -> Expr:
         """True where the value is one of `values`."""
-        texts = values and isinstance(values[0], str | bytes)
-        return says("==", self, *values) if texts else OneOf(self, tuple(map(whole, values)))
+        texts = values and isinstance(as_written(values[0]), str | bytes)
+        return says("==", self, *map(as_written, values)) if texts else OneOf(self, tuple(map(whole, values)))
 
     __add__, __radd__ = _with("+"), _from("+")
     __sub__, __rsub__ = _with("-"), _from("-")

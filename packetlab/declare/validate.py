@@ -131,7 +131,7 @@ class Leaves:
     def value(self, name: str) -> Range:
         f = self.field(name)
         if not f.kind.is_number:
-            hint = "a text or bytes are compared with == and !=, in the field's own form" if f.kind.verbatim else ""
+            hint = getattr(f.kind, "as_number", "") or ("a text or bytes are compared with == and !=, in the field's own form" if f.kind.verbatim else "")
             raise DeclareError(self.where, "field(...) of a number field", f"{name}, {described(f.kind)}", hint)
         usual = number_range(f)
         if not self.building or f.rule is None or isinstance(f.rule, Checksum) or name in self.doing:
@@ -199,7 +199,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     for word, written in _WRITTEN.items():
         said, allowed = getattr(spec, word), kind.allows + " rule" * kind.is_number
         if (isinstance(said, Expr | bytes) or said) and word not in allowed.split():
-            hint = "of values in a header: class Item(Header): v: U8 = 0, tuple[Item, ...] = many(until=field('v') == 0)" if word == "until" and kind.element else ""
+            hint = "of values in a header: class Item(Header): v: U8 = 0, tuple[Item, ...] = many(until=field('v') == 0)" if word == "until" and kind.element else getattr(kind, "as_number", "") if word == "rule" else ""
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written, hint)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())

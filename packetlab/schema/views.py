@@ -41,7 +41,7 @@ _MADE: dict[str, _Row] = {
     "timestamp": _Row(times.Time, times.timestamp, "bits epoch unit signed little since", "rule const when default"),
     "duration": _Row(times.Duration, times.duration, "bits unit signed little", "rule const when default"),
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
-    "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user const when default"),
+    "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user rule const when default"),
     "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
     "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper", "names none rule const when default"),
     "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),
@@ -55,7 +55,7 @@ _FLAGS = ("signed", "little", "swapped", "rest", "compress", "upper")
 
 def is_one(word: str, kind: Kind) -> bool:
     """Whether a kind is of the sort that a word names."""
-    return type(kind) is _MADE[word].kind
+    return type(kind) is _MADE[word].kind or (word == "bcd" and type(kind) is identifiers.PackedNumber)
 
 
 def arguments(word: str, kind: View) -> dict[str, object]:
@@ -158,8 +158,9 @@ def data_of_view(kind: Kind, raw: Any) -> object:
     """Return a raw value of a kind with two forms: text as it is, all else by the raw form; None for other kinds."""
     if isinstance(raw, SpelledDigits):
         return {"text": raw.spelled.decode("ascii")}
-    if kind.as_raw is None or kind.orders_raw:
+    if kind.as_raw is None or kind.orders_raw or (kind.is_number and type(raw) is int and kind.plain):
         return None
+    raw = getattr(raw, "packed", raw)  # half bytes that are no digits
     value = kind.value(raw)
     value = value.value if isinstance(value, StrEnum) else value
     if type(value) is str and kind.raw(value, "") == raw:

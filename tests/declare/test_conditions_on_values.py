@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +62,8 @@ KINDS: dict[str, tuple[Any, Any, Any, list[Any], list[Any]]] = {
     "MAC": (MAC, "00:00:00:00:00:00", "01-80-C2-00-00-0A", ["01:80:c2:00:00:0a"], ["01:80:c2:00:00:0b"]),
     "XNS": (XNSAddress, "0", "401H.1000AA000077.4001H", ["401H.1000AA000077.4001H"], ["0"]),
     "UUID": (UUID, NAMED.replace("6", "7"), NAMED.upper(), [NAMED], [NAMED.replace("6", "5")]),
+    "UUID as one": (UUID, NAMED.replace("6", "7"), uuid.UUID(NAMED), [NAMED], [NAMED.replace("6", "5")]),
+    "IPv4 as one": (IPv4Address, "0.0.0.0", ip_address("1.2.3.4"), ["1.2.3.4"], ["1.2.3.5"]),
     "GUID": (GUID, NAMED.replace("6", "7"), NAMED, [NAMED], [NAMED.replace("6", "5")]),
     "bcd": (Annotated[str, bcd(4)], "0000", "1234", ["1234"], ["1243"]),
     "bcd with a filler": (Annotated[str, bcd(6, swapped=True, filler=15)], "", "123", ["123"], ["1234", "12", ""]),

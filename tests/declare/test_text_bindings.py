@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from ipaddress import ip_address
 from typing import Annotated, Any
+from uuid import UUID as UUID_OF
 
 import pytest
 
@@ -11,6 +13,7 @@ from packetlab import (
     TCP,
     U8,
     U16,
+    UUID,
     Bytes,
     Capture,
     DeclareError,
@@ -22,6 +25,7 @@ from packetlab import (
     Rest,
     Text,
     auto,
+    bcd,
     bind,
     bindings,
     bits,
@@ -58,6 +62,10 @@ KINDS: dict[str, tuple[Any, Any, Any]] = {
     "padded": (Annotated[str, text("ascii", size=4, pad=b" ")], "GET", "PUT"),
     "bytes": (Annotated[bytes, fixed_bytes(3)], b"GET", b"PUT"),
     "ended bytes": (Bytes, ended(b" ", b"GET"), "PUT"),
+    "packed digits": (Annotated[int, bcd(4)], 1, 12),
+    "packed digits as text": (Annotated[int, bcd(4)], 1, "0012"),
+    "UUID": (UUID, UUID_OF(int=1), UUID_OF(int=5)),
+    "IPv4": (IPv4Address, "10.0.0.1", ip_address("224.0.0.5")),
     "enum of numbers": (Annotated[Named[Code], bits(8)], Code.GET, "PUT"),
 }
 
@@ -77,11 +85,11 @@ def test_the_text_says_what_follows_and_is_filled_in(kind: str) -> None:
         assert dissect(wire, request) == built and dissect(wire, request)[Put].size == 1
         assert Put not in dissect(bytes(request()) + b"\1", request)
         # What is given stays, and is read as what it is.
-        other = request(verb="GET" if kind != "bytes" else b"GET") / Put()
+        other = request(verb=default if type(default) in (int, UUID_OF) or kind == "IPv4" else b"GET" if kind == "bytes" else "GET") / Put()
         assert bytes(other) == bytes(request()) + b"\1"
         read = dissect(wire, request)
         assert bytes(read.replace(request, number=9)) == bytes(request(number=9) / Put())
-        assert "PUT" in str(read.why(request, "verb")) and "agrees with the rule" in str(read.why(request, "verb"))
+        assert str(read[request].verb if kind in ("UUID", "IPv4") or kind.startswith("packed") else "PUT") in str(read.why(request, "verb")) and "agrees with the rule" in str(read.why(request, "verb"))
         same(read.vary(9, {"request.number": range(9), "put.size": [1, 2]}), vectorised=False)
         assert Capture.of([Ether() / IPv4() / wire]).where(request).count() == 0
 

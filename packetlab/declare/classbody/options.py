@@ -5,6 +5,7 @@ from __future__ import annotations
 from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, Size, expression
+from packetlab.declare.values.addresses import as_written
 from packetlab.declare.values.said import letters_of, raw_of
 from packetlab.errors import DeclareError
 
@@ -38,15 +39,14 @@ def in_texts(below: Declaration, when: object, where: str) -> tuple[object, dict
         if isinstance(name, str) and "." in name and name.partition(".")[0] in below.by_name:
             hint = f"when=field({name!r}) == {some!r} says where it stands, and whoever builds gives {name.partition('.')[0]}"
             raise DeclareError(f"{where}.{name}", "a field of its own, which is filled in where it is built", name, hint)
-        values = [*some] if several else [some]
+        values = [as_written(one) for one in (some if several else [some])]
         f = below.by_name.get(name)
         words = [one for one in values if isinstance(one, str | bytes)]
         if f is not None and words and f.kind.is_number:
-            values = [raw_of(f, one, f"{where}.{name}") if isinstance(one, str) else one for one in values]
-            some = tuple(values) if several else values[0]
+            values = [raw_of(f, one, f"{where}.{name}") if isinstance(one, str) and f.kind.as_raw is None else one for one in values]
         elif f is not None and words:
             filled[name] = letters_of(f, words[0], f"{where}.{name}")
-        told[name] = some
+        told[name] = tuple(values) if several else values[0]
     if not filled:
         return told, {}
     filled |= {name: expression(one) for name, one in told.items() if name not in filled and isinstance(one, int)}

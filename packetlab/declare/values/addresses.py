@@ -107,6 +107,12 @@ def ip_value(raw: bytes) -> netaddr.IPAddress:
     return made  # type: ignore[no-any-return]
 
 
+def as_written(value: object) -> object:
+    """Return an address or a UUID as its text, which a field takes as well; anything else as it is."""
+    named = type(value).__name__ in ("UUID", "EUI", "IPAddress", "IPv4Address", "IPv6Address", "XNSAddress")
+    return str(value) if named and not isinstance(value, int | bytes) else value
+
+
 class XNSAddress(NamedTuple):
     """A Xerox NS address: network (32 bits), host (48 bits, the machine's MAC address) and socket (16 bits).
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from math import nan
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
-from packetlab.declare.kinds import Kind, Lines, explained
-from packetlab.declare.values.views import UNTYPED, BytesView, _name, own_bytes, smallest
+from packetlab.declare.kinds import ByteString, Kind, Lines, Wire, explained
+from packetlab.declare.values.views import UNTYPED, BytesView, RawValue, View, _name, own_bytes, smallest
 from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import bytes_text
 
+MOST_DIGITS = 18
+"""Digits of the numbers that rules take: those of 64 bits."""
 SWAPPED = bytes((byte & 15) << 4 | byte >> 4 for byte in range(256))
 """Every byte with its halves the other way round."""
 
@@ -64,9 +68,11 @@ class BCD(BytesView):
 
     function = "bcd"
     judges = True
+    as_number = f"Annotated[int, bcd(...)] of {MOST_DIGITS} digits at most, without a filler, is a number that rules take"
 
-    def __init__(self, digits: int, swapped: bool = False, filler: int | None = None, user: type = str) -> None:
-        if type(digits) is not int or not 1 <= digits <= 1000 or (filler is None and digits % 2):
+    def __init__(self, digits: int | None = None, swapped: bool = False, filler: int | None = None, user: type = str) -> None:
+        self.open, digits = digits is None, 2000 if digits is None else digits
+        if type(digits) is not int or not 1 <= digits <= 2000 or (filler is None and digits % 2):
             raise DeclareError("bcd(...)", "an even number of digits; an odd one wants a filler", digits)
         if filler is not None and (type(filler) is not int or not 10 <= filler <= 15):
             raise DeclareError("bcd(...), filler", "a half byte that is no digit: 10 to 15", filler)
@@ -74,22 +80,32 @@ class BCD(BytesView):
         self.digits, self.swapped, self.filler = digits, swapped, filler
         self.type, self.user = user, user.__name__
         self.dtype = smallest(0, 10**digits - 1) if user is int else "O"
-        self.made_with = {"digits": digits, **({"swapped": 1} if swapped else {})}
+        self.made_with = {**({} if self.open else {"digits": digits}), **({"swapped": 1} if swapped else {})}
         self.made_with |= {"filler": filler} if filler is not None else {}
-        self.words, self.surely = "decimal digits", "" if digits % 2 else "{0}.hex().isdigit()"
-        self.zero = self.packed("0" if filler is not None and user is int else "" if filler is not None else "0" * digits)
+        if self.open:
+            self.bits, self.allows, self.as_raw = None, "size condition fixed", ByteString()
+        self.words, self.surely = "decimal digits", "" if digits % 2 or self.open else "{0}.hex().isdigit()"
+        self.zero = b"" if self.open else self.packed("0" if filler is not None and user is int else "" if filler is not None else "0" * digits)
 
     def in_words(self) -> str:
-        return f"{self.digits} decimal digits, two to a byte" + ", the first one low" * self.swapped
+        return f"{self.digits} decimal digits, two to a byte"[5 * self.open :] + ", the first one low" * self.swapped
+
+    @property
+    def wire(self) -> Wire:
+        return "open" if self.open else "bytes"
 
     def typed(self, wanted: object, where: str) -> Kind:
+        if wanted is int and self.open:
+            raise DeclareError(where, "Annotated[str, bcd()]: digits of any number are text", "int", "bcd(8) of eight digits can be a number")
         if wanted not in (str, int, *UNTYPED):
             raise DeclareError(where, "Annotated[str, bcd(...)] or Annotated[int, bcd(...)]", _name(wanted))
+        if wanted is int and self.filler is None and self.digits <= MOST_DIGITS:
+            return PackedNumber(self.digits, self.swapped)
         return BCD(self.digits, self.swapped, self.filler, int) if wanted is int else self
 
     def packed(self, text: str) -> bytes:
         """Return half bytes, written as hexadecimal digits, as bytes."""
-        filled = bytes.fromhex(text.ljust(len(self.zero) * 2, f"{self.filler or 0:x}"))
+        filled = bytes.fromhex(text.ljust(len(text) + len(text) % 2 if self.open else len(self.zero) * 2, f"{self.filler or 0:x}"))
         return filled.translate(SWAPPED) if self.swapped else filled
 
     def halves(self, raw: bytes) -> str:
@@ -99,12 +115,14 @@ class BCD(BytesView):
 
     def of(self, value: object, where: str) -> bytes:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if isinstance(text, str) and (isinstance(value, int) or self.type is int) and self.filler is None:
+        if isinstance(text, str) and (isinstance(value, int) or self.type is int) and self.filler is None and not self.open:
             text = text.zfill(self.digits)
-        least = 0 if self.filler is not None else self.digits
+        least = 0 if self.filler is not None or self.open else self.digits
         digits = isinstance(text, str) and text.isascii() and (text.isdigit() or text == "")
         if not (digits and isinstance(text, str) and least <= len(text) <= self.digits):
             raise BuildError(where, f"{least} to {self.digits} digits", f"{value!r:.60}")
+        if self.filler is None and len(text) % 2:
+            raise BuildError(where, "an even number of digits; an odd one wants a filler", f"{value!r:.60}")
         return self.packed(text)
 
     def quick_value(self) -> Lines | None:
@@ -114,12 +132,12 @@ class BCD(BytesView):
         return "bytes", lines, {"swapped": SWAPPED}
 
     def quick_raw(self) -> Callable[[object], bytes | None] | None:
-        digits, packed, filled = self.digits, self.packed, self.filler is not None
+        digits, packed, filled, opened = self.digits, self.packed, self.filler is not None, self.open
 
         def quick(value: object) -> bytes | None:
-            if type(value) is int and not filled and value >= 0:
+            if type(value) is int and not filled and value >= 0 and not opened:
                 value = f"{value:0{digits}d}"
-            elif type(value) is not str or not (filled or len(value) == digits):
+            elif type(value) is not str or not (filled or (len(value) % 2 == 0 if opened else len(value) == digits)):
                 return None
             return packed(value) if value.isascii() and value.isdigit() and len(value) <= digits else None
 
@@ -134,17 +152,137 @@ class BCD(BytesView):
 
     def wrong(self, raw: bytes) -> str:
         text = self.halves(raw)
-        good = text.isdigit() or (not text and self.filler is not None)
-        return "" if good and self.packed(text) == raw and len(text) <= self.digits else self.in_words()
+        good = text.isdigit() or (not text and (self.filler is not None or self.open))
+        packed = self.packed(text) if good else b""
+        filled = self.open and raw == packed.ljust(len(raw), bytes(((self.filler or 0) * 17,)))  # what fills up may go on
+        return "" if good and (packed == raw or filled) and len(text) <= self.digits else self.in_words()
 
     def sound(self, raw: bytes) -> bytes:
         text = "".join(str(byte % 10) for byte in raw) * 2
         return self.packed(text[: self.digits])
 
 
-def bcd(digits: int, *, swapped: bool = False, filler: int | None = None) -> Kind:
-    """The kind of decimal digits packed two to a byte: ``Annotated[str, bcd(8)]``, or `int`.
+class NoDigits(int):
+    """Half bytes that are no digits, in place of a number: 0 for rules, and equal to the same bytes alone."""
 
+    packed: bytes
+
+    @classmethod
+    def of(cls, packed: bytes) -> NoDigits:
+        """Return what stands for some bytes."""
+        made = cls(0)
+        made.packed = packed
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoDigits) and other.packed == self.packed
+
+    def __hash__(self) -> int:
+        return hash(self.packed)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return NoDigits.of, (self.packed,)
+
+
+class PackedNumber(View):
+    """A number of decimal digits, two to a byte, zeros in front: rules, lengths and counts use it as any number.
+
+    Half bytes that are no digits are a fault, and read as hexadecimal digits; rules have 0 for them.
+    """
+
+    function, user = "bcd", "int"
+    plain = judges = True
+    words = "decimal digits"
+    allows = "rule condition fixed"
+    zero = 0
+    surely = "type({0}) is int"
+    says_digits = True  # text in a rule is a number in digits
+
+    def __init__(self, digits: int, swapped: bool = False) -> None:
+        self.digits, self.swapped, self.longest, self.filler = digits, swapped, digits // 2, None
+        self.low, self.high = 0, 10**digits - 1
+        self.dtype = smallest(0, self.high)
+        self.made_with = {"digits": digits, **({"swapped": 1} if swapped else {})}
+        self.as_raw = PackedBytes(self)
+
+    def in_words(self) -> str:
+        return f"{self.digits} decimal digits, two to a byte" + ", the first one low" * self.swapped
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        return self if wanted in (int, *UNTYPED) else BCD(self.digits, self.swapped).typed(wanted, where)
+
+    def of(self, value: object, where: str) -> int:
+        if isinstance(value, NoDigits) and len(value.packed) == self.longest:
+            return value
+        if isinstance(value, bytes | bytearray | memoryview):
+            if len(value) != self.longest:
+                raise BuildError(where, f"{self.longest} bytes", f"{len(value)} bytes")
+            return self._number(bytes(value))
+        digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= self.digits
+        number = int(value) if digits or (isinstance(value, int) and not isinstance(value, bool)) else -1  # type: ignore[call-overload]
+        if not 0 <= number <= self.high:
+            raise BuildError(where, f"0..{self.high}, in {self.in_words()}", f"{value!r:.60}")
+        return int(number)
+
+    def raw(self, value: object, where: str) -> int:
+        return self.of(value.form if isinstance(value, RawValue) else value, where)
+
+    def _number(self, data: bytes) -> int:
+        text = (data.translate(SWAPPED) if self.swapped else data).hex()
+        return int(text) if text.isdigit() else NoDigits.of(data)
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        end = pos + self.longest
+        return (self._number(data[pos:end]), end) if end <= limit else None
+
+    def write(self, raw: int) -> bytes:
+        if type(raw) is NoDigits:
+            return raw.packed
+        packed = bytes.fromhex(f"{raw:0{self.digits}d}")
+        return packed.translate(SWAPPED) if self.swapped else packed
+
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        return f"{limit - pos} byte{'s' * (limit - pos != 1)}"
+
+    def value(self, raw: int) -> int | str:
+        if type(raw) is NoDigits:
+            return (raw.packed.translate(SWAPPED) if self.swapped else raw.packed).hex()
+        return raw
+
+    def compared(self, raw: int) -> float:
+        return nan if type(raw) is NoDigits else raw  # no more and no less than any number
+
+    def text(self, raw: int) -> str:
+        return own_bytes(raw.packed) if type(raw) is NoDigits else str(raw).zfill(self.digits)
+
+    def wrong(self, raw: int) -> str:
+        return self.in_words() if type(raw) is NoDigits else ""
+
+
+class PackedBytes(View):
+    """The bytes of a number in packed digits, which paths that end in ``.raw`` ask for. Raw: the number."""
+
+    user, shows_bytes, words = "bytes", True, "bytes"
+
+    def __init__(self, of: PackedNumber) -> None:
+        self.number, self.zero, self.as_raw = of, bytes(of.longest), self
+
+    def raw(self, value: object, where: str) -> int:
+        form = value.form if isinstance(value, RawValue) else value
+        return self.number.of(bytes(form) if isinstance(form, bytes | bytearray | memoryview) else b"", where)
+
+    def value(self, raw: int) -> bytes:
+        return self.number.write(raw)
+
+    def text(self, raw: int) -> str:
+        return bytes_text(self.value(raw))
+
+
+def bcd(digits: int | None = None, *, swapped: bool = False, filler: int | None = None) -> Kind:
+    """The kind of decimal digits packed two to a byte: ``Annotated[str, bcd(8)]``, or `int`, which rules, lengths and counts take as any number.
+
+    Without `digits` there are as many as `sized(...)` or what stands around says: ``imsi: Annotated[str, bcd(swapped=True, filler=15)] =
+    sized(field("length"))``. With a `filler` a number of digits that is odd is filled up with it.
     Telephone numbers (TBCD, 3GPP TS 29.002) are ``bcd(15, swapped=True, filler=15)``: the first digit low, filled up with ones.
     """
     return BCD(digits, swapped, filler)

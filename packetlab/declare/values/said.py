@@ -32,7 +32,9 @@ class Says(Ref):
     def holds(self, raw: object, _: object = None) -> bool:
         """Whether a raw value is one of them."""
         assert self.forms is not None, f"{self} was never checked"
-        return isinstance(raw, bytes) and (raw in self.forms or _folded(self.kind, raw) in self.forms)
+        if not isinstance(raw, bytes):  # a number, which is written in digits
+            return raw is not None and raw in self.forms
+        return raw in self.forms or _folded(self.kind, raw) in self.forms
 
     @property
     def alike(self) -> frozenset[object]:
@@ -56,7 +58,8 @@ class Says(Ref):
     def span(self, leaves: Any) -> tuple[int, int]:
         outer: Any = leaves.field(self.name).kind
         kind = getattr(outer, "inner", outer)
-        if kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms:
+        in_digits = hasattr(kind, "says_digits")
+        if not in_digits and (kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms):
             names = getattr(kind.names, "__members__", {}) if kind.is_number else {}
             hint = f"{kind.names.__name__}.{self.words[0]!s} is a number, to compare with" if self.words[0] in names else ""
             raise DeclareError(leaves.where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}", hint)

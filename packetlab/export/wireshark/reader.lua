@@ -328,6 +328,19 @@ local function in_digits(f, raw)  -- the number that text spells: high and low h
   return high, low, negative
 end
 
+local function in_halves(f, raw)  -- the number in packed digits: high and low half; nil for none
+  local high, low = 0, 0
+  for i = 1, #raw do
+    local first, second = floor(raw:byte(i) / 16), raw:byte(i) % 16
+    if f.low_first then first, second = second, first end
+    if first > 9 or second > 9 then return nil end
+    low = low * 100 + first * 10 + second
+    local over = floor(low / 2 ^ 32)
+    high, low = high * 100 + over, low - over * 2 ^ 32
+  end
+  return high, low
+end
+
 function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false where there is none
   local pos, limit = floor(self.bit / 8), self:limit()
   local there = math.max(0, limit - pos)
@@ -351,6 +364,11 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
     return false
   end
   local entry = {f = f, first = pos, len = size, taken = taken, raw = raw:sub(1, size), value = true}
+  if f.packed then
+    high, low = in_halves(f, entry.raw)
+    if not high then self:fault(f.name, pos, f.written, "raw(" .. bytes_text(entry.raw) .. ")") end
+    entry.value = f.wide and W.pair(high or 0, low or 0) or (high or 0) * 2 ^ 32 + (low or 0)
+  end
   if f.digits then
     if negative then
       low = (2 ^ 32 - low) % 2 ^ 32

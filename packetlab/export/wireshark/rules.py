@@ -149,6 +149,8 @@ def _constant(value: int) -> Term:
 
 
 def _field(rule: Ref, header: Declaration) -> Term:
+    if isinstance(rule, Says) and rule.kind.is_number:
+        return _one_of(OneOf(Ref(rule.name), tuple(map(int, rule.raws))), header)
     if isinstance(rule, Says):
         encoding = getattr(rule.kind, "encoding", "ascii")
         if encoding not in ENCODINGS:  # of which Lua knows no small letters

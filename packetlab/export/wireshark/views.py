@@ -12,7 +12,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
-from packetlab.declare.values.identifiers import UUIDKind
+from packetlab.declare.values.identifiers import PackedNumber, UUIDKind
 from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
@@ -39,7 +39,7 @@ def base_of(kind: Kind) -> int:
 
 
 def written(kind: Kind) -> list[str]:
-    """Return what a field's table has for text up to a delimiter, and for digits; nothing for values of other sorts."""
+    """Return what a field's table has for text up to a delimiter, and for digits, in letters or two to a byte; nothing for values of other sorts."""
     inner = kind.inner if isinstance(kind, Delimited) else kind
     parts = [f"written = {lua(kind.in_words())}"]
     if isinstance(kind, Delimited):
@@ -51,6 +51,9 @@ def written(kind: Kind) -> list[str]:
         signed, bits = inner.low < 0, inner.high.bit_length() + (inner.low < 0)
         parts += ["bits = 64", f"type = {lua('int64' if signed else 'uint64')}", "base = 'DEC'", f"most = {float(inner.high)!r}"]
         parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", bits > 53)) if holds]
+    elif isinstance(inner, PackedNumber):
+        parts += [f"packed = true, width = {inner.longest}", *(["low_first = true"] if inner.swapped else [])]
+        parts += ["wide = true"] if inner.high >= EXACT else []
     elif not isinstance(kind, Delimited):
         return []
     return parts

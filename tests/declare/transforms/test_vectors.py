@@ -12,7 +12,23 @@ import pytest
 from cobs import cobs as other_cobs
 
 import packetlab as pl
-from packetlab import U16, U32, U64, BuildError, Bytes, DeclareError, Header, UnfitError, auto, bindings, dissect, field, secret, size_of, sized
+from packetlab import (
+    U16,
+    U32,
+    U64,
+    BuildError,
+    Bytes,
+    DeclareError,
+    Header,
+    UnfitError,
+    auto,
+    bindings,
+    dissect,
+    field,
+    secret,
+    size_of,
+    sized,
+)
 
 STREAMS = {"zlib": pl.zlib(), "deflate": pl.deflate(), "gzip": pl.gzip(), "zstd": pl.zstd()}
 STUFFED = {"hdlc": pl.hdlc(), "hdlc accm": pl.hdlc(accm=0xFFFFFFFF), "slip": pl.slip(), "cobs": pl.cobs(), "bare": pl.cobs(ends=False)}

@@ -151,6 +151,15 @@ class RowIdentifiers(Header, under=Ether, when={"type": 0x7C27}):
     phone: Annotated[str, bcd(5, swapped=True, filler=15)] = "12345"
 
 
+class RowDecimals(Header, under=Ether, when={"type": 0x7C2B}):
+    kind: Annotated[int, bcd(4, swapped=True)] = 12
+    extra: U8 | None = when(field("kind") == 200, 7)
+    length: Annotated[int, bcd(4)] = auto(size_of("data"))
+    data: Bytes = b""
+    size: U8 = auto(size_of("imsi"))
+    imsi: Annotated[str, bcd(swapped=True, filler=15)] = sized(field("size"), "")
+
+
 OTHER_ID = "00112233-4455-6677-8899-aabbccddeeff"
 
 ROWS = [
@@ -177,5 +186,8 @@ ROWS = [
     Sample("M5", "digits", RowDigits, [RowDigits(status=404, data=b"hello"), RowDigits(data=b"")], [("327830 300d0a", "status"), ("323030 780d0a", "length"), ("323030 350d0a61", "data")]),
     Sample("M5", "UUIDs, packed digits", RowIdentifiers, [RowIdentifiers(id=OTHER_ID, meter=7, phone="98"), RowIdentifiers(guid=OTHER_ID)], [
         ("00" * 32 + "0000000a 21436500ff", "meter"), ("00" * 20, "guid"),
+    ]),
+    Sample("M5", "packed digits in rules", RowDecimals, [RowDecimals(kind=200, data=b"x" * 12, imsi="12345"), RowDecimals(kind=7, data=b"abc")], [
+        ("1a00 0000 00", "kind"), ("2100 001a 00", "length"), ("2100 0002 61", "data"), ("2100 0000 01 af", "imsi"),
     ]),
 ]  # fmt: skip

@@ -109,7 +109,7 @@ from packetlab.link.exchange import Exchanged as Exchanged, exchange as exchange
 from packetlab.link.impairment import Impairment as Impairment
 from packetlab.link.interface import Interface as Interface
 from packetlab.link.memory import memory_wire as memory_wire
-from packetlab.link.rawip import RawIPSocket as RawIPSocket
+from packetlab.link.socket_port import RawIPSocket as RawIPSocket
 from packetlab.link.replay.record import record as record
 from packetlab.link.replay.replay import replay as replay
 from packetlab.link.replay.send import send as send

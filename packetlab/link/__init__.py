@@ -1,6 +1,6 @@
 """Moving frames, and time.
 
-    port, interface, ring, memory, rawip    where frames go out and come in; `kernel_filter` which come in
+    port, interface, socket_port, ring, memory    where frames go out and come in; `kernel_filter` which come in
     event_loop, waits, background    the clock, and whose turn it is: a timer fires in `event_loop`
     nesting      handlers of signals while a thread waits
     simnet, impairment, topology    a simulated network in virtual time; what its links do to frames

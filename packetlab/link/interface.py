@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
-from packetlab.link.port import BATCH, Port, room
-from packetlab.link.waits import AT_ONCE, Waits
+from packetlab.link.port import BATCH
+from packetlab.link.socket_port import SocketPort
+from packetlab.link.waits import AT_ONCE, Stop, Waits
 from packetlab.renamed import old_names, renamed_arguments
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ReceiveStatistics(NamedTuple):
     dropped: int
 
 
-class Interface(Port):
+class Interface(SocketPort):
     """An interface that is named: nothing is ever sent on one that was not.
 
     Args:
@@ -123,32 +124,17 @@ class Interface(Port):
         request = struct.pack("16s24x", self.name.encode())
         return int(struct.unpack_from("i", fcntl.ioctl(self._socket, 0x8933, request), 16)[0])  # SIOCGIFINDEX
 
-    def fileno(self) -> int:
-        """The descriptor, for select and poll."""
-        return self._socket.fileno()
-
-    def _send(self, data: bytes) -> None:
-        while True:
-            try:
-                self._waits.send(self._socket, data)
-                return
-            except OSError as error:
-                self._waits.check()
-                if error.errno != errno.ENOBUFS:
-                    raise self._refusal(error.errno or 0, len(data)) from None
-                self._waits.ready(self._socket.fileno(), select.POLLOUT, 0.01)  # the queue is full: until it drains
-
-    def send_batch(self, batch: Batch) -> dict[int, str]:
-        """Hand the frames of a batch to the kernel, a thousand a call; return, by row, why those were refused that were."""
+    def _send_batch(self, batch: Batch, stop: Stop | None) -> tuple[int, dict[int, str]]:
+        """Hand the frames of a batch to the kernel, a thousand a call."""
         from packetlab.link.replay.vectors import Vectors
 
         vectors = getattr(self._vectors, "room", None) or Vectors()
         self._vectors.room = vectors
         with self._waits.using() as wake:
-            refused = vectors.send(self._socket.fileno(), batch, self._waits.check, wake)
-        return {row: str(self._refusal(number, int(batch.sizes[row])).strerror) for row, number in refused.items()}
+            rows, failed = vectors.send(self._socket.fileno(), batch, self._waits.check, wake, stop)
+        return rows, {row: str(self._refusal(number, int(batch.sizes[row])).strerror) for row, number in failed.items()}
 
-    def _refusal(self, number: int, size: int) -> OSError:
+    def _refusal(self, number: int, size: int, error: object = None) -> OSError:
         if number == errno.EMSGSIZE:
             return OSError(number, f"{self.name}: a frame of {size} bytes is longer than its MTU allows")
         return OSError(number, f"{self.name}: {os.strerror(number)}")
@@ -226,9 +212,6 @@ class Interface(Port):
             gone = True
         self._waits.check()  # a closed socket has no name either
         return gone
-
-    def _room(self) -> tuple[int, int]:
-        return room(self._socket)
 
     def _mine(self, data: bytes) -> bool:
         """Whether a frame is for this port."""

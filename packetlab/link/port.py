@@ -141,15 +141,33 @@ class Port(ABC):
     linktype: int = 1
     parallel = False
     virtual = False
-    mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
     _passed = 0  # frames that were taken from it and are not for it
     _kept: deque[Frame] = deque(maxlen=0)  # those that lay there when a wait was over, and that it did not look at yet
     _trouble: OSError | None = None  # what was met when they were taken
+    _full = False  # frames wait for room in it
+
+    @property
+    def mask(self) -> int:
+        """What its descriptor is waited for."""
+        return select.POLLIN | select.POLLOUT if self._full else select.POLLIN
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
-        """Put one frame on the wire."""
+        """Put one frame on the wire, once there is room."""
+
+    def _put(self, data: bytes) -> bool:
+        """Put one frame on the wire if there is room now; return whether there was.
+
+        OSError ENOBUFS: there is none, and the descriptor does not tell of room either.
+        """
+        self._send(data)
+        return True
+
+    def _send_unless(self, data: bytes, stop: Stop | None) -> bool:
+        """Put one frame on the wire, unless `stop` is set before there is room; return whether it went."""
+        self._send(data)
+        return True
 
     @abstractmethod
     def _receive(self, timeout: float | None) -> Frame | None:
@@ -284,13 +302,18 @@ class Port(ABC):
 
     def send_batch(self, batch: Batch) -> dict[int, str]:
         """Send the packets of a batch; return, by row, why those were refused that were."""
+        return self._send_batch(batch, None)[1]
+
+    def _send_batch(self, batch: Batch, stop: Stop | None) -> tuple[int, dict[int, str]]:
+        """Send the packets of a batch until `stop` is set; return with how many that was done, and as `send_batch` does."""
         refused: dict[int, str] = {}
         for row in range(len(batch)):
             try:
-                self._send(batch[row])
+                if (stop is not None and stop.is_set()) or not self._send_unless(batch[row], stop):
+                    return row, refused
             except OSError as error:
                 refused[row] = refusal(error)
-        return refused
+        return len(batch), refused
 
     def receive_frame(self, timeout: float | None = 1.0, where: object = None) -> Frame:
         """Return the next frame whose packet matches `where`; those before it are passed over.

@@ -10,12 +10,14 @@ import errno
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from packetlab.capture import Capture, Frame, InterfaceDescription
 from packetlab.declare.values.addresses import mac_text
+from packetlab.engine.contract import SECOND, nanoseconds
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
@@ -278,15 +280,18 @@ class SimPort(Port):
         self.nic.host.net.carry(self.nic, data)
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        arrived = self._arrived
-        try:
-            ready = lambda: True if arrived or self not in self.nic.ports else None  # noqa: E731
-            self.nic.host.net.wait(ready, f"{self.name}: receive", timeout)
-        except TimeoutError:
-            return None
-        self._check()
-        at, data = arrived.popleft()
-        return Frame(data, at, interface=self._description)
+        arrived, net = self._arrived, self.nic.host.net
+        ready = lambda: True if arrived or self not in self.nic.ports else None  # noqa: E731
+        until = None if timeout is None else net.now + nanoseconds(timeout, f"{self.name}: receive: timeout")
+        while True:
+            try:
+                net.wait(ready, f"{self.name}: receive", timeout if until is None else max(0, until - net.now) / SECOND)
+            except TimeoutError:
+                return None
+            self._check()
+            with suppress(IndexError):  # another thread may have come first
+                at, data = arrived.popleft()
+                return Frame(data, at, interface=self._description)
 
     def _room(self) -> tuple[int, int]:
         return len(self._arrived) + MOST, HUGE  # and what comes at this very moment, of which there may be no end

@@ -125,18 +125,6 @@ class Waits:
         self.check()
         return bool(found)
 
-    def send(self, sock: socket.socket, data: bytes, where: tuple[str, int] | None = None) -> None:
-        """Send a datagram, to `where` if that is given; wait while there is no room. SocketMisuse: the port was closed meanwhile."""
-        while True:
-            try:
-                if where is None:
-                    sock.send(data, socket.MSG_DONTWAIT)
-                else:
-                    sock.sendto(data, socket.MSG_DONTWAIT, where)
-                return
-            except BlockingIOError:
-                self.ready(sock.fileno(), select.POLLOUT, None)
-
     def receive(self, sock: socket.socket, timeout: float | None) -> bytes | None:
         """Return what comes next on a socket, None after `timeout` seconds. What an earlier datagram met is passed over."""
         end = None if timeout is None else time.monotonic() + timeout

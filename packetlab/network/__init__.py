@@ -1,7 +1,8 @@
 """Hosts: engines on one side, ports on the other, for every kind of network.
 
-    host        `NetworkHost`: what all hosts can do; `XNSDriver` runs its XNS layers
-    runner      an engine of your own on a host's interfaces
+    host        `NetworkHost`: what all hosts can do
+    xns_driver  the XNS layers on a host's interfaces; `runner`: an engine of your own
+    outgoing    frames that wait for room in a port
     carriers    what XNS travels in: Ethernet, SNAP, IP, NetHub, UDP
 
 Begin with `host`. Hosts as users have them are in `sockets.networks`.

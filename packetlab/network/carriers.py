@@ -8,7 +8,7 @@ Ethernet frame, over TCP port 3333. UDP has no custom to follow: one packet a da
 from __future__ import annotations
 
 import fcntl
-import select as _select
+import select
 import socket as _socket
 import termios
 import time
@@ -21,8 +21,9 @@ from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import BATCH, HUGE, Port, room
-from packetlab.link.waits import LARGEST, Waits
+from packetlab.link.port import BATCH, HUGE
+from packetlab.link.socket_port import SocketPort
+from packetlab.link.waits import AT_ONCE, LARGEST, Stop, Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import LLC, SNAP, Ether
@@ -125,7 +126,7 @@ def trimmed(data: bytes, start: int) -> bytes:
     return data[start : start + length + (length & 1)]
 
 
-class UDPPort(Port):
+class UDPPort(SocketPort):
     """Sends to one UDP peer and receives from it.
 
     Args:
@@ -145,35 +146,12 @@ class UDPPort(Port):
             self._socket.close()
             raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
 
-    def fileno(self) -> int:
-        """The descriptor, for select and poll."""
-        return self._socket.fileno()
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._waits.send(self._socket, data)
-        except ConnectionRefusedError:
-            pass  # about an earlier datagram: the peer is not there yet, or no longer
-        except OSError as error:
-            self._waits.check()
-            raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
-
-    def _receive(self, timeout: float | None) -> Frame | None:
-        data = self._waits.receive(self._socket, timeout)
-        if data is None:
-            return None
-        return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
-
-    def _room(self) -> tuple[int, int]:
-        return room(self._socket)
-
-    def close(self) -> None:
-        """Close the socket. A thread waiting for a packet gets an OSError that says so."""
-        self._waits.close()
-        self._socket.close()
+    def _hand_over(self, data: bytes) -> None:
+        with suppress(ConnectionRefusedError):  # about an earlier datagram: the peer is not there yet, or no longer
+            super()._hand_over(data)
 
 
-class NetHubPort(Port):
+class NetHubPort(SocketPort):
     """A place at a NetHub: what one member sends goes to all the others.
 
     Raises:
@@ -193,37 +171,66 @@ class NetHubPort(Port):
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
         self._waits = Waits(self.name)
         self._buffer = bytearray()  # what was read of the line and not yet received
+        self._line: tuple[bytes, list[int]] = b"", []  # the frame that is on it, and how many bytes each call wrote of that
         self._broken = ""  # what is wrong with the line
 
-    def fileno(self) -> int:
-        """The descriptor, for select and poll."""
-        return self._socket.fileno()
-
-    def _send(self, data: bytes) -> None:
+    def _put(self, data: bytes) -> bool:
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
-        self._waits.check()
-        if self._broken:
-            raise ConnectionError(self._broken)
-        rest = memoryview(len(data).to_bytes(2, "big") + data)
-        end = time.monotonic() + PATIENCE
-        while rest:
+        with self._waits.turn:
+            self._waits.check()
+            if self._broken:
+                raise ConnectionError(self._broken)
+            if not self._written():
+                return False
+            self._line = len(data).to_bytes(2, "big") + data, []
+            self._written()
+            return True
+
+    def _written(self) -> bool:
+        """Write what the line has room for of the frame that is on it; return whether nothing of it is left.
+
+        Half a frame stays there: the hub would take the next for its rest.
+        """
+        with self._waits.turn:
+            frame, parts = self._line
             try:
-                rest = rest[self._socket.send(rest) :]
+                while rest := frame[sum(parts) :]:
+                    # One call, so that no interrupt comes between what is written and the note of it.
+                    parts.extend(map(self._socket.send, (rest,), (_socket.MSG_DONTWAIT,)))
             except BlockingIOError:
-                if not self._waits.ready(self._socket.fileno(), _select.POLLOUT, end - time.monotonic()):
-                    # Half a frame is on the line now: the hub would take the next for its rest.
-                    self._broken = f"{self.name}: the hub takes nothing"
-                    raise ConnectionError(self._broken) from None
+                return False
             except OSError as error:
                 self._waits.check()
                 raise ConnectionError(f"{self.name}: {error.strerror or error}") from None
+            return True
+
+    @property
+    def mask(self) -> int:
+        """What its descriptor is waited for."""
+        frame, parts = self._line
+        return super().mask | (select.POLLOUT if sum(parts) < len(frame) else 0)
+
+    def _send_unless(self, data: bytes, stop: Stop | None) -> bool:
+        end, sent = time.monotonic() + PATIENCE, False
+        while True:
+            sent = sent or self._put(data)
+            if sent and (self._written() or (stop is not None and stop.is_set())):
+                return True
+            left = end - time.monotonic()
+            if (stop is not None and stop.is_set()) or left <= 0:
+                break
+            self._waits.ready(self.fileno(), select.POLLOUT, left if stop is None else min(left, AT_ONCE))
+        if left > 0:
+            return False
+        raise ConnectionError(f"{self.name}: the hub takes nothing")
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         taken = self._take_kept()
         try:
+            self._written()
             # What has been read is not left there: the descriptor does not tell of it any more.
             while (data := self._next(read=len(taken) < BATCH)) is not None:
                 taken.append(data)
@@ -240,7 +247,7 @@ class NetHubPort(Port):
                 return Frame(data, time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
             if left is not None and left <= 0:
                 return None
-            self._waits.ready(self._socket.fileno(), _select.POLLIN, left)
+            self._waits.ready(self._socket.fileno(), select.POLLIN, left)
 
     def _room(self) -> tuple[int, int]:
         try:
@@ -288,7 +295,3 @@ class NetHubPort(Port):
             return data
         return None
 
-    def close(self) -> None:
-        """Leave the hub. A thread waiting for a frame gets an OSError that says so."""
-        self._waits.close()
-        self._socket.close()

@@ -7,14 +7,13 @@ A `NetworkHost` is what all hosts have in common, of a simulated network, of a l
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.declare.values.addresses import XNSAddress, mac_bytes
-from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
-from packetlab.engine.xns.idp import MTU, Departure, Node
+from packetlab.engine.contract import Endpoint, Engine, Event
+from packetlab.engine.xns.idp import MTU, Node
 from packetlab.engine.xns.pex import Exchange, Responder, check_request
 from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
@@ -31,10 +30,9 @@ from packetlab.network.carriers import (
     SnapFraming,
     UDPPort,
 )
-from packetlab.network.runner import KEPT, EngineDriver
-from packetlab.packet.packet import Packet
-from packetlab.protocols.dissect import dissect
-from packetlab.protocols.xns import IDP, PEX
+from packetlab.network.runner import EngineDriver
+from packetlab.network.xns_driver import XNSDriver
+from packetlab.protocols.xns import PEX
 from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
@@ -100,71 +98,6 @@ class Place(NamedTuple):
 def _among(host: NetworkHost) -> object:
     """Return what a host shares with those that it can reach: a simulation, a lab, or None for this machine."""
     return host.loop if host.kernel_socket is None else host.lab
-
-
-class XNSDriver:
-    """The XNS layers of a host on its interfaces; a driver (see `link.event_loop`).
-
-    Attributes:
-        node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
-    """
-
-    served = True
-
-    def __init__(self, node: Node) -> None:
-        self.node, self.process = node, os.getpid()
-        self.due: int | None = None
-        self.ports: list[Port] = []
-        self.log: deque[Event] = deque(maxlen=KEPT)
-        self.scheduled: deque[tuple[Endpoint, Callable[[int], None]]] = (
-            deque()
-        )  # for the next turn; see `NetworkHost.schedule`
-        self._joined: dict[Port, tuple[int, Framing]] = {}
-        self._out: list[tuple[Port, Framing]] = []
-        self._leaving: deque[Departure] = deque()
-
-    def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
-        """Join an XNS network through a port."""
-        via = self.node.attach(network, mtu)
-        self.ports.append(port)
-        self._joined[port] = via, framing
-        self._out.append((port, framing))
-
-    def take(self, port: Port, data: bytes, now: int) -> None:
-        via, framing = self._joined[port]
-        inner = framing.unwrap(data)
-        if inner is not None:
-            self.node.receive(dissect(inner, IDP), now, via)
-
-    def poll(self, now: int) -> None:
-        """Do what is due, and send what is to be sent."""
-        node, scheduled, leaving = self.node, self.scheduled, self._leaving
-        while scheduled:
-            endpoint, act = first = scheduled[0]
-            act(now)
-            node.touch(endpoint)
-            if scheduled and scheduled[0] is first:  # it goes when it is done: an interrupt may end this
-                scheduled.popleft()
-        if self.due is not None and self.due <= now:
-            node.on_time(now)
-        leaving.extend(node.packets_to_send(now))
-        while leaving:
-            packet, via, host = leaving.popleft()
-            port, framing = self._out[via]
-            try:
-                port._send(framing.wrap(packet, host))
-            except (OSError, PacketlabError) as error:  # what is too big for a carrier does not hold up the others
-                self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
-        events = node.events()
-        if events:
-            self.log.extend(events)
-        self.due = node.next_timeout()
-
-    def failed(self, port: Port, error: OSError) -> None:
-        """Go on without a port; connections over it time out."""
-        self.ports.remove(port)
-        port.close()
-        self.log.append(Ignored(Packet(), str(error)))
 
 
 class NetworkHost:
@@ -275,7 +208,7 @@ class NetworkHost:
         port: Port
         framing: Framing = BareFraming()
         if carrier == "ip":
-            from packetlab.link.rawip import RawIPSocket
+            from packetlab.link.socket_port import RawIPSocket
 
             framing = IPFraming(peer.at(0).inet(self)[0] if isinstance(peer, NetworkHost) else str(peer))
             port = RawIPSocket(22, self)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from errno import ENOBUFS
 
 from packetlab.capture import matcher
-from packetlab.engine.contract import Engine, Event
+from packetlab.engine.contract import Engine, Event, Ignored
 from packetlab.errors import deliberate
 from packetlab.link.port import Port
-from packetlab.packet.packet import Header
+from packetlab.network.outgoing import Outgoing, earliest
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.link import Ether
 
@@ -27,10 +30,12 @@ class EngineDriver:
     served = True
 
     def __init__(self, engine: Engine, port: Port, where: object, mac: bytes, to: bytes) -> None:
-        self.engine, self.due = engine, engine.next_timeout()
+        self.engine = engine
+        self.due = self._timer = engine.next_timeout()
         self.ports = [port]
         self.log: deque[Event] = deque(maxlen=KEPT)
         self._matches, self._mac, self._to = matcher(where), mac, to
+        self._outgoing = Outgoing(self._refused)
 
     def take(self, port: Port, data: bytes, now: int) -> None:
         """Take in a frame; those that the engine is not meant for are not its business."""
@@ -42,16 +47,24 @@ class EngineDriver:
 
     def poll(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
-        if self.due is not None and self.due <= now:
+        self._outgoing.flush(now)
+        if self._timer is not None and self._timer <= now:
             self.engine.on_time(now)
         for packet in self.engine.packets_to_send(now) if self.ports else ():
             first = packet if isinstance(packet, Header) else packet.layers[0]
             framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
-            self.ports[0]._send(bytes(framed))
+            self._outgoing.send(as_packet(framed), bytes(framed), self.ports[0], now)
         self.log.extend(self.engine.events())
-        self.due = self.engine.next_timeout()
+        self._timer = self.engine.next_timeout()
+        self.due = earliest(self._timer, self._outgoing.due)
 
     def failed(self, port: Port, error: OSError) -> None:
         """The interface is gone."""
         self.ports.remove(port)
+        self._outgoing.forget(port)
         port.close()
+
+    def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
+        if not (isinstance(error, OSError) and error.errno == ENOBUFS):
+            raise error
+        self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))

@@ -77,6 +77,8 @@ class _IDPSocket(Socket):
                 return None
 
             self._wait(way, "write")
+        driver = self.host.xns
+        self._wait(lambda: None if driver.full(to) else True, "write")
         with loop.lock:
             self._endpoint.send(packet)
             self.host.schedule(self._endpoint)

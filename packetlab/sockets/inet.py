@@ -115,7 +115,7 @@ class InetSocket(Socket):
     def address(self) -> tuple[str, int]:
         """Our own address."""
         self._need_open("address")
-        name: tuple[str, int] = self.sock.getsockname()
+        name: tuple[str, int] = self._call(self.sock.getsockname, "address")
         return name
 
     @property
@@ -131,7 +131,7 @@ class InetSocket(Socket):
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
         self._need_open("bind")
         ours = self._address(address, ours=True)
-        bound = self.kind != "raw" and self.sock.getsockname()[1]
+        bound = self.kind != "raw" and self._call(self.sock.getsockname, "bind")[1]
         self._need(not bound, errno.EINVAL, "bind", "an unbound socket", f"one at port {bound}", ANOTHER)
         self._call(lambda: self.sock.bind(ours), "bind", f"{ours[0]}:{ours[1]}")
 
@@ -155,6 +155,7 @@ class InetSocket(Socket):
 
     def _refusal(self, number: int, verb: str, address: str = "") -> OSError:
         """Return what the kernel refused, with the socket's name: a misuse, or whatever OSError has that number."""
+        self._need_open(verb)  # another thread may have closed it since it was looked at
         if number not in MISUSES:
             return OSError(number, f"{self}: {verb}: {os.strerror(number)}")
         expected, got, hint = MISUSES[number]
@@ -206,11 +207,11 @@ class InetStream(MessageStream, InetSocket):
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
         self._need_open("bind")
         # A listener that starts anew need not wait for old connections to die; UDP would share its port by it.
-        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        self._call(lambda: self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1), "bind")
         super().bind(address)
 
     def _connect(self, target: tuple[str, int]) -> None:
-        listens = self._listens()
+        listens = self._listens("connect")
         self._need(not listens, errno.EOPNOTSUPP, "connect", *NO_LISTENER)
         self._need(not self._connected, errno.EISCONN, "connect", *MISUSES[errno.EISCONN])
         number = self.sock.connect_ex(target)
@@ -237,14 +238,14 @@ class InetStream(MessageStream, InetSocket):
         self._need(not self._connected, errno.EISCONN, "listen", *MISUSES[errno.EISCONN])
         self._call(lambda: self.sock.listen(min(backlog, MOST_BACKLOG)), "listen")
 
-    def _listens(self) -> bool:
-        return bool(self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
+    def _listens(self, verb: str) -> bool:
+        return bool(self._call(lambda: self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN), verb))
 
     def accept(self) -> InetStream:
         """Wait for the next connection and return its socket."""
         self._need_open("accept")
         hint = "call listen() first"
-        self._need(self._listens(), errno.EINVAL, "accept", "a socket that listens", "one that does not", hint)
+        self._need(self._listens("accept"), errno.EINVAL, "accept", "a socket that listens", "one that does not", hint)
         sock, _ = self._receive(self.sock.accept, "accept")
         child = InetStream(self.host, sock)
         child.timeout = self.timeout
@@ -351,12 +352,12 @@ class InetDatagram(InetSocket):
     def broadcast(self) -> bool:
         """Whether it may send to all hosts of a network."""
         self._need_open("broadcast")
-        return bool(self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST))
+        return bool(self._call(lambda: self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST), "broadcast"))
 
     @broadcast.setter
     def broadcast(self, may: bool) -> None:
         self._need_open("broadcast")
-        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST, bool(may))
+        self._call(lambda: self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST, bool(may)), "broadcast")
 
     def _refusal(self, number: int, verb: str, address: str = "") -> OSError:
         if number == errno.EACCES and verb in ("write", "connect"):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from packetlab import SimNetwork, Timing
-from packetlab.network.host import XNSDriver
+from packetlab.network.xns_driver import XNSDriver
 
 PLACES = 300  # of each conversation, evenly spread
 SAID = [b"one", b"two", b"three", b"four", b"five", b"six"]

@@ -14,9 +14,7 @@ from contextlib import suppress
 
 import pytest
 
-from packetlab.bulk.batch import Batch
 from packetlab.errors import LocalProtocolError, SocketMisuse
-from packetlab.link.replay.vectors import Vectors
 from packetlab.link.waits import Waits
 from packetlab.network.carriers import NetHubPort
 from tests.link.test_shared_ports import PATIENCE, at_place, frame, tracing
@@ -355,51 +353,6 @@ def test_a_ring_whose_close_was_interrupted_anywhere_can_be_closed(line, step) -
             assert port.take() == []
         assert hears(port, other), place
     assert place > 3
-
-
-def full(sending: socket.socket) -> None:
-    """Fill what a socket may have on its way: its peer reads nothing."""
-    with suppress(BlockingIOError):
-        while True:
-            sending.send(b"x" * 100, socket.MSG_DONTWAIT)
-
-
-@pytest.mark.parametrize("how", ["one", "batch"])
-def test_closing_ends_who_waits_for_room_to_send(how) -> None:
-    sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # whose queue fills up as that of a slow interface
-    waits, ends = Waits("x"), list[BaseException]()
-
-    def send() -> None:
-        try:
-            if how == "one":
-                waits.send(sending, b"one")
-            else:
-                with waits.using() as wake:
-                    Vectors().send(sending.fileno(), Batch.of([frame(1)] * 3000), waits.check, wake)
-        except OSError as error:
-            ends.append(error)
-
-    with sending, receiving:
-        full(sending)
-        sender = threading.Thread(target=send)
-        sender.start()
-        time.sleep(0.05)
-        waits.close()
-        sender.join(PATIENCE)
-        assert not sender.is_alive()
-        assert [type(end) for end in ends] == [SocketMisuse]
-
-
-def test_what_waits_for_room_goes_when_there_is_some() -> None:
-    sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    waits = Waits("x")
-    with sending, receiving:
-        full(sending)
-        sender = threading.Thread(target=lambda: waits.send(sending, b"one"))
-        sender.start()
-        while receiving.recv(200) != b"one":
-            pass
-        sender.join(PATIENCE)
 
 
 def test_a_port_that_is_closed_under_its_readers_says_so_to_each(line) -> None:

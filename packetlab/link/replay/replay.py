@@ -106,7 +106,8 @@ def _paced(
         now = wait_until(clock, start + due, stop, onto) - start
         if stop is not None and stop.is_set():
             break
-        tally.send(onto, data)
+        if not tally.send(onto, data, stop) and stop is not None and stop.is_set():
+            break
         first = first if late else now
         late.append(max(0, now - due))
         tell(tally.sent, now)

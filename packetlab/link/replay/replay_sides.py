@@ -69,7 +69,7 @@ def replay_sides(
             the pace goes on from there. None: it does not wait.
         alike: whether a frame that arrived (second) is the one sent (first). By default it is where nothing differs but
             Ethernet addresses, time to live and the checksum over it, as after a router.
-        stop: a `threading.Event`: ends it when set, within a fifth of a second or the `wait` for a frame.
+        stop: a `threading.Event`: ends it when set, within a fifth of a second; what a side waited for then is not lost.
     """
     above_zero("replay_sides", speed=speed, rate=rate, mbps=mbps, wait=wait)
     sides = capture if isinstance(capture, Sides) else capture.sides(by, servers)
@@ -83,23 +83,31 @@ def replay_sides(
     frames = _times_over(_Noted(sides, upcoming, count), count, loop)
     clock = time.monotonic_ns
     start = clock()
+
+    def arrived(side: str) -> int:
+        assert wait is not None
+        return _arrived(ports[side], coming[side], wait, alike or same_behind_a_router, stop, ports.values())
+
     deadlines = ((0, frame.data) for _, frame in frames) if topspeed else _deadlines(frames, speed, rate, mbps)
     for due, data in deadlines:
         side = upcoming.popleft()
         if wait is not None and coming[side]:
-            lost += _arrived(ports[side], coming[side], wait, alike or same_behind_a_router)
+            lost += arrived(side)
             start = max(start, clock() - due)
         now = wait_until(clock, start + due, stop, client, server) - start
         if stop is not None and stop.is_set():
             break
-        if tallies[side].send(ports[side], data) and wait is not None:
+        sent = tallies[side].send(ports[side], data, stop)
+        if not sent and stop is not None and stop.is_set():
+            break
+        if sent and wait is not None:
             coming["client" if side == "server" else "server"].append(data)
         if not topspeed:
             late[side].append(max(0, now - due))
         moments[side] = [*moments[side][:1], start + now]
-    for name, port in ports.items():
+    for name in ports:
         if coming[name] and wait is not None and not (stop is not None and stop.is_set()):
-            lost += _arrived(port, coming[name], wait, alike or same_behind_a_router)
+            lost += arrived(name)
     reports = [
         tallies[name].report(moments[name][-1] - moments[name][0] if moments[name] else 0, late[name]) for name in ports
     ]
@@ -118,16 +126,25 @@ class _Noted:
             yield frame
 
 
-def _arrived(port: Port, coming: list[bytes], wait: float, alike: Callable[[bytes, bytes], bool]) -> int:
-    """Wait until all that is coming has arrived at a port; return how many did not in time."""
-    for frame in port._arriving(wait) if coming else ():
+def _arrived(
+    port: Port, coming: list[bytes], wait: float, alike: Callable[[bytes, bytes], bool],
+    stop: Stop | None = None, ports: Iterable[Port] = (),
+) -> int:  # fmt: skip
+    """Wait until all that is coming has arrived at a port, or one of `ports` is closed; return how many did not in time."""
+
+    def receive(timeout: float | None) -> Frame | None:
+        for other in ports:
+            other._check()
+        return port._receive(timeout)
+
+    for frame in port._arriving(wait, receive, stop) if coming else ():
         for place, sent in enumerate(coming):
             if alike(sent, frame.data):
                 del coming[place]
                 break
         if not coming:
             break
-    lost = len(coming)
+    lost = 0 if stop is not None and stop.is_set() else len(coming)
     coming.clear()
     return lost
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.port import Port, refusal
+from packetlab.link.waits import Stop
 from packetlab.renamed import old_names
 
 SECOND = 1_000_000_000
@@ -69,10 +70,11 @@ class Tally:
         self.sent = self.bytes = 0
         self.failures: dict[str, int] = {}
 
-    def send(self, onto: Port, data: bytes) -> bool:
-        """Send one frame, and count it; say whether it went out."""
+    def send(self, onto: Port, data: bytes, stop: Stop | None = None) -> bool:
+        """Send one frame, and count it; say whether it went out. Where `stop` was set before, it is not counted."""
         try:
-            onto._send(data)
+            if not onto._send_unless(data, stop):
+                return False
         except OSError as error:
             self.refused(refusal(error))
             return False

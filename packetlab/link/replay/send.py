@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
 AHEAD = 4  # stretches that wait for a thread; then reading on waits
 STRETCH = 4096  # frames
+MOST = 1 << 16  # frames between looks whether to stop
 PIECES = 1000  # a second, into which a rate is cut at most
 
 
@@ -56,7 +57,7 @@ def send(
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     above_zero("send", workers=workers, rate=rate)
-    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches_of(frames), rate, stop, onto))
+    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches_of(frames), rate, stop, onto), stop)
 
 
 def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports: Port) -> int:
@@ -105,23 +106,29 @@ def part_of(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     return Batch(batch.data, batch.starts[which], batch.sizes[which])
 
 
+def _piece(batch: Batch, first: int, size: int) -> Batch:
+    # The linktypes of a batch of frames tell which packets belong together: they have to stay with it.
+    if hasattr(batch, "chosen"):
+        piece: Batch = batch.chosen(range(first, min(first + size, len(batch))))
+        return piece
+    return part_of(batch, slice(first, first + size))
+
+
 def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None, onto: Port) -> Iterator[Batch]:
     """Cut batches into pieces and hold each back until it is due."""
     if rate is None:
         for batch in batches:
-            if stop is not None and stop.is_set():
-                return
-            yield batch
+            for first in range(0, len(batch), MOST):
+                if stop is not None and stop.is_set():
+                    return
+                yield batch if len(batch) <= MOST else _piece(batch, first, MOST)
         return
     clock = time.monotonic_ns
     begun, before = clock(), 0
     size = max(1, int(rate / PIECES))
     for batch in batches:
         for first in range(0, len(batch), size):
-            # The linktypes of a batch of frames tell which packets belong together: they have to stay with it.
-            piece = batch.chosen(range(first, min(first + size, len(batch)))) if hasattr(batch, "chosen") else part_of(
-                batch, slice(first, first + size)
-            )  # fmt: skip
+            piece = _piece(batch, first, size)
             wait_until(clock, begun + round(before * SECOND / rate), stop, onto)
             if stop is not None and stop.is_set():
                 return
@@ -138,10 +145,10 @@ class _Sending:
         self.tallies = [Tally() for _ in range(workers)]
         self.error: BaseException | None = None
 
-    def run(self, batches: Iterator[Batch]) -> SendReport:
+    def run(self, batches: Iterator[Batch], stop: Stop | None) -> SendReport:
         clock = time.monotonic_ns
         threads = [
-            threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)
+            threading.Thread(target=self.work, args=(*pair, stop), name="packetlab send", daemon=True)
             for pair in zip(self.queues, self.tallies, strict=True)
         ]
         begun = clock()
@@ -185,16 +192,16 @@ class _Sending:
             if len(rows):
                 waiting.put(part_of(batch, rows))
 
-    def work(self, waiting: queue.Queue[Batch | None], tally: Tally) -> None:
+    def work(self, waiting: queue.Queue[Batch | None], tally: Tally, stop: Stop | None) -> None:
         while (batch := waiting.get()) is not None:
             if self.error is not None:
                 continue
             try:
-                refused = self.onto.send_batch(batch)
+                rows, refused = self.onto._send_batch(batch, stop)
             except BaseException as error:  # raised by the thread that called
                 self.error = error
                 continue
-            tally.sent += len(batch) - len(refused)
-            tally.bytes += batch.total_bytes - sum(int(batch.sizes[row]) for row in refused)
+            tally.sent += rows - len(refused)
+            tally.bytes += int(batch.sizes[:rows].sum()) - sum(int(batch.sizes[row]) for row in refused)
             for reason in refused.values():
                 tally.refused(reason)

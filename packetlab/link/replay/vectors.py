@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from packetlab.link.socket_port import SOON
+from packetlab.link.waits import Stop
+
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Batch
 
@@ -44,8 +47,10 @@ class Vectors:
         self.messages["count"] = 1
         self.at = int(self.messages.ctypes.data)
 
-    def send(self, descriptor: int, batch: Batch, check: Callable[[], None], wake: int) -> dict[int, int]:
-        """Send every frame of a batch; return, by row, the error number of each that the kernel refuses.
+    def send(
+        self, descriptor: int, batch: Batch, check: Callable[[], None], wake: int, stop: Stop | None
+    ) -> tuple[int, dict[int, int]]:  # fmt: skip
+        """Send the frames of a batch until `stop` is set; return how many were looked at, and the error number of each refused.
 
         A queue that is full is waited for, until `wake` is readable. `check` is called before each call of the kernel's, and
         raises where the port is closed. OSError where the socket itself is of no use any more.
@@ -60,23 +65,26 @@ class Vectors:
             at = 0
             while at < count:
                 check()
+                if stop is not None and stop.is_set():
+                    return first + at, failed
                 sent = self.call(descriptor, self.at + at * MESSAGE.itemsize, count - at, socket.MSG_DONTWAIT)
                 if sent > 0:
                     at += sent
                     continue
                 number = ctypes.get_errno()
                 if number in BUSY:
-                    _wait(descriptor, wake)
+                    _wait(descriptor, wake, number)
                 elif number in (errno.EBADF, errno.ENOTSOCK):
                     raise OSError(number, os.strerror(number))
                 elif number != errno.EINTR:
                     failed[first + at] = number
                     at += 1
-        return failed
+        return len(places), failed
 
 
-def _wait(descriptor: int, wake: int) -> None:
+def _wait(descriptor: int, wake: int, number: int) -> None:
     ready = select.poll()
-    ready.register(descriptor, select.POLLOUT)
     ready.register(wake, select.POLLIN)
-    ready.poll(PATIENCE_MS)
+    if number == errno.EAGAIN:
+        ready.register(descriptor, select.POLLOUT)
+    ready.poll(PATIENCE_MS if number == errno.EAGAIN else SOON * 1000)

@@ -1,0 +1,98 @@
+"""XNSDriver: the XNS layers of a host on its interfaces."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+
+from packetlab.declare.values.addresses import XNSAddress
+from packetlab.engine.contract import Endpoint, Event, Ignored
+from packetlab.engine.xns.idp import Departure, Node
+from packetlab.errors import PacketlabError
+from packetlab.link.port import Port
+from packetlab.network.carriers import Framing
+from packetlab.network.outgoing import Outgoing, earliest
+from packetlab.network.runner import KEPT
+from packetlab.packet.packet import Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.xns import IDP
+
+
+class XNSDriver:
+    """The XNS layers of a host on its interfaces; a driver (see `link.event_loop`).
+
+    Attributes:
+        node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
+    """
+
+    served = True
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.process = node, os.getpid()
+        self.due: int | None = None
+        self._timer: int | None = None  # of the layers
+        self.ports: list[Port] = []
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self.scheduled: deque[tuple[Endpoint, Callable[[int], None]]] = (
+            deque()
+        )  # for the next turn; see `NetworkHost.schedule`
+        self._joined: dict[Port, tuple[int, Framing]] = {}
+        self._out: list[tuple[Port, Framing]] = []
+        self._outgoing = Outgoing(self._refused)
+        self._leaving: deque[Departure] = deque()
+
+    def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
+        """Join an XNS network through a port."""
+        via = self.node.attach(network, mtu)
+        self.ports.append(port)
+        self._joined[port] = via, framing
+        self._out.append((port, framing))
+
+    def take(self, port: Port, data: bytes, now: int) -> None:
+        via, framing = self._joined[port]
+        inner = framing.unwrap(data)
+        if inner is not None:
+            self.node.receive(dissect(inner, IDP), now, via)
+
+    def poll(self, now: int) -> None:
+        """Do what is due, and send what is to be sent."""
+        node, scheduled, leaving = self.node, self.scheduled, self._leaving
+        self._outgoing.flush(now)
+        while scheduled:
+            endpoint, act = first = scheduled[0]
+            act(now)
+            node.touch(endpoint)
+            if scheduled and scheduled[0] is first:  # it goes when it is done: an interrupt may end this
+                scheduled.popleft()
+        if self._timer is not None and self._timer <= now:
+            node.on_time(now)
+        leaving.extend(node.packets_to_send(now))
+        while leaving:
+            packet, via, host = leaving.popleft()
+            port, framing = self._out[via]
+            try:
+                self._outgoing.send(packet, framing.wrap(packet, host), port, now)
+            except PacketlabError as error:
+                self._refused(packet, port, error)
+        events = node.events()
+        if events:
+            self.log.extend(events)
+        self._timer = node.next_timeout()
+        self.due = earliest(self._timer, self._outgoing.due)
+
+    def full(self, to: XNSAddress) -> bool:
+        """Whether so much waits on the way to an address that who writes there should wait too."""
+        way = self.node.routes.to(to)
+        return way is not None and self._outgoing.full(self._out[way[0]][0])
+
+    def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
+        # What is too big for a carrier does not hold up the others.
+        self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
+
+    def failed(self, port: Port, error: OSError) -> None:
+        """Go on without a port; connections over it time out."""
+        self.ports.remove(port)
+        self._outgoing.forget(port)
+        port.close()
+        self.log.append(Ignored(Packet(), str(error)))

@@ -178,7 +178,7 @@ class Packing(Deriving):
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
-        if f.align:
+        if f.align and not is_around(f):
             value = self.bytes_source(f)  # filled up, as it will be read back
         if is_around(f):
             self.names[f"F_{f.name}"], value = f, f"filled_in(F_{f.name}, {value}, {self.outside(f)})"

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
-from packetlab.declare.declaration import Declaration, outer_leaves
+from packetlab.declare.declaration import Declaration, outer_leaves, rules_of
 from packetlab.declare.expressions import Checksum, Elsewhere, Next, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.remembering.records import LaidOutBy
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.validate import ANYWHERE, described, field_of
+from packetlab.declare.values.said import CountInside, FirstOf
 from packetlab.errors import DeclareError, suggestion
 from packetlab.hooks import hook
 
@@ -81,6 +83,7 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
         if item is not None and not item.is_own and item not in seen:
             check_asked(item, seen | {header, item})
     check_layouts(header)
+    _check_in_lists(header)
     ends = [(leaf, False, True) for leaf in outer_leaves(f.until for f in header.fields)]
     for leaf, in_key, number in (*_named(header), *ends):
         if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
@@ -95,6 +98,33 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
             _check_field(found, leaf, f"{header.name}, {leaf}", number)
         if in_key:
             _check_around(header, leaf)
+
+
+def _with_inside(header: Declaration) -> list[Field]:
+    """Return the fields of a header, and of what stands inside one of them."""
+    return [*header.fields, *(() if header.view is None else _with_inside(header.view[1]))]
+
+
+def _check_in_lists(header: Declaration) -> None:
+    """Refuse names of what no item of a list has, of those that are declared."""
+    for rule in (*rules_of(header.fields), header.payload_size):
+        for leaf in rule.leaves() if rule is not None and not isinstance(rule, Checksum | Next) else ():
+            if not isinstance(leaf, CountInside | FirstOf):
+                continue
+            kind = header.by_name[leaf.name].kind
+            items = [kind.item]
+            for one in items:
+                items += [other for other in refinements(one) if other not in items]
+            if isinstance(leaf, FirstOf):
+                items = [one for one in items if leaf.item in [said.name.lower() for said in (one, *one.bases)]]
+                if not items:
+                    known = [one.name.lower() for one in (kind.item, *refinements(kind.item))]
+                    raise DeclareError(header.name, f"a class of items of {leaf.name}, in {leaf}", leaf.item, suggestion(leaf.item, known))
+            fields = [f for one in items for f in _with_inside(one)]
+            some = [f for f in fields if isinstance(leaf, FirstOf) or f.kind.element is not None or f.kind.transforms or (f.kind.has_headers and not f.kind.one)]
+            if leaf.part not in [f.name for f in some]:
+                expected = f"a field of {items[0].name}" if isinstance(leaf, FirstOf) else f"a list of what {leaf.name} holds"
+                raise DeclareError(header.name, f"{expected}, in {leaf}", leaf.part, suggestion(leaf.part, {f.name for f in some}))
 
 
 def _check_field(header: Declaration, leaf: Elsewhere, where: str, number: bool) -> None:

@@ -30,7 +30,7 @@ from packetlab.declare.expressions import (
     named,
     whole,
 )
-from packetlab.declare.values.said import FirstOf, Says, SizeInside
+from packetlab.declare.values.said import CountInside, FirstOf, Says, SizeInside
 from packetlab.errors import DeclareError
 
 
@@ -230,7 +230,9 @@ def size_inside(name: str) -> Expr:
 
 
 def count_of(name: str) -> Expr:
-    """How many items the repeated field `name` has."""
+    """How many items the repeated field `name` has. In ``auto(...)`` "sets.records" is how many there are in the lists `records` of all items of `sets`."""
+    if isinstance(name, str) and name.count(".") == 1 and all(part.isidentifier() for part in name.split(".")):
+        return CountInside(name)
     return Count(name)
 
 

@@ -45,7 +45,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
-from packetlab.declare.values.said import FirstOf, Letters, Says, SizeInside
+from packetlab.declare.values.said import CountInside, FirstOf, Letters, Says, SizeInside
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 from packetlab.schema.recalled import recalled_data, recalled_of_data
@@ -127,6 +127,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return ["letters", _word(rule.word)]
     if isinstance(rule, FirstOf):
         return ["first", f"{rule.name}.{rule.item}.{rule.part}", rule.default]
+    if isinstance(rule, CountInside):
+        return ["count_of", f"{rule.name}.{rule.part}"]
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
     if isinstance(rule, Recalled):
@@ -253,6 +255,9 @@ class _Terms:
                     return Elsewhere(".".join(path), name(last, self.where))
                 if len(path) == 1:
                     return Elsewhere(name(path[0], self.where), name(last, self.where))
+            if word == "count_of" and type(operands[0]) is str and "." in operands[0]:
+                path = expect_list(operands[0].split("."), self.where, 2, 2)
+                return CountInside(".".join(name(one, self.where) for one in path))
             part = name(operands[0], self.where)
             if word in ("begins", "left"):
                 return Left() if word == "left" else OwnPlace(part)

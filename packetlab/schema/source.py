@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
-from packetlab.declare.values.said import Says
+from packetlab.declare.values.said import CountInside, Says
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import (
@@ -263,8 +263,9 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         if isinstance(made, Says):
             return f"field({_quoted(made.name)}).one_of({', '.join(map(ascii, made.words))})"
         return f'field("{made}"{f", default={parts[1]}" if parts[1] else ""})'
-    if word == "field" and len(parts) == 1 and "." in str(parts[0]):
-        return f'field("{load_expression(data, where)}")'
+    if word in ("field", "count_of") and len(parts) == 1 and "." in str(parts[0]):
+        made = load_expression(data, where)
+        return f'count_of("{made.name}.{made.part}")' if isinstance(made, CountInside) else f'field("{made}")'
     if word in ("field", "size_inside", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
         return f'offset_of("self", since={_quoted(parts[0])})' if word == "begins" else f"{word}({_quoted(parts[0])})"
     if word in ("request", "reply") and len(parts) == 1:

@@ -38,7 +38,7 @@ from packetlab import (
     size_of,
     when,
 )
-from tests.protocols.oracle import Ask, alike, cut, family, spoilt
+from tests.protocols.oracle import Ask, alike, cut, family, packets_of, spoilt
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):
@@ -77,22 +77,22 @@ with (scope := Scope()):
     class Templates(FlowSet, when={"id": 0}):
         templates: tuple[Template, ...] = many()
 
-    class OptionsTemplate(FlowSet, when={"id": 1}, remembers={
-        ("netflow9", sender(), field("NetFlow9.source_id"), field("template")): (field("scopes"), field("options"))
-    }):  # fmt: skip
-        template: U16 = 257
+    class OptionsTemplate(Header, remembers={V9: (field("scopes"), field("options"))}):
+        id: U16 = 257
         scope_length: U16 = auto(size_of("scopes"))
         option_length: U16 = auto(size_of("options"))
         scopes: tuple[Specifier, ...] = many(size=field("scope_length"))
         options: tuple[Specifier, ...] = many(size=field("option_length"))
-        padding: Rest = b""
+
+    class OptionsTemplates(FlowSet, when={"id": 1}):
+        templates: tuple[OptionsTemplate, ...] = many(align=4)
 
     class Data(FlowSet, when=field("id") > 255):
         records: Records = laid_out(recalled(*V9), size="length", kinds=KINDS, align=4)
 
     class NetFlow9(Header, under=UDP, when={"dport": 2055}):
         version: U16 = 9
-        count: U16 = 1
+        count: U16 = auto(count_of("sets.templates") + count_of("sets.records"))  # all records of all sets, RFC 3954 section 5.1
         uptime_ms: U32 = 0
         time: U32 = 0
         sequence: U32 = 0
@@ -167,12 +167,12 @@ def netflow() -> list[Packet]:
         found = [
             sent(NetFlow9(source_id=7, sets=[Templates(templates=[Template(fields=SPECIFIERS)])]), 2055),
             sent(NetFlow9(source_id=7, sequence=1, sets=[Data(id=256, records=FLOWS)]), 2055),
-            sent(NetFlow9(source_id=7, count=2, sequence=2, sets=[
-                OptionsTemplate(scopes=[Specifier(type=1, length=4)], options=[Specifier(type=Element.SAMPLING_INTERVAL, length=4)],
-                                padding=b"\0\0"),
+            sent(NetFlow9(source_id=7, sequence=2, sets=[
+                OptionsTemplates(templates=[OptionsTemplate(
+                    scopes=[Specifier(type=1, length=4)], options=[Specifier(type=Element.SAMPLING_INTERVAL, length=4)])]),
                 Data(id=257, records=[{1: 1, Element.SAMPLING_INTERVAL: 100}]),
             ]), 2055),
-            sent(NetFlow9(source_id=7, count=2, sequence=3, sets=[
+            sent(NetFlow9(source_id=7, sequence=3, sets=[
                 Templates(templates=[Template(fields=[Specifier(type=Element.PACKETS, length=8)])]),
                 Data(id=256, records=[{Element.PACKETS: 5}]),
             ]), 2055),
@@ -278,6 +278,21 @@ def dissected(frames: list[bytes]) -> Context:
     for data in frames:
         dissect(data, context=context)
     return context
+
+
+def test_the_count_of_records_follows(tshark: Ask) -> None:
+    packets = netflow()
+    found = alike(tshark, [bytes(packet) for packet in packets], {"cflow.count": lambda p: p[NetFlow9].count})
+    assert [packet[NetFlow9].count for packet in found] == [1, 2, 2, 2]
+    both = NetFlow9(sets=[Templates(templates=[Template(fields=SPECIFIERS)] * 2), Data(id=256, records=FLOWS), Unknown(id=77, data=b"abcd")])
+    with Context():
+        data = bytes(both)
+    read = dissect(data, NetFlow9, context=Context())
+    assert (read[NetFlow9].count, read.faults) == (4, ())
+    with Context():
+        assert dissect(bytes(read.replace({"netflow9.sets.data.records": FLOWS[:1]})), NetFlow9, context=Context())[NetFlow9].count == 3
+    (captured,) = {p[NetFlow9].count for p in packets_of("netflow-ipfix/arkime_synthetic.pcap") if sets(p, Templates)}
+    assert captured == 1
 
 
 def test_without_its_template_a_set_stays_bytes_with_a_fault() -> None:

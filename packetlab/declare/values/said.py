@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab.declare.expressions import Const, Emitter, Expr, Op, Ref, Scope
+from packetlab.declare.fields import slot_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
@@ -197,6 +198,44 @@ class FirstOf(Ref):
 
     def __str__(self) -> str:
         return f"{self.name}.{self.item}.{self.part}"
+
+
+class CountInside(Ref):
+    """How many items the lists called `part` have together, in all items of a list that have such a one."""
+
+    word = "count_of"
+
+    def __init__(self, path: str) -> None:
+        name, self.part = path.split(".")
+        super().__init__(name)
+        self.field: Any = None  # the list, once the class is checked
+
+    def found(self, raw: object, _: object = None) -> int:
+        """Return that of the raw value of the list, looked into or not."""
+        if isinstance(raw, bytes) and self.field is not None:
+            raw = hook("parse_inside")(self.field, raw)[0]
+        found = 0
+        for one in raw if isinstance(raw, tuple) else ():
+            some = getattr(one, slot_of(self.part), None)
+            some = some if isinstance(some, tuple) else getattr(one, self.part, None)  # looked into, or inside a field
+            found += len(some) if isinstance(some, tuple) and not isinstance(one, bytes) else 0
+        return found
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return to.on_raw(self.name, self.found)
+
+    def evaluate(self, scope: Scope) -> int:
+        return self.found(scope.raw(self.name))
+
+    def span(self, leaves: Any) -> tuple[int, int]:
+        self.field = field = leaves.field(self.name)
+        if field.kind.wire != "items" or field.kind.one or not leaves.building:
+            hint = f'count_of("{self.name}") is how many items that has'
+            raise DeclareError(leaves.where, f"a list of headers for {self}, in auto(...)", f"{self.name}, {field.kind.in_words()}", hint)
+        return 0, 1 << 24
+
+    def __str__(self) -> str:
+        return f"{self.word}({self.name}.{self.part})"
 
 
 def condition_on_text(sign: str, left: Expr, words: tuple[object, ...]) -> Expr:

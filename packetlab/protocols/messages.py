@@ -17,7 +17,10 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
 from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.lenient import ItemValues
+from packetlab.codec.objects import classes
+from packetlab.declare import registry
 from packetlab.declare.plan import needs
+from packetlab.declare.rules import Ahead
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
@@ -39,7 +42,9 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
         if now is None and not holds_contextual(cls._declaration):
             return read(cls, *args)
         context = Context() if now is None else now.context if isinstance(now, Moment) else now
-        token = current.set(Moment(context, context.number, is_look=True))
+        beside = now.beside if isinstance(now, Moment) else None
+        number = context.number if beside is None else now.number  # type: ignore[union-attr]
+        token = current.set(Moment(context, number, is_look=True, beside=beside))
         try:
             return read(cls, *args)
         finally:
@@ -62,7 +67,7 @@ def begin(
         found = cls._decode(data, start, end, own)
         if not _fits(found[0], own.faults) or own.wanted <= end:
             return None
-    elif not own.cut and found[2] == end and _may_go_on(found[0]):
+    elif not own.cut and found[2] == end and _may_go_on(found[0], ctx.layers):
         own.cut = True
     ctx.faults += own.faults
     ctx.cut, ctx.partial, ctx.unsized = ctx.cut or own.cut, ctx.partial or own.partial, max(ctx.unsized, own.unsized)
@@ -96,14 +101,15 @@ class Beginning(NamedTuple):
 
 
 @looking
-def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
-    """Read the header of a message at `start` and find its end."""
+def look(cls: type[AnyHeader], data: bytes, start: int, below: Sequence[AnyHeader] = ()) -> Beginning:
+    """Read the header of a message at `start`, above some headers, and find its end."""
     ctx = Dissection()
+    ctx.layers = below
     header, after, stop, following = cls._decode(data, start, len(data), ctx)
     declaration = header._declaration
     alone = after == stop and following is None
     stop += measured(header, declaration.after) if declaration.has_trailer else 0
-    if not ctx.faults and stop == len(data) and _may_go_on(header):
+    if not ctx.faults and stop == len(data) and _may_go_on(header, below):
         return Beginning(header, stop, stop + 1, ())
     if not ctx.faults:
         payload = declaration.plan.payload
@@ -114,13 +120,14 @@ def look(cls: type[AnyHeader], data: bytes, start: int) -> Beginning:
         fault = Fault(declaration.name, "", start, "a message that tells where it ends", "a payload of unknown size")
         return Beginning(header, stop, 0, (fault,))
     part = Dissection(partial=True)
+    part.layers = below
     cut = cls._decode(data, start, len(data), part)[0]
     if part.wanted > len(data):
         return Beginning(cut, len(data), part.wanted, tuple(part.faults))
     return Beginning(header, stop, 0, tuple(ctx.faults))
 
 
-def _may_go_on(header: AnyHeader) -> bool:
+def _may_go_on(header: AnyHeader, below: Sequence[AnyHeader]) -> bool:
     """Whether a list of a header ended with the bytes, and not by what its last item says."""
     plan = header._declaration.plan
     if plan.own is not None or plan.total is not None:
@@ -128,18 +135,43 @@ def _may_go_on(header: AnyHeader) -> bool:
     for f in header._declaration.repeated:
         items = getattr(header, f.slot)
         if f.until is not None and f.count is None and isinstance(items, tuple):
-            if not items or not is_last(f, items, (header,)):
+            if not items or not is_last(f, items, (*below, header)):
                 return True
     return False
 
 
-def whole_messages(cls: type[AnyHeader], data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of the messages that stand whole in bytes, one after the other."""
+_looking_ahead: dict[Declaration, int] = {}
+registry.caches.append(_looking_ahead)
+
+
+class MessageClasses:
+    """Says of which class a message above a header is, by as many of its first bytes, `size`, as conditions of bindings look ahead."""
+
+    def __init__(self, lower: AnyHeader) -> None:
+        self.lower, header = lower, lower._declaration
+        if header not in _looking_ahead:
+            leaves = [leaf for rule, _, _ in registry.conditions(header) for leaf in rule.leaves()]
+            _looking_ahead[header] = -(-max((leaf.bits for leaf in leaves if isinstance(leaf, Ahead)), default=0) // 8)
+        self.size = _looking_ahead[header]
+
+    def __call__(self, data: bytes) -> type[Any] | None:
+        """Return the class of a message that begins so, None where none does."""
+        one, first = self.lower, data[: self.size] or b"\0"
+        whole = one._encode(one, first, (one,), 0, None)
+        found = type(one)._decode(whole, 0, len(whole), Dissection())[3]
+        return classes[found] if found is not None and found.stream else None
+
+
+def whole_messages(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader] = ()) -> Iterator[tuple[type[AnyHeader], int, Beginning]]:
+    """Yield (class, start, what stands there) of the messages that stand whole in bytes, one after the other; `cls` is that of the first."""
+    following, start = MessageClasses(below[-1]) if below else None, 0
     while start < len(data):
-        found = look(cls, data, start)
-        if found.wanted or found.faults or found.end <= start:
+        one = cls if not start or following is None or not following.size else following(data[start : start + following.size])
+        found = None if one is None else look(one, data, start, below)
+        if one is None or found is None or found.wanted or found.faults or found.end <= start:
             return
-        yield start, found.end
+        yield one, start, found
+        start = found.end
         start = found.end
 
 
@@ -149,50 +181,58 @@ def whole_messages(cls: type[AnyHeader], data: bytes, start: int = 0) -> Iterato
 def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     """Return the whole messages of a packet whose first header is a `wanted` one, each as a packet."""
     for i, header in enumerate(packet.layers):
-        if isinstance(header, wanted) and header._declaration.stream:
+        if header._declaration.stream:
             start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
-            return tuple(_packets(type(header), bytes(packet)[start:end], packet.layers[:i]))
+            found = tuple(_packets(type(header), bytes(packet)[start:end], packet.layers[:i], wanted))
+            if found:
+                return found
     return ()
 
 
 def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
     """Return the headers of a class in the whole messages after the first one."""
-    messages = (message for cls, data, below in _rests(packet) for message in _packets(cls, data, below))
+    rests = ((one, data[start:end], below) for cls, data, below in _rests(packet) for one, start, end in _further(cls, data, below))
+    messages = (message for rest in rests for message in _packets(*rest))
     return [header for message in messages for header in message.layers if isinstance(header, wanted)]
 
 
-def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[Packet]:
-    dissect, packet, start = hook("dissect"), hook("Packet"), 0
-    declaration = cls._declaration
-    by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
-    while start < len(data):
-        found = look(cls, data, start)
-        if found.wanted or found.faults or found.end <= start:
-            return
-        if found.alone and by_itself and type(found.header) is cls:  # it is read already
+def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header], wanted: type[Header] | None = None) -> Iterator[Packet]:
+    dissect, packet = hook("dissect"), hook("Packet")
+    for one, start, found in whole_messages(cls, data, below):
+        declaration = one._declaration
+        by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
+        if wanted is not None and not issubclass(one, wanted) and not isinstance(found.header, wanted):
+            continue
+        if found.alone and by_itself and type(found.header) is one:  # it is read already
             made = packet((found.header,))
             made._resolved, made._data = made._stack, data[start : found.end]
             yield made
         else:
-            yield dissect(data[start : found.end], cls, below=below)
-        start = found.end
+            yield dissect(data[start : found.end], one, below=below)
 
 
-def _rests(packet: Packet) -> list[tuple[type[Any], bytes, Sequence[Header]]]:
+def _rests(packet: Packet) -> list[tuple[type[AnyHeader], bytes, Sequence[Header]]]:
     """Return what stands after messages, with the class of these and the headers below, the innermost first."""
     gaps, classes = packet._trailing_bytes, packet._classes
     places = [i for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream]
     return [(classes[i], gaps[i], packet.layers[:i]) for i in places]
 
 
+def _further(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader]) -> list[tuple[type[AnyHeader], int, int]]:
+    """Return class, start and end of the messages that stand whole in bytes after the first message of a packet."""
+    following = MessageClasses(below[-1]) if below else None
+    first = cls if following is None or not following.size or not data else following(data)
+    return [] if first is None else [(one, start, found.end) for one, start, found in whole_messages(first, data, below)]
+
+
 def further_summary(packet: Packet) -> str:
     """Return further messages for the end of a packet's summary: " + Rec + Rec / 5 bytes + 3 bytes of a Rec"."""
     words = []
     for cls, data, below in _rests(packet):
-        found = [*whole_messages(cls, data)]
-        words += [hook("dissect")(data[start:end], cls, below=below).summary() for start, end in found[:SHOWN]]
+        found = _further(cls, data, below)
+        words += [hook("dissect")(data[start:end], one, below=below).summary() for one, start, end in found[:SHOWN]]
         words += [f"{len(found) - SHOWN} more {cls.__name__}"] if len(found) > SHOWN else []
-        end = found[-1][1] if found else 0
+        end = found[-1][2] if found else 0
         words += [f"{len(data) - end} bytes of a {cls.__name__}"] if end < len(data) else []
     return "".join(f" + {word}" for word in words)
 
@@ -201,13 +241,13 @@ def rest_lines(packet: Packet) -> list[str]:
     """Return further messages as `Packet.show` has them, a headline before each, and what fills the frame."""
     lines: list[str] = []
     for cls, data, below in _rests(packet):
-        found = [*whole_messages(cls, data)]
-        for number, (start, end) in enumerate(found[:SHOWN], 2):
+        found = _further(cls, data, below)
+        for number, (one, start, end) in enumerate(found[:SHOWN], 2):
             lines.append(f"message {number} of the segment, {end - start} bytes")
-            lines += hook("dissect")(data[start:end], cls, below=below).show().splitlines()
+            lines += hook("dissect")(data[start:end], one, below=below).show().splitlines()
         if len(found) > SHOWN:
             lines.append(f"{len(found) - SHOWN} more messages")
-        end = found[-1][1] if found else 0
+        end = found[-1][2] if found else 0
         if end < len(data):
             lines.append(f"{len(data) - end} bytes of a message that does not end here")
     if packet.trailer:
@@ -224,22 +264,31 @@ class MessageReader:
     Args:
         cls: what a message begins with. largest: bytes of a message at the most. eager: look for the end of a message whose size is
             not told after every piece; otherwise each time when so much came that all looking takes time in proportion to the bytes.
+        below: the headers below. choose: gives the class of a message by its first bytes, as many as its `size` says, None for none.
 
     Attributes:
         at: how many bytes the messages so far had. lost: why it is not known where the next message begins, once that is so.
     """
 
-    def __init__(self, cls: type[AnyHeader], largest: int, eager: bool = False) -> None:
-        self.cls, self.largest, self.eager = cls, largest, eager
+    def __init__(
+        self, cls: type[AnyHeader], largest: int, eager: bool = False, below: Sequence[AnyHeader] = (), choose: MessageClasses | None = None
+    ) -> None:  # fmt: skip
+        self.largest, self.eager = largest, eager
+        self._below, self._choose = below, choose
+        self.chosen = choose is None  # whether it is known of which class the next message is
         self.at = 0
         self.lost: tuple[Fault, ...] = ()
         self._data, self._start = b"", 0  # what was put together, and where the next message begins in it
         self._parts: list[bytes] = []  # what came after it
         self._held = 0  # bytes that belong to no message so far
         self._sure = 0
+        self._is_hurried = False
         self._wanted = 1  # bytes after the start that there have to be before it pays to look again
         self._delimiter = self._tail = b""  # what has to come before it does, and the last bytes that may be part of it
-        plan = cls._declaration.plan
+        self._become(cls)
+
+    def _become(self, cls: type[AnyHeader]) -> None:
+        self.cls, plan = cls, cls._declaration.plan
         rules = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
         self._sizing = {name for rule in (*rules, *plan.sizes.values(), *plan.counts.values()) for name in needs(rule)}
 
@@ -272,7 +321,7 @@ class MessageReader:
 
     def hurry(self) -> None:
         """Have the next `read` look at what there is, since no more will come."""
-        self._wanted, self._delimiter = 1, b""
+        self._wanted, self._delimiter, self._is_hurried = 1, b"", True
 
     def read(self) -> bytes | None:
         """Return the next message; None where there is no whole one yet, or `lost` says that none can be found any more."""
@@ -281,7 +330,9 @@ class MessageReader:
         if self._parts:
             self.rest()
         start = self._start
-        found = look(self.cls, self._data, start)
+        if not self.chosen and not self._choose_class():
+            return None
+        found = look(self.cls, self._data, start, self._below)
         broken = any(
             fault.layer != self.cls._declaration.name or fault.field in (*self._sizing, "") for fault in found.faults
         )
@@ -296,8 +347,25 @@ class MessageReader:
             data = self._data[start : found.end]
             self._start, self._held, self.at = found.end, self._held - len(data), self.at + len(data)
             self._wanted, self._delimiter, self._sure = 1, b"", 0
+            self.chosen = self._choose is None
             return data
         return None
+
+    def _choose_class(self) -> bool:
+        """Find out of which class the next message is; False where that takes more bytes, or it is of none."""
+        assert self._choose is not None
+        if self._held < self._choose.size and not self._is_hurried:
+            self._wanted = self._choose.size
+            return False
+        first = self._data[self._start : self._start + self._choose.size]
+        cls = self._choose(first)
+        if cls is None:
+            self.lost = (Fault(self.cls.__name__, "", 0, "the first bytes of a message", bytes_text(first)),)
+            return False
+        if cls is not self.cls:
+            self._become(cls)
+        self.chosen = True
+        return True
 
     def _wait(self, found: Beginning) -> None:
         self._wanted = self._sure = found.wanted - self._start

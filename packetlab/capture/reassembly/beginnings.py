@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from packetlab.capture.frame import Frame
-from packetlab.capture.reassembly.messages import MessageDirections, OneWay, StreamMessage, following_in
+from packetlab.capture.reassembly.messages import MessageDirections, OneWay, StreamMessage, below
 from packetlab.capture.reassembly.ordering import End, Piece
 from packetlab.capture.reassembly.tcp import Stream, Streams
-from packetlab.codec.objects import classes
+from packetlab.codec.around.outer import has_context, holds_contextual
+from packetlab.codec.context.context import Context
 from packetlab.declare import registry
 from packetlab.errors import CaptureError
 from packetlab.packet.packet import Header
+from packetlab.protocols.messages import MessageClasses
 
 REMEMBERED = 1024  # beginnings of one direction: segments sent again may begin with one
 WAITING = 1 << 16  # frames of which it is not known yet
@@ -51,8 +53,8 @@ class _Placing(Streams):
 class _Tracing(OneWay[Header]):
     """What one end sends, of which the beginnings of messages are kept."""
 
-    def __init__(self, cls: type[Header], end: End, largest: int) -> None:
-        super().__init__(cls, end, largest)
+    def __init__(self, cls: type[Header], end: End, largest: int, stream: Stream, choose: MessageClasses | None) -> None:
+        super().__init__(cls, end, largest, stream, choose)
         self.starts: deque[int] = deque(maxlen=REMEMBERED)
 
     def message(self, data: bytes, stream: Stream) -> StreamMessage[Header]:
@@ -66,11 +68,16 @@ class _Tracing(OneWay[Header]):
         if offset >= self.next or (self.starts and offset < self.starts[0]):
             return None
         if self.lost is not None:
-            return False
+            return None if self._recalls() else False
         start = self.begun + self.reader.at  # of the message that is being read
         if offset < start + self.reader.sure:
             return offset == start
         return None
+
+
+    def _recalls(self) -> bool:
+        """Whether it may be lost only since what frames of others remembered is not known here."""
+        return self.context is not None and (self.choose is not None or holds_contextual(self.cls._declaration))
 
 
 class Beginnings(MessageDirections[Header]):
@@ -79,6 +86,7 @@ class Beginnings(MessageDirections[Header]):
     def __init__(self) -> None:
         self._placing = _Placing(keep=False)
         super().__init__(1 << 24, 1 << 26, self._placing)
+        self._context = Context() if has_context() else None
         self.seen = 0  # number of the last frame
         self._first, self._marks = 1, bytearray()  # of the frames from a number on
         self._waiting: dict[tuple[int, str], list[tuple[int, int]]] = {}  # direction -> offset and number of frames
@@ -124,8 +132,13 @@ class Beginnings(MessageDirections[Header]):
         self._over(ended)
 
     def _direction(self, stream: Stream, end: End) -> OneWay[Header] | None:
-        following = following_in(stream, end)
-        return None if following is None or not following.stream else _Tracing(classes[following], end, self._largest)
+        following = MessageClasses(below(stream, end.role)[-1])
+        first = following(b"")
+        if first is None and not following.size:
+            return None
+        made = _Tracing(first or Header, end, self._largest, stream, following if following.size else None)
+        made.context = self._context
+        return made
 
     def _changed(self, key: tuple[int, str], is_over: bool) -> None:
         """Mark the frames of a direction of which it is known now."""

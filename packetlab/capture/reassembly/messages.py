@@ -18,18 +18,18 @@ from packetlab.capture.reassembly.ordering import End, Piece
 from packetlab.capture.reassembly.tcp import Stream, Streams
 from packetlab.codec.around.outer import has_context
 from packetlab.codec.context.context import Context, Moment, read_in
-from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.objects import classes
-from packetlab.declare.declaration import Declaration, declaration_of
+from packetlab.codec.faults import Fault
+from packetlab.declare.declaration import declaration_of
 from packetlab.declare.registry import bindings_of
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.ip import IPv4, IPv6
-from packetlab.protocols.messages import MessageReader, look, whole_messages
+from packetlab.protocols.messages import MessageClasses, MessageReader, look, whole_messages
 from packetlab.protocols.transport import TCP
 
 H = TypeVar("H", bound=Header)
+R = TypeVar("R")
 CERTAIN = 16  # bits of constants by which a beginning is known
 COST = 300  # bytes of memory that a direction or a piece takes in addition to its data, about
 
@@ -71,12 +71,7 @@ class StreamMessage(Generic[H]):
     @cached_property
     def packet(self) -> Packet:
         """The message dissected: its header and what stands above."""
-        ends = self.stream.client, self.stream.server
-        sender, receiver = ends if self.by == ends[0].role else ends[::-1]
-        network: Any = IPv6 if ":" in str(sender.address) else IPv4
-        # All that is the same in every frame it came in.
-        below = (network(src=sender.address, dst=receiver.address), TCP(sport=sender.port, dport=receiver.port))
-        read = partial(dissect, self.data, self._cls, len(self.data) + (not self.whole), below=below)
+        read = partial(dissect, self.data, self._cls, len(self.data) + (not self.whole), below=below(self.stream, self.by))
         if self.context is None:
             return read()
         moment = Moment(self.context, max(self.numbers, default=0), self.time_ns, is_behind_gap=self._is_behind_gap, beside=self._frames)
@@ -99,12 +94,25 @@ class StreamMessage(Generic[H]):
         return f"<{type(self).__name__} of the {self.by}: {said}{'' if self.whole else ', not whole'}>"
 
 
-class OneWay(Generic[H]):
-    """What one end sends."""
+def below(stream: Stream, by: str) -> tuple[Header, Header]:
+    """Return what is the same of the headers below in every frame that an end of a stream sends."""
+    ends = stream.client, stream.server
+    sender, receiver = ends if by == ends[0].role else ends[::-1]
+    network: Any = IPv6 if ":" in str(sender.address) else IPv4
+    return network(src=sender.address, dst=receiver.address), TCP(sport=sender.port, dport=receiver.port)
 
-    def __init__(self, cls: type[H], end: End, largest: int) -> None:
-        self.cls, self.end, self.largest = cls, end, largest
-        self.reader = MessageReader(cls, largest)
+
+class OneWay(Generic[H]):
+    """What one end sends: messages of one class, or of those that `choose` finds. With a context each is read at once, since the next may recall it."""
+
+    context: Context | None = None
+    frames: Callable[[int], Context] | None = None
+
+    def __init__(self, cls: type[H], end: End, largest: int, stream: Stream, choose: MessageClasses | None = None) -> None:
+        self.cls, self.end, self.largest, self.choose = cls, end, largest, choose
+        self.below = below(stream, end.role)
+        self.is_found = choose is None  # whether there is a message in it, or ought to be
+        self.reader = self._reader(cls)
         self.begun = 0  # the offset at which the reader began
         self.pieces: deque[Piece] = deque()  # those with bytes that belong to no message so far
         self.next = 0
@@ -129,17 +137,41 @@ class OneWay(Generic[H]):
             found += self.cut(stream, f"{piece.offset - self.next} bytes were not captured", piece.number)
         self.next = piece.end
         if self.lost is not None:
-            if not begins(self.cls, piece.data):
+            cls = self.cls if self.choose is None else self.choose(piece.data)
+            if cls is None or not self._at(piece.number, partial(begins, cls, piece.data, self.below)):
                 return found
             self.gap, self.lost = self.skipped(piece.offset), None
-            self.reader, self.begun = MessageReader(self.cls, self.largest), piece.offset
+            self.reader, self.begun = self._reader(cls), piece.offset
         self.reader.give(piece.data)
         self.pieces.append(piece)
-        while (data := self.reader.read()) is not None:
-            found.append(self.message(data, stream))
+        found += self._whole(stream, piece.number)
         if self.reader.lost:
             found += self.cut(stream, "it is not known where the message before ends", piece.number, self.reader.lost)
         return found
+
+    def _reader(self, cls: type[H]) -> MessageReader:
+        return MessageReader(cls, self.largest, below=self.below, choose=self.choose)
+
+    def _at(self, number: int, read: Callable[[], R]) -> R:
+        """Return what `read` gives where what is remembered from messages before is known."""
+        if self.context is None:
+            return read()
+        moment = Moment(self.context, number, is_look=True, is_behind_gap=self.gapped, beside=self.frames)
+        return read_in(moment, read)  # type: ignore[no-any-return]
+
+    def _whole(self, stream: Stream, number: int) -> list[StreamMessage[H]]:
+        """Return the messages that are complete."""
+        found: list[StreamMessage[H]] = []
+        while (data := self._at(number, self.reader.read)) is not None:
+            found.append(self.message(data, stream))
+            self._keep(found[-1])
+        return found
+
+    def _keep(self, message: StreamMessage[H]) -> None:
+        """Have what later messages recall of one remembered."""
+        if self.context is not None:
+            message.context, message._frames = self.context, self.frames
+            message.packet  # noqa: B018  which is kept
 
     def skipped(self, offset: int) -> ReassemblyEvent | None:
         """What is to be said of the bytes up to an offset in which no message was found."""
@@ -158,8 +190,9 @@ class OneWay(Generic[H]):
                 break
             self.pieces.popleft()
         gap, self.gap = self.gap, None
-        made = StreamMessage(self.cls, data, self.end.role, start, own, stream, gap)
+        made: StreamMessage[H] = StreamMessage(self.reader.cls, data, self.end.role, start, own, stream, gap)  # type: ignore[arg-type]
         made._is_behind_gap = self.gapped = self.gapped or gap is not None
+        self.is_found = True
         return made
 
     def cut(self, stream: Stream, why: str, number: int, lost: tuple[Fault, ...] = ()) -> list[StreamMessage[H]]:
@@ -167,14 +200,14 @@ class OneWay(Generic[H]):
         found: list[StreamMessage[H]] = []
         if self.lost is None:
             self.reader.hurry()
-            while (data := self.reader.read()) is not None:
-                found.append(self.message(data, stream))
-            data = self.reader.rest()
+            found += self._whole(stream, number)
+            data = self.reader.rest() if self.reader.chosen else b""
             self.reader.at += len(data)
             self.lost, self.why, self.number = self.begun + self.reader.at, why, number
             if data:
                 left = self.message(data, stream)
                 left.whole, left.lost = False, lost or self.reader.lost
+                self._keep(left)
                 found.append(left)
             self.pieces.clear()
         return found
@@ -186,7 +219,7 @@ class OneWay(Generic[H]):
         said = f"{missing} bytes were not captured" if missing > 0 else "the stream ends"
         found = self.cut(stream, said, 0)
         gap = self.skipped(max(promised, self.next))
-        if gap is not None:
+        if gap is not None and self.is_found:
             nothing = StreamMessage(self.cls, b"", self.end.role, gap.offset + gap.size, (), stream, gap)
             nothing.whole = False
             nothing.lost = (Fault(self.cls.__name__, "", 0, "a place where a message begins", gap.detail),)
@@ -194,24 +227,17 @@ class OneWay(Generic[H]):
         return found
 
 
-def begins(cls: type[Header], data: bytes) -> bool:
+def begins(cls: type[Header], data: bytes, below: Sequence[Header] = ()) -> bool:
     """Whether a segment is sure to begin with a message."""
-    ends = [end for _, end in whole_messages(cls, data)]
+    ends = [found.end for _, _, found in whole_messages(cls, data, below)]
     if ends and ends[-1] == len(data):
         return True
     declaration = cls._declaration
     constants = [f for f in declaration.before if f.fixed and f.condition is None]
     if sum(f.kind.bits or 0 for f in constants) < CERTAIN:
         return False
-    found = look(cls, data, 0)
+    found = look(cls, data, 0, below)
     return not found.faults and all(getattr(found.header, f.slot) is not None for f in constants)
-
-
-def following_in(stream: Stream, end: End) -> Declaration | None:
-    """Return the header that the bindings under TCP say begins what an end of a stream sends, None where there is none."""
-    to = stream.server if end is stream.client else stream.client
-    data = bytes(TCP(sport=end.port, dport=to.port)) + b"\0"
-    return TCP._decode(data, 0, len(data), Dissection())[3]
 
 
 class MessageDirections(Generic[H]):
@@ -303,22 +329,22 @@ class StreamMessages(MessageDirections[H]):
         found = self._taken(self._streams.receive(frame))
         if self._streams._done:
             found += self._over(self._streams.finished())
-        return self._in_order(found)
+        return self._wanted(found)
 
     def end(self) -> list[StreamMessage[H]]:
         """The capture is at its end: return what is left."""
         ended = self._streams.end()
-        return self._in_order(self._taken(self._streams.late()) + self._over(ended))
+        return self._wanted(self._taken(self._streams.late()) + self._over(ended))
 
-    def _in_order(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
-        """Have messages read just now where they recall something of those before them."""
-        for message in found if self._context is not None else ():
-            message.context, message._frames = self._context, self._frames
-            message.packet  # noqa: B018  which is kept
-        return found
+    def _wanted(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
+        """Return the messages of the class, of those that stand in its streams."""
+        return [message for message in found if issubclass(message._cls, self._cls)]
 
     def _direction(self, stream: Stream, end: End) -> OneWay[H] | None:
-        following = following_in(stream, end)
-        if following is None or not following.is_a(self._cls._declaration):
+        following = MessageClasses(below(stream, end.role)[-1])
+        first = following(b"")
+        if not following.size and (first is None or not issubclass(first, self._cls)):
             return None
-        return OneWay(classes[following], end, self._largest)
+        made: OneWay[H] = OneWay(first or self._cls, end, self._largest, stream, following if following.size else None)
+        made.context, made.frames = self._context, self._frames
+        return made

@@ -406,7 +406,7 @@ FORMS: dict[str, Form] = {
         lambda row, where, maker: layout_of_data(row.get("by"), where, load_expression, form_of, maker), lambda row, where, enums: "Records",
     ),
     "through": Form(
-        "of by size when default", lambda kind: bool(kind.transforms),
+        "of by size none when default", lambda kind: bool(kind.transforms),
         lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": data_of_transforms(kind, where)}, _through,
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
     ),

@@ -145,7 +145,7 @@ def _field(row: object, where: str, enums: dict[str, None]) -> str:
 def _right(row: dict[str, object], where: str) -> str:
     """What stands after the equals sign, or nothing."""
     if row.get("kind") == "through" and type(row.get("of")) is dict:
-        said: Any = {word: row[word] for word in ("size", "default") if word in row}
+        said: Any = {word: row[word] for word in ("size", "none", "default") if word in row}
         right = spelled_transforms(row.get("by"), _right({**cast("Any", row["of"]), **said}, where), where, spelled)
         return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
     if row.get("kind") == "laid_out":

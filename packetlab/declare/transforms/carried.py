@@ -381,7 +381,7 @@ def through(transform: Transform, value: Raw = REQUIRED, *, when: object = None)
 def carried(spec: Spec, kind: Kind, where: str) -> Through:
     """Return the kind of a field that is through transforms. DeclareError for right-hand sides that go with none."""
     for word, said in (("count=", spec.count), ("until=", spec.until), ("align=", spec.align or None), ("ended", spec.ended),
-                       ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None), ("none=", spec.none)):  # fmt: skip
+                       ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None)):  # fmt: skip
         if said is not None:
             raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word)
     for one in spec.through:

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import (
+    S16,
     U1,
     U7,
     U8,
     U16,
     UDP,
+    Bytes,
     Capture,
     DeclareError,
     Ether,
@@ -167,3 +169,18 @@ def test_what_makes_no_sense_is_refused(make: object, error: str) -> None:
 
         class Wrong(Header):
             body: Rest = make()  # type: ignore[operator]
+
+
+def test_a_compressed_value_may_be_none() -> None:
+    """As a null that is compressed where there is one: the length says so, and follows from it."""
+    with bindings():
+        class Nullable(Header):
+            size: S16 = auto(size_of("data"))
+            data: Bytes | None = through(zlib(), sized(field("size"), none=-1))
+
+        for value in (None, b"", b"words"):
+            wire = bytes(Nullable(data=value))
+            assert dissect(wire, Nullable)[Nullable].data == value
+            assert int.from_bytes(wire[:2], "big", signed=True) == (-1 if value is None else len(wire) - 2)
+        read = dissect(bytes(Nullable(data=b"words")), Nullable)
+        assert bytes(read.replace(Nullable, data=None)) == b"\xff\xff" and bytes(dissect(b"\xff\xff", Nullable).replace(Nullable, data=b"words")) == bytes(read)

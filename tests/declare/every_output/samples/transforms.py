@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from packetlab import (
+    S8,
+    S16,
     U8,
     U16,
     U32,
@@ -41,6 +43,15 @@ class RowPacked(Header, under=Ether, when={"type": 0x7C51}):
     length: U16 = auto(size_of("body"))
     body: RowBody = through(zlib(), sized(field("length"), RowBody()))
     end: U8 = 7
+
+
+class RowNullable(Header, under=Ether, when={"type": 0x7C5B}):
+    size: S16 = auto(size_of("data"))
+    data: Bytes | None = through(zlib(), sized(field("size"), none=-1))
+    more: U8 = auto(size_of("body") + 1)
+    body: RowBody | None = through(xor(5), sized(field("more") - 1, none=-1))
+    count: S8 = auto(size_of("list"))
+    list: tuple[RowBody, ...] | None = through(base64(), sized(field("count"), none=-1))
 
 
 class RowMasked(Header, under=Ether, when={"type": 0x7C52}):
@@ -94,6 +105,9 @@ class RowSerial(Header, through=hdlc()):
 
 ROWS = [
     Sample("M8", "through zlib", RowPacked, [RowPacked(body=RowBody(number=7)), RowPacked(body=RowBody(number=70000), end=1)], [("0003 616263 07", "body"), ("0005 61", "body")]),
+    Sample("M8", "through, or none", RowNullable, [RowNullable(data=b"ab"), RowNullable(body=RowBody(number=5), list=[RowBody(), RowBody(number=7)])], [
+        ("0003 616263 00 ff", "data"), ("ffff 03 6162 ff", "body"), ("ffff 00 02 2a2a", "list"),
+    ]),
     Sample("M8", "through xor with a key", RowMasked, [RowMasked(text="Hello"), RowMasked(text="x", key=1)], [("05 37fa213d 7f", "text"), ("01 00000000 ff", "text")]),
     Sample("M8", "through byte stuffing", RowStuffed, [RowStuffed(data=b"a\0b"), RowStuffed(data=b"c", end=1)], [("02 0961 07", "data")]),
     Sample("M8", "through base64", RowLetters, [RowLetters(data=b"hello"), RowLetters(data=b"x")], [("02 2a2a", "data")]),

@@ -66,6 +66,8 @@ def with_shared(before: AllBindings, now: AllBindings, module: str) -> AllBindin
         (one, tuple(by for by in answered if by in known)) for one, answered in now.answered if one in known
     ]
     before.classes.update({one: cls for one, cls in now.classes.items() if one in more.values()})
+    for (_, kept), (_, there) in zip(before.scoped, now.scoped, strict=True):
+        kept.update({number: first for number, first in there.items() if number not in kept and of_all(first._declaration)})
     before.refined += [header for header in now.refined if of_all(header)]
     before.numbered.update({f: rule for f, rule in now.numbered.items() if before.spaces.get(rule.space, ({}, {}))[0]})
     return before

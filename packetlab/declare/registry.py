@@ -40,6 +40,7 @@ _conditions: dict[str, list[tuple[Expr, dict[str, Expr], Declaration]]] = {}
 _texts: dict[str, dict[str, Declaration]] = {}  # the same conditions as text -> what is bound by it
 _declared: dict[str, Declaration] = {}
 _classes: dict[Declaration, object] = {}  # of what is declared or bound: not looked into, but alive as long as that
+scoped: list[dict[Any, Any]] = []  # what other modules have that `bindings()` scopes, such as link types
 _numbered: list[Field] = []  # fields that a binding gave a number space of their own
 
 
@@ -416,10 +417,10 @@ class AllBindings:
     def __init__(self) -> None:
         self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in [*_spaces.items()]}
         self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
-        self.declared = dict(_declared)
         self.numbered = {f: f.rule for f in _numbered}
         self.answered = [(header, header.answered) for header in _declared.values()]
-        self.classes = dict(_classes)
+        self.declared, self.classes = dict(_declared), dict(_classes)
+        self.scoped = [(one, dict(one)) for one in scoped]
         self.refined = registered.entered()
 
     def restore(self) -> None:
@@ -438,10 +439,9 @@ class AllBindings:
         for lower, entries in _conditions.items():
             entries[:] = self.conditions.get(lower, [])
             _recompile(lower)
-        _declared.clear()
-        _declared.update(self.declared)
-        _classes.clear()
-        _classes.update(self.classes)
+        for there, before in [*self.scoped, (_declared, self.declared), (_classes, self.classes)]:
+            there.clear()
+            there.update(before)
         for header, answered in self.answered:
             header.answered = answered
         if registered.restore(self.refined):

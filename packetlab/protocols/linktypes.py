@@ -52,6 +52,7 @@ FIRST: dict[int, type[Header]] = {
     LINUX_SLL2: LinuxSLL2,
 }
 """Link type -> class of the outermost header. A user's own link type may be added."""
+registry.scoped.append(FIRST)
 
 _LOADED = (_icmp, _transport, _tunnels, _xns, _ipx)  # a capture may hold any of these: their bindings must stand
 
@@ -59,7 +60,8 @@ _LOADED = (_icmp, _transport, _tunnels, _xns, _ipx)  # a capture may hold any of
 def link_type(number: int, first: type[AnyHeader]) -> None:
     """Say which header the frames of a link type begin with, from now on: ``link_type(147, Serial)`` for captures of USER0.
 
-    147 to 162 are anybody's (USER0 to USER15). Files of packets with that header have this link type. DeclareError for a link type
+    147 to 162 are anybody's (USER0 to USER15). What is said inside `with bindings():` ends with it, and what is said of a class travels with its
+    declaration. Files of packets with that header have this link type. DeclareError for a link type
     of packetlab's own, and for what is no header class.
     """
     where = f"link_type({number!r:.20}, ...)"
@@ -78,6 +80,11 @@ def link_type(number: int, first: type[AnyHeader]) -> None:
 def first_header(linktype: int) -> type[Header] | None:
     """Return the class of the outermost header of a link type, or None where it is not known."""
     return FIRST.get(linktype)
+
+
+def said_types(first: type[AnyHeader]) -> list[int]:
+    """Return the link types whose frames begin with a header of somebody's own."""
+    return [] if first._declaration.is_own else sorted(number for number, header in FIRST.items() if header is first)
 
 
 def linktype_of(first: type[AnyHeader] | None) -> int | None:

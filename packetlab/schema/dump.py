@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from packetlab.codec.objects import classes
 from packetlab.codec.refinement.class_bodies import restated_held
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
@@ -18,6 +19,7 @@ from packetlab.declare.refinement.checks import restated
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
+from packetlab.protocols.linktypes import said_types
 from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind
 from packetlab.schema.recalled import remembered_by
@@ -72,8 +74,7 @@ def describe(cls: object) -> dict[str, object]:
             if sets:
                 entry["sets"] = {field: dump_expression(rule) for field, rule in sets.items()}
         under.append(entry)
-    if under:
-        found["under"] = under
+    found |= {word: said for word, said in (("under", under), ("linktypes", said_types(classes[header]))) if said}
     answers = [
         {**({} if request is None else {"header": request.name}), "rule": dump_expression(rule)}
         for request, rule in header.answers.items()

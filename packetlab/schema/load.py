@@ -28,7 +28,7 @@ from packetlab.declare.validate import BOUND, Leaves, field_of, filled_in
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
-from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
+from packetlab.protocols.linktypes import link_type
 from packetlab.renamed import old_names
 from packetlab.schema.dump import describe, needed_places
 from packetlab.schema.expressions import (
@@ -177,6 +177,7 @@ def declare_up_to(most: int, descriptions: object, kinds: Iterable[type[Kind]] =
                 maker.make(description)
             maker.bind()
             maker.answer()
+            maker.link()
             maker.compile_all()
     except PacketlabError:
         raise
@@ -199,7 +200,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under answers refines when inside defaults rules"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under linktypes answers refines when inside defaults rules"
 _FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width default rule computed when size count until none align pad filling to since from_end const by"
 
 
@@ -208,6 +209,7 @@ class _Maker:
         self.made, self.kinds = made, kinds
         self.enums: dict[str, type[IntEnum | IntFlag]] = {}
         self.under: list[tuple[Declaration, object]] = []
+        self.types: list[tuple[Declaration, object]] = []
         self.answers: list[tuple[Declaration, object, bool]] = []  # and whether it is new
         self.touched: dict[Declaration, None] = {}
 
@@ -243,6 +245,7 @@ class _Maker:
                     raise DeclareError(called, "a free name, or the same declaration", other)
         self.made[called] = cls
         self.under.append((cls, data.get("under", [])))
+        self.types += [(cls, one) for one in expect_list(data.get("linktypes", []), f"{called}, linktypes", 16)]
         if "answers" in data:
             self.answers.append((cls, data["answers"], namesake is None))
 
@@ -412,6 +415,11 @@ class _Maker:
             elif _rule_texts(rules) != _rule_texts(cls.answers):
                 raise DeclareError(where, f"what {cls.key} answers", "something else")
 
+    def link(self) -> None:
+        """Let frames of link types begin with the classes that say so, from now on, as `link_type` does."""
+        for cls, data in self.types:
+            link_type(number(data, f"{cls.name}, linktypes", 0, 65535), classes_of[cls])
+
     def compile_all(self) -> None:
         """Compile every codec that is new or changed, so that an error comes now and not with a packet."""
         for cls in self.touched:
@@ -424,7 +432,7 @@ class _Maker:
 
 def _form(header: Declaration) -> dict[str, object]:
     """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
-    return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
+    return {word: value for word, value in describe(header).items() if word not in ("under", "linktypes", "answers", "doc")}
 
 
 def _rule_texts(rules: Mapping[K, Expr]) -> dict[K, str]:

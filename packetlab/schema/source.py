@@ -83,7 +83,9 @@ def class_body(description: dict[str, object], shared: dict[str, None] | None = 
     given += [f"{name(word, called)} = auto({spelled(rule, called)})" for word, rule in rules.items()]
     body = given + [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
-    lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]
+    after = [f"bind({called}, {one})" for one in under]
+    after += [f"link_type({number(one, called, 0, 65535)}, {called})" for one in expect_list(description.get("linktypes", []), called, 16)]
+    lines += ["", ""][: 2 * bool(after)] + after
     return "\n".join([*("\n".join([one, "", ""]) for one in enums if shared is None), *lines])
 
 

@@ -16,6 +16,10 @@ WIDEST = 64
 """Bits of the numbers that are read: what is larger is a fault."""
 
 
+WIDEST_SIZED = 2048
+"""Bytes of a number whose size something else tells: the modulus of a key of RSA has 512, with its sign 513."""
+
+
 class Spelled(int):
     """A whole number that is written in `size` bytes, more than it needs.
 
@@ -311,8 +315,8 @@ class SizedInt(CodedNumber):
 
     def __init__(self, signed: bool = True, most: int = 8) -> None:
         super().__init__()
-        if type(most) is not int or not 1 <= most <= 32:
-            raise DeclareError("most=", "1 to 32 bytes", repr(most))
+        if type(most) is not int or not 1 <= most <= WIDEST_SIZED:
+            raise DeclareError("most=", f"1 to {WIDEST_SIZED} bytes", repr(most))
         self.signed, self.most = signed, most
         self.low = -(1 << 8 * most - 1) if signed else 0
         self.high = (1 << 8 * most - signed) - 1

@@ -19,7 +19,6 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
 
 if TYPE_CHECKING:
-
     import netaddr
 
 Raw: TypeAlias = Any
@@ -234,7 +233,8 @@ class WholeNumber(Kind):
         except TypeError:
             raise BuildError(where, f"{self.low}..{self.high}", repr(value)) from None
         if not self.low <= number <= self.high:
-            raise BuildError(where, f"{self.low}..{self.high}", number)
+            ends = (self.low, self.high) if not self.high >> 256 else ("-2**n" if self.low else "0", f"2**n - 1, n = {self.high.bit_length()}")
+            raise BuildError(where, "..".join(map(str, ends)), number)
         return number
 
     def value(self, raw: int) -> Any:

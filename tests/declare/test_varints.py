@@ -6,6 +6,7 @@ import pickle
 import subprocess
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -64,6 +65,7 @@ from packetlab.declare.kinds import Named
 from packetlab.packet.header import HeaderType
 from packetlab.schema.source import class_body
 from tests.conftest import amount, need
+from tests.export.pdml import Tshark
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -605,7 +607,7 @@ def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:
         {"kind": "bytes", "size": 4, "none": "x"},
         {"kind": "bytes", "none": 4},
         {"kind": "int", "bits": 8, "none": 4},
-        {"kind": "sized_int", "most": 33, "size": 4},
+        {"kind": "sized_int", "most": 2049, "size": 4},
         {"kind": "ber_integer"},
     ],
 )
@@ -721,3 +723,36 @@ def test_any_bytes_come_back_and_both_readers_agree(drawn: Any, numbers: list[in
     quick = drawn._decode(data, 0, len(data), seen)
     slow = walk(drawn._declaration, data, 0, len(data), careful)
     assert quick[1:] == slow[1:] and seen.faults == careful.faults and same(quick[0], slow[0])
+
+
+def test_a_modulus_of_a_key_is_a_number(tmp_path: Path) -> None:
+    """RFC 8017 appendix A.1.1: INTEGERs of 4096 bits, whose bytes Wireshark shows."""
+    with bindings():
+        class Key(Header, under=Ether, when={"type": 0x7D55}):
+            tag: U8 = 2
+            length: BERLength = auto(size_of("modulus"))
+            modulus: Annotated[int, ber_integer(513)] = sized(field("length"), 0)
+            size: U16 = auto(size_of("other"))
+            other: Annotated[int, sized_int(512)] = sized(field("size"), 0)
+            end: U8 = 9
+
+        numbers = [0, 127, 1 << 4095, -(1 << 2047), (1 << 4096) - 1]
+        wires = [bytes(Ether() / Key(modulus=number, other=abs(number))) for number in numbers]
+        for number, wire in zip(numbers, wires, strict=True):
+            read = dissect(wire)
+            size = (number if number >= 0 else ~number).bit_length() // 8 + 1
+            assert (read[Key].modulus, read[Key].other, read[Key].end, read[Key].length) == (number, abs(number), 9, size) and not read.faults
+            assert bytes(read) == wire
+        capture = Capture.of(wires)
+        assert capture.where(f"key.modulus == {1 << 4095}").count() == 1 and capture.where("key.modulus < 0").count() == 1
+        with pytest.raises(BuildError, match=r"-2\*\*n\.\.2\*\*n - 1, n = 4103"):
+            Key(modulus=1 << 4103)
+        need("tshark")
+        with Writer(tmp_path / "keys.pcap") as writer:
+            for wire in wires:
+                writer.write(wire)
+        shown = Tshark(tmp_path, Key).dissected(tmp_path / "keys.pcap")
+        for wire, layers in zip(wires, shown, strict=True):
+            layer = layers[-1]
+            values = {one.get("name", "").rpartition(".")[2]: one.get("value") for one in layer.iter("field")}
+            assert values["end"] == "09" and bytes.fromhex(values["modulus"] or "") in wire and len(values["modulus"] or "") == 2 * dissect(wire)[Key].length

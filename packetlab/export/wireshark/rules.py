@@ -53,6 +53,11 @@ def digits(kind: Kind) -> int:
     return kind.fixed_bits or kind.high.bit_length() + (kind.low < 0)
 
 
+def in_bytes(kind: Kind) -> bool:
+    """Whether a number is one of a size that something else tells, and of more bits than Wireshark has: it is shown as its bytes."""
+    return kind.form == "sized_number" and digits(kind) > 64
+
+
 class Term(NamedTuple):
     """Lua source for a whole number, and the least and the greatest it may be."""
 
@@ -166,6 +171,8 @@ def _value(f: Field, code: str) -> Term:
     """Return the value of a field, for which `code` is source; 0 where it is absent."""
     if not f.kind.is_number:
         return Term("0", 0, 0)  # bytes have no value as a number while reading
+    if in_bytes(f.kind):
+        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 64 bits in a rule for Wireshark", f"{digits(f.kind)} bits")
     if 1 << digits(f.kind) > MOST:
         raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 190 bits in a rule for Wireshark", f"{digits(f.kind)} bits")
     if is_wide(digits(f.kind)):

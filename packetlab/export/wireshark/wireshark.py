@@ -54,7 +54,7 @@ from packetlab.export.wireshark.places import (
     refs,
     table_entries,
 )
-from packetlab.export.wireshark.rules import condition, is_wide, number
+from packetlab.export.wireshark.rules import condition, in_bytes, is_wide, number
 from packetlab.export.wireshark.views import base_of, each, label, name_of, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
@@ -220,7 +220,7 @@ class _Script:
             parts.append(f"bits = {kind.bits or 64}")
         if f.computed is not None:
             parts += following_value(f, f.computed, header)
-        if kind.form:
+        if kind.form and not in_bytes(kind):
             parts += coding(f, kind)
         parts += view(kind) + name_of(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
@@ -406,6 +406,8 @@ def _kind(f: Field, step: Step) -> str:
         number = kind.wire == "number" or kind.is_number
         return ("bytes" if is_long(f) else "int") if number else "items" if kind.wire == "items" else ADDRESSES.get(kind.words, "bytes")
     if kind.wire == "number" and kind.fixed_bits > WIDE:
+        return "bytes"
+    if in_bytes(kind):
         return "bytes"
     if kind.form or base_of(kind) or f.computed is not None:
         return "int"

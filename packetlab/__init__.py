@@ -59,6 +59,7 @@ _HOOKS.update(
     dump="packetlab.view.packets",
     edited="packetlab.pattern.edits",
     edits="packetlab.pattern.edits",
+    inner_derived="packetlab.pattern.edits",
     first_header="packetlab.protocols.linktypes",
     fragments="packetlab.protocols.pieces",
     further_headers="packetlab.protocols.messages",

@@ -289,7 +289,7 @@ class Packet(Held):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
-            headers[place] = replaced(headers[place], changes)
+            headers[place] = replaced(one := headers[place], {**hook("inner_derived")(one, changes), **changes})
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:

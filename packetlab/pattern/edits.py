@@ -41,8 +41,8 @@ def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
         elif not path.fields:
             raise BuildError(where, "a field, or the payload of the last header", text)
         else:
-            anew = _anew(headers[place], path, value, where)
-            headers[place] = replaced(headers[place], {path.fields[0].name: anew})
+            item, name = headers[place], path.fields[0].name
+            headers[place] = replaced(item, {**inner_derived(item, [name]), name: _anew(item, path, value, where)})
     return packet._edited(headers, payload)
 
 
@@ -55,8 +55,8 @@ def edits(header: H, values: Mapping[str, object], changes: Mapping[str, object]
         if not path.fields:
             raise BuildError(where, "a field", text)
         name = path.fields[0].name
-        free = replaced(free, {**_inner_derived(free, [name]), name: _anew(free, path, value, where)})
-    return replaced(free, {**_inner_derived(free, changes), **changes})
+        free = replaced(free, {**inner_derived(free, [name]), name: _anew(free, path, value, where)})
+    return replaced(free, {**inner_derived(free, changes), **changes})
 
 
 def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
@@ -84,7 +84,7 @@ def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
     for place in places:
         if rest.fields:
             item, name = _free(values[place]), rest.fields[0].name
-            values[place] = _as_found(replaced(item, {**_inner_derived(item, [name]), name: _anew(item, rest, value, where)}))
+            values[place] = _as_found(replaced(item, {**inner_derived(item, [name]), name: _anew(item, rest, value, where)}))
         elif (element := f.kind.inside.element) is not None and path.part:
             values[place] = element.value(_part(f, path, element.raw(values[place], where), value, where))
         else:
@@ -124,7 +124,7 @@ def _free(item: H) -> H:
     return found
 
 
-def _inner_derived(item: Header, names: Iterable[str]) -> dict[str, object]:
+def inner_derived(item: Header, names: Iterable[str]) -> dict[str, object]:
     """Return what is to be derived again of the header inside one that takes a field apart, where one of these names is in there."""
     if item._declaration.view is None or item._by_name.keys() >= {*names}:
         return {}

@@ -101,3 +101,21 @@ def test_what_was_wrong_stays_as_it_is() -> None:
 def test_a_pattern_made_of_a_captured_header() -> None:
     pattern = read()[Outer].replace(i=any_value)
     assert pattern.replace(n=4).n == 4
+
+
+def test_a_layer_that_takes_a_field_apart() -> None:
+    """Lengths, counts and sums inside follow, whichever way a field in there is given anew; what was wrong stays."""
+    for name, wrong in ((Name(text=b"lab"), Name(length=9, text=b"lab")), (Group(options=[Name(text=b"lab")]), Group(count=9, options=[Name(text=b"lab")]))):
+        cls = type(name)
+        value: object = b"longer" if cls is Name else [Name(text=b"longer"), Option(kind=8)]
+        field = "text" if cls is Name else "options"
+        expected = bytes(cls(**{field: value}))
+        packet = dissect(bytes(name), Option)
+        made = [
+            packet.replace(cls, **{field: value}), packet.replace({f"{cls.__name__.lower()}.{field}": value}), packet[cls].replace(**{field: value}),
+        ]  # fmt: skip
+        assert [bytes(one) for one in made] == [expected] * 3
+        assert bytes(dissect(bytes(wrong), Option)) == bytes(wrong)
+    deep = dissect(bytes(Group(options=[Group(options=[Name(text=b"lab")])])), Option)
+    path = "group.options.group.options.name.text"
+    assert bytes(deep.replace({path: b"longer"})) == bytes(Group(options=[Group(options=[Name(text=b"longer")])]))

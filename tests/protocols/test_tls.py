@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import pytest
@@ -14,21 +15,46 @@ from packetlab import (
     Bytes,
     Capture,
     Ether,
+    Frame,
     Header,
     IPv4,
     Packet,
     Text,
+    Writer,
     auto,
     const,
     fixed_bytes,
     has,
     left,
     many,
+    named,
+    receiver,
+    sender,
     size_of,
+    through,
     when,
 )
 from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.scope import Scope
+
+
+class Pieces:
+    """What is there of a message that goes on in the next record."""
+
+    def __init__(self) -> None:
+        self.read = b""
+
+
+def joined(state: Pieces, data: bytes) -> bytes:
+    """Return the messages that end in a record (RFC 8446 section 5.1)."""
+    data, size = state.read + data, 0
+    while len(data) >= size + 4 and len(data) >= (end := size + 4 + int.from_bytes(data[size + 1 : size + 4], "big")):
+        size = end
+    state.read = data[size:]
+    return data[:size]
+
+
+OVER_RECORDS = named("tls handshakes", joined, lambda state, data: data, state=Pieces, key=(sender(), receiver()))
 
 with (scope := Scope()):
 
@@ -132,6 +158,17 @@ with (scope := Scope()):
         extensions_size: U16 | None = when(left(), auto(size_of("extensions")))
         extensions: tuple[Answer, ...] | None = when(has("extensions_size"), many())
 
+    class StreamRecord(Header, under=TCP, port=4433, stream=True):
+        """A record for who reads whole streams (`Capture.messages`): a message over several records stands in that with its end."""
+
+        type: U8 = 22
+        major: U8 = const(3)
+        minor: U8 = 1
+        length: U16 = auto(size_of("payload"))
+
+    class StreamHandshakes(Header, under=StreamRecord, when={"type": 22}):
+        messages: tuple[Handshake, ...] = through(OVER_RECORDS, many())
+
 
 M = TypeVar("M", bound=Handshake)
 E = TypeVar("E", bound=Extension)
@@ -230,6 +267,27 @@ def test_a_hello_over_several_segments() -> None:
     opening = below.replace(TCP, flags="SYN", seq=0)
     (again,) = Capture.of([opening, *(below / hello).segments(50)]).messages(Record)
     assert bytes(again.packet) == hello and extensions(again.packet, Groups) == [groups] and len(again.numbers) > 3
+
+
+@pytest.mark.parametrize("size", [1, 3, 40, 100, 5000])
+@pytest.mark.parametrize("segment", [60, 1400])
+def test_messages_over_several_records(size: int, segment: int, tshark: Ask, tmp_path: Path) -> None:
+    """However long the records are, and wherever segments end; several messages in a record too."""
+    hello = ClientHello(random=bytes(range(32)), suites=(0x1301, 0x1302), extensions=(ServerNames(names=(ServerName(name="lab.example"),)),))
+    messages = [hello, Handshake(type=11, body=bytes(300)), Handshake(type=14)]
+    data = b"".join(map(bytes, messages))
+    records = [Record() / data[at : at + size] for at in range(0, len(data), size)]
+    below = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=50000, dport=4433, flags="ACK", seq=1)
+    with Writer(tmp_path / "made.pcap") as writer:
+        for number, one in enumerate([below.replace(TCP, flags="SYN", seq=0), *(below / b"".join(map(bytes, records))).segments(segment)]):
+            writer.write(Frame(bytes(one), number * 1000))
+    found = list(Capture(tmp_path / "made.pcap").messages(StreamRecord))
+    assert [one.faults for one in found] == [()] * len(records) and [bytes(one.packet) for one in found] == list(map(bytes, records))
+    read = [message for one in found if StreamHandshakes in one.packet for message in one.packet[StreamHandshakes].messages]
+    assert read == messages and isinstance(read[0], ClientHello) and read[0].suites == (0x1301, 0x1302)
+    rows = tshark(tmp_path / "made.pcap", "tls.handshake.type", "tls.handshake.ciphersuite", options=("-E", "aggregator=,", "-d", "tcp.port==4433,tls"))
+    assert [value for row in rows for value in row[0].split(",") if value] == ["1", "11", "14"]
+    assert [value for row in rows for value in row[1].split(",") if value] == ["0x1301", "0x1302"]
 
 
 def test_cut_and_spoilt() -> None:

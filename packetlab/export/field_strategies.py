@@ -151,10 +151,9 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, t
         return draw(_unbound(f, f.rule, st)) if top and f.kind.wire == "number" else None
     if f.fixed or f.rule is not None or f.pad:
         return None
-    steering = allowed(cls, f)
-    if steering:
-        some = [n for n in steering if values != "valid" or f.kind.names is None or n in {*map(int, f.kind.names)}] or steering
-        return draw(st.sampled_from(some) if f.default not in steering else st.none() | st.sampled_from(some))
+    steering = _steering(cls, f, values)
+    if steering is not None:
+        return draw(steering)
     if f.condition is not None:
         presence = {leaf.name for leaf in _refs(cls, f.condition) if isinstance(leaf, Has)}
         if f.name in presence:
@@ -318,7 +317,8 @@ def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType)
 # What headers become -------------------------------------------------------------------------------------------------
 
 _allowed: dict[tuple[Declaration, str], list[int]] = {}
-registry.caches.append(_allowed)
+_steered: dict[tuple[Declaration, str, str], Any] = {}
+registry.caches += [_allowed, _steered]
 MOST = 1 << 16  # numbers that are tried
 
 
@@ -345,16 +345,27 @@ def allowed(cls: Declaration, f: Field) -> list[int]:
         numbers = range(f.kind.low, min(f.kind.high, f.kind.low + MOST) + 1)
         for rule in own:
             numbers = solved(rule).get(f.name, numbers)  # type: ignore[assignment]
+        ours, theirs = [rule for rule in own if alone(rule)], [rule for rule in others if alone(rule)]
 
         def fits(number: int) -> bool:
             scope = Values({f.name: number}, b"", 0)
-            return all(rule.evaluate(scope) for rule in own if alone(rule)) and not any(
-                rule.evaluate(scope) for rule in others if alone(rule)
-            )
+            return all(rule.evaluate(scope) for rule in ours) and not any(rule.evaluate(scope) for rule in theirs)
 
         found = [number for number in numbers if fits(number)]
     _allowed[cls, f.name] = found
     return found
+
+
+def _steering(cls: Declaration, f: Field, values: str) -> Any:
+    """Return a strategy for the numbers of `allowed`, made once, since there may be 65,537 of them; None where there are none."""
+    from hypothesis import strategies as st
+
+    if (cls, f.name, values) not in _steered:
+        numbers = allowed(cls, f)
+        named = {*map(int, f.kind.names)} if values == "valid" and f.kind.names is not None else {*numbers}
+        some = st.sampled_from([n for n in numbers if n in named] or numbers) if numbers else None
+        _steered[cls, f.name, values] = st.none() | some if some is not None and f.default in numbers else some
+    return _steered[cls, f.name, values]
 
 
 def solved(condition: Expr) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
 pytest_plugins = ["pytester", "tests.registries", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
@@ -26,8 +26,11 @@ ORACLE = ROOT / "tests" / "oracle"
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
+# Without `explain`, which says of an example that failed what in it could be anything: it traces each line that is run, and
+# what `find` looks for is such an example, so that all its shrinking took twice as long.
+phases = [phase for phase in Phase if phase is not Phase.explain]
+settings.register_profile("default", max_examples=25, deadline=None, phases=phases, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000, phases=[*Phase])
 settings.load_profile("default")
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import register_at_fork
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.classbody.options import in_texts, with_port
+from packetlab.declare.classbody.options import Binding, in_texts, number_field, with_port, with_ports
 from packetlab.declare.declaration import Declaration, Space, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.intervals import words
@@ -27,8 +27,6 @@ from packetlab.hooks import hook
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
-# The lower header, the numbers of its fields or a condition, and what is filled in.
-Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
 
 _lock = RLock()  # nothing that declares headers is imported while it is held, and a fork waits for it
 register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
@@ -229,11 +227,6 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     _recompile(below.key)
 
 
-def number_field(under: Declaration, name: str) -> str:
-    """Return the field whose numbers a binding names: "dport" for "port" where a header has two of them."""
-    return "dport" if name == "port" and name not in under.by_name and "sport" in under.by_name else name
-
-
 def numeric_bindings(header: Declaration, filled: bool = False) -> list[tuple[Declaration, dict[str, int]]]:
     """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
 
@@ -323,24 +316,7 @@ def bindings_of(upper: Declaration) -> list[Binding]:
     for lower in order:
         entries = _conditions.get(lower.key, ())
         found += [(lower, rule, sets) for rule, sets, header in entries if header is upper]
-    return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
-
-
-def _with_ports(found: list[Binding]) -> list[Binding]:
-    """Put the two bindings of one {"port": number} together again."""
-    rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
-    folded: list[Binding] = []
-    twins = set()
-    for lower, when, sets in found:
-        if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):
-            folded.append((lower, when, sets))
-            continue
-        either = tuple(n for n in when["dport"] if (lower, str(Ref("sport") == n)) in rules)
-        twins |= {(lower, str(Ref("sport") == n)) for n in either}
-        alone = tuple(n for n in when["dport"] if n not in either)
-        folded += [(lower, {"port": either}, sets)] if either else []
-        folded += [(lower, {"dport": alone}, sets)] if alone else []
-    return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
+    return sorted(with_ports(found), key=lambda one: order.index(one[0]))
 
 
 @_changing()
@@ -426,6 +402,7 @@ class AllBindings:
     def restore(self) -> None:
         changed()
         _texts.clear()
+        stale = [lower for lower in _conditions if self._has_changed(lower)]
         for name, one in [*_spaces.items()]:
             headers, numbers = self.spaces.get(name, ({}, {}))
             one.headers.clear()  # in place: compiled codecs hold these very dicts
@@ -438,6 +415,7 @@ class AllBindings:
         _numbered[:] = self.numbered
         for lower, entries in _conditions.items():
             entries[:] = self.conditions.get(lower, [])
+        for lower in stale:
             _recompile(lower)
         for there, before in [*self.scoped, (_declared, self.declared), (_classes, self.classes)]:
             there.clear()
@@ -446,3 +424,16 @@ class AllBindings:
             header.answered = answered
         if registered.restore(self.refined):
             _read_anew()
+
+    def _has_changed(self, lower: str) -> bool:
+        """Whether compiled code of a header with conditional bindings, or of one derived from it, is out of date (see `filled`)."""
+        entries, header = _conditions[lower], _declared.get(lower)
+        others = {*_declared.values()} ^ {*self.declared.values()}
+        known = [header, *header.derived] if header is not None else []
+        spaces = {f.rule.space for one in known for f in one.fields if isinstance(f.rule, Next)} & {*_spaces}
+        return (
+            [*map(id, entries)] != [*map(id, self.conditions.get(lower, ()))]  # not ==, which of rules makes another rule
+            or header in others
+            or any(upper in one.bases for one in others for _, _, upper in entries)
+            or any((_spaces[name].headers, _spaces[name].numbers) != self.spaces.get(name, ({}, {})) for name in spaces)
+        )

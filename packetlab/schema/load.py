@@ -20,6 +20,7 @@ from packetlab.codec.readback import prove
 from packetlab.declare import registry
 from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.label import LONGEST as LABEL
+from packetlab.declare.classbody.options import number_field
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
@@ -379,7 +380,7 @@ class _Maker:
                 if "numbers" in entry:
                     numbers = table(entry["numbers"], where, ("port", *lower.by_name))
                     for one, some in numbers.items():
-                        field = field_of(lower, registry.number_field(lower, one), where)
+                        field = field_of(lower, number_field(lower, one), where)
                         if not field.kind.is_number:
                             raise DeclareError(where, "a number field", one)
                         values = [

@@ -98,6 +98,27 @@ def test_a_number_reaches_derived_classes_without_one_in_any_order_and_leaves_wi
     assert (below / Child())[UDP].dport == 7001
 
 
+def test_what_a_condition_fills_in_for_derived_classes_ends_with_the_scope_that_declared_or_bound_them() -> None:
+    bind(Parent, under=Floor, when=(field("number") > 5) & (field("other") == 1), sets={"number": 6, "other": 1})
+    bind(Child, under=Floor, when={"number": 2})
+
+    def floor(upper: type[Header]) -> bytes:
+        return bytes(Floor() / upper())[:2]
+
+    with bindings():
+
+        class Heir(Parent):
+            pass
+
+        assert (floor(Heir), floor(Child)) == (b"\x06\x01", b"\x02\x01")
+    assert floor(Heir) == b"\0\0"
+    with bindings():
+        bind(Child, under=Floor, when=field("number") > 8, sets={"number": 9})
+        bind(Heir, under=Floor, when={"number": 3})
+        assert (floor(Heir), floor(Child)) == (b"\x03\0", b"\x09\0")
+    assert (floor(Heir), floor(Child)) == (b"\0\0", b"\x02\x01")
+
+
 def test_a_derived_class_declared_again_has_its_new_number() -> None:
     bind(Parent, under=UDP, when={"dport": 7001})
 

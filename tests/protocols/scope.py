@@ -7,6 +7,7 @@ from types import TracebackType
 
 from packetlab import bindings
 from packetlab.declare import registry
+from packetlab.declare.classbody.options import Binding
 from packetlab.declare.declaration import Declaration
 from packetlab.protocols import linktypes
 
@@ -17,7 +18,7 @@ class Scope:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._headers: list[tuple[Declaration, object]] = []
-        self._bindings: list[tuple[Declaration, registry.Binding]] = []
+        self._bindings: list[tuple[Declaration, Binding]] = []
         self._link_types: dict[int, object] = {}
         self._known = False
 
@@ -47,7 +48,7 @@ class Scope:
         self._stack.close()
 
 
-def _all() -> list[tuple[Declaration, registry.Binding]]:
+def _all() -> list[tuple[Declaration, Binding]]:
     """Return all bindings, number by number."""
     return [
         (upper, (lower, {name: (number,) for name, number in one.items()} if isinstance(one, dict) else when, sets))
@@ -62,6 +63,6 @@ def _numbers(when: dict[str, tuple[int, ...]]) -> list[dict[str, int]]:
     return [{name: number} for number in numbers]
 
 
-def _words(upper: Declaration, one: registry.Binding) -> str:
+def _words(upper: Declaration, one: Binding) -> str:
     lower, when, sets = one
     return f"{upper.key} {lower.key} {when} {sorted(sets)}"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import (
+    ICMP,
     MAC,
     S8,
     S16,
@@ -23,6 +24,7 @@ from packetlab import (
     U24,
     U32,
     U64,
+    UDP,
     BuildError,
     Bytes,
     DeclareError,
@@ -310,6 +312,25 @@ def test_bindings_are_scoped() -> None:
 
         assert Guest in dissect(bytes(Ether() / Guest()))
     assert dissect(bytes(Ether(type=0x9998) / b"\0")).payload == b"\0"
+
+
+def test_compiled_code_outlives_scopes_in_which_nothing_was_bound_above_a_header() -> None:
+    packet = Ether() / IPv4() / UDP(dport=9) / b"x"
+    bytes(packet)
+    before = [vars(cls)["_encode"] for cls in (Ether, IPv4, UDP)]
+    with bindings():
+
+        class Visitor(Header, under=ICMP, when={"type": 250}):
+            a: U8 = 0
+
+        bytes(Ether() / IPv4() / ICMP() / Visitor())
+    assert [vars(cls)["_encode"] for cls in (Ether, IPv4, UDP)] == before
+    with bindings():
+
+        class Other(Header, under=UDP, when=field("dport") > 60000):
+            a: U8 = 0
+
+    assert vars(UDP)["_encode"] is not before[2]
 
 
 @pytest.mark.parametrize(

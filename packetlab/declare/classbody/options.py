@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Const, Expr, Size, expression
+from packetlab.declare.expressions import Const, Expr, Ref, Size, expression
 from packetlab.declare.values.addresses import as_written
 from packetlab.declare.values.said import letters_of, raw_of
 from packetlab.errors import DeclareError
+
+# The lower header, the numbers of its fields or a condition, and what is filled in.
+Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
 
 
 def with_port(below: Declaration, when: object, port: object, where: str) -> object:
@@ -20,6 +25,28 @@ def with_port(below: Declaration, when: object, port: object, where: str) -> obj
     if "port" not in below.by_name and not {"sport", "dport"} <= below.by_name.keys():
         raise DeclareError(f"{where}, port=", "a header with sport and dport, such as UDP", below.name)
     return {"port": port}
+
+
+def number_field(under: Declaration, name: str) -> str:
+    """Return the field whose numbers a binding names: "dport" for "port" where a header has two of them."""
+    return "dport" if name == "port" and name not in under.by_name and "sport" in under.by_name else name
+
+
+def with_ports(found: list[Binding]) -> list[Binding]:
+    """Put the two bindings of one {"port": number} together again."""
+    rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
+    folded: list[Binding] = []
+    twins = set()
+    for lower, when, sets in found:
+        if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):
+            folded.append((lower, when, sets))
+            continue
+        either = tuple(n for n in when["dport"] if (lower, str(Ref("sport") == n)) in rules)
+        twins |= {(lower, str(Ref("sport") == n)) for n in either}
+        alone = tuple(n for n in when["dport"] if n not in either)
+        folded += [(lower, {"port": either}, sets)] if either else []
+        folded += [(lower, {"dport": alone}, sets)] if alone else []
+    return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
 
 
 def in_texts(below: Declaration, when: object, where: str) -> tuple[object, dict[str, Expr]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packetlab.declare import registry
+from packetlab.declare.classbody.options import number_field
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Next, OneOf, Op, Ref
 from packetlab.declare.places.origins import OwnPlace
@@ -157,7 +158,7 @@ def _numbered(header: Declaration, lower: Declaration, when: object) -> list[Tab
         assert isinstance(when, Expr)
         pinned, condition = _pinned(when), when
     for name, numbers in pinned.items():
-        found = tables(lower, registry.number_field(lower, name))
+        found = tables(lower, number_field(lower, name))
         if found:
             port = PORTS.get(lower.name, {}).get(name)
             return [TableEntry(header, lower, table, n, port, condition) for table in found for n in numbers]

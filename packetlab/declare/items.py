@@ -139,7 +139,7 @@ class Repeated(Kind):
     def raw(self, value: Raw, where: str) -> bytes:
         if isinstance(value, bytes | bytearray):
             raw = bytes(value)
-            expected = self.wrong(raw)
+            expected = self.wrong(raw) if self.element.counted_from else self.torn(raw)
             if expected:
                 raise BuildError(where, expected, f"{len(raw)} bytes")
             return raw
@@ -190,6 +190,13 @@ class Repeated(Kind):
         return pos
 
     def wrong(self, raw: bytes) -> str:
+        expected = self.torn(raw)
+        if expected or not self.element.judges:
+            return expected
+        return next(filter(None, map(self.element.wrong, self.raws(raw))), "")
+
+    def torn(self, raw: bytes) -> str:
+        """Say what bytes would have to be to be values one after the other, "" where they are."""
         if self.width:
             return f"a multiple of {self.width} bytes" if len(raw) % self.width else ""
         pos, size = 0, len(raw)
@@ -197,15 +204,13 @@ class Repeated(Kind):
             read = self.element.read(raw, pos, size)
             if read is None or read[1] <= pos:
                 return f"values ({self.element.in_words()}) up to the end"
-            if self.element.counted_from and (expected := self.element.wrong(read[0])):
-                return expected
             pos = read[1]
         return ""
 
     def sound(self, raw: bytes) -> bytes:
-        if self.width:
+        if self.width and not self.element.judges:
             return raw[: len(raw) // self.width * self.width]
-        return b"".join(self._packed(one) for one in self.raws(raw))
+        return b"".join(self._packed(self.element.sound(one) if self.width else one) for one in self.raws(raw))
 
     def text(self, raw: bytes) -> str:
         if self.wrong(raw):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,10 @@ OPTIONS = (
 )
 
 
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters of text that tshark writes all the same."""
+
+
 class Tshark:
     """tshark with the Lua of some headers.
 
@@ -55,7 +60,8 @@ class Tshark:
 
     def dissected(self, capture: Path) -> list[list[ET.Element]]:
         """Return for each frame the layers, as elements of PDML."""
-        said = ET.fromstring(self.run(capture, "-T", "pdml"))  # noqa: S314  tshark wrote it
+        written = NO_XML.sub("\ufffd", self.run(capture, "-T", "pdml"))
+        said = ET.fromstring(written)  # noqa: S314  tshark wrote it
         return [packet.findall("proto") for packet in said.findall("packet")]
 
     def ask(self, frames: Sequence[Any], linktype: int = 1) -> list[list[ET.Element]]:

@@ -29,13 +29,15 @@ end
 
 function Reader:bit_limit() return self.bits_end or self:limit() * 8 end
 
-function Reader:misfit(f, expected, got, more)  -- what is wrong; `more`: bytes that would do
-  return {f = f, at = floor(self.bit / 8), expected = expected, got = got, more = more}
+function Reader:misfit(f, expected, got, more, exact)  -- what is wrong; `more`: bytes that would do
+  return {f = f, at = floor(self.bit / 8), expected = expected, got = got, more = more, exact = exact}
 end
 
-function Reader:room(f, bits)  -- what is wrong where so many bits are not there
+function Reader:room(f, bits, exact)  -- what is wrong where so many bits are not there
   local left = math.max(0, self:bit_limit() - self.bit)
-  if bits > left then return self:misfit(f, "", floor(left / 8), math.ceil((self.bit % 8 + bits) / 8)) end
+  if bits <= left then return nil end
+  exact = exact and W.fdiv(W.add(exact, W.of(self.bit % 8 + 7)), W.of(8))
+  return self:misfit(f, "", floor(left / 8), math.ceil((self.bit % 8 + bits) / 8), exact)
 end
 
 function Reader:take_bits(f, bits)  -- an entry of what the bits from here on are
@@ -64,12 +66,13 @@ end
 
 function Reader:bit_value(f)  -- read one field; what is wrong where it does not fit
   local a, s = f.among, self.s
-  local measure = a.measure and a.measure(s) or 0
-  if a.sort == "wide" and (measure < 0 or measure > WIDEST) then return self:misfit(f, "a width of 0 to " .. WIDEST .. " bits", int(measure)) end
-  if measure < 0 then return self:misfit(f, "a " .. a.by .. " of 0 or more", int(measure)) end
-  if a.sort == "values" or a.sort == "items" then return self:several(f, measure) end
+  local measure, exact = 0, nil
+  if a.measure then measure, exact = a.measure(s) end
+  if a.sort == "wide" and (measure < 0 or measure > WIDEST) then return self:misfit(f, "a width of 0 to " .. WIDEST .. " bits", int(measure, exact)) end
+  if measure < 0 then return self:misfit(f, "a " .. a.by .. " of 0 or more", int(measure, exact)) end
+  if a.sort == "values" or a.sort == "items" then return self:several(f, measure, exact) end
   local bits = ({spare = -self.bit % 8, wide = measure, sized = measure * 8})[a.sort] or a.each
-  local short = self:room(f, bits)
+  local short = self:room(f, bits, exact and W.mul(exact, W.of(8)))
   if short then return short end
   local raw, skip = bits_at(self.tvb, self.bit, bits, a.low)
   local e = self:take_bits(f, bits)
@@ -83,7 +86,7 @@ function Reader:bit_value(f)  -- read one field; what is wrong where it does not
   s.v[f.name] = e.value
 end
 
-function Reader:several(f, measure)  -- values, or headers, side by side
+function Reader:several(f, measure, exact)  -- values, or headers, side by side
   local a, open = f.among, f.among.by == ""
   local count, bits = a.by == "count" and measure or nil, measure * 8
   if open then
@@ -94,10 +97,11 @@ function Reader:several(f, measure)  -- values, or headers, side by side
   if not count and a.each > 0 then
     count = floor(bits / a.each)
     if bits % a.each > 0 and not a.spare then
-      return self:room(f, bits) or self:misfit(f, "values of " .. int(a.each) .. " bits that fill " .. int(bits) .. " bits", int(bits % a.each) .. " bits more")
+      return self:room(f, bits, exact and W.mul(exact, W.of(8))) or self:misfit(f, "values of " .. int(a.each) .. " bits that fill " .. int(bits) .. " bits", int(bits % a.each) .. " bits more")
     end
   end
-  local short = self:room(f, a.each > 0 and count * a.each or not count and bits or 0)
+  local times = exact and W.of(a.each > 0 and a.by == "count" and a.each or 8)
+  local short = self:room(f, a.each > 0 and count * a.each or not count and bits or 0, exact and W.mul(exact, times))
   if short then return short end
   local begin, items = self.bit, {}
   if a.sort == "values" then
@@ -147,7 +151,7 @@ function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is
   return r
 end
 
-function Reader:among_bits(f)  -- false where it does not fit: what is left goes to the payload from a byte boundary on
+function Reader:among_bits(f, noted)  -- false where it does not fit: what is left goes to the payload from a byte boundary on
   local from, count, wrong = self.bit, #self.entries, nil
   if not f.when or f.when(self.s) then
     self.at[f.name] = floor(from / 8)
@@ -156,15 +160,15 @@ function Reader:among_bits(f)  -- false where it does not fit: what is left goes
       local e = self.entries[#self.entries]
       self.known[f.name] = true
       if f.fixed and not is_fixed(e) then self:fault(f.name, e.first, f.expected, text_of(f, e.value, e.raw)) end
-      self:obeyed(f)
+      self:obeyed(f, noted)
       self:bounds(f)
     end
   end
   if not wrong and f.among.last and self.bit % 8 > 0 then wrong = self:misfit(f, "fields that fill whole bytes", int(self.bit % 8) .. " bits more") end
   if not wrong then return true end
   if not wrong.more then self:fault(wrong.f.name, wrong.at, wrong.expected, wrong.got)
-  elseif wrong.expected ~= "" then self:fault(wrong.f.name, wrong.at, int(wrong.more) .. " bytes " .. wrong.expected, int(wrong.got))
-  else self:truncated_field(wrong.f.name, wrong.at, wrong.more, wrong.got) end
+  elseif wrong.expected ~= "" then self:fault(wrong.f.name, wrong.at, int(wrong.more, wrong.exact) .. " bytes " .. wrong.expected, int(wrong.got))
+  else self:truncated_field(wrong.f.name, wrong.at, wrong.more, wrong.got, nil, wrong.exact) end
   if self.bit % 8 > 0 and #self.entries == count then self.bit = from end
   while self.bit % 8 > 0 do
     local last = table.remove(self.entries)

@@ -31,12 +31,13 @@ function Reader:before_end(pos)
       local all, varies = self.h.behind(s), false
       lost = all > limit - pos
       for _, f in ipairs(self.h.after) do
-        local size = f.size and (not f.when or f.when(s)) and f.size(s) or 0
+        local size, exact = 0, nil
+        if f.size and (not f.when or f.when(s)) then size, exact = f.size(s) end
         if size < 0 then
-          self:fault(f.name, pos, "a size of 0 or more", int(size))
+          self:fault(f.name, pos, "a size of 0 or more", int(size, exact))
           lost = true
         elseif size > 0 and all > limit - pos then
-          self:fault(f.name, pos, int(size) .. " bytes", int(math.max(0, limit - pos - all + size)))
+          self:fault(f.name, pos, int(size, exact) .. " bytes", int(math.max(0, limit - pos - all + size)))
         end
         varies = varies or f.size
       end

@@ -11,16 +11,16 @@ function Reader:elements(f, first, limit, most)  -- the values from a byte on, s
   return r.entries, stop, r.ctx.faults[1]
 end
 
-function Reader:unfit(f, e)  -- what is expected instead where bytes are not just values
+function Reader:none_of(f, e)  -- what is expected instead where bytes are not just values
   local _, _, fault = self:elements(f, e.first, e.first + e.len, math.huge)
   return fault and (fault.inner and fault.expected or f.element.listed)
 end
 
 function Reader:counted(f)  -- a number of them
-  local pos, count = floor(self.bit / 8), f.count(self.s)
+  local pos, count, exact = floor(self.bit / 8), f.count(self.s)
   local found, stop = self:elements(f, pos, self:limit(), count)
   if #found < count then
-    self:truncated_field(f.name, stop, count, #found, "values")
+    self:truncated_field(f.name, stop, count, #found, "values", exact)
     self.trusted = false
   end
   self.bit, self.s.v[f.name], self.s.len[f.name] = stop * 8, true, stop - pos

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.rules import digits, is_wide
-from packetlab.export.wireshark.views import base_of, name_of, view, written
+from packetlab.export.wireshark.views import base_of, judged, name_of, view, written
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -55,11 +55,11 @@ def element(f: Field) -> list[str]:
     if one is None or f.kind.loose:
         return []
     if one.fixed_bits:
-        return [f"whole = {one.fixed_bits // 8}"]
+        return [f"whole = {one.fixed_bits // 8}", *([f"single = {{{', '.join(judged(one))}}}"] if one.judges else [])]
     if not (one.form or written(one) or name_of(one)):
         return []
     number = bool(one.form or base_of(one))
-    parts = [f"name = '', kind = {lua('int' if number else 'bytes')}", *(coding(f, one) if one.form else written(one)), *name_of(one), *view(one)]
+    parts = [f"name = '', kind = {lua('int' if number else 'bytes')}", *(coding(f, one) if one.form else written(one)), *name_of(one), *view(one), *judged(one)]
     parts += ["alone = true"] * bool(name_of(one))
     return [f"element = {{{', '.join(parts)}, listed = {lua(f'values ({one.in_words()}) up to the end')}}}"]
 

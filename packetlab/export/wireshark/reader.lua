@@ -2,7 +2,14 @@
 -- One header, field by field, from bytes that need not fit its declaration: what can be read is kept, what cannot is a
 -- fault. Nothing is shown before it is known to be there, so no packet can lead to an error of Lua's.
 
-local function int(n) return string.format("%.0f", n) end
+local function int(n, exact)  -- a number in decimal; `exact`: the same as a W, where there may be more of it than a double holds
+  if not exact or math.abs(n) < 2 ^ 45 then return string.format("%.0f", n) end
+  if math.abs(n) > 2 ^ 65 or W.compare(exact, W.pair(2 ^ 32, 0)) >= 0 or W.compare(exact, W.pair(-2 ^ 32, 0)) <= 0 then
+    return n > 0 and "over 2**64" or "under -2**64"
+  end
+  local whole = n < 0 and W.sub(W.ZERO, exact) or exact
+  return (n < 0 and "-" or "") .. tostring(UInt64.new(W.number(W.band(whole, W.of(2 ^ 32 - 1))), W.number(W.shr(whole, 32))))
+end
 
 local Scope = {}  -- the values that rules ask for
 Scope.__index = Scope
@@ -95,9 +102,10 @@ function Scope:inner(name, field)  -- a value of the header that a field holds
   return held and held.s and held.s.v[field]
 end
 
-local function bytes_text(raw)  -- as Python writes bytes, cut after 32
+local function bytes_text(raw, most)  -- as Python writes bytes, cut after 32
+  most = most or 32
   local quote = (raw:find("'", 1, true) and not raw:find('"', 1, true)) and '"' or "'"
-  local text = raw:sub(1, 32):gsub(".", function(c)
+  local text = raw:sub(1, most):gsub(".", function(c)
     local b = c:byte()
     if c == "\\" or c == quote then return "\\" .. c end
     if c == "\t" then return "\\t" elseif c == "\n" then return "\\n" elseif c == "\r" then return "\\r" end
@@ -105,7 +113,7 @@ local function bytes_text(raw)  -- as Python writes bytes, cut after 32
     return c
   end)
   text = "b" .. quote .. text .. quote
-  return #raw <= 32 and text or text .. "... (" .. #raw .. " bytes)"
+  return #raw <= most and text or text .. "... (" .. #raw .. " bytes)"
 end
 
 local function names_of(f, n)  -- names of the value of an enumeration; nil where it has none
@@ -177,7 +185,7 @@ end
 local DEEPEST, level = 64, 0  -- how many headers of one sort may hold each other, and do now
 
 -- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
-local function read_items(n, f, first, limit, count, all)
+local function read_items(n, f, first, limit, count, all, exact)
   local items, faults, ended = {}, {}, false  -- ended: by what the last one says
   if f.deep and level >= DEEPEST and count ~= 0 and (first < limit or f.one) then
     return items, first, {{where = f.owner .. "." .. f.name, at = first, expected = DEEPEST .. " levels of headers in headers at most", got = "more"}}, false
@@ -218,7 +226,7 @@ local function read_items(n, f, first, limit, count, all)
     faults[#faults + 1] = {where = where, at = fault.at, expected = expected, got = fault.got, inner = fault.inner, last = fault.last}
   end
   if not broken(faults) and count and #items < count then
-    faults[#faults + 1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
+    faults[#faults + 1] = {where = where, at = pos, expected = int(count, exact) .. " items", got = int(#items)}
   end
   return items, pos, faults, ended
 end
@@ -231,12 +239,12 @@ function Reader:fault(field, at, expected, got)
   self.ctx.faults[#self.ctx.faults + 1] = {where = where, at = at, expected = expected, got = got}
 end
 
-function Reader:truncated_field(field, at, expected, got, what)
+function Reader:truncated_field(field, at, expected, got, what, exact)
   if self.ctx.partial then
     self.ctx.cut = true
     return
   end
-  self:fault(field, at, int(expected) .. " " .. (what or "bytes"), int(got))
+  self:fault(field, at, int(expected, exact) .. " " .. (what or "bytes"), int(got))
   if self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0 then
     self.ctx.cut = true
     self.ctx.faults[#self.ctx.faults].cut = true
@@ -283,11 +291,11 @@ end
 
 function Reader:coded(f)  -- false where there is no such number
   local pos, limit = floor(self.bit / 8), self:limit()
-  local size = limit - pos
+  local size, exact = limit - pos, nil
   if f.size then
-    size = f.size(self.s)
-    if size < 0 then self:fault(f.name, pos, "a size of 0 or more", int(size))
-    elseif size > limit - pos then self:truncated_field(f.name, pos, size, limit - pos) end
+    size, exact = f.size(self.s)
+    if size < 0 then self:fault(f.name, pos, "a size of 0 or more", int(size, exact))
+    elseif size > limit - pos then self:truncated_field(f.name, pos, size, limit - pos, nil, exact) end
     if size < 0 or size > limit - pos then
       self.trusted = false
       return false
@@ -405,7 +413,7 @@ end
 
 function Reader:varying(f)  -- false where a header is missing that a field holds
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
-  local size, items, stop
+  local size, exact, items, stop
   if f.element and f.count and not f.size then return self:counted(f) end
   if f.open then
     if not self.stop and self.total then limit = self.total
@@ -415,24 +423,27 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
   elseif f.size or f.pad or f.gap then
     local from = self:counted_from(f)
     if f.gap then size = (not f.there or f.there(self.s) ~= 0) and f.gap(self.s) - (pos - from) or 0
-    else size = f.pad and (from - pos) % f.pad or f.size(self.s) end
+    elseif f.pad then size = (from - pos) % f.pad
+    else size, exact = f.size(self.s) end
     if size < 0 then
       if f.gap then
-        local there = f.gap(self.s)
-        self:fault(f.name, pos, "an offset of " .. int(there - size) .. " or more, where the fields before it end", int(there))
-      else self:fault(f.name, pos, "a size of 0 or more", int(size)) end
+        local there, whole = f.gap(self.s)
+        self:fault(f.name, pos, "an offset of " .. int(pos - from) .. " or more, where the fields before it end", int(there, whole))
+      else self:fault(f.name, pos, "a size of 0 or more", int(size, exact)) end
       size, self.trusted = 0, false
     elseif size > limit - pos then
-      self:truncated_field(f.name, pos, size, limit - pos)
+      if f.gap and math.abs(size) >= 2 ^ 50 then exact = W.sub(({f.gap(self.s)})[2], W.of(pos - from)) end
+      self:truncated_field(f.name, pos, size, limit - pos, nil, exact)
       size, self.trusted = limit - pos, false
     end
   elseif not f.count and self.stop and f == h.before[#h.before] then
     size = limit - pos
   else
-    local count = f.count and f.count(self.s)
+    local count, whole
+    if f.count then count, whole = f.count(self.s) end
     if not self.stop and self.total then limit = self.total end
     local faults, after, ended
-    items, after, faults, ended = read_items(self, f, pos, limit, count)
+    items, after, faults, ended = read_items(self, f, pos, limit, count, false, whole)
     if f["until"] and not (count or ended or self.stop or self.total) and after == self.tvb:len() then self.ctx.goes_on = true end
     local cut = broken(faults) and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
     if cut then self.ctx.cut = true end
@@ -454,22 +465,29 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
   return true
 end
 
-function Reader:judge(f, e)  -- where a list ends is known, whatever is in it
-  local wrong = f.whole and e.len % f.whole > 0 and "a multiple of " .. f.whole .. " bytes" or f.element and self:unfit(f, e)
+function Reader:judge(f, e)  -- whether a value is one of its kind: where it ends is known, whatever is in it
+  local wrong
+  if f.judge then wrong = self:not_its_kind(f, e)
+  elseif f.whole and e.len % f.whole > 0 then wrong = "a multiple of " .. f.whole .. " bytes"
+  elseif f.single and f.single.judge then
+    for at = e.first, e.first + e.len - f.whole, f.whole do wrong = wrong or self:not_its_kind(f.single, {first = at, len = f.whole}) end
+  elseif f.element then wrong = self:none_of(f, e) end
   if not wrong then return end
-  self:fault(f.name, e.first, wrong, bytes_text(self.tvb:raw(e.first, e.len)))
+  local raw = e.raw or e.len > 0 and self.tvb:raw(e.first, e.len) or ""
+  self:fault(f.name, e.first, wrong, f.judge and f.judge.form == "digits" and "raw(" .. bytes_text(raw, 65536) .. ")" or bytes_text(raw))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
 
 function Reader:follows(f)  -- a value that is not in the bytes
-  local pos, value = floor(self.bit / 8), f.follows(self.s)
+  local pos, value, exact = floor(self.bit / 8), f.follows(self.s)
   self.s.v[f.name] = f.wide and W.of(value) or value
   self.entries[#self.entries + 1] = {f = f, first = pos, len = 0, value = value, high = floor(value / 2 ^ 32) % 2 ^ 32, low = value % 2 ^ 32}
-  if value < f.least or value > f.most then self:fault(f.name, pos, f.expected, int(value)) end
+  if value < f.least or value > f.most then self:fault(f.name, pos, f.expected, int(value, exact)) end
 end
 
 function Reader:field(f)
-  if f.among then return self:among_bits(f) end
+  local noted = #self.ctx.faults
+  if f.among then return self:among_bits(f, noted) end
   if f.when then self.s.room = math.max(0, (self.stop or self.total or math.max(floor(self.bit / 8), self.limit_of_layer - self.h.tail)) - floor(self.bit / 8)) end
   if f.when and not f.when(self.s) then return true end
   self.at[f.name] = floor(self.bit / 8)
@@ -485,20 +503,17 @@ function Reader:field(f)
     elseif not self:fixed(f) then return false end
   elseif f.written then
     if not self:in_letters(f) then return false end
-  else
-    local noted = #self.ctx.faults
-    if not self:varying(f) then return false end
-    if (f.element or f.whole) and #self.ctx.faults == noted then self:judge(f, self.entries[#self.entries]) end
-  end
-  self:obeyed(f)
+  elseif not self:varying(f) then return false end
+  self:obeyed(f, noted)
   self.known[f.name] = true
   self:bounds(f)
   return true
 end
 
-function Reader:obeyed(f)  -- the rule of a value that was read
-  if not f.must or f.must(self.s) then return end
-  local e = self.entries[#self.entries]
+function Reader:obeyed(f, noted)  -- its kind, and the rule, of a value that was read; `noted`: how many faults there were before
+  local count, e = #self.ctx.faults, self.entries[#self.entries]
+  if count == noted and (f.judge or f.element or f.whole) then self:judge(f, e) end
+  if #self.ctx.faults > count or not f.must or f.must(self.s) then return end
   self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
@@ -510,7 +525,8 @@ function Reader:bounds(f)
     local ready = said and said.needs[f.name]
     for name in pairs(ready and said.needs or {}) do ready = ready and self.known[name] end
     if ready then
-      local after = self.start + said.rule(self.s)
+      local size, exact = said.rule(self.s)
+      local after = self.start + size
       local least = math.max(pos, self.start + self.h.least)
       local there = self.limit_of_layer - self.start + self.ctx.missing
       if which == "total" and there > 1500 and self.h.unsized and self.h.unsized(self.s) then
@@ -518,11 +534,11 @@ function Reader:bounds(f)
       elseif after < least then
         local wrong = as_number(self.s.v[said.field])
         self:fault(said.field, self.start, "a size of " .. int(least - self.start) .. " bytes or more",
-          decimal(self.h.by_name[said.field], self.s.v[said.field]) .. " (" .. int(after - self.start) .. " bytes)")
+          decimal(self.h.by_name[said.field], self.s.v[said.field]) .. " (" .. int(size, exact) .. " bytes)")
         self.trusted = self.trusted and wrong == 0  -- a length of 0 is what a sender leaves out: all there is counts
         after = which == "total" and self.limit_of_layer or math.max(pos, math.min(least, self.limit_of_layer))
       elseif after > self.limit_of_layer then
-        self:truncated_field(said.field, self.start, after - self.start, self.limit_of_layer - self.start)
+        self:truncated_field(said.field, self.start, size, self.limit_of_layer - self.start, nil, exact)
         if which == "total" then self.ctx.partial = true end
         after = self.limit_of_layer
       end
@@ -540,16 +556,17 @@ function Reader:end_of_payload(pos)
     return limit
   end
   if h.payload then
-    local size, field = h.payload.rule(self.s), h.payload.field
+    local size, exact = h.payload.rule(self.s)
+    local field = h.payload.field
     if size < 0 then
       if field then
-        self:fault(field, self.start, "a payload of 0 bytes or more", int(size))
+        self:fault(field, self.start, "a payload of 0 bytes or more", int(size, exact))
         self.trusted = false
       end
       return math.max(pos, limit - h.tail)
     end
     if pos + size > limit then
-      self:truncated_field(field or "payload", pos, size, limit - pos, "bytes of payload")
+      self:truncated_field(field or "payload", pos, size, limit - pos, "bytes of payload", exact)
       self.ctx.partial = true
       return limit
     end

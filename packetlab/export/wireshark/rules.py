@@ -84,8 +84,11 @@ class Term(NamedTuple):
 
 
 def number(rule: Expr, header: Declaration) -> str:
-    """Return a Lua function of the scope (`s`) for the number a rule gives."""
-    return f"function(s) return {term(rule, header).number()} end"
+    """Return a Lua function of the scope (`s`) for the number a rule gives; beyond what Lua's own hold, for that rounded and for its W."""
+    found = term(rule, header)
+    if not found.wide:
+        return f"function(s) return {found.code} end"
+    return f"function(s) local w = {found.code}; return W.number(w), w end"
 
 
 def condition(rule: Expr, header: Declaration) -> str:

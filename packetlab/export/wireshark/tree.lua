@@ -214,7 +214,7 @@ local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e
 
 local function text_of(e, range)  -- without what fills it up
   if e.text then return e.text end
-  local len, pad = e.len, e.f.pad
+  local len, pad = e.len, e.f.filled
   if pad then
     local raw = len > 0 and range:raw() or ""
     while len > 0 and raw:sub(len - #pad + 1, len) == pad do len = len - #pad end
@@ -226,7 +226,9 @@ local function show_bytes(tree, n, e)
   local f, range = e.f, range_of(n, e)
   if f.form == "string" then return tree:add(f.shown, range, text_of(e, range)) end
   if f.swapped then return tree:add_le(f.shown, range) end
-  return tree:add(f.shown, range)
+  local item = tree:add(f.shown, range)
+  if f.encoded then item:append_text(f.encoded) end
+  return item
 end
 
 local function show_elements(tree, n, e)

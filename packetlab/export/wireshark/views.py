@@ -5,6 +5,7 @@ What it reads is the raw value all the same, by which rules go.
 
 from __future__ import annotations
 
+from functools import cache
 from math import ceil
 
 from packetlab.declare.classbody.label import parse
@@ -12,7 +13,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
-from packetlab.declare.values.identifiers import PackedNumber, UUIDKind
+from packetlab.declare.values.identifiers import BCD, PackedNumber, UUIDKind
 from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
@@ -72,8 +73,7 @@ def view(kind: Kind) -> list[str]:
     if isinstance(kind, UUIDKind):
         return ["form = 'guid'", *(["swapped = true"] if kind.swapped else [])]
     if isinstance(kind, TextKind) and kind.encoding in ENCODINGS:
-        pad = [] if kind.pad is None else [f'pad = "{_octets(kind.pad)}"']
-        return ["form = 'string'", f"encoding = {ENCODINGS[kind.encoding]}", *pad]
+        return ["form = 'string'", f"encoding = {ENCODINGS[kind.encoding]}"]
     if not isinstance(kind, Scaled | Time | Duration):
         return []
     step = f"p = {kind.step.numerator}, q = {kind.step.denominator}"
@@ -92,6 +92,40 @@ def view(kind: Kind) -> list[str]:
         (since, part), (turn, more) = divmod(kind.since, 1), divmod(kind.era * q, q)
         era = f", since = {float(since)!r}, since_rest = {ceil(part * q)}, era = {float(turn)!r}, era_rest = {int(more)}"
     return [f"view = {{form = 'absolute_time', {step}, origin = {kind.origin.numerator}{era}}}"]
+
+
+def judged(kind: Kind) -> list[str]:
+    """Return what a field's table has for bytes that may be no value of their kind (see judges.lua); nothing for other fields."""
+    kind = kind.inner if isinstance(kind, Delimited) else kind
+    if isinstance(kind, BCD | PackedNumber):
+        parts = [f"digits = {kind.digits}", *(["swapped = true"] if kind.swapped else []), *([] if kind.filler is None else [f"filler = {kind.filler}"])]
+        return [f"judge = {{form = 'digits', words = {lua(kind.in_words())}, {', '.join(parts)}}}"]
+    if not isinstance(kind, TextKind):
+        return []
+    name, _, order = kind.encoding.rpartition("-")
+    form = {"utf": "utf8", "utf-16": "utf16", "utf-32": "utf32"}.get(name if kind.encoding != "utf-7" else "", "")
+    bad = b"" if form else none_of(kind.encoding)
+    if bad is None:
+        return [f"encoded = {lua(f' (text, {kind.encoding}, not looked at)')}"]
+    of = ", little = true" * (order == "le") if form else f', bad = "{_octets(bad)}"'
+    filled = [] if kind.pad is None else [f'filled = "{_octets(kind.pad)}"']
+    return [f"judge = {{form = {lua(form or 'bytes')}, words = {lua(f'text, {kind.encoding}')}{of}}}"] * (bool(form) or bad != b"") + filled
+
+
+@cache
+def none_of(encoding: str) -> bytes | None:
+    """Return the bytes that are no letter in an encoding of one byte a letter; None for those of more."""
+
+    def is_text(raw: bytes) -> bool:
+        try:
+            return bool(raw.decode(encoding)) or True
+        except UnicodeError:
+            return False
+
+    bad = bytes(byte for byte in range(256) if not is_text(bytes([byte])))
+    good = bytes(byte for byte in range(256) if byte not in bad)
+    several = any(is_text(bytes([one, other])) for one in bad for other in range(256))
+    return None if several or len(good.decode(encoding)) != len(good) else bad
 
 
 def each(kind: Kind, addresses: dict[str, str]) -> list[str]:

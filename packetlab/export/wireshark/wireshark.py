@@ -55,7 +55,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, in_bytes, is_wide, number
-from packetlab.export.wireshark.views import base_of, each, label, name_of, view, written
+from packetlab.export.wireshark.views import base_of, each, judged, label, name_of, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -66,7 +66,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size are read by Python code of a kind of your own",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "inside", "lists", "names", "links", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "bits", "judges", "inside", "lists", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -146,6 +146,7 @@ class _Script:
             "lists": any("element" in part for f in fields for part in element(f)),
             "links": any(header.through for header in self.headers),
             "inside": bool(self.inside) or any(header.refines is not None for header in self.headers),
+            "judges": any(judged(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
             "names": any(name_of(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
         }
         for part in PARTS:
@@ -222,7 +223,7 @@ class _Script:
             parts += following_value(f, f.computed, header)
         if kind.form and not in_bytes(kind):
             parts += coding(f, kind)
-        parts += view(kind) + name_of(kind) + each(kind, ADDRESSES)
+        parts += view(kind) + judged(kind) + name_of(kind) + each(kind, ADDRESSES)
         if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:

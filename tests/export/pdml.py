@@ -17,6 +17,7 @@ from packetlab.declare.bits.kinds import BitList
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.items import Items
 from packetlab.declare.kinds import Address, PayloadMark
+from packetlab.declare.values.identifiers import PackedNumber
 from packetlab.declare.values.names import Labels, Unnamed
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.rules import digits
@@ -173,6 +174,8 @@ def _inside(header: Header, f: Any, one: ET.Element) -> list[str]:
 
 
 def _value(kind: Any, one: ET.Element) -> Any:
+    if isinstance(kind, PackedNumber):
+        return kind.read(bytes.fromhex(one.get("value", "")), 0, kind.longest)[0]  # type: ignore[index]
     if kind.is_number and digits(kind) > 64:
         order = "little" if kind.wire == "number" and kind.little else "big"
         return int.from_bytes(bytes.fromhex(one.get("value", "")), order, signed=kind.low < 0)

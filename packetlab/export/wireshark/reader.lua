@@ -367,14 +367,14 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
     if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then
       self:truncated_field(f.name, pos, there + 1, there)
     else
-      self:fault(f.name, pos, f.written, f.ended and not size and there .. " bytes without it" or bytes_text(raw:sub(1, size or f.width)))
+      local got = f.ended and not size and there .. " bytes without it" or f.packed and there .. (there == 1 and " byte" or " bytes")
+      self:fault(f.name, pos, f.written, got or bytes_text(raw:sub(1, size or f.width)))
     end
     return false
   end
   local entry = {f = f, first = pos, len = size, taken = taken, raw = raw:sub(1, size), value = true}
   if f.packed then
     high, low = in_halves(f, entry.raw)
-    if not high then self:fault(f.name, pos, f.written, "raw(" .. bytes_text(entry.raw) .. ")") end
     entry.value = f.wide and W.pair(high or 0, low or 0) or (high or 0) * 2 ^ 32 + (low or 0)
   end
   if f.digits then

@@ -29,7 +29,7 @@ OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "
 """What a class body says of the header as a whole."""
 
 
-@dataclass(eq=False, slots=True, weakref_slot=True)  # its attributes are more than what a dict of instances shares
+@dataclass(eq=False, repr=False, slots=True, weakref_slot=True)  # its attributes are more than what a dict of instances shares
 class Declaration:
     """One header as data. For the options, see the class options of `Header`.
 
@@ -112,6 +112,9 @@ class Declaration:
         for f in self.fields:
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
+
+    def __repr__(self) -> str:
+        return f"<declaration {self.key}>"  # what it is derived from, and what from it, would be pages
 
     def take_after(self, base: Declaration) -> None:
         """Take from a base what the class itself does not say of the header as a whole."""

@@ -182,14 +182,14 @@ class HeaderType(type):
         if "_root" in body:
             return super().__new__(mcls, name, bases, body)
         check_name(name, "the name of a header")
-        for word in ("__qualname__", "__module__"):
-            check_class_name(word, body.get(word, name), f"{name}.{word}")
+        frame = sys._getframe(1)
+        for word, usual in (("__qualname__", name), ("__module__", frame.f_globals.get("__name__", name))):
+            check_class_name(word, body.setdefault(word, usual), f"{name}.{word}")
         try:
             utf8(body.get("__doc__") or "", name)
         except BuildError as error:
             raise DeclareError(f"{name}.__doc__", error.expected, error.got) from None
         body["__annotations__"] = annotations = dict[str, object](body.get("__annotations__", {}))
-        frame = sys._getframe(1)
         families = [cast("type[AnyHeader]", base) for base in bases if getattr(base, "_fields", ())]
         if families[1:]:
             raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))

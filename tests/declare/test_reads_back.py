@@ -392,6 +392,16 @@ USES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def test_a_class_that_is_made_by_a_call_is_its_makers_and_tried_as_well() -> None:
+    class Nothing(Header):
+        x: Rest = b""
+
+    made = type(Header)("Made", (Header,), {"__annotations__": {"items": tuple[Nothing, ...]}, "items": many()})
+    assert (made.__module__, repr(made._declaration)) == (__name__, f"<declaration {__name__}.Made>")
+    with pytest.raises(DeclareError, match=r"Made\.items: expected a declaration that reads back"):
+        bytes(made())
+
+
 @pytest.mark.parametrize("use", USES)
 def test_every_use_tries_a_declaration_first(use: str) -> None:
     with bindings():

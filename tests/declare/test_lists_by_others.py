@@ -73,9 +73,8 @@ def test_a_message_ends_with_the_last_item_of_such_a_list() -> None:
     for until, second in ((field("s") == field("^.e"), 9), (field("s") == before("s"), 2)):
         header = ending(until, under=TCP, port=7, stream=True)
         one = bytes([9, 1, 2, second])
-        assert [*whole_messages(header, one + one[:3])] == [(0, 4)]
-        assert [*whole_messages(header, one)] == [(0, 4)]
-        assert [*whole_messages(header, one[:3])] == []
+        for data, places in ((one + one[:3], [(0, 4)]), (one, [(0, 4)]), (one[:3], [])):
+            assert [(start, message.end) for _, start, message in whole_messages(header, data)] == places
 
 
 def test_what_ends_a_list_is_declared() -> None:

@@ -26,6 +26,7 @@ from packetlab import (
     dissect,
     field,
     many,
+    must,
     size_of,
     sized,
     sized_int,
@@ -39,35 +40,40 @@ with (scope := Scope()):
 
     def by_size(number: Any) -> Any:
         """A nibble: the number itself, or how many bytes have the rest of it."""
-        return choose(number < 0, 15, choose(number < 13, number, choose(number < 269, 13, 14)))
+        return choose(number < 13, number, choose(number < 269, 13, 14))
 
-    def of_forms(name: str, otherwise: int) -> Any:
+    def of_forms(name: str) -> Any:
         """The number that a nibble and the bytes after it make."""
         nibble, one, two = field(name), field(f"{name}8"), field(f"{name}16")
-        return choose(nibble < 13, nibble, choose(nibble == 13, one + 13, choose(nibble == 14, two + 269, otherwise)))
+        return choose(nibble < 13, nibble, choose(nibble == 13, one + 13, choose(nibble == 14, two + 269, 0)))
 
-    class Option(Header):
-        """An option, or with step=-1 the marker that stands before a payload."""
+    class Item(Header):
+        """An option, or the marker that stands between options and a payload (section 3)."""
 
-        delta: U4 = auto(by_size(field("step")))
-        length: U4 = auto(choose(field("step") < 0, 15, by_size(size_of("value"))))
+        delta: U4 = 15
+        length: U4 = must((field("delta") == 15) == (field("length") == 15), 15)  # 15 is reserved elsewhere (section 3.1)
+
+    class Marker(Item, when={"delta": 15}):
+        pass
+
+    class Option(Item, when=field("delta") != 15):
+        delta = auto(by_size(field("step")))
+        length = auto(by_size(size_of("value")))
         delta8: U8 | None = when(field("delta") == 13, auto(field("step") - 13))
         delta16: U16 | None = when(field("delta") == 14, auto(field("step") - 269))
-        step: int = computed(of_forms("delta", -1))
+        step: int = computed(of_forms("delta"))
         number: int = computed(before("number") + field("step"))
         length8: U8 | None = when(field("length") == 13, auto(size_of("value") - 13))
         length16: U16 | None = when(field("length") == 14, auto(size_of("value") - 269))
-        size: int = computed(of_forms("length", 0))
+        size: int = computed(of_forms("length"))
         value: Bytes = sized(field("size"), b"")
 
-    IS_OPTION = field("delta") != 15
-
-    class Words(Option, inside="value", when=field("number").one_of(3, 8, 11, 15, 20, 35, 39) & IS_OPTION):
+    class Words(Option, inside="value", when=field("number").one_of(3, 8, 11, 15, 20, 35, 39)):
         """Uri-Host, Location-Path, Uri-Path, Uri-Query, Location-Query, Proxy-Uri, Proxy-Scheme."""
 
         words: Text = ""
 
-    class Number(Option, inside="value", when=field("number").one_of(6, 7, 12, 14, 17, 60) & IS_OPTION):
+    class Number(Option, inside="value", when=field("number").one_of(6, 7, 12, 14, 17, 60)):
         """Observe, Uri-Port, Content-Format, Max-Age, Accept, Size1."""
 
         amount: Annotated[int, sized_int()] = 0
@@ -80,7 +86,7 @@ with (scope := Scope()):
         code: U5 = 1
         id: U16 = 0
         token: Bytes = b""
-        options: tuple[Option, ...] = many(until=field("delta") == 15)
+        options: tuple[Item, ...] = many(until=field("delta") == 15)
 
 
 READINGS = {
@@ -103,7 +109,7 @@ READINGS = {
 
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     below = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5683, dport=5683)
-    end = Option(step=-1)
+    end = Marker()
     made = [
         below / CoAP(id=1),
         below / CoAP(id=2, token=b"12345678", options=(Words(number=11, words="a"), Words(number=11, words="b" * 300))),
@@ -128,9 +134,20 @@ def test_option_numbers_are_sums_of_deltas() -> None:
 
 @pytest.mark.parametrize("size", [0, 12, 13, 268, 269, 1000])
 def test_lengths_of_each_form(size: int) -> None:
-    data = bytes(CoAP(options=(Words(number=11, words="x" * size), Option(step=-1))) / b"payload")
+    data = bytes(CoAP(options=(Words(number=11, words="x" * size), Marker())) / b"payload")
     found = dissect(data, CoAP)
-    assert [one.size for one in found[CoAP].options] == [size, 0] and found.payload == b"payload" and not found.faults
+    option, marker = found[CoAP].options
+    assert isinstance(option, Option) and option.size == size and type(marker) is Marker
+    assert found.payload == b"payload" and not found.faults
+
+
+def test_the_marker_is_no_option() -> None:
+    """It has no number; 0xf and another length are neither (section 3.1)."""
+    read = dissect(bytes(CoAP(options=(Number(number=60, amount=5), Marker())) / b"x"), CoAP)
+    assert [getattr(one, "number", None) for one in read[CoAP].options] == [60, None]
+    assert bytes(read)[-2:] == b"\xffx" and bytes(Marker()) == b"\xff"
+    wrong = dissect(bytes(read)[:-2] + b"\xf3x", CoAP)
+    assert [(fault.field, fault.got) for fault in wrong.faults] == [("options", "3")] and bytes(wrong)[-2:] == b"\xf3x"
 
 
 def test_cut_and_spoilt() -> None:
@@ -138,7 +155,7 @@ def test_cut_and_spoilt() -> None:
         dissect(bytes(Ether() / IPv4() / UDP(dport=5683) / one))
         for one in (
             CoAP(
-                token=b"1234", options=(Words(number=11, words="b" * 20), Number(number=12, amount=50), Option(step=-1))
+                token=b"1234", options=(Words(number=11, words="b" * 20), Number(number=12, amount=50), Marker())
             )
             / b"hello",
         )

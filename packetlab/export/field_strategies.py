@@ -68,7 +68,12 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
     needed = {f.name for f in (*cls.fields, *cls.inside) if f.default is REQUIRED}
     fixed = {f.name for f in cls.fields if f.kind.bits is not None}
     for attempt in (made, {n: v for n, v in made.items() if n in own or n in fixed or n in needed}):
-        whole: Header = classes[cls](**attempt)
+        try:
+            whole: Header = classes[cls](**attempt)
+        except BuildError:
+            if cls.view is None:
+                raise
+            continue  # what was drawn inside has the delimiter of the field around it
         if whole_again(whole):
             return whole
     made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})

@@ -35,7 +35,7 @@ from packetlab import (
     when,
     wireshark,
 )
-from packetlab.export.strategies import packets
+from packetlab.export.strategies import headers, packets
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
 from packetlab.schema.source import class_body
@@ -61,6 +61,13 @@ with (scope := Scope()):
     class Post(Header, under=TCP, when={"port": 8099}, stream=True, payload_size=field("lines.contentlength.length")):
         first: Text = ended(b"\r\n", "GET / HTTP/1.1")
         lines: tuple[Line, ...] = many(until=size_of("line") == 2, value=(Line(),))
+
+    class Entry(Header):
+        line: Bytes = ended(b"0", b"")
+
+    class Counted(Entry, inside="line", when=size_of("line") > 0):
+        count: Digits = ended(b";", 1)
+        rest: Bytes = b""
 
     class Sized(Header, payload_size=field("lines.contentlength.length", default=-1)):
         size: U16 = auto(size_of("lines"))
@@ -159,6 +166,11 @@ def test_columns_filters_and_patterns() -> None:
 def test_strategies_draw_them(data: st.DataObject) -> None:
     packet = data.draw(packets(Post))
     assert bytes(dissect(bytes(packet), Post)) == bytes(packet)
+
+
+@given(headers(Counted))
+def test_what_is_drawn_inside_a_line_does_not_end_it(counted: Counted) -> None:
+    assert dissect(bytes(counted), Entry).layers == (counted,)
 
 
 def test_they_travel_as_data_and_as_source_and_wireshark_refuses_them() -> None:

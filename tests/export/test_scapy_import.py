@@ -179,6 +179,7 @@ def layers() -> Iterator[Any]:
     )
 
 
+@pytest.mark.slow
 def test_classes_of_scapys_layers_build_the_same_bytes_or_are_refused_for_a_reason() -> None:
     chance, counts, differ = random.Random(5), Counter[str](), []
     for cls in layers():

@@ -6,6 +6,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Annotated
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from packetlab import (
@@ -151,6 +152,7 @@ def test_what_begins_within_a_byte_is_shown_as_what_it_is(tmp_path: Path) -> Non
     assert [shown[f"bitsshown.lamps.{name}"].get("show") for name in ("red", "green", "blue")] == ["1", "0", "1"]
 
 
+@pytest.mark.slow
 @settings(max_examples=amount(4, 60), deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
 @given(some=st.lists(declared(), min_size=6, max_size=6), seed=st.integers(0, 1 << 16))
 def test_tshark_reads_drawn_headers_of_bits(tmp_path: Path, some: list[Drawn], seed: int) -> None:

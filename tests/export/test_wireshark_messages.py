@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -77,14 +78,27 @@ def segments(pieces: list[bytes], port: int) -> list[bytes]:
 
 def read(folder: Path, pieces: list[bytes], port: int, name: str, word: str) -> list[tuple[int, list[str]]]:
     """Return per frame the values of a field in all messages that tshark found there; fault and malformed must not be."""
+    (found,) = read_all(folder, [(pieces, port, name, word)])
+    return found
+
+
+def read_all(folder: Path, streams: list[tuple[list[bytes], int, str, str]]) -> list[list[tuple[int, list[str]]]]:
+    """The same for several streams, each at a port of its own, in one capture; frames are counted from the first of each."""
     tshark = Tshark(folder, Rec, Line, Grown, Whole, Listed)
-    found = []
     path = folder / "query.pcapng"
+    frames = [[*segments(pieces, port)] for pieces, port, _, _ in streams]
     with Writer(path) as writer:
-        for frame in segments(pieces, port):
+        for frame in chain(*frames):
             writer.write(frame)
     options = ("-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tcp.analyze_sequence_numbers:TRUE", "-T", "pdml")
-    packets = ET.fromstring(tshark.run(path, *options)).findall("packet")  # noqa: S314  tshark wrote it
+    packets = iter(ET.fromstring(tshark.run(path, *options)).findall("packet"))  # noqa: S314  tshark wrote it
+    all_found = [found_in([*islice(packets, len(some))], name, word) for some, (_, _, name, word) in zip(frames, streams, strict=True)]
+    assert not [*packets]
+    return all_found
+
+
+def found_in(packets: list[ET.Element], name: str, word: str) -> list[tuple[int, list[str]]]:
+    found = []
     for number, layers in enumerate((packet.findall("proto") for packet in packets), 1):
         own = [one for one in layers if one.get("name") == name]
         values = [f.get("show", "") for one in own for f in one.iter("field") if f.get("name") == f"{name}.{word}"]
@@ -123,6 +137,7 @@ def test_any_cutting(tmp_path: Path, seed: int) -> None:
         (7446, "whole", "type", [bytes(Whole(type=i) / bytes(rand.randrange(40))) for i in range(20)], lambda i: f"{i}"),
         (7447, "listed", "type", [bytes(Listed(type=i)) for i in range(20)], lambda i: f"{i}"),
     ]
+    streams, wanted = [], []
     for port, name, word, messages, value in sorts:
         data, pieces = b"".join(messages), []
         ends = [sum(map(len, messages[: i + 1])) for i in range(len(messages))]
@@ -134,4 +149,6 @@ def test_any_cutting(tmp_path: Path, seed: int) -> None:
             if whole:
                 expected[len(pieces) + 1] = whole
             at += size
-        assert read(tmp_path, pieces, port, name, word) == [*expected.items()]
+        streams.append((pieces, port, name, word))
+        wanted.append([*expected.items()])
+    assert read_all(tmp_path, streams) == wanted

@@ -182,13 +182,20 @@ def cut(packets: Iterable[Packet], wanted: type[Header], step: int = 1) -> set[s
     Cut are the frames, and what begins with the header that is wanted. Returned are headers and fields of the latter:
     {"DHCP", "DHCP.options"}; in a frame the first fault may be that of IP, which says how long it is.
     """
+    tried = dict[tuple[type[Header], bytes], set[str]]()  # packets begin alike
+
+    def once(data: bytes, first: type[Header]) -> set[str]:
+        if (first, data) not in tried:
+            tried[first, data] = _same_again(data, first)
+        return tried[first, data]
+
     found = set()
     for packet in every(packets, wanted):
         data, inner = bytes(packet), _from(packet, wanted)
         for size in range(0, len(data), step):
-            _same_again(data[:size], type(packet.layers[0]))
+            once(data[:size], type(packet.layers[0]))
         for size in range(0, len(inner), step):
-            found |= _same_again(inner[:size], wanted)
+            found |= once(inner[:size], wanted)
     return found
 
 

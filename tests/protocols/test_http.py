@@ -215,8 +215,9 @@ def test_messages_go_over_segments_and_stand_in_one(tshark: Ask, tmp_path: Path)
         found = list(Capture(path).messages(Start))
         assert all(one.whole and not one.faults for one in found)
         assert [bytes(one.packet) for one in found] == list(map(bytes, messages))
-        for name in ("http.request.uri", "http.response.code", "http.content_length", "http.chunk_size", "http.file_data"):
-            theirs = [value for (said,) in tshark(path, name, options=TOGETHER) for value in said.split("\x1f") if value]
+        names = ("http.request.uri", "http.response.code", "http.content_length", "http.chunk_size", "http.file_data")
+        for name, column in zip(names, zip(*tshark(path, *names, options=TOGETHER), strict=True), strict=True):
+            theirs = [value for said in column for value in said.split("\x1f") if value]
             ours = [value for one in found for value in listed(HTTP_READINGS[name](one.packet))]
             assert theirs == list(map(str, ours)), name
 

@@ -1,7 +1,8 @@
 """A packet in words: what `packet.why(...)` and `packet.show()` say.
 
-    why   the rule of one field, what it was worked out from, and whether the value agrees with it
-    show  the packet as a table
+    why     the rule of one field, what it was worked out from, and whether the value agrees with it
+    layout  how wide a field is, where it lies, what it fills up to
+    show    the packet as a table
 
 Begin with `why`.
 

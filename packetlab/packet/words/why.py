@@ -18,6 +18,7 @@ from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, value_text
 from packetlab.packet.verdicts.inside import at_path
 from packetlab.packet.verdicts.verdict import verdict
+from packetlab.packet.words.layout import fills, in_words, laid
 
 
 def why(packet: Packet, i: int, name: str) -> Text:
@@ -42,7 +43,12 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.must) if str(leaf) != name]
     lines += recalled_lines(scope.header, f.size, f.count)
     lines += recalled_inside(scope.header, f) if f.kind.wire == "items" else []
+    for said, by in laid(scope, f):
+        leaves = [] if by is None else _distinct(by)
+        lines += [f"  {said}", *(f"    {_operand(leaf, scope)}" for leaf in leaves if str(leaf) != str(by))]
     if (rule := f.rule if f.computed is None else f.computed) is None:
+        if state != "given" and (filled := fills(scope, f, state == "captured")):
+            return Text("\n".join([*lines, f"  {filled}"]))
         words = {"auto": "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))
@@ -55,7 +61,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines += _sum_lines(scope, f.rule) if f.rule.is_due(scope) else []
         lines += [f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
     else:
-        lines.append(f"  rule: {rule} = {value_text(f, derived) if isinstance(rule, Next) else derived}")
+        lines.append(f"  rule: {in_words(rule, scope)} = {value_text(f, derived) if isinstance(rule, Next) else derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(rule)]
     if (raw is not None or isinstance(f.rule, Checksum)) and state != "auto":
         lines.append(f"  {_agreement(scope, f, derived, check)}")
@@ -104,7 +110,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
         if isinstance(leaf, Recalled):
             return recalled_lines(scope.header, leaf)[0].strip()
         unknown = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
-        return f"{leaf} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
+        return f"{in_words(leaf, scope)} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
     return str(leaf)
 
 

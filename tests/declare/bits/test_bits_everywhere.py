@@ -132,7 +132,7 @@ def test_edits_differences_and_why(cls: Any, nib: Any) -> None:
         assert f"{name}.{head}" in str(packet.diff(other)).lower()
     shorter = dissect(bytes(packet.replace({f"{name}.value": 5})))[cls]
     assert (shorter.w, shorter.value) == (3, 5), "the width follows"
-    assert "count_of(value) = 9" in str(packet.why(cls, "w"))
+    assert "width_of(value) = 9" in str(packet.why(cls, "w"))
     assert packet == dissect(bytes(packet)) and packet.encode() == bytes(packet)
 
 

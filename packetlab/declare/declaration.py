@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from packetlab.declare.bits.shares import sharing
 from packetlab.declare.bits.stretches import Loose
+from packetlab.declare.checksums.bitwise import find_bit_sums
 from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
@@ -297,6 +298,12 @@ class Space:
 
 
 # What follows from what ----------------------------------------------------------------------------------------
+
+
+def settle_bits(header: Declaration) -> None:
+    """Check the order of bits, and let checksums over parts of bytes be rules of fields, before anything goes by these."""
+    check_bit_order(header)
+    find_bit_sums(header.before, header.after, header.low)
 
 
 def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) -> list[str]:

@@ -16,7 +16,7 @@ from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.classbody.obeyed import check_obeyed
 from packetlab.declare.classbody.options import check_last
-from packetlab.declare.declaration import Declaration, check_bit_order, check_stream, write_order
+from packetlab.declare.declaration import Declaration, check_stream, settle_bits, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
@@ -220,7 +220,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
 
 def check_declaration(header: Declaration) -> None:
     """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
-    check_bit_order(header)
+    settle_bits(header)
     derived: dict[str, Range] = {}
     header.order = write_order(header)
     for name in header.order:

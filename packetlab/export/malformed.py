@@ -20,7 +20,8 @@ from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
 from packetlab.codec.refinement.class_bodies import plain
 from packetlab.declare import registry
-from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.checksums.bitwise import is_sum
+from packetlab.declare.expressions import Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
@@ -180,11 +181,11 @@ class _Catalogue:
         if f.must is not None:
             others = (kind.high, 0, raw + 1, raw - 1, raw ^ 1, *range(kind.low, kind.low + 256))
             wrong = next((n for n in others if kind.low <= n <= kind.high and f.broken(self.ground.scope(i, {f.name: n}))), None)
-            if wrong is not None and not (isinstance(f.rule, Checksum) or states_a_size(f)):
+            if wrong is not None and not (is_sum(f) or states_a_size(f)):
                 what = f"{name} is {wrong}, which {f.must} does not allow"
                 yield from self.changed(i, f, "against-rule", wrong, what, self.quiet(i, f))
-        if isinstance(f.rule, Checksum):
-            yield from self.of_checksum(i, f, f.rule, name, raw)
+        if is_sum(f):
+            yield from self.of_checksum(i, f, getattr(f.rule, "none", None), name, raw)
         elif states_a_size(f):
             for word, value in (("plus-one", raw + 1), ("minus-one", raw - 1), ("zero", 0), ("max", kind.high)):
                 if value != raw and kind.low <= value <= kind.high:
@@ -221,10 +222,10 @@ class _Catalogue:
             taken |= set(registry.space(f.rule.space).headers)
         return next((n for n in range(kind.high, kind.low - 1, -1) if n not in taken), None)
 
-    def of_checksum(self, i: int, f: Field, rule: Checksum, name: str, raw: int) -> Iterator[Malformed]:
+    def of_checksum(self, i: int, f: Field, none: int | None, name: str, raw: int) -> Iterator[Malformed]:
         if self.sound.verdicts().get(name) is not Verdict.GOOD:
             return  # nobody could tell
-        wrong = next(raw ^ bit for bit in (1, 2) if raw ^ bit != rule.none)
+        wrong = next(raw ^ bit for bit in (1, 2) if raw ^ bit != none)
         expected_faults = ExpectedFaults(verdicts=((name, Verdict.BAD),))
         yield from self.changed(i, f, "wrong", wrong, f"{name} is {wrong:#x}, where {raw:#x} is right", expected_faults)
 

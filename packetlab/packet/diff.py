@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from packetlab.codec.context.lending import knowing
 from packetlab.codec.objects import restored
-from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.checksums.bitwise import is_sum
+from packetlab.declare.expressions import Next
 from packetlab.declare.fields import Field
 from packetlab.errors import BuildError, PacketlabError
 from packetlab.escaping import bytes_text
@@ -209,8 +210,9 @@ class _Comparison:
 
 
 def _rank(spot: ComparedField) -> int:
-    rule = spot.field.rule if spot.field is not None else None
-    return 2 if isinstance(rule, Checksum) else int(rule is not None)
+    if spot.field is None:
+        return 0
+    return 2 if is_sum(spot.field) else int(spot.field.rule is not None)
 
 
 def _aligned(ours: tuple[Header, ...], theirs: tuple[Header, ...]) -> list[tuple[int, int]]:

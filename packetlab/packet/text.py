@@ -10,8 +10,9 @@ from packetlab.codec.compiler import parse_items
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare import registry
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.classbody.label import field_in, parse
-from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.expressions import Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
 from packetlab.declare.refinement.registered import refinements
@@ -49,7 +50,7 @@ def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
     if f.kind.wire == "items":
         items = header._items_of(f) if header is not None and type(raw) is bytes else raw
         return ", ".join(bytes_text(i) if isinstance(i, bytes) else item_text(i) for i in items) or "none"
-    if isinstance(f.rule, Checksum) and f.kind.wire == "number":
+    if is_sum(f) and f.kind.wire == "number":
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
         text = f.kind.text(int(raw) if isinstance(raw, bool) else raw)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, class_named, classes, declared_classes
 from packetlab.codec.refinement.views import viewed
-from packetlab.declare.expressions import Checksum
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
 from packetlab.declare.refinement.registered import refinements
@@ -118,7 +118,7 @@ class FieldPath(NamedTuple):
                 continue
             if own is None or own.kind.wire == "payload":
                 known = [*inside._by_name, *_own_names(inside), *among, *_others(inside.__name__), *([] if place else [PAYLOAD])]
-                summed = not place and any(isinstance(f.rule, Checksum) for f in inside._fields)
+                summed = not place and any(is_sum(f) for f in inside._fields)
                 verdicts = verdicts_of(inside.__name__, name) if summed else ""
                 hint = _either(inside, name) or verdicts or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
@@ -349,7 +349,7 @@ def _part(field: Field, part: str, called: str, where: str) -> str:
         names = getattr(kind, "names", None) or ()
         hint = (
             f"compare it: {field.name} == {part.upper()}" if part.upper() in getattr(names, "__members__", ()) else ""
-        ) or (verdicts_of(called.partition(".")[0], part) if isinstance(field.rule, Checksum) and called.count(".") == 1 else "")
+        ) or (verdicts_of(called.partition(".")[0], part) if is_sum(field) and called.count(".") == 1 else "")
         raise BuildError(where, f"no part of {called}", repr(part), hint)
     raise BuildError(where, f"a part of {called}", repr(part), near_or_all(part.lower(), [*known, *_others(called)]))
 

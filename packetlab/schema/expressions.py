@@ -23,6 +23,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from packetlab.declare.checksums.bitwise import BitSum
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import (
     SIGNS,
@@ -142,7 +143,7 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
     if isinstance(rule, Side):
         return [rule.side, rule.name]
     if isinstance(rule, Op):
-        return [rule.sign, dump_expression(rule.left), dump_expression(rule.right)]
+        return dump_expression(rule.checksum) if isinstance(rule, BitSum) else [rule.sign, dump_expression(rule.left), dump_expression(rule.right)]
     if isinstance(rule, OneOf):
         return ["one_of", dump_expression(rule.values), [int(value) for value in rule.among]]
     if isinstance(rule, If):

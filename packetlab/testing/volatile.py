@@ -13,7 +13,7 @@ from typing import Any
 from packetlab.capture import Frame
 from packetlab.codec.bodies import width
 from packetlab.codec.objects import AnyHeader, classes
-from packetlab.declare.expressions import Checksum
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.fields import Field
 from packetlab.declare.values.views import given
 from packetlab.errors import PacketlabError, suggestion
@@ -139,7 +139,7 @@ class Canon:
         """Return what stands for the value of a field; None: nothing does."""
         f = header._by_name[name]
         raw = getattr(header, f.slot)
-        if raw is None or isinstance(f.rule, Checksum):
+        if raw is None or is_sum(f):
             return None if raw is None else 0
         kind = f.kind
         known = self.known.setdefault((type(header), f"{width(header, f)} bits"), {})

@@ -5,6 +5,7 @@ crc           any CRC of 1 to 128 bits by its parameters
 catalogue     the known CRCs by name
 simple        sums, exclusive or, Fletcher, Adler
 checks        what is refused when a class is made
+bitwise       CRCs over parts of bytes, or in one, which are rules of fields
 parts         what a class body writes of ranges: `span`, `but`, `zeroed`
 ranges        what a checksum goes over, as stretches of the header, the payload and the trailer
 spelled       what a class body writes: `crc`, `sum8`, `fletcher`, ...

@@ -42,7 +42,7 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
     elif f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
         got = f"{f.kind.fixed_bits} bits" if f.kind.bits else f.kind.words or type(f.kind).__name__
         least = -(-width // 8) * 8
-        hint = f"a sum stands in whole bytes: bits({least}), or digits(16, width={least // 4}) where it is written as text"
+        hint = f"a sum stands in whole bytes: bits({least}), or digits(16, width={least // 4}) where it is written as text; a CRC of numbers by name in a part of a byte too"
         raise DeclareError(where, f"an unsigned field of {least} bits or more, in bytes", got, hint)
     if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
         raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
@@ -62,7 +62,7 @@ def _check_borders(header: Declaration, some: list[Region], where: str) -> None:
                 raise DeclareError(where, "a checksum over whole bytes", f"one with a border among bits, before {fields[border].name}")
             if bit:
                 name = fields[border].name if border < len(fields) else fields[-1].name
-                hint = "take or leave all fields that share a byte"
+                hint = "take or leave all fields that share a byte; a crc of numbers that are always there, by name, begins and ends at any bit"
                 raise DeclareError(
                     where,
                     "a checksum over whole bytes",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from packetlab.declare.checksums.algorithms import Algorithm
+from packetlab.declare.checksums.bitwise import BitSum
 from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.checksums.simple import INVERTED, NEGATED
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
-from packetlab.export.wireshark.rules import condition
+from packetlab.export.wireshark.rules import condition, number
 
 
 def checksum(f: Field) -> list[str]:
     """Return what a field's table has for its checksum; nothing for other fields."""
     rule = f.rule
+    if isinstance(rule, BitSum):
+        return [f"sum = {{regions = {{}}, right = {number(rule, f.owner)}}}"]
     if not isinstance(rule, Checksum):
         return []
     if f.kind.fixed_bits > 64:

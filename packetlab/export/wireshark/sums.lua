@@ -239,6 +239,10 @@ local function verdict(layers, i, entry, ctx, below)
   if n.cut or (over_payload and not is_whole(layers, i, ctx, below)) or (sum.pseudo and not addresses) then
     return UNVERIFIED
   end
+  if sum.right then  -- over bits: a rule of fields
+    local right = sum.right(n.s)
+    return value == right and GOOD or BAD, right
+  end
   local data, at = covered(n, sum, entry)
   local more = 0
   if addresses then

@@ -20,6 +20,7 @@ from packetlab.codec.refinement.depth import is_recursive
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
@@ -265,8 +266,7 @@ class _Script:
         width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
         parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
-        is_sum = isinstance(f.rule, Checksum)
-        parts.append(f"base = {lua('HEX' if (flags or is_sum) and not kind.signed else 'DEC')}")
+        parts.append(f"base = {lua('HEX' if (flags or is_sum(f)) and not kind.signed else 'DEC')}")
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put after the value.

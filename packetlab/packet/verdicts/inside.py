@@ -13,8 +13,9 @@ from packetlab.codec.context.recalling import recalled_by
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare import registry
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Checksum, Elsewhere
+from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field
 from packetlab.declare.refinement.registered import refinements
 from packetlab.errors import BuildError
@@ -103,7 +104,7 @@ def inside(packet: Packet, i: int) -> Iterator[tuple[Field, str, InsideDerivatio
     while todo:
         holder, path, stack = todo.pop()
         header = stack[-1]
-        if holder is not None and any(isinstance(f.rule, Checksum) for f in header._fields):
+        if holder is not None and any(is_sum(f) for f in header._fields):
             yield holder, path, InsideDerivation(packet, stack)
         found = [(holder or f, f"{path}{more}", one) for f, more, one in _held(header, stack)]
         todo += reversed(found)
@@ -153,5 +154,5 @@ def has_sums(cls: Declaration) -> bool:
                 seen.add(one)
                 todo += [f.kind.item for f in one.fields if f.kind.has_headers]
                 todo += [refined if refined.view is None else refined.view[1] for refined in refinements(one)]
-        _known[cls] = any(isinstance(f.rule, Checksum) for one in seen for f in one.fields)
+        _known[cls] = any(is_sum(f) for one in seen for f in one.fields)
     return _known[cls]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.pseudo import pseudo_sum
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field, slot_of
@@ -43,13 +44,13 @@ def judged(packet: Packet) -> Iterator[Judged]:
         times[name] = times.get(name, 0) + 1
         more = "" if times[name] == 1 else f"#{times[name]}"
         for f in header._fields:
-            if isinstance(f.rule, Checksum):
-                yield Judged(i, f"{name}.{f.name}{more}", f.name, header, f, _verdict(Derivation(packet, i, bodies), f, f.rule, whole[i]))
+            if is_sum(f):
+                yield Judged(i, f"{name}.{f.name}{more}", f.name, header, f, _verdict(Derivation(packet, i, bodies), f, whole[i]))
         for holder, before, scope in inside(packet, i):
             for f in scope.cls._fields:
-                if isinstance(f.rule, Checksum):
+                if is_sum(f):
                     path = f"{before}{f.name}"
-                    yield Judged(i, f"{name}.{path}{more}", path, scope.header, f, _verdict(scope, f, f.rule, whole=True), holder)
+                    yield Judged(i, f"{name}.{path}{more}", path, scope.header, f, _verdict(scope, f, whole=True), holder)
 
 
 def verdict(packet: Packet, layer: type[Header] | tuple[type[Header], int] | int, name: str) -> Verdict:
@@ -59,11 +60,11 @@ def verdict(packet: Packet, layer: type[Header] | tuple[type[Header], int] | int
     except KeyError:
         return _held(packet, layer, name)
     cls = type(packet.layers[i])
-    own = [f.name for f in cls._fields if isinstance(f.rule, Checksum)]
+    own = [f.name for f in cls._fields if is_sum(f)]
     f = cls._by_name.get(name or ("checksum" if "checksum" in own or len(own) != 1 else own[0]))
-    if f is not None and isinstance(f.rule, Checksum):
+    if f is not None and is_sum(f):
         bodies = packet._build()[0]
-        return _verdict(Derivation(packet, i, bodies), f, f.rule, all_here(packet, bodies, i + 1)[i])
+        return _verdict(Derivation(packet, i, bodies), f, all_here(packet, bodies, i + 1)[i])
     found = {one.path: one.verdict for one in judged(packet) if one.layer == i}
     if name in found:
         return found[name]
@@ -95,11 +96,13 @@ def checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
     return {(one.layer, one.key, one.path): one.verdict for one in judged(packet)}
 
 
-def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
-    i, raw = scope.i, scope.raw(f.name)
+def _verdict(scope: Derivation, f: Field, whole: bool) -> Verdict:
+    i, raw, rule = scope.i, scope.raw(f.name), f.rule
     cut = scope.header._is_partial
     if raw is None:
         return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
+    if not isinstance(rule, Checksum):  # over bits of fields that are all there
+        return Verdict.UNVERIFIED if cut else Verdict.GOOD if holds(scope, f) else Verdict.BAD
     if not rule.is_due(scope):
         return Verdict.NOT_PRESENT
     if rule.none is not None and raw == rule.none:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packetlab.declare.expressions import Checksum
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
@@ -28,7 +28,7 @@ def show(packet: Packet) -> Text:
             raw = getattr(header, f.slot)
             if f.kind.wire == "payload" or raw is None:
                 continue
-            if isinstance(f.rule, Checksum):
+            if is_sum(f):
                 text = value_text(f, raw)
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             else:

@@ -10,6 +10,7 @@ from packetlab import (
     U3,
     U4,
     U5,
+    U7,
     U8,
     U12,
     U16,
@@ -114,6 +115,13 @@ class RowCRC(Header, under=Ether, when={"type": 0x7C41}):
     crc: U16le = auto(crc("CRC-16/MODBUS", span("function", "data")))
 
 
+class RowCRCOfBits(Header, under=Ether, when={"type": 0x7C4C}, bit_order="low"):
+    pid: U8 = 0x2D
+    address: U7 = 0
+    endpoint: U4 = 0
+    crc: U5 = auto(crc("CRC-5/USB", span("address", "endpoint")))
+
+
 class RowSums(Header, under=Ether, when={"type": 0x7C42}):
     number: U16 = 1
     data: Payload
@@ -157,6 +165,7 @@ ROWS = [
         ("30 01 00 00", "version"), ("11 01 00 00", "reserved"), ("10 00 00 00", "hops"), ("10 01 01 03e8 00", "extra"), ("10 01 00 ff 61", "size"),
     ]),
     Sample("M7", "CRCs over spans", RowCRC, [RowCRC(data=b"hello"), RowCRC(address=9)], [("01 03 05 61", "data")]),
+    Sample("M7", "CRCs of bits", RowCRCOfBits, [RowCRCOfBits(address=5, endpoint=3), RowCRCOfBits(address=127)], [("01", "address")]),
     Sample("M7", "sums, xor, Fletcher", RowSums, [RowSums(number=300), RowSums(number=2)], [("00", "number")]),
     Sample("M7", "a checksum that leaves a part out", RowLeavingOut, [RowLeavingOut(), RowLeavingOut(version=3, authentication=b"secret!!")], [("02 0a000001 0000 00", "authentication")]),
     Sample("M7", "a checksum that is not always there", RowSumOrNone, [RowSumOrNone(kind=2), RowSumOrNone(kind=3), RowSumOrNone(kind=1)], [("02 0a000001 ffff 00", "second")]),

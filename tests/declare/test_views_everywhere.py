@@ -294,3 +294,24 @@ def test_what_is_shown_of_a_value_is_the_value_and_a_filter_that_finds_it_alone(
                 capture.where(question).count()
         assert capture.where("steps.quarter < 0.8").count() == 3 and capture.where("steps.quarter > 0.8").count() == 3
         assert eval(repr(made[2]), {"Steps": header, "raw": raw, "Decimal": Decimal, "Fraction": Fraction}) == made[2]  # noqa: S307
+
+
+def test_patterns_are_built_as_headers_are_and_go_by_the_bits() -> None:
+    with bindings():
+
+        class BitsProbe(Header, under=Ether, when={"type": 0x88B7}):
+            level: F32 = 0.0
+            depth: Annotated[float, scaled(16, 0.25)] = 0
+
+        nan, other = float("nan"), raw(0x7FC00001)
+        levels = [0.0, -0.0, nan, other, 0.1]
+        capture = Capture.of([Ether() / BitsProbe(level=level, depth=0.75) for level in levels])  # type: ignore[arg-type]
+
+        def found(by: Any) -> list[int]:
+            return [frame.number for frame in capture.where(by)]
+
+        assert [found(BitsProbe(level=level)) for level in levels] == [[1], [2], [3], [4], [5]]  # type: ignore[arg-type]
+        assert [found(f"bitsprobe.level == {text}") for text in ("0", "-0.0", "nan", "0.1")] == [[1, 2], [1, 2], [3], [5]]
+        assert BitsProbe(depth=0.8).depth == 0.75 and found(BitsProbe(depth=0.8)) == [1, 2, 3, 4, 5] and found(BitsProbe(depth=0.9)) == []
+        with pytest.raises(BuildError, match=r"0.75 \(3\) or 1 \(4\), between which it has none"):
+            found("bitsprobe.depth == 0.8")

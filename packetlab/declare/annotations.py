@@ -9,8 +9,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
-from packetlab.declare.bits.kinds import BitList, SpareBits
-from packetlab.declare.classbody.slips import wrong_default
+from packetlab.declare.bits.kinds import ONE_WIDTH, BitList, SpareBits
+from packetlab.declare.classbody.slips import wide_number, wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const, Elsewhere
@@ -32,7 +32,7 @@ def resolved(annotation: object, globals_: dict[str, object], locals_: Mapping[s
     try:
         return eval(annotation, globals_, dict(locals_))
     except Exception as error:
-        raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
+        raise DeclareError(where, "an annotation that can be read", annotation, wide_number(str(getattr(error, "name", ""))) or str(error)) from None
 
 
 def is_optional(annotation: object) -> bool:
@@ -112,7 +112,7 @@ def _values(element: Kind, where: str) -> Kind:
     if element.wire == "number" and element.fixed_bits % 8:
         return BitList(element)
     if element.wire not in ("number", "bytes", "coded") or element.loose or element.unended:
-        hint = "a header with that one field repeats: tuple[ThatHeader, ...]"
+        hint = ONE_WIDTH if element.wide is not None else "a header with that one field repeats: tuple[ThatHeader, ...]"
         raise DeclareError(where, "values of whole bytes, or that tell their own size", element.in_words(), hint)
     return Repeated(element, where)
 

@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
-from packetlab.declare.bits.checks import SPARE, check_items, check_stretches
+from packetlab.declare.bits.checks import SPARE, check_items, check_stretches, not_counted
 from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
@@ -102,7 +102,7 @@ class Leaves:
             return self.size(leaf.name)
         if isinstance(leaf, Count):
             if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None is kind.wide:
-                raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
+                raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name, not_counted(kind, leaf.name))
             return min(0, self.field(leaf.name).none or 0), LONGEST
         if isinstance(leaf, Ahead):
             if not 1 <= leaf.bits <= 64:

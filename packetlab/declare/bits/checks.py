@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.declare.bits.kinds import ONE_WIDTH
 from packetlab.declare.declaration import OPTIONS
 from packetlab.declare.expressions import Checksum, Size
 from packetlab.declare.plan import needs
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from packetlab.declare.bits.stretches import Loose
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Kind
 
 SPARE = "spare: int = spare_bits() fills up what is left of a byte"
 
@@ -28,7 +30,7 @@ def check_stretches(header: Declaration) -> set[Field]:
         if f in header.after and f in found:
             raise DeclareError(where, "numbers side by side, or whole bytes, after a payload", f.kind.in_words())
         if kind.loose and f not in found:
-            hint = "with nothing of until, align, none or through(...): these are for whole bytes"
+            hint = "with nothing of until, align, none or through(...): these are for items of whole bytes, which two of 4 bits side by side may fill"
             raise DeclareError(where, "many(count=...), many(size=...) or many() for what lies among bits", f.kind.in_words(), hint)
     return found
 
@@ -94,6 +96,13 @@ def _check(header: Declaration, step: Loose) -> None:
         )
 
 
+def not_counted(kind: Kind, name: str) -> str:
+    """Return the way out for count_of(...) or width_of(...) of a field of which nothing is counted."""
+    if kind.is_number:
+        return f"{name}: Annotated[int, bits(field(...))] is a number of which width_of({name!r}) counts the bits"
+    return f"size_of({name!r}) is how many bytes it has"
+
+
 def check_items(header: Declaration) -> None:
     """Refuse a header that is an item of bits and has what only bytes have."""
     if header.in_bits not in (None, False, True):
@@ -101,6 +110,9 @@ def check_items(header: Declaration) -> None:
     if not header.in_bits or not header.fields:
         return
     where = f"{header.name}, in_bits"
+    if header.outer_leaves:
+        hint = ONE_WIDTH if any(f.kind.wide is not None for f in header.fields) else "items of whole bytes, without in_bits=True, may have such"
+        raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.outer_leaves[0]), hint)
     among = {f for step in header.plan.loose for f in step.fields}
     for f in header.fields:
         one = f"{header.name}.{f.name}"
@@ -117,11 +129,9 @@ def check_items(header: Declaration) -> None:
         if [part for step in header.plan.loose for part in step.parts if part.field is f and part.sort == "spare"]:
             raise DeclareError(one, "no spare_bits(): where a byte ends is not known inside of it", "spare_bits()")
         if f.rule is not None and any(isinstance(leaf, Size) for leaf in f.rule.leaves()):
-            raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule))
+            raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule), f"{f.name}: ... = 0, a number that whoever builds gives")
     if not any(f.condition is None and f.kind.fixed_bits for f in header.fields):
         raise DeclareError(where, "a field of some bits that is always there: lists of nothing have no end", "none")
-    if header.outer_leaves:
-        raise DeclareError(where, "rules of its own fields, in an item of bits", str(header.outer_leaves[0]))
     said = [word for word in OPTIONS if word not in ("bit_order", "in_bits", "label") and getattr(header, word) is not None]
     if said:
         raise DeclareError(where, "fields alone, and bit_order", f"{said[0]}=")

@@ -102,6 +102,9 @@ class BitList(Kind):
         return ", ".join(map(self.element.text, raw)) or "none"
 
 
+ONE_WIDTH = "a list for each width that there is: fours: tuple[U4, ...] | None = when(field('width') == 4, many(count=...))"
+
+
 class SpareBits(WholeNumber):
     """What fills up to the next byte: up to 7 bits, zeros unless given."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
+from packetlab.declare.kinds import WIDEST
 from packetlab.errors import DeclareError
 
 
@@ -33,3 +35,12 @@ def condition(said: object, where: str) -> object:
 def wrong_default(given: object) -> str:
     """Return the way out for a default that is none."""
     return 'auto(...) is a rule, of field("name") and size_of("name")' if callable(given) and not isinstance(given, type) else ""
+
+
+def wide_number(name: str) -> str:
+    """Return the way out for the name of a number that is wider than those which have names, such as U128; "" for other names."""
+    wide = re.fullmatch(r"([US])(\d{1,4})(le)?", name)
+    if wide is None or not 64 < int(wide[2]) <= WIDEST:
+        return ""
+    options = ", signed=True" * (wide[1] == "S") + ", little=True" * bool(wide[3])
+    return f"Annotated[int, bits({wide[2]}{options})] has so many bits"

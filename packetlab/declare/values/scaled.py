@@ -14,6 +14,7 @@ from numbers import Rational, Real
 from struct import Struct, error as struct_error
 from typing import Annotated, TypeAlias
 
+from packetlab.declare.expressions import Expr
 from packetlab.declare.kinds import Kind, Lines, Raw, explained
 from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational, smallest
 from packetlab.errors import BuildError, DeclareError
@@ -245,6 +246,9 @@ def scaled(
     meant, so 0.1 is a tenth. A value that is given is rounded to the nearest step (`Scaled`). `unit` is for those who
     read it; `signed` and `little` are as for `bits`. Rules, and bindings, go by the raw number. DeclareError where a float cannot tell all values apart.
     """
+    if isinstance(bits, Expr):
+        hint = f"raw: Annotated[int, bits({bits})], and what it stands for is worked out from that"
+        raise DeclareError("scaled(...)", "a width in bits, which rules tell in bits(...) alone", str(bits), hint)
     return Scaled(bits, scale, unit, offset, signed, little)
 
 

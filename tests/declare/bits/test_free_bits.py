@@ -40,6 +40,7 @@ from packetlab import (
     has,
     internet_checksum,
     many,
+    scaled,
     size_of,
     sized,
     spare_bits,
@@ -505,3 +506,74 @@ def test_a_count_of_more_than_there_is_costs_no_time_and_no_memory(count: int) -
     data = (count - 1).to_bytes(4, "big") + b"\0\0"
     read = dissect(data, Vast)
     assert [(f.field, f.offset) for f in read.faults] == [("samples", 6)] and bytes(read) == data
+
+
+def test_what_is_not_said_among_bits_is_refused_with_the_way_out() -> None:
+    with bindings():
+        with pytest.raises(DeclareError, match=r"number of width bits \(a list for each width that there is: fours: tuple\[U4, ...\] \| None = when\(field\('width'\) == 4"):
+
+            class PackedOut(Header):
+                width: U8 = 4
+                n: U8 = auto(count_of("values"))
+                values: tuple[Annotated[int, bits(field("width"))], ...] = many(count=field("n"))
+
+        with pytest.raises(DeclareError, match=r"rules of its own fields, in an item of bits, got \^.w \(a list for each width"):
+
+            class PackedItem(Header, in_bits=True):
+                v: Annotated[int, bits(field("^.w"))] = 0
+
+        with pytest.raises(DeclareError, match=r"got size_of\(b\) \(n: ... = 0, a number that whoever builds gives\)"):
+
+            class PackedBytes(Header, in_bits=True):
+                n: U3 = auto(size_of("b"))
+                b: Bytes = sized(field("n"), b"")
+
+        with pytest.raises(DeclareError, match=r"in bits\(...\) alone, got w \(raw: Annotated\[int, bits\(w\)\]"):
+
+            class PackedScaled(Header):
+                w: U8 = 3
+                v: Annotated[float, scaled(field("w"), 0.5)] = 0  # type: ignore[arg-type]
+
+        with pytest.raises(DeclareError, match=r"got U128 \(Annotated\[int, bits\(128\)\] has so many bits\)"):
+
+            class PackedWide(Header):
+                v: U128 = 0  # type: ignore[name-defined]  # noqa: F821
+
+        with pytest.raises(DeclareError, match=r"got v \(v: Annotated\[int, bits\(field\(...\)\)\] is a number of which width_of\('v'\)"):
+
+            class PackedWidth(Header):
+                w: U8 = auto(width_of("v"))
+                v: U8 = 0
+
+        with pytest.raises(DeclareError, match=r"got v \(size_of\('v'\) is how many bytes it has\)"):
+
+            class PackedCount(Header):
+                w: U8 = auto(count_of("v"))
+                v: Bytes = b""
+
+
+def test_the_ways_out_of_what_is_not_said_among_bits() -> None:
+    with bindings():
+
+        class PackedLists(Header):
+            width: U4 = 4
+            n: U4 = 0
+            fours: tuple[U4, ...] | None = when(field("width") == 4, many(count=field("n")))
+            twelves: tuple[U12, ...] | None = when(field("width") == 12, many(count=field("n")))
+            spare: int = spare_bits()
+
+        class PackedGiven(Header, in_bits=True):
+            n: U3 = 0
+            b: Bytes = sized(field("n"), b"")
+
+        class PackedAll(Header):
+            count: U8 = auto(count_of("items"))
+            items: tuple[PackedGiven, ...] = many(count=field("count"))
+            spare: int = spare_bits()
+
+    made = PackedLists(width=12, n=3, twelves=(1, 2, 3))
+    assert bytes(made).hex() == "c30010020030" and dissect(bytes(made), PackedLists)[PackedLists] == made
+    assert bytes(PackedLists(n=3, fours=(1, 2, 3))).hex() == "431230"
+    items = PackedAll(items=[PackedGiven(n=2, b=b"ab"), PackedGiven()])
+    read = dissect(bytes(items), PackedAll)
+    assert read[PackedAll] == items and [one.b for one in read[PackedAll].items] == [b"ab", b""]

@@ -10,7 +10,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
-from packetlab.codec.around.outer import is_around, outer_values
+from packetlab.codec.around.outer import Alone, Within, is_around, outer_values
 from packetlab.codec.around.presence import by_value
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import telling
@@ -121,7 +121,7 @@ class Packing(Deriving):
         self.needs_stack = False  # whether it needs the headers below themselves
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
-            disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
+            Alone=Alone, Within=Within, disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
         )  # fmt: skip
 
     def compile(self) -> Compiled:
@@ -381,7 +381,8 @@ class Packing(Deriving):
         if rule.none is not None:
             lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
         if "pseudo" in rule.over and not carrier:  # without a network layer below there is nothing to check against: none is sent
-            lines += [f"if m is None: {var} = 0"]
+            kept = f"isinstance(stack, Alone | Within) and {self.own(f)} or 0"  # looked into alone, what was filled in where there was one
+            lines += [f"if m is None: {var} = {kept if self.fill else 0}"]
         if rule.where is not None:
             lines = [f"{var} = {rule.otherwise}", f"if {rule.where.code(self)}:", *("    " + line for line in lines)]
         if words is None and not (self.fill and len(self.plan.sums) == 1):

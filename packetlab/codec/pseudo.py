@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.outer import Within
 from packetlab.codec.objects import refuse_pattern
 from packetlab.declare import registry
 from packetlab.declare.expressions import Next
@@ -35,7 +36,11 @@ def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: Declaration, size: i
                 destination or getattr(carrier, "final_destination", b"") or getattr(carrier, slot_of(names[1])) or b""
             )
             ends = int.from_bytes(source, "big") + int.from_bytes(destination, "big")
-            return ends + protocol(carrier._declaration, upper) + size
+            number = protocol(carrier._declaration, upper)
+            if not number and isinstance(stack, Within):  # of what a layer holds the layer has the number
+                held = (protocol(carrier._declaration, stack[place]._declaration) for place in range(i - 1, below, -1))
+                number = next(filter(None, held), 0)
+            return ends + number + size
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.freeing import freed, holds_others
 from packetlab.codec.around.outer import remembered
 from packetlab.codec.around.presence import by_value
 from packetlab.codec.bodies import measured
@@ -15,7 +16,6 @@ from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.places.inner import without_numbers
 from packetlab.codec.pseudo import pseudo_sum
-from packetlab.codec.refinement.standing import asks_around, keep
 from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums.algorithms import internet
@@ -52,7 +52,7 @@ class Rederiving(Deriving):
         size, self.lines = self.lines, []
         for f in derived:
             self.compare(f)
-        if not self.cls.fills:
+        if not self.cls.fills and not holds_others(self.cls):
             size += [f"if not o._state & {captured}: return o, at, stop"]
         lines += size
         if derived:
@@ -66,9 +66,9 @@ class Rederiving(Deriving):
                 numbers = ", ".join(f"{name!r}: {rule.code(self)}" for name, rule in follows.items())
                 lines.append(f"r.{f.slot} = without_numbers(o.{f.slot}, {{{numbers}}})")
         lines += ["r.__outer__ = getattr(o, '__outer__', None)"] if self.cls.outer_leaves else []
-        if asks_around(self.cls):
-            self.names["keep"] = keep
-            lines.append("keep(r, o)")
+        if holds_others(self.cls):
+            self.names["freed"] = freed
+            lines.append("freed(r, o, h, stack, i)")
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")

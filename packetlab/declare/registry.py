@@ -277,6 +277,8 @@ def _bind_numbers(upper: Declaration, under: Declaration, name: str, numbers: It
             raise DeclareError(where, "a number field that is always there, without a rule of its own", said or "one that may be absent", hint)
         if not isinstance(declared_field.kind.zero, int):
             raise DeclareError(where, "a number field", "bytes")
+        if not declared_field.kind.is_number:
+            raise DeclareError(where, "a field of whole numbers", declared_field.kind.in_words(), "a field of its bits (U32, ...) can say what follows")
         _own_space(declared_field)
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)

@@ -14,7 +14,7 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
-from packetlab.codec.around.outer import fills_in, is_around, is_whole
+from packetlab.codec.around.outer import Alone, fills_in, is_around, is_whole
 from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
@@ -368,7 +368,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         """Return this header with derived fields filled in, as if it were the whole packet."""
         if self._is_partial:
             return self
-        return type(self)._resolve(self, b"", (self,), 0, None)
+        return type(self)._resolve(self, b"", Alone((self,)), 0, None)
 
     def _items_of(self, field: Field, faults: list[Fault] | None = None) -> tuple[HeaderBase, ...]:
         """Return the items of a repeated field, kept for the next time; where they are read now their faults are added to those given."""

@@ -16,7 +16,7 @@ from packetlab.codec.places.surroundings import around, begun, is_placed
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, outer_leaves
-from packetlab.declare.expressions import Elsewhere, Expr
+from packetlab.declare.expressions import Checksum, Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
@@ -34,6 +34,10 @@ class Within(tuple[AnyHeader, ...]):
     holders = 0
     before: AnyHeader | None = None
     outer: tuple[int, ...] | None = None  # its outer values, where they are known
+
+
+class Alone(tuple[AnyHeader]):
+    """The stack of a header that is looked into by itself, wherever it was filled in."""
 
 
 def look(
@@ -155,7 +159,8 @@ def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) 
     """Return how many levels around it the rules of a header, or of what is in its fields, reach: 0 for none, `FAR` for any header below."""
     if declaration in seen:
         return 0
-    found = FAR if declaration.remembers or is_placed(declaration) else 0
+    pseudo = any(isinstance(f.rule, Checksum) and "pseudo" in f.rule.over for f in declaration.fields)
+    found = FAR if declaration.remembers or pseudo or is_placed(declaration) else 0
     found = max(found, _levels((*declaration.outer_leaves, *outer_leaves(one.when for one in refinements(declaration)))))
     for f in declaration.fields:
         if f.kind.wire == "items":
@@ -186,11 +191,17 @@ def reaches_out(declaration: Declaration) -> bool:
     return _reaches[declaration] > 0
 
 
+_held: dict[Field, int] = {}
+registry.caches.append(_held)
+
+
 def _reach(field: Field) -> int:
     if field.kind.wire != "items":
         return 0
-    inner = _reaches[field.kind.item] if reaches_out(field.kind.item) else 0
-    return inner if field.until is None else max(inner, _levels(outer_leaves([field.until])))
+    if field not in _held:
+        inner = _reaches[field.kind.item] if reaches_out(field.kind.item) else 0
+        _held[field] = inner if field.until is None else max(inner, _levels(outer_leaves([field.until])))
+    return _held[field]
 
 
 def is_around(field: Field) -> bool:

@@ -156,9 +156,16 @@ local function bytes_of(address)  -- of an IPv4 or IPv6 address in text; nil whe
   return #bytes == 16 and bytes or nil
 end
 
+local function number_with(layers, i, carrier)  -- of layer i, or of the layer that holds it
+  for j = i, layers.held or i, -1 do
+    local number = layers[j].h.numbers[carrier]
+    if number then return number end
+  end
+  return 0
+end
+
 -- The addresses that checksums of layer i cover, and its number with the layer that has them; nil where none has.
 local function pseudo(layers, i, below)
-  local h = layers[i].h
   for j = i - 1, 1, -1 do
     local carrier = layers[j]
     if carrier.h.pseudo then
@@ -168,11 +175,11 @@ local function pseudo(layers, i, below)
           if entry.f.name == name then texts[#texts + 1] = carrier.tvb:raw(entry.first, entry.len) end
         end
       end
-      return table.concat(texts), h.numbers[carrier.h.index] or 0
+      return table.concat(texts), number_with(layers, i, carrier.h.index)
     end
   end
   local source, destination = bytes_of(below.source), bytes_of(below.destination)
-  if source and destination then return source .. destination, h.numbers[0] or 0 end
+  if source and destination then return source .. destination, number_with(layers, i, 0) end
 end
 
 local function covered(n, sum, own)  -- what a checksum goes over, and where it stands in that

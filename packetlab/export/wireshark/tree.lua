@@ -185,6 +185,7 @@ end
 local function show_items(tree, layers, i, e, ctx, below)
   local n, stack = layers[i], {}
   for j = 1, i do stack[j] = layers[j] end
+  stack.held = layers.held or i
   local item = tree:add(e.f.shown, n.tvb(e.first, e.len))
   local items, pos, faults = e.items, e.stop or e.first + e.len, {}
   if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true) end
@@ -204,6 +205,7 @@ end
 local function show_inside(tree, layers, i, e, ctx, below)  -- what stands in a field, under the field
   local stack = {}
   for j = 1, i do stack[j] = layers[j] end
+  stack.held = layers.held or i
   stack[i + 1] = e.inside
   local layer, lines = show(stack, i + 1, tree, ctx, below)
   in_a_line(layer, lines)

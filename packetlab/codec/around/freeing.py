@@ -1,0 +1,67 @@
+"""What a header holds, while a packet is edited: values in it that follow from what stands around it, and were right, follow again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from packetlab.codec.around.outer import Within, is_around
+from packetlab.codec.around.writing import FIRST
+from packetlab.codec.objects import AnyHeader
+from packetlab.codec.refinement.standing import asks_around, keep
+from packetlab.codec.refinement.views import viewed
+from packetlab.declare.fields import Filled
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+
+
+def holds_others(declaration: Declaration) -> bool:
+    """Whether rules of what a header holds ask what stands around it."""
+    return asks_around(declaration) or any(map(is_around, declaration.fields))
+
+
+def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> None:
+    """Have what a copy of header `i` of a stack holds follow from what stands around it, where it does now; `whole` has all values filled in."""
+    outside = Within((*stack[:i], whole))
+    outside.holders = i + 1
+    for f in header._fields:
+        raw = getattr(header, f.slot)
+        if raw is None or not is_around(f) or f.kind.loose:
+            continue
+        raw = header._items_of(f) if type(raw) is bytes else raw
+        if type(raw) is tuple or type(raw) is Filled:
+            items, before = list[AnyHeader | bytes](), cast("AnyHeader", FIRST)
+            for item in cast("tuple[AnyHeader | bytes, ...]", raw):
+                items.append(_freed(item, outside, before) if isinstance(item, AnyHeader) else item)
+                before = item if isinstance(item, AnyHeader) else before
+            if any(one is not other for one, other in zip(items, raw, strict=True)):
+                setattr(made, f.slot, Filled.of(items, raw.fill) if type(raw) is Filled else tuple(items))
+    if asks_around(header._declaration):
+        keep(made, header)
+        _free_inside(made, header, outside)
+
+
+def _freed(item: AnyHeader, outside: Within, before: AnyHeader | None) -> AnyHeader:
+    """Return a header that stands in another one with what is right in it derived again."""
+    stack = Within((*outside, item))
+    stack.holders, stack.before = outside.holders, before
+    place, cls = len(outside), type(item)
+    whole = cls._resolve(item, b"", stack, place, None)
+    data = cls._encode(item, b"", stack, place, None)
+    after = Within((*outside, whole))
+    after.holders, after.before = outside.holders, before
+    found: AnyHeader = cls._rederive(item, whole, data, 0, len(data), after, place, None)[0]
+    return found
+
+
+def _free_inside(made: AnyHeader, header: AnyHeader, outside: Within) -> None:
+    """The same for the header inside a field that a copy takes apart: its bytes are made anew, where they would be the same now."""
+    f = header._by_name[header._declaration.view[0]]  # type: ignore[index]
+    captured = f.bit << len(header._fields)
+    if not header._state & captured:
+        return
+    inner = viewed(header)
+    anew = _freed(inner, outside, None)
+    if anew is not inner and type(anew)._encode(anew, b"", Within((*outside, anew)), len(outside), None) == getattr(header, f.slot):
+        made._state = made._state & ~captured | f.bit
+        made.__viewed__ = anew  # type: ignore[attr-defined]

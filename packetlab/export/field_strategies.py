@@ -352,11 +352,11 @@ def allowed(cls: Declaration, f: Field) -> list[int]:
             numbers = solved(rule).get(f.name, numbers)  # type: ignore[assignment]
         ours, theirs = [rule for rule in own if alone(rule)], [rule for rule in others if alone(rule)]
 
-        def fits(number: int) -> bool:
-            scope = Values({f.name: number}, b"", 0)
-            return all(rule.evaluate(scope) for rule in ours) and not any(rule.evaluate(scope) for rule in theirs)
+        def holds(rule: Expr, number: int) -> int:
+            return rule.evaluate(Values({f.name: number}, b"", 0))
 
-        found = [number for number in numbers if fits(number)]
+        gone = {number for rule in theirs for number in solved(rule).get(f.name, numbers) if holds(rule, number)}
+        found = [number for number in numbers if number not in gone and all(holds(rule, number) for rule in ours)]
     _allowed[cls, f.name] = found
     return found
 

@@ -172,7 +172,8 @@ def test_values_side_by_side_are_fields_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
-def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_they_are_here(tmp_path: Path) -> None:
+@pytest.mark.parametrize("filters", [3, pytest.param(7, marks=pytest.mark.slow)])
+def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_they_are_here(tmp_path: Path, filters: int) -> None:
     raws = [(-1, 0x7FFFFFFF_FFFFFFFF), (-4, 0x7FFFFFFF_00000000), (-5, 1 << 63), (1, (1 << 63) - 5), (-32768, 0)]
     with bindings():
 
@@ -201,9 +202,10 @@ def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_th
         assert Fraction(row["edge.waited"]) == one.waited.exact
         assert (row["edge.name"], row["edge.wide"]) == (name, name[:3]) == (one.name, one.wide)
     words = ["tshark", "-n", "-X", f"lua_script:{tmp_path / 'one.lua'}", "-r", str(tmp_path / "one.pcap"), "-T", "fields", "-e", "frame.number"]
-    for asked, numbers in {
-        "edge.waited == -0.25": "1", "edge.waited < -0.6": "2 3 5", "edge.waited >= -1": "1 2 4", 'edge.name == "ab"': "1",
-        'edge.name == " a"': "4", 'edge.wide == "b"': "5", 'edge.turned == "1970-02-28 17:02:47.795"': "1",
-    }.items():  # fmt: skip
+    matched = {
+        "edge.waited < -0.6": "2 3 5", 'edge.wide == "b"': "5", 'edge.turned == "1970-02-28 17:02:47.795"': "1",
+        "edge.waited == -0.25": "1", "edge.waited >= -1": "1 2 4", 'edge.name == "ab"': "1", 'edge.name == " a"': "4",
+    }  # fmt: skip
+    for asked, numbers in [*matched.items()][:filters]:
         found = subprocess.run([*words, "-Y", asked], capture_output=True, check=True, timeout=60, encoding="utf-8")
         assert found.stdout.split() == numbers.split(), asked

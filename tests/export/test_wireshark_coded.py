@@ -124,12 +124,13 @@ def test_tshark_reads_coded_numbers_and_their_faults_as_packetlab_does(coded: An
     compare(tshark, frames)
 
 
-def test_a_number_of_more_than_64_bits_is_refused_by_name() -> None:
+def test_a_number_of_more_than_64_bits_is_refused_by_name_in_a_rule() -> None:
     with bindings():
 
         class Key(Header):
             size: BERLength = auto(size_of("modulus"))
             modulus: Annotated[int, ber_integer(most=32)] = sized(field("size"), 0)
+            more: U8 | None = when(field("modulus") > 5)
 
-        with pytest.raises(BuildError, match=r"Key\.modulus: expected a number of up to 64 bits in Lua, got 256 bits"):
+        with pytest.raises(BuildError, match=r"Key\.modulus: expected a number of up to 64 bits in a rule for Wireshark, got 256"):
             wireshark(Key)

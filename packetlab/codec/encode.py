@@ -154,6 +154,7 @@ class Packing(Deriving):
         """Write the lines that work out all values; from then on `pieces` has this header, too."""
         for name in self.cls.order:
             self.value(name)  # one after the other, so that none has to work out many others first
+        self.lines += [f"v_{f.name}{self.tag} = 0" for f in self.plan.sums if self.stack is not None and f.kind.bits is None]
         head, tail = self.packed(self.plan.head), self.packed(self.plan.trailer)
         if not self.fill:
             self.lines += checks(self)

@@ -173,3 +173,15 @@ def test_wireshark_judges_them(tmp_path: Path) -> None:
             }
             for name in ("check", "all"):
                 assert theirs[f"line.{name}.status"] == str(int(dissect(bytes(packet)).verdict(Line, name)))
+
+
+def test_above_another_header_each_build_is_as_the_first() -> None:
+    """After some of them all headers of a stack are built by one function, which asked for the sum before it was there."""
+    with bindings():
+
+        class DigitsAbove(Header, under=Ether, when={"type": 0x7C47}):
+            body: Text = ended(b"*", "")
+            check: Annotated[int, digits(16, width=2, upper=True)] = auto(xor8(value_of("body")))
+
+        assert {bytes(Ether() / DigitsAbove(body="x"))[14:] for _ in range(64)} == {b"x*78"}
+        assert {bytes(Ether() / DigitsAbove(body="x") / b"payload")[14:] for _ in range(64)} == {b"x*78payload"}

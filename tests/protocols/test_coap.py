@@ -126,10 +126,11 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
 def test_option_numbers_are_sums_of_deltas() -> None:
     made = CoAP(options=(Words(number=3, words="lab"), Words(number=11), Number(number=60), Option(number=2048)))
     read = dissect(bytes(made), CoAP)[CoAP]
-    assert [one.number for one in read.options] == [3, 11, 60, 2048]
+    options = [one for one in read.options if isinstance(one, Option)]
+    assert [one.number for one in options] == [3, 11, 60, 2048]
     assert [one.delta for one in read.options] == [3, 8, 13, 14]
     fewer = dissect(bytes(CoAP(options=(read.options[0], read.options[3]))), CoAP)[CoAP]
-    assert [one.number for one in fewer.options] == [3, 2048]
+    assert [one.number for one in fewer.options if isinstance(one, Option)] == [3, 2048]
 
 
 @pytest.mark.parametrize("size", [0, 12, 13, 268, 269, 1000])

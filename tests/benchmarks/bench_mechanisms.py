@@ -16,14 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it runs from a checkout that is not installed
 
-from mechanisms import around, bitwise, headers, numbers, places, sums, transforms, values
+from mechanisms import around, bitwise, by_name, headers, numbers, places, sums, transforms, values
 from mechanisms.line import Line, builder, look, prepare, reader
 from run import race
 
 from packetlab import secrets
 
 GOAL = 2.0
-LINES: list[Line] = [line for part in (headers, around, numbers, values, bitwise, sums, transforms, places) for line in part.LINES]
+LINES: list[Line] = [line for part in (headers, around, numbers, values, bitwise, sums, transforms, by_name, places) for line in part.LINES]
 LINES.sort(key=lambda line: int(line.mechanism[1:]))
 
 

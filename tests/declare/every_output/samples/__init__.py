@@ -11,10 +11,10 @@ from packetlab.protocols.linktypes import FIRST
 from tests.declare.every_output.undeclared import undeclared as undeclared  # before any of them is declared
 
 with bindings(), secrets({"row": bytes(16)}):
-    from tests.declare.every_output.samples import bits, headers, places, transforms, values
+    from tests.declare.every_output.samples import bits, by_name, headers, places, transforms, values
 
     SAMPLES = sorted(
-        [*headers.ROWS, *values.ROWS, *bits.ROWS, *transforms.ROWS, *places.ROWS],
+        [*headers.ROWS, *values.ROWS, *bits.ROWS, *transforms.ROWS, *places.ROWS, *by_name.ROWS],
         key=lambda sample: (
             not sample.mechanism[1:].isdigit(),
             int(sample.mechanism[1:]) if sample.mechanism[1:].isdigit() else 0,

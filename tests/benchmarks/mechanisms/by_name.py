@@ -18,6 +18,9 @@ from mechanisms.sums import steps_of
 from packetlab import (
     S8,
     S16,
+    U4,
+    U5,
+    U7,
     U8,
     U16,
     U32,
@@ -29,9 +32,11 @@ from packetlab import (
     auto,
     base16,
     base64,
+    bcd,
     ble_whitened,
     cipher,
     count_of,
+    crc,
     crc32,
     crc32c,
     deflate,
@@ -49,11 +54,13 @@ from packetlab import (
     size_of,
     sized,
     slip,
+    span,
     sum16,
     sum32,
     text,
     through,
     value_of,
+    when,
     whitened,
     xns_checksum,
     xor,
@@ -589,7 +596,78 @@ def around_built() -> bytes:
     return b"".join([bytes((one.count,)), *found])
 
 
+# M7: CRCs of bits ------------------------------------------------------------------------------------------------
+
+
+class TimedToken(Header, bit_order="low"):
+    pid: U8 = 0x2D
+    address: U7 = 0
+    endpoint: U4 = 0
+    crc: U5 = auto(crc("CRC-5/USB", span("address", "endpoint")))
+
+
+@dataclass(slots=True)
+class PlainToken:
+    pid: int
+    address: int
+    endpoint: int
+    crc: int
+
+
+def token(data: bytes) -> PlainToken:
+    pid, rest = struct.unpack_from("<BH", data)
+    return PlainToken(pid, rest & 0x7F, rest >> 7 & 15, rest >> 11)
+
+
+def token_built() -> bytes:
+    one, register = PlainToken(0x2D, 5, 3, 0), 0x1F
+    bits = one.address | one.endpoint << 7
+    for bit in range(11):
+        register = register >> 1 ^ 0x14 * ((register ^ bits >> bit) & 1)
+    one.crc = register ^ 0x1F
+    return struct.pack("<BH", one.pid, bits | one.crc << 11)
+
+
+# M5: packed digits in rules --------------------------------------------------------------------------------------
+
+
+class TimedDecimals(Header):
+    kind: Annotated[int, bcd(4, swapped=True)] = 12
+    extra: U8 | None = when(field("kind") == 200, 7)
+    length: Annotated[int, bcd(4)] = auto(size_of("data"))
+    data: Bytes = b""
+
+
+@dataclass(slots=True)
+class PlainDecimals:
+    kind: int
+    extra: int | None
+    length: int
+    data: bytes
+
+
+SWAPPED = bytes(byte >> 4 | (byte & 15) << 4 for byte in range(256))
+
+
+def decimals(data: bytes) -> PlainDecimals:
+    kind, pos, extra = int(data[:2].translate(SWAPPED).hex()), 2, None
+    if kind == 200:
+        extra, pos = data[2], 3
+    length = int(data[pos : pos + 2].hex())
+    if len(data) < pos + 2 + length:
+        raise ValueError("no whole message")
+    return PlainDecimals(kind, extra, length, data[pos + 2 : pos + 2 + length])
+
+
+def decimals_built() -> bytes:
+    one = PlainDecimals(200, 7, len(BYTES), BYTES)
+    extra = bytes((one.extra,)) if one.kind == 200 and one.extra is not None else b""
+    return b"".join([bytes.fromhex("%04d" % one.kind).translate(SWAPPED), extra, bytes.fromhex("%04d" % one.length), one.data])
+
+
 LINES = [
+    Line("M7", "CRCs of bits", TimedToken, lambda: TimedToken(address=5, endpoint=3), token, token_built),
+    Line("M5", "packed digits in rules", TimedDecimals, lambda: TimedDecimals(kind=200, data=BYTES), decimals, decimals_built),
     Line("M1", "a list by its size, filled up, or none", TimedFilled,
          lambda: TimedFilled(items=tuple(TimedSmall(kind=kind, data=b"hello") for kind in range(1, 9)), numbers=(1, 2, 3)), filled, filled_built),
     Line("M5", "signed digits, text that is the rest", TimedSaid, lambda: TimedSaid(number=-70000, words="hello"), said, said_built),

@@ -163,8 +163,7 @@ class Packing(Deriving):
         if self.plan.sums and words is None:
             self.lines += [f"v_{f.name}{self.tag} = 0" for f in self.plan.sums if self.stack is not None]
             self.lines += self.guards
-            head, tail = self.packed_into("head", head), self.packed_into("tail", tail)
-            self.guards = []
+            head, tail, self.guards = self.packed_into("head", head), self.packed_into("tail", tail), []
         for f in self.plan.sums:
             self.lines += self.checksum(f, words)
         self.lines += self.guards

@@ -353,7 +353,7 @@ def test_what_makes_no_sense_is_refused_when_the_class_is_made() -> None:
             n: VarInt = auto(size_of("self"))
             more: U8 = when(field("n") > 200)
 
-    with pytest.raises(DeclareError, match=r"Six\.n: expected a start on a byte boundary, got bit 4"):
+    with pytest.raises(DeclareError, match=r"Six\.n: expected fields that fill whole bytes before the end, got bit 4 of a byte"):
 
         class Six(Header):
             a: pl.U4 = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.bits.numbers import bytes_at, number_at, numbers_at
+from packetlab.codec.bits.numbers import bytes_at, coded_at, number_at, numbers_at
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.declare.kinds import WIDEST, Raw
@@ -24,6 +24,8 @@ class StopError(Exception):
 
     `more`: bytes from there that would do, where only bytes are missing; 0 where it is something else.
     """
+
+    unfinished = False  # whether more bytes could make a value of what there is
 
     def __init__(self, name: str, at: int, expected: str, got: object, more: int = 0) -> None:
         super().__init__(name)
@@ -73,11 +75,25 @@ class Stretch:
             return number_at(data, self.room(part, part.each), part.each, low, f.kind.signed)
         if part.sort == "wide":
             return number_at(data, self.room(part, measure), measure, low, f.kind.signed)
+        if part.sort == "coded":
+            return self.coded(part)
         if part.sort == "bytes":
             return bytes_at(data, self.room(part, part.each), part.each // 8, low)
         if part.sort == "sized":
             return bytes_at(data, self.room(part, measure * 8), measure, low)
         return self.several(part, measure)
+
+    def coded(self, part: BitPart) -> Raw:
+        """Read a value that tells its own size."""
+        kind = part.field.kind
+        found = coded_at(self.data, self.at, self.limit, self.step.low, kind)
+        if found is None:
+            left = bytes_at(self.data, self.at, max(0, self.limit - self.at >> 3), self.step.low)
+            error = StopError(part.field.name, self.at // 8, kind.in_words(), kind.refused(left, 0, len(left)))
+            error.unfinished = kind.unfinished(left, 0, len(left))
+            raise error
+        self.at = found[1]
+        return found[0]
 
     def several(self, part: BitPart, measure: int) -> Raw:
         """Read values, or headers, side by side."""
@@ -177,6 +193,7 @@ class BitWalking:
     places: dict[str, int]
     ctx: Dissection
     limit: Callable[[], int]
+    is_part: Callable[[int], bool]
     fault: Callable[[str, int, str, object], None]
     truncated_field: Callable[[str, int, int, int], None]
     noted: Callable[[Field, int, int], None]
@@ -202,7 +219,10 @@ class BitWalking:
                     part.field.name, reading.at // 8, "fields that fill whole bytes", f"{reading.at % 8} bits more"
                 )
         except StopError as error:
-            if not error.more:
+            if error.unfinished and self.is_part(self.end):
+                left = max(0, self.limit() - error.at)
+                self.truncated_field(error.name, error.at, left + 1, left)
+            elif not error.more:
                 self.fault(error.name, error.at, error.expected, error.got)
             elif error.expected:
                 self.fault(error.name, error.at, f"{error.more} bytes {error.expected}", error.got)

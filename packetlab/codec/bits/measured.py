@@ -28,6 +28,8 @@ def bit_width(header: AnyHeader, step: Loose, part: BitPart) -> int:
         return part.each
     if part.sort == "sized":
         return len(raw) * 8
+    if part.sort == "coded":
+        return len(part.field.kind.write(raw)) * 8
     if part.sort == "values":
         return len(raw) * part.each
     if part.sort == "items":
@@ -53,8 +55,8 @@ def header_width(item: AnyHeader) -> int:
 def as_number(header: AnyHeader, step: Loose, part: BitPart) -> int:
     """Return a field that is there as the number that its bits are."""
     raw, low = getattr(header, part.field.slot), step.low
-    if part.sort in ("bytes", "sized"):
-        return int.from_bytes(raw, "little" if low else "big")
+    if part.sort in ("bytes", "sized", "coded"):
+        return int.from_bytes(part.field.kind.write(raw) if part.sort == "coded" else raw, "little" if low else "big")
     if part.sort == "values":
         return joined(raw, part.each, low)
     if part.sort == "items":

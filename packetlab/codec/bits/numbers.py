@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from packetlab.declare.kinds import Kind, Raw
+
+LONGEST = 80
+"""Bytes of a number in digits, which has its own end, that are looked at."""
 TOGETHER = 120
 """Bits that are taken apart, or put together, as one number: with more of them each step takes longer."""
 HALVES: dict[tuple[int, bool], list[tuple[int, ...]]] = {
@@ -33,6 +37,13 @@ def number_at(data: bytes, at: int, bits: int, low: bool = False, signed: bool =
 def bytes_at(data: bytes, at: int, size: int, low: bool = False) -> bytes:
     """Return the bytes that begin at a bit."""
     return number_at(data, at, size * 8, low).to_bytes(size, "little" if low else "big")
+
+
+def coded_at(data: bytes, at: int, limit: int, low: bool, kind: Kind) -> tuple[Raw, int] | None:
+    """Return a value that tells its own size and begins at a bit, and the bit where it ends; None where there is none before the bit `limit`."""
+    window = bytes_at(data, at, max(0, min(limit - at >> 3, getattr(kind, "longest", LONGEST))), low)
+    found = kind.read(window, 0, len(window))
+    return None if found is None else (found[0], at + found[1] * 8)
 
 
 def numbers_at(data: bytes, at: int, count: int, bits: int, low: bool = False, signed: bool = False) -> tuple[int, ...]:

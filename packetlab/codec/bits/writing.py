@@ -167,6 +167,9 @@ class BitWriting:
     def other(self, step: Loose, part: BitPart) -> list[str]:
         """Return the lines that add a field of a width that varies."""
         f, value, tag = part.field, self.raw(part.field), self.tag
+        if part.sort == "coded":
+            self.names[f"W_{f.name}{tag}"] = f.kind.write
+            return [f"x = W_{f.name}{tag}({value})", "w = len(x) << 3", *self.add(step, f"from_bytes(x, '{'little' if step.low else 'big'}')", "w")]
         if part.sort == "sized":
             return [
                 f"w = len({value}) << 3",
@@ -222,6 +225,10 @@ class BitWriting:
         elif part.sort == "wide":
             assert part.measure is not None
             code = part.measure.code(self)  # type: ignore[arg-type]
+        elif part.sort == "coded":
+            self.value(f.name)
+            self.names[f"W_{f.name}{self.tag}"] = f.kind.write
+            code = f"len(W_{f.name}{self.tag}({self.raw(f)})) * 8"
         else:
             self.value(f.name)
             code = f"len({self.raw(f)}) * {part.each or 8}"

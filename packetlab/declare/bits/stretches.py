@@ -31,13 +31,13 @@ class BitPart(NamedTuple):
 
     Attributes:
         sort: a number or bytes of a fixed width | a number of a width that a rule tells | values or headers side by side |
-            bytes of a size that a rule tells | bits up to the next byte.
+            bytes of a size that a rule tells | a number that tells its own size | bits up to the next byte.
         each: bits of one value, 0 where they differ. measure: the rule of the width, count or size. by: which of these it is,
             "" for values up to the end of what surrounds them.
     """
 
     field: Field
-    sort: Literal["number", "bytes", "wide", "values", "items", "sized", "spare"]
+    sort: Literal["number", "bytes", "wide", "values", "items", "sized", "coded", "spare"]
     each: int = 0
     measure: Expr | None = None
     by: Literal["width", "count", "size", ""] = ""
@@ -91,6 +91,8 @@ def part_of(f: Field, sizes: Mapping[str, Expr], counts: Mapping[str, Expr]) -> 
         return BitPart(f, "wide", 0, kind.wide, "width")
     if isinstance(kind, SpareBits):
         return BitPart(f, "spare")
+    if kind.wire == "coded" and kind.is_number and not (kind.loose or kind.unended or hasattr(kind, "delimiter")):
+        return BitPart(f, "coded")
     if kind.wire == "open":
         return BitPart(f, "sized", 8, sizes[f.name], "size") if f.name in sizes else None
     if isinstance(kind, BitList) or (kind.wire == "items" and kind.loose and f.until is None):
@@ -211,7 +213,7 @@ def _widths(part: BitPart, scope: _Given, tried: Mapping[str, object]) -> frozen
         measure = 0
     elif _told(part.measure, tried):
         measure = max(0, part.measure.evaluate(scope))  # type: ignore[arg-type]
-    bits = 0 if part.sort == "spare" else part.bits(measure) if measure is not None else None
+    bits = 0 if part.sort in ("spare", "coded") else part.bits(measure) if measure is not None else None
     if bits is not None:
         return frozenset({bits % 8})
     return frozenset(some * part.each % 8 for some in ANY) if part.by != "width" and part.each else ANY

@@ -64,8 +64,37 @@ function Reader:long_entry(f, bit, e)  -- a number of many bits in a field of a 
   return e
 end
 
+function Reader:bit_coded(f)  -- a number that tells its own size
+  local a, left = f.among, math.max(0, self:bit_limit() - self.bit)
+  local there = floor(left / 8)
+  local most = math.min(there, f.coding and f.coding.longest or f.width)
+  local raw, skip = bits_at(self.tvb, self.bit, most * 8, a.low)
+  raw = shifted(raw, skip, most * 8)
+  if a.low then raw = raw:reverse() end
+  local high, low, size, got
+  if f.coding then
+    high, low, size = coded(f.coding, raw)
+    got = low
+  elseif #raw == f.width then
+    size, got = f.width, bytes_text(raw)
+    if f.packed then high, low = in_halves(f, raw) else high, low = in_digits(f, raw) end
+  else
+    got = f.packed and #raw .. (#raw == 1 and " byte" or " bytes") or bytes_text(raw)
+  end
+  if not high and not (f.packed and size) then
+    if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then return self:misfit(f, "", there, there + 1) end
+    return self:misfit(f, f.coding and f.coding.words or f.written, got)
+  end
+  local from, e = floor(self.bit / 8), self:take_bits(f, size * 8)
+  if not high then self:fault(f.name, from, f.written, "raw(" .. got .. ")") end
+  e.high, e.low, e.raw, e.shifted = high or 0, low or 0, raw:sub(1, size), e.bit % 8 > 0
+  e.value = f.wide and W.pair(e.high, e.low) or e.high * 2 ^ 32 + e.low
+  self.s.v[f.name], self.s.len[f.name], self.s.raw[f.name] = e.value, size, e.raw
+end
+
 function Reader:bit_value(f)  -- read one field; what is wrong where it does not fit
   local a, s = f.among, self.s
+  if a.sort == "coded" then return self:bit_coded(f) end
   local measure, exact = 0, nil
   if a.measure then measure, exact = a.measure(s) end
   if a.sort == "wide" and (measure < 0 or measure > WIDEST) then return self:misfit(f, "a width of 0 to " .. WIDEST .. " bits", int(measure, exact)) end

@@ -225,7 +225,7 @@ class _Script:
         if kind.form and not in_bytes(kind):
             parts += coding(f, kind)
         parts += view(kind) + judged(kind) + name_of(kind) + each(kind, ADDRESSES)
-        if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
+        if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded | Loose):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))
@@ -404,7 +404,7 @@ def _kind(f: Field, step: Step) -> str:
     if reason and not (kind.form or base_of(kind) or written(kind) or name_of(kind) or (kind.element is not None and element(f))):
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     if isinstance(inner, Loose):
-        number = kind.wire == "number" or kind.is_number
+        number = kind.wire == "number" or (kind.is_number and (not written(kind) or bool(base_of(kind))))
         return ("bytes" if is_long(f) else "int") if number else "items" if kind.wire == "items" else ADDRESSES.get(kind.words, "bytes")
     if kind.wire == "number" and kind.fixed_bits > WIDE:
         return "bytes"

@@ -20,13 +20,18 @@ from packetlab import (
     Header,
     IPv4Address,
     Payload,
+    QuicInt,
     U16le,
+    VarInt,
+    ZigZagInt,
     auto,
+    bcd,
     bits,
     but,
     choose,
     count_of,
     crc,
+    digits,
     field,
     fixed_bytes,
     fletcher,
@@ -36,6 +41,7 @@ from packetlab import (
     many,
     must,
     size_of,
+    sized,
     span,
     spare_bits,
     sum8,
@@ -115,6 +121,17 @@ class RowCRC(Header, under=Ether, when={"type": 0x7C41}):
     crc: U16le = auto(crc("CRC-16/MODBUS", span("function", "data")))
 
 
+class RowCodedBits(Header, under=Ether, when={"type": 0x7C4D}):
+    flags: U4 = 5
+    size: VarInt = auto(size_of("data"))
+    stream: QuicInt = 7
+    meter: Annotated[int, bcd(4)] = 12
+    status: Annotated[int, digits(width=3)] = 200
+    delta: ZigZagInt | None = when(field("flags") == 3, -70)
+    more: U4 = 1
+    data: Bytes = sized(field("size"), b"")
+
+
 class RowCRCOfBits(Header, under=Ether, when={"type": 0x7C4C}, bit_order="low"):
     pid: U8 = 0x2D
     address: U7 = 0
@@ -163,6 +180,9 @@ ROWS = [
     Sample("M6", "numbers of more than 64 bits", RowWide, [RowWide(), RowWide(cookie=3, nonce=1 << 90)], [("00" * 17, "nonce")]),
     Sample("also", "a value that obeys a rule", RowObeying, [RowObeying(version=2, hops=16, flag=1, extra=999, data=b"ab"), RowObeying(hops=3)], [
         ("30 01 00 00", "version"), ("11 01 00 00", "reserved"), ("10 00 00 00", "hops"), ("10 01 01 03e8 00", "extra"), ("10 01 00 ff 61", "size"),
+    ]),
+    Sample("M6", "coded numbers at any bit", RowCodedBits, [RowCodedBits(data=b"x" * 130, flags=3), RowCodedBits(data=b"y", stream=70000, meter=9999)], [
+        ("5f ffffffffffffffffffff", "size"), ("50", "size"), ("500c", "stream"), ("5000 71c1 2323 0301", "meter"), ("5000 7001 23a3 0301", "status"),
     ]),
     Sample("M7", "CRCs over spans", RowCRC, [RowCRC(data=b"hello"), RowCRC(address=9)], [("01 03 05 61", "data")]),
     Sample("M7", "CRCs of bits", RowCRCOfBits, [RowCRCOfBits(address=5, endpoint=3), RowCRCOfBits(address=127)], [("01", "address")]),

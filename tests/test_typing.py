@@ -1,14 +1,17 @@
-"""mypy --strict accepts right uses of declared headers and refuses wrong ones, line by line; `Any` does not spread."""
+"""mypy --strict and pyright accept right uses of declared headers and refuse wrong ones, line by line; `Any` does not spread."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.protocols.test_types import GIVEN_OTHERWISE
 
 TYPING = Path(__file__).parent / "typing"
 PACKAGE = TYPING.parent.parent / "packetlab"
@@ -26,6 +29,19 @@ def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
     refused = {int(line) for line in re.findall(r"wrong\.py:(\d+): error", said)}
     lines = (TYPING / "wrong.py").read_text().splitlines()
     assert refused == {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_pyright_accepts_and_refuses_the_same() -> None:
+    """The uses of tests/typing, and every declaration of tests/protocols; what test_types.py leaves out is left out here."""
+    words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(TYPING), str(TYPING.parent / "protocols")]
+    said = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=TYPING.parent.parent).stdout)
+    assert said["summary"]["filesAnalyzed"] > 40
+    wrong = {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in said["generalDiagnostics"] if one["severity"] == "error"}
+    lines = (TYPING / "wrong.py").read_text().splitlines()
+    expected = {("wrong.py", number) for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+    assert {one for one in wrong if one[0] not in GIVEN_OTHERWISE} == expected
 
 
 ANY = 10

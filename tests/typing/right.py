@@ -1,4 +1,4 @@
-"""Uses that type checkers have to accept. Checked by mypy --strict (and by pyright, by hand); never run."""
+"""Uses that type checkers have to accept. Checked by mypy --strict and by pyright; never run."""
 
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum

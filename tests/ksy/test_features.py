@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import DeclareError, bindings, import_ksy
+from packetlab import DeclareError, bindings, dissect, import_ksy
 from tests.ksy.again import FORMATS, read
 
 HEAD = "meta: {id: some, endian: be, encoding: ASCII}\n"
@@ -108,12 +108,34 @@ def test_lengths_follow_where_one_field_tells_them(described: Any) -> None:
 
 def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:
     cls = described(
-        "seq: [{id: a, type: u1, valid: {min: 3}}]\n"
+        "seq: [{id: a, type: u1, valid: {in-enum: true}}]\n"
         'instances: {far: {pos: a, type: u4}, words: {value: \'"x" + "y"\'}, twice: {value: words.length}}'
     )
     assert "a: what is valid is not checked" in cls.__doc__
     for name in ("far", "words", "twice"):
         assert f"{name}: left out, expected" in cls.__doc__
+
+
+VALID = {
+    "{min: 3, max: 7}": ([3, 7], [2, 8]),
+    "{any-of: [1, 2, 0x10]}": ([1, 2, 16], [0, 3]),
+    "{max: n + 1}": ([0, 6], [7]),
+    "{expr: _ % 2 == 0}": ([0, 4], [3]),
+    "{expr: _ == 1 or _ == n}": ([1, 5], [2]),
+    "{min: -2}": ([0, 9], []),
+}
+
+
+@pytest.mark.parametrize("valid", VALID)
+@pytest.mark.parametrize("kind", ["u1", "u2", "b8"])
+def test_what_is_valid_is_a_rule_of_the_field(described: Any, valid: str, kind: str) -> None:
+    """Another number is a fault there, as Kaitai Struct's parsers refuse it; it can be built all the same."""
+    cls = described(f"seq: [{{id: n, type: u1}}, {{id: a, type: {kind}, valid: {valid}}}]")
+    good, wrong = VALID[valid]
+    assert "not checked" not in (cls.__doc__ or "")
+    for number in (*good, *wrong):
+        packet = dissect(bytes(cls(n=5, a=number)), cls)
+        assert [(fault.field, packet[cls].a) for fault in packet.faults] == [("a", number)] * (number in wrong)
 
 
 def test_a_format_whose_import_is_found_elsewhere(tmp_path: Path) -> None:

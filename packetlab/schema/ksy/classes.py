@@ -19,6 +19,7 @@ from packetlab.schema.ksy.fields import (
     enum_data,
     is_bits,
     number_row,
+    obeyed,
     open_row,
     static_bits,
     transforms,
@@ -258,7 +259,10 @@ class KsyHeader:
         if valid is not None:
             row.update(const=1, default=valid)
         elif "valid" in attr.said:
-            self.notes.append(f"{plain_name(env.prefix + attr.name)}: what is valid is not checked")
+            try:
+                row["must"] = obeyed(attr, rules)
+            except DeclareError as error:
+                self.notes.append(f"{plain_name(env.prefix + attr.name)}: what is valid is not checked, expected {error.expected}, got {error.got}")
         return row
 
     def _list(self, env: Env, attr: Attr, item: Env | None) -> Row:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 
 from packetlab.declare.values.text import TextKind
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import safe_repr
-from packetlab.schema.ksy.expressions import KsyNode, parse_type
+from packetlab.schema.ksy.expressions import KsyNode, parse, parse_type
 from packetlab.schema.ksy.model import Attr, camel
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.reading import Map
@@ -129,6 +130,34 @@ def checked_value(attr: Attr) -> object:
     said: object = attr.said.get("valid")
     found = said.get("eq") if isinstance(said, Map) and [*said] == ["eq"] else said
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def obeyed(attr: Attr, rules: Rules) -> object:
+    """Return the rule that a number obeys, by what valid says of it (`_` is the number); DeclareError where it says more than a rule can."""
+    said: object = attr.said.get("valid")
+    own, parts = KsyNode("name", attr.name), list[KsyNode]()
+    if not isinstance(said, Map):
+        said = {"expr": said}  # which is refused
+
+    def of(value: object, key: str) -> KsyNode:
+        node = parse(value, attr.said.at("valid"))
+        return _with_own(node, own) if key == "expr" else node
+
+    for key, value in said.items():
+        if key in ("min", "max", "eq"):
+            parts.append(KsyNode({"min": ">=", "max": "<=", "eq": "=="}[key], "", (own, of(value, key))))
+        elif key == "any-of" and isinstance(value, list) and value:
+            parts.append(reduce(lambda one, other: KsyNode("or", "", (one, other)), (KsyNode("==", "", (own, of(one, key))) for one in value)))
+        elif key == "expr":
+            parts.append(of(value, key))
+        else:
+            raise attr.refuse("valid", "min, max, eq, any-of or expr", safe_repr(key))
+    return rules.truth(reduce(lambda one, other: KsyNode("and", "", (one, other)), parts))
+
+
+def _with_own(node: KsyNode, own: KsyNode) -> KsyNode:
+    """Return an expression in which `_` is a name."""
+    return own if node == KsyNode("name", "_") else node._replace(parts=tuple(_with_own(part, own) for part in node.parts))
 
 
 def transforms(attr: Attr, rules: Rules) -> list[Row]:

@@ -6,6 +6,7 @@ import linecache
 import weakref
 from collections.abc import Callable, Iterable
 from itertools import count
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from packetlab.codec.places.inner import number_in
@@ -26,20 +27,35 @@ if TYPE_CHECKING:
 Compiled: TypeAlias = Callable[..., Any]
 """A function made of generated source."""
 _numbers = count(2)
+_codes: dict[tuple[str, str], CodeType] = {}  # by text and what it is, for what is reset or declared again is mostly the same
+KEPT = 1000
 
 
 def function(lines: list[str], names: dict[str, object], what: str) -> Compiled:
     """Compile a function from its lines (the first is its ``def``) and return it; `names` is what it may refer to."""
     text = "\n".join(lines) + "\n"
-    place = f"<packetlab {what}>"
-    if place in linecache.cache:
-        place = f"<packetlab {what} {next(_numbers)}>"
+    code = _code(text, what)
     found: dict[str, Compiled] = {}
-    exec(compile(text, place, "exec"), names, found)
+    exec(code, names, found)
     (made,) = found.values()
+    place = code.co_filename
     linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place
     weakref.finalize(made, linecache.cache.pop, place, None).atexit = False
     return made
+
+
+def _code(text: str, what: str) -> CodeType:
+    """Return compiled source: kept one, unless a function of that place is alive, for a place in tracebacks has one text and one life."""
+    code = _codes.pop((text, what), None)
+    if code is None or code.co_filename in linecache.cache:
+        place = f"<packetlab {what}>"
+        if place in linecache.cache:
+            place = f"<packetlab {what} {next(_numbers)}>"
+        code = compile(text, place, "exec")
+    if len(_codes) >= KEPT:
+        _codes.clear()
+    _codes[text, what] = code
+    return code
 
 
 def written_size(raw: Any, f: Field) -> int:

@@ -414,6 +414,19 @@ def test_generated_code_is_shown_by_tracebacks_and_inspect() -> None:
         assert "raise missing(h, 'a')" in shown and "<packetlab Shown.encode>" in shown
 
 
+def test_code_of_the_same_source_is_compiled_once_and_each_function_has_its_own_place_in_tracebacks() -> None:
+    with bindings():
+        header = made("Again", a=U8)
+        assert bytes(header(a=1)) == b"\1"
+        code = header._encode.__code__
+        compiler.reset(header._declaration)
+        assert bytes(header(a=1)) == b"\1" and header._encode.__code__ is code
+        alive = header._encode
+        compiler.reset(header._declaration)
+        assert bytes(header(a=1)) == b"\1" and header._encode.__code__.co_filename != alive.__code__.co_filename
+        assert inspect.getsource(header._encode) == inspect.getsource(alive)
+
+
 def test_sources_of_generated_code_go_with_it() -> None:
     with bindings():
         header = made("Gone", a=U8)

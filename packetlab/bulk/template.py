@@ -162,6 +162,7 @@ class Template:
                     some = [ours[f.name].byte_slice for f in region.fields if f.name in ours]
                     stretch = np.arange(some[0].start, some[-1].stop) if some else np.arange(0)
                     stretch = body if region.part == "body" else stretch[: max(0, len(stretch) - region.less)]
+                    stretch = stretch if region.cut is None else stretch[slice(*region.cut)]
                     if region.zeros:
                         blank[stretch] = True
                     if left[0] in region.fields:

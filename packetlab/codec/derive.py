@@ -358,6 +358,8 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         for region in some:
             if region.part == "body":
                 terms.append(body)
+            elif region.zeros and region.cut is not None and region.cut[1] is not None:
+                terms.append(repr(bytes(region.cut[1] - region.cut[0])))
             elif region.zeros:
                 known, more = self.measured([*region.fields])
                 terms.append(f"bytes({_total(known, more)})" if more or known >= 99 else repr(bytes(known)))
@@ -368,6 +370,8 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
                 whole = head if region.part == "head" else tail
                 last = f"max(0, {last} - {region.less})" if region.less else last
                 terms.append(whole if region.start and region.end else f"{whole}[{first}:{last}]")
+                if region.cut is not None:
+                    terms[-1] += f"[{region.cut[0]}:{'' if region.cut[1] is None else region.cut[1]}]"
         return " + ".join(terms) or "b''"
 
     def own_place(self, f: Field) -> str:

@@ -193,11 +193,16 @@ def rule(data: object, where: str) -> Expr:
 def _part(data: object, where: str) -> str | SumPart:
     """Return part of what a checksum goes over: a name, or a word with names."""
     if type(data) is not list:
-        return name(data, where)
+        return path_of_names(data, where)
     word, *names = expect_list(data, where, 17, 2)
     if word not in ("span", "but", "zeroed", "value_of") or (word == "span" and len(names) != 2):
         raise DeclareError(where, '["span", "a", "b"], ["but", "x"], ["zeroed", "x"] or ["value_of", "x"]', safe_repr(data))
-    return SumPart(str(word), tuple(name(one, where) for one in names))
+    return SumPart(str(word), tuple(path_of_names(one, where) for one in names))
+
+
+def path_of_names(data: object, where: str) -> str:
+    """Return the name of a field, or a path of names into a header that it holds."""
+    return ".".join(name(one, where) for one in data.split(".", 8)) if type(data) is str else name(data, where)
 
 
 def _word(word: str | bytes) -> object:

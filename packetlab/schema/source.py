@@ -20,6 +20,7 @@ from packetlab.schema.expressions import (
     load_expression,
     name,
     number,
+    path_of_names,
     safe_repr,
     space,
     text,
@@ -295,9 +296,13 @@ def _grouped(code: str, data: object) -> str:
 
 def _part(part: object, where: str) -> str:
     if type(part) is not list:
-        return _quoted(part)
+        return _path(part, where)
     word, *names = expect_list(part, where, NUMBERS, 2)
-    return f"{name(word, where)}({', '.join(map(_quoted, names))})"
+    return f"{name(word, where)}({', '.join(_path(one, where) for one in names)})"
+
+
+def _path(data: object, where: str) -> str:
+    return f'"{path_of_names(data, where)}"'
 
 
 def _checksum(parts: list[object], where: str) -> str:

@@ -282,6 +282,9 @@ class _Header:
         for f in region.fields:
             begin, end, there = visit.region(f.name)
             first, last = np.where(there, np.minimum(first, begin), first), np.where(there, np.maximum(last, end), last)
+        if region.cut is not None:
+            end = last if region.cut[1] is None else np.minimum(last, first + region.cut[1])
+            return np.minimum(first + region.cut[0], end), end
         return first, last - region.less
 
     # Addresses -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.declare.checksums.parts import SumPart
-from packetlab.declare.checksums.ranges import Region, awaited, names_between
+from packetlab.declare.checksums.ranges import Region, awaited, held, names_between
 from packetlab.declare.expressions import Checksum, Ref
 from packetlab.declare.values.digits import DigitsKind
 from packetlab.errors import DeclareError, suggestion
@@ -36,6 +36,8 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
         raise DeclareError(
             where, "check bytes among what they go over", str(rule), 'as in iso_fletcher("self", "payload")'
         )
+    if rule.algorithm.placed and any(region.cut is not None for region in some):
+        raise DeclareError(where, "whole fields for check bytes, which go by their place", str(rule))
     width = rule.algorithm.bits
     if isinstance(f.kind, DigitsKind) and f.kind.width is not None:
         _check_digits(f, f.kind, rule, some, where)
@@ -80,11 +82,13 @@ def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region]
         raise DeclareError(where, "a checksum over other bytes than its own digits", str(rule), hint)
 
 
-def _named(header: Declaration, name: str, where: str) -> None:
+def _named(header: Declaration, name: str, where: str, inner: bool = True) -> None:
+    if inner and "." in name and held(name, header.before) is not None:
+        return
     if name not in header.by_name and name != "payload":
         hint = suggestion(name, header.by_name)
         if "." in name:
-            hint = "a sum goes over whole fields of its own header: the header that has the bytes can have the sum, or the bytes stand beside it"
+            hint = "a path goes into a header that a field always holds, to whole bytes at a place that is always the same; else the header that has the bytes has the sum"
         raise DeclareError(where, f"a field of {header.name}", name, hint)
     if name != "payload" and header.by_name[name].kind.wire == "payload":
         raise DeclareError(where, 'the payload as "payload"', repr(name))
@@ -92,7 +96,7 @@ def _named(header: Declaration, name: str, where: str) -> None:
 
 def _check_part(header: Declaration, part: SumPart, where: str) -> None:
     for name in part.names:
-        _named(header, name, where)
+        _named(header, name, where, inner=part.word in ("but", "zeroed"))
         if name == "payload" and part.word != "span":
             raise DeclareError(where, f"fields in {part.word}(...)", str(part))
         if part.word == "value_of" and not hasattr(header.by_name[name].kind, "delimiter"):

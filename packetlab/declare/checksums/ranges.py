@@ -22,7 +22,7 @@ class Region(NamedTuple):
     Attributes:
         part: "head" (the header up to its payload), "body" (the payload) or "tail" (the header's trailer).
         fields: those of it, in order. whole: whether they are all of that. zeros: whether they count as zeros.
-        less: bytes at the end that are left out, a delimiter.
+        less: bytes at the end that are left out, a delimiter. cut: which bytes of them alone, from and up to, None for the end.
         start: whether they begin with the first field of it. end: whether they end with the last.
     """
 
@@ -32,6 +32,30 @@ class Region(NamedTuple):
     start: bool
     end: bool
     less: int = 0
+    cut: tuple[int, int | None] | None = None
+
+
+def held(name: str, fields: list[Field]) -> tuple[int, int, int] | None:
+    """Return where a path such as "head.number" lies, in a header that a field always holds: the place of that field, and from which byte of it
+    up to which. None where that is not known beforehand."""
+    first, *path = name.split(".")
+    place = next((place for place, f in enumerate(fields) if f.name == first), -1)
+    f, start = fields[place], 0
+    for word in path:
+        if f.kind.wire != "items" or not f.kind.one or f.kind.transforms or f.condition is not None or word not in f.kind.item.by_name:
+            return None
+        inner = f.kind.item.before
+        f = f.kind.item.by_name[word]
+        if f not in inner:
+            return None
+        before = inner[: inner.index(f)]
+        if any(not one.kind.fixed_bits or one.condition is not None for one in (*before, f)):
+            return None
+        bits, width = sum(one.kind.fixed_bits for one in before), f.kind.fixed_bits
+        if bits % 8 or width % 8:
+            return None
+        start += bits // 8
+    return (place, start, start + f.kind.fixed_bits // 8) if place >= 0 and path else None
 
 
 def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field | None = None) -> list[Region]:
@@ -42,26 +66,35 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
     order = [*(("head", n) for n in range(len(before))), ("body", 0), *(("tail", n) for n in range(len(after)))]
     parts = [part for part in rule.over if isinstance(part, SumPart) and places.keys() >= set(part.names)]
     out, zero = (
-        {places[name] for part in parts if part.word == word for name in part.names} for word in ("but", "zeroed")
+        {places[name] for part in rule.over if isinstance(part, SumPart) and part.word == word for name in part.names if name in places}
+        for word in ("but", "zeroed")
     )
+    pieces = _pieces(rule, before)
     zero |= {places[own.name]} if own is not None else set()
-    covered: list[tuple[str, int] | tuple[str, int, bool]] = []
+    covered: list[tuple[str, int, bool, tuple[int, int] | None]] = []  # and whether its delimiter is left out; which bytes of it alone
     for part in rule.over:  # names that are not there are refused later, where there is more to say of them
         if part == "self":
-            covered += order[: len(before)]
+            covered += [(*one, False, None) for one in order[: len(before)]]
         elif isinstance(part, SumPart) and part.word == "span" and part in parts:
             first, last = (order.index(places[name]) for name in part.names)
-            covered += order[first : last + 1]
+            covered += [(*one, False, None) for one in order[first : last + 1]]
         elif isinstance(part, SumPart) and part.word == "value_of" and part in parts:
-            covered.append((*places[part.names[0]], True))
+            covered.append((*places[part.names[0]], True, None))
         elif isinstance(part, str) and part in places:
-            covered.append(places[part])
+            covered.append((*places[part], False, None))
+        elif isinstance(part, str) and "." in part and (inside := held(part, before)) is not None:
+            covered.append(("head", inside[0], False, inside[1:]))
     found: list[Region] = []
     last_one: tuple[str, int, bool] | None = None
-    for where, place, *alone in covered:
+    for where, place, alone, piece in covered:
         if (where, place) in out:
             continue
         some, zeros = {"head": before, "tail": after, "body": []}[where], (where, place) in zero
+        if piece is not None or (where, place) in pieces:
+            cuts = _cut(pieces[where, place], zeros) if piece is None else [(*piece, zeros)]
+            found += [Region(where, (some[place],), zeroed, False, False, cut=(first, end)) for first, end, zeroed in cuts]
+            last_one = None
+            continue
         if alone and some:
             less = len(getattr(some[place].kind, "delimiter", b""))
             found.append(Region(where, (some[place],), zeros, place == 0, end=False, less=less))
@@ -74,6 +107,28 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
             found.append(Region(where, fields, zeros, place == 0, not some or place == len(some) - 1))
         last_one = where, place, zeros
     return found
+
+
+def _pieces(rule: Checksum, before: list[Field]) -> dict[tuple[str, int], list[tuple[int, int, str]]]:
+    """Return which bytes are left out, or count as zeros, of fields of which only a part does: from, up to, and the word for it."""
+    found: dict[tuple[str, int], list[tuple[int, int, str]]] = {}
+    for part in rule.over:
+        if isinstance(part, SumPart) and part.word in ("but", "zeroed"):
+            for name in part.names:
+                if "." in name and (inside := held(name, before)) is not None:
+                    found.setdefault(("head", inside[0]), []).append((*inside[1:], part.word))
+    return found
+
+
+def _cut(pieces: list[tuple[int, int, str]], zeros: bool) -> list[tuple[int, int | None, bool]]:
+    """Return the bytes of a field under a checksum of which some are left out, or count as zeros: from, up to, and whether they are zeros."""
+    found: list[tuple[int, int | None, bool]] = []
+    at = 0
+    for first, end, word in sorted(pieces):
+        found += [(at, first, zeros)] if first > at else []
+        found += [(max(at, first), end, True)] if word == "zeroed" and end > at else []
+        at = max(at, end)
+    return [*found, (at, None, zeros)]
 
 
 def names_between(before: list[Field], after: list[Field], first: str, last: str) -> list[str]:

@@ -57,4 +57,5 @@ def _region(region: Region) -> str:
     zeros = ", zeros = true" * region.zeros
     if region.part == "head" and region.start and region.end:
         return f'{{part = "self"{zeros}}}'
-    return f"{{names = {{{', '.join(f'[{lua(f.name)}] = true' for f in region.fields)}}}{zeros}{f', less = {region.less}' * bool(region.less)}}}"
+    cut = "" if region.cut is None else f", skip = {region.cut[0]}" + ("" if region.cut[1] is None else f", stop = {region.cut[1]}")
+    return f"{{names = {{{', '.join(f'[{lua(f.name)}] = true' for f in region.fields)}}}{zeros}{f', less = {region.less}' * bool(region.less)}{cut}}}"

@@ -195,6 +195,10 @@ local function covered(n, sum, own)  -- what a checksum goes over, and where it 
         end
       end
       if last and region.less then last = last - region.less end
+      if first and region.skip then
+        if region.stop then last = math.min(last, first + region.stop) end
+        first = first + region.skip
+      end
     end
     if first and first < last then
       local piece = region.zeros and string.rep("\0", last - first) or n.tvb:raw(first, last - first)

@@ -7,7 +7,7 @@ from typing import cast
 from packetlab.codec.around.outer import look
 from packetlab.codec.context.recalling import recalled_inside, recalled_lines
 from packetlab.codec.pseudo import pseudo_sum
-from packetlab.declare.checksums.ranges import names_between
+from packetlab.declare.checksums.ranges import held, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
@@ -131,7 +131,7 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
             else:
                 lines.append("    pseudo: no network layer below, so there is nothing to check against")
         elif isinstance(part, str):
-            lines.append(f"    {part}: {scope.size(part)} bytes" + (zeros if part == "self" else ""))
+            lines.append(f"    {part}: {_covered_size(scope, part)} bytes" + (zeros if part == "self" else ""))
         elif part.word == "span":
             names = names_between(scope.cls._declaration.before, scope.cls._declaration.after, *part.names)
             lines.append(f"    {part}: {scope.sizes(names)} bytes")
@@ -139,5 +139,13 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
             lines.append(f"    {part}: {scope.sizes(part.names)} bytes, less its delimiter")
         else:
             how = "left out" if part.word == "but" else "as zeros"
-            lines.append(f"    {part}: {scope.sizes(part.names)} bytes {how}")
+            lines.append(f"    {part}: {sum(_covered_size(scope, name) for name in part.names)} bytes {how}")
     return lines
+
+
+def _covered_size(scope: Derivation, name: str) -> int:
+    """Return how many bytes a part has that a checksum names: "self", the payload, a field, or one in a header that a field holds."""
+    inside = held(name, scope.cls._declaration.before) if "." in name else None
+    if inside is not None:
+        return inside[2] - inside[1]
+    return scope.size(name) if name in ("self", "payload") else scope.sizes((name,))

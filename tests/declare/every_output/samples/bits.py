@@ -132,6 +132,20 @@ class RowCodedBits(Header, under=Ether, when={"type": 0x7C4D}):
     data: Bytes = sized(field("size"), b"")
 
 
+class RowSummedPart(Header):
+    number: U16 = 1
+    age: U8 = 7
+    size: U8 = auto(size_of("text"))
+    text: Bytes = b""
+
+
+class RowSumOfPart(Header, under=Ether, when={"type": 0x7C4E}):
+    head: RowSummedPart = RowSummedPart()
+    kind: U8 = 9
+    sum: U16 = auto(crc("CRC-16/MODBUS", span("head", "kind"), but("head.age")))
+    also: U16 = auto(crc("CRC-16/MODBUS", "head.number", "kind", zeroed("kind")))
+
+
 class RowCRCOfBits(Header, under=Ether, when={"type": 0x7C4C}, bit_order="low"):
     pid: U8 = 0x2D
     address: U7 = 0
@@ -185,6 +199,7 @@ ROWS = [
         ("5f ffffffffffffffffffff", "size"), ("50", "size"), ("500c", "stream"), ("5000 71c1 2323 0301", "meter"), ("5000 7001 23a3 0301", "status"),
     ]),
     Sample("M7", "CRCs over spans", RowCRC, [RowCRC(data=b"hello"), RowCRC(address=9)], [("01 03 05 61", "data")]),
+    Sample("M7", "a sum over a part of a header in a field", RowSumOfPart, [RowSumOfPart(kind=3), RowSumOfPart(head=RowSummedPart(number=2, text=b"ab"))], [("0001 07 05 61", "head")]),
     Sample("M7", "CRCs of bits", RowCRCOfBits, [RowCRCOfBits(address=5, endpoint=3), RowCRCOfBits(address=127)], [("01", "address")]),
     Sample("M7", "sums, xor, Fletcher", RowSums, [RowSums(number=300), RowSums(number=2)], [("00", "number")]),
     Sample("M7", "a checksum that leaves a part out", RowLeavingOut, [RowLeavingOut(), RowLeavingOut(version=3, authentication=b"secret!!")], [("02 0a000001 0000 00", "authentication")]),

@@ -1,0 +1,112 @@
+"""Checksums over single fields of a header that a field holds, and over all of it without some, or with some as zeros."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from packetlab import (
+    U8,
+    U16,
+    U32,
+    Bytes,
+    Capture,
+    DeclareError,
+    Ether,
+    Header,
+    IPv4Address,
+    Verdict,
+    Writer,
+    auto,
+    bindings,
+    but,
+    crc32,
+    declare_from,
+    describe,
+    dissect,
+    iso_fletcher,
+    size_of,
+    span,
+    zeroed,
+)
+from tests.careful import careful
+from tests.conftest import need
+from tests.export.pdml import Tshark
+
+
+def declared() -> tuple[Any, Any]:
+    class HeldHead(Header):
+        number: U16 = 1
+        age: U16 = 7
+        host: IPv4Address = "10.0.0.1"  # type: ignore[assignment]
+        size: U8 = auto(size_of("text"))
+        text: Bytes = b"xyz"
+
+    class Summed(Header, under=Ether, when={"type": 0x7D51}):
+        head: HeldHead = HeldHead()
+        kind: U8 = 9
+        one: U32 = auto(crc32("head.age", "kind", "head"))
+        without: U32 = auto(crc32("head", "kind", but("head.age", "kind")))
+        zeros: U32 = auto(crc32(span("head", "kind"), zeroed("head.age", "head.host")))
+
+    return HeldHead, Summed
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=20))
+def test_each_is_that_of_zlib_over_the_bytes_that_are_named(number: int, age: int, text: bytes) -> None:
+    with bindings():
+        head_class, summed = declared()
+        head = head_class(number=number, age=age, text=text)
+        data, packet = bytes(head), dissect(bytes(Ether() / summed(head=head)))
+        read = packet[summed]
+        assert read.one == zlib.crc32(data[2:4] + b"\x09" + data) and read.without == zlib.crc32(data[:2] + data[4:])
+        assert read.zeros == zlib.crc32(data[:2] + bytes(6) + data[8:] + b"\x09")
+        assert {*packet.verdicts().values()} == {Verdict.GOOD} and careful(summed, bytes(packet)[14:])[0] == read
+        older = dissect(bytes(packet)[:16] + bytes(2) + bytes(packet)[18:])  # another age
+        assert older.verdict(summed, "without") is Verdict.GOOD is older.verdict(summed, "zeros")
+        assert (older.verdict(summed, "one") is Verdict.GOOD) is (age == 0)
+        changed = packet.replace(summed, head=head_class(age=5))
+        assert bytes(changed) == bytes(Ether() / summed(head=head_class(age=5)))
+        description = [describe(head_class), describe(summed)]
+    with bindings():
+        again: Any = declare_from(description)[1]
+        assert {*dissect(bytes(packet)[14:], again).verdicts().values()} == {Verdict.GOOD}
+
+
+def test_what_is_varied_rewritten_and_shown_has_them_too(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        _, summed = declared()
+        packet = dissect(bytes(Ether() / summed()))
+        for varied in packet.vary(3, {"summed.kind": range(3)}):
+            assert {*dissect(bytes(varied)).verdicts().values()} == {Verdict.GOOD}
+        capture = Capture.of([bytes(packet)])
+        (frame,) = capture.rewrite(ip={"10.0.0.0/8": "20.0.0.0/8"})
+        assert str(frame.packet()[summed].head.host) == "20.0.0.1" and {*frame.packet().verdicts().values()} == {Verdict.GOOD}
+        assert frame.packet()[summed].zeros == packet[summed].zeros and frame.packet()[summed].without != packet[summed].without
+        older = bytes(packet)[:16] + bytes(2) + bytes(packet)[18:]
+        with Writer(tmp_path / "a.pcap") as writer:
+            writer.write(bytes(packet))
+            writer.write(older)
+        shown = Tshark(tmp_path, summed).dissected(tmp_path / "a.pcap")
+        said = [[one.get("show") for one in layers[-1].iter("field") if (one.get("name") or "").endswith(".status")] for layers in shown]
+        assert said == [["1", "1", "1"], ["0", "1", "1"]]
+        assert "head.age: 2 bytes" in str(packet.why(summed, "one")) and "but(head.age, kind): 3 bytes left out" in str(packet.why(summed, "without"))
+
+
+@pytest.mark.parametrize("name", ["head.text", "head.none", "other.number", "head"])
+def test_what_has_no_place_beforehand_is_refused_with_the_way_out(name: str) -> None:
+    with bindings():
+        head_class, _ = declared()
+        body: dict[str, Any] = {"__module__": __name__, "__annotations__": {"head": head_class | None, "sum": U32}, "head": head_class(), "sum": auto(crc32("head", but(name)))}
+        body["__annotations__"]["head"] = head_class
+        with pytest.raises(DeclareError, match="a path goes into a header that a field always holds" if name != "head" else "leaves nothing"):
+            type(Header)("Refused", (Header,), body)
+        with pytest.raises(DeclareError, match="whole fields for check bytes"):
+            class Placed(Header):
+                head: head_class = head_class()  # type: ignore[valid-type]
+                check: U16 = auto(iso_fletcher("self", but("head.age")))

@@ -323,8 +323,10 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
             among = {f for step in self.plan.loose for f in step.fields}
             fields = [f for f in fields if f not in among]
         for f in fields:
-            if self.is_fixed(f):
-                bits += f.kind.fixed_bits
+            if self.is_fixed(f) or (f.kind.always and f.condition is None):
+                bits += f.kind.fixed_bits or 8 * f.kind.always
+            elif f.kind.always:
+                terms.append(f"({f.kind.always} if {self.present(f)} else 0)")
             elif f.kind.bits is None and f.name in self.doing and f.kind.is_number:
                 self.circular.setdefault(f.name, "")
                 terms.append(f"w_{f.name}{self.tag}")

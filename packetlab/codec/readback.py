@@ -70,7 +70,9 @@ def checks(to: SourceWriter) -> list[str]:
             found.append(to.refuse(f"after_last(h{tag}, {uppers[0]!r})"))
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
-        found += _compared(to, f, solved.size, got, {f.name})
+        # A field of no bytes lies nowhere, whatever its offset.
+        gaps = [place for place, g in enumerate(header.before) if g.place is not None and g.name in solved.parts]
+        found += _compared(to, f, solved.size, got, {f.name}, "".join(f"{to.size(header.before[place + 1].name)} and " for place in gaps))
     return found + fitting(to)
 
 
@@ -92,12 +94,12 @@ def _absent(to: SourceWriter, f: Field, condition: Expr) -> list[str]:
     return [f"if {anew} and not {to.present(f)} and {to.own(f)} is not None: {to.refuse(error)}"]
 
 
-def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str]) -> list[str]:
+def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str], where: str = "") -> list[str]:
     code = said.code(to)  # type: ignore[arg-type]
     given = f.bit << len(to.cls.fields)  # captured as it is
     for name in names:
         given |= to.cls.by_name[name].bit
-    there = f"{to.present(f)} and " if f.condition is not None else ""
+    there = where + (f"{to.present(f)} and " if f.condition is not None else "")
     for leaf in said.leaves():
         if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
             given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it

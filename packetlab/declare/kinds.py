@@ -66,8 +66,8 @@ class Kind:
     element: Kind | None = None
     item: Declared
     as_raw: Kind | None = None
-    # surely: source that is true of some values "{0}" in which `wrong` finds nothing; plain: whether numbers from `low` to `high` are raw values.
-    judges, surely, plain = False, "", False
+    # surely: source that is true of some values "{0}" in which `wrong` finds nothing; plain: whether numbers from `low` to `high` are raw values; always: bytes of every value of a coded number, 0 where they vary.
+    judges, surely, plain, always = False, "", False, 0
     loose = False  # whether it begins and ends at any bit (see `declare.bits`)
     wide: Any = None  # the rule that tells how many bits a number has
     transforms: tuple[Any, ...] = ()  # between a packet and the value (see `transforms.carried`)

@@ -18,6 +18,7 @@ from packetlab import (
     Header,
     Payload,
     Rest,
+    Text,
     U64le,
     VarInt,
     Writer,
@@ -181,3 +182,24 @@ def test_digits_that_are_none(tmp_path: Path) -> None:
 
         packets = [Ether() / BadDigits(list=["12", "99"], words=("ab", "cd"))]
         compare(Tshark(tmp_path, BadDigits), [*damaged(packets, 91)])
+
+
+def test_text_at_any_bit(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class BitText(Header, under=Ether, when={"type": 0x7BD4}):
+            a: U3 = 5
+            size: U5 = auto(size_of("name"))
+            b: U3 = 1
+            name: Text = sized(field("size"), "")
+            fixed: Annotated[str, text("latin-1", size=3, pad=b" ")] = "x"
+            code: Annotated[str, bcd(4)] = "0123"
+            spare: int = spare_bits()
+
+        packets = [Ether() / BitText(), Ether() / BitText(name="h\u00e9llo", fixed="abc")]
+        tshark = Tshark(tmp_path, BitText)
+        compare(tshark, [*damaged(packets, 93)])
+        (*_, layer) = tshark.ask(packets[1:])[0]
+        shown = {one.get("name"): one.get("show") for one in layer.iter("field")}
+        assert (shown["bittext.name"], shown["bittext.fixed"]) == ("h\u00e9llo", "abc")

@@ -46,12 +46,16 @@ class Stretch:
         self.places: dict[str, int] = {}
 
     def part(self, part: BitPart) -> bool:
-        """Read one field; say whether it is there. StopError where it does not fit."""
+        """Read one field; say whether it is there. StopError where it does not fit: all of it is left then, whole items too."""
         f = part.field
         if f.condition is not None and not f.condition.evaluate(self.scope):
             return False
-        self.places[f.name] = self.at
-        self.scope.values[f.name] = self.read(part)
+        self.places[f.name] = begin = self.at
+        try:
+            self.scope.values[f.name] = self.read(part)
+        except StopError:
+            self.at = begin
+            raise
         return True
 
     def room(self, part: BitPart, bits: int) -> int:

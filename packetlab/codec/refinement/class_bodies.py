@@ -6,7 +6,7 @@ places, `==` and `hash` are the base's; `value` is a field of a header of its ow
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.compiler import replaced
@@ -166,6 +166,10 @@ def literal(value: object) -> str:
     name = type(value).__name__
     if name in ("EUI", "IPAddress", "Instant", "Elapsed"):
         return repr(str(value))
+    if type(value) is tuple:
+        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, Enum) and isinstance(value, str):
+        return repr(str(value.value))
     return str(int(value)) if isinstance(value, IntEnum | IntFlag) else repr(value)
 
 

@@ -107,9 +107,22 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
             names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]
             if names:
                 _check_same_origin(header, f, fields)
+                _check_circle(header, f, names, before)
                 f.rule = _sizes(rule, f"{header}.{f.name}", before)
                 found += [(f.name, name) for name in names if name != "self"]
     return found
+
+
+def _check_circle(header: str, f: Field, names: list[str], before: list[Field]) -> None:
+    """Refuse an offset in a number that takes as many bytes as it needs, where what fills up before the place goes by these."""
+    if f.kind.wire != "coded" or f.kind.always or f not in before:
+        return
+    for name in names:
+        between = before[before.index(f) + 1 : next((place for place, g in enumerate(before) if g.name == name), 0)]
+        filling = next((g.name for g in between if g.pad), None)
+        if filling is not None:
+            hint = "Annotated[int, digits(width=4)] and Annotated[int, bits(16)] always take as many"
+            raise DeclareError(f"{header}.{f.name}", f"a number of a fixed size, as {filling} fills up by where it ends", f.kind.in_words(), hint)
 
 
 def _check_same_origin(header: str, f: Field, fields: tuple[Field, ...]) -> None:

@@ -55,7 +55,7 @@ class DigitsKind(View):
         if width is not None and (type(width) is not int or not 1 <= width <= 64):
             raise DeclareError("digits(...), width", "1 to 64 digits", width)
         self.base, self.width, self.signed, self.named = base, width, signed, names
-        self.unended = width is None
+        self.unended, self.always = width is None, width or 0
         self.allows = f"rule {'ended ' if width is None else ''}{'size ' if width is None else ''}condition fixed"
         most = LIMIT >> signed if width is None else min(base ** (width - signed), LIMIT >> signed)
         self.low, self.high = (1 - most if signed else 0), most - 1

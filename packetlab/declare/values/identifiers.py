@@ -177,6 +177,9 @@ class NoDigits(int):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NoDigits) and other.packed == self.packed
 
+    def __ne__(self, other: object) -> bool:  # that of int would go by the 0
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.packed)
 
@@ -199,7 +202,8 @@ class PackedNumber(View):
     says_digits = True  # text in a rule is a number in digits
 
     def __init__(self, digits: int, swapped: bool = False) -> None:
-        self.digits, self.swapped, self.longest, self.filler = digits, swapped, digits // 2, None
+        self.digits, self.swapped, self.filler = digits, swapped, None
+        self.longest = self.always = digits // 2
         self.low, self.high = 0, 10**digits - 1
         self.dtype = smallest(0, self.high)
         self.made_with = {"digits": digits, **({"swapped": 1} if swapped else {})}

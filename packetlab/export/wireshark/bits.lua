@@ -198,7 +198,7 @@ function Reader:among_bits(f, noted)  -- false where it does not fit: what is le
   if not wrong.more then self:fault(wrong.f.name, wrong.at, wrong.expected, wrong.got)
   elseif wrong.expected ~= "" then self:fault(wrong.f.name, wrong.at, int(wrong.more, wrong.exact) .. " bytes " .. wrong.expected, int(wrong.got))
   else self:truncated_field(wrong.f.name, wrong.at, wrong.more, wrong.got, nil, wrong.exact) end
-  if self.bit % 8 > 0 and #self.entries == count then self.bit = from end
+  if #self.entries == count then self.bit = from end
   while self.bit % 8 > 0 do
     local last = table.remove(self.entries)
     local name = last.f.name

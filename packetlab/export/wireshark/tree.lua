@@ -216,7 +216,7 @@ local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e
 
 local function text_of(e, range)  -- without what fills it up
   if e.text then return e.text end
-  local len, pad = e.len, e.f.filled
+  local len, pad = range:len(), e.f.filled  -- of bytes at any bit fewer than those that they touch
   if pad then
     local raw = len > 0 and range:raw() or ""
     while len > 0 and raw:sub(len - #pad + 1, len) == pad do len = len - #pad end

@@ -51,6 +51,7 @@ from packetlab import (
 )
 from packetlab.declare.bits.stretches import Loose, ends
 from packetlab.packet.offsets import field_offsets
+from tests.careful import careful
 
 
 def declared(body: dict[str, Any], **options: Any) -> Any:
@@ -577,3 +578,28 @@ def test_the_ways_out_of_what_is_not_said_among_bits() -> None:
     items = PackedAll(items=[PackedGiven(n=2, b=b"ab"), PackedGiven()])
     read = dissect(bytes(items), PackedAll)
     assert read[PackedAll] == items and [one.b for one in read[PackedAll].items] == [b"ab", b""]
+
+
+def test_items_of_bits_that_run_out_are_left_to_the_payload() -> None:
+    with bindings():
+
+        class OutItem(Header, in_bits=True):
+            more: U1 = 0
+            far: U6 = 0
+            further: U4 | None = when(field("more") == 1, 1)
+
+        class OutList(Header):
+            kind: U8 = 7
+            n: U5 = auto(count_of("items"))
+            items: tuple[OutItem, ...] = many(count=field("n"))
+            spare: int = spare_bits()
+            end: U8 = 0
+
+    for size in range(2, 24):
+        data = b"\7" + bytes.fromhex("ad553ad4e945dcc47c56ffffffffffffffffffff00ff")[:size]
+        packet = dissect(data, OutList)
+        header, faults = careful(OutList, data)
+        assert header == packet[OutList] and faults == list(packet.faults)
+        assert bytes(packet) == data == bytes(packet.replace(OutList))
+        if packet.faults:
+            assert (packet[OutList].kind, packet[OutList].n, packet.payload) == (7, None, data[1:])

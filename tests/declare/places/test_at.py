@@ -15,6 +15,8 @@ from packetlab import (
     U16,
     U32,
     UDP,
+    BERLength,
+    BuildError,
     Bytes,
     Capture,
     DeclareError,
@@ -22,21 +24,27 @@ from packetlab import (
     Header,
     IPv4,
     Payload,
+    QuicInt,
     Text,
     U16le,
     U32le,
+    VarInt,
     Writer,
     at,
     auto,
+    bcd,
     bindings,
     count_of,
     declare_from,
+    digits,
     dissect,
+    ended,
     field,
     fixed_bytes,
     many,
     offset_of,
     pad,
+    scaled,
     size_of,
     sized,
     strategies,
@@ -244,3 +252,48 @@ def test_a_header_with_nothing_before_its_payload_is_built() -> None:
         mark: U8 = 7
 
     assert bytes(OnlyAround() / b"ab") == b"ab\7"
+
+
+def test_an_offset_in_steps_of_a_field_that_may_be_empty() -> None:
+    class Stepped(Header):
+        offset: Annotated[int, scaled(8, 4, unit="bytes")] = auto(offset_of("text") // 4)
+        size: U8 = auto(size_of("text"))
+        text: Bytes = at(field("offset") * 4, sized(field("size"), b""), align=4)
+        end: U8 = 7
+
+    assert (bytes(Stepped()).hex(" "), bytes(Stepped(text=b"ab")).hex(" ")) == ("00 00 07", "01 02 00 00 61 62 07")
+    for data in (b"\0\0\7", b"\x15\0\7", b"\1\2\0\0ab\7"):
+        packet = dissect(data, Stepped)
+        assert not packet.faults and bytes(packet.replace(Stepped)) == data == bytes(packet)
+    with pytest.raises(BuildError, match="got 3, which is read as 2"):
+        bytes(Stepped(size=1, text=b"ab", text_gap=b"\0\0\0"))
+
+
+@pytest.mark.parametrize("kind", [Annotated[int, digits(width=3)], Annotated[int, bcd(4)], Annotated[int, scaled(16, 2)]])
+def test_offsets_in_digits_and_other_numbers_of_a_fixed_size(kind: Any) -> None:
+    class Spelt(Header):
+        first: kind = auto(offset_of("text"))
+        second: kind = auto(offset_of("number"))
+        text: Bytes = at(field("first"), ended(b"\0", b"ab"))
+        number: U16 = at(field("second"), 5, align=8)
+
+    made = Spelt(text=b"hello")
+    packet = dissect(bytes(made), Spelt)
+    assert packet[Spelt] == made and not packet.faults and len(bytes(made)) == 18
+    assert bytes(packet.replace(Spelt, text=b"")) == bytes(Spelt(text=b""))
+
+
+@pytest.mark.parametrize("kind", [VarInt, BERLength, QuicInt])
+def test_an_offset_in_a_number_that_takes_as_many_bytes_as_it_needs_is_refused(kind: Any) -> None:
+    with pytest.raises(DeclareError, match=r"Varied.offset: expected a number of a fixed size, as value_gap fills up by where it ends"):
+
+        class Varied(Header):
+            offset: kind = auto(offset_of("value"))
+            value: U16 = at(field("offset"), 5)
+
+    class Solved(Header):  # nothing fills up before it
+        offset: kind = auto(offset_of("end"))
+        text: Bytes = ended(b"\0", b"")
+        end: U8 = 0
+
+    assert bytes(Solved(text=b"abc"))[0] & 0x3F == 5

@@ -13,6 +13,7 @@ from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.outer import is_around, is_read_now
 from packetlab.codec.around.presence import by_value, is_key
+from packetlab.codec.around.solving import tell
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
@@ -153,6 +154,9 @@ def compile_init(cls: Declaration) -> None:
         lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
     lines += ["    _self._state = _s", *(["    _self.__outer__ = None"] if cls.outer_leaves else [])]
+    if any(f.kind.has_headers for f in cls.fields):
+        names["_tell"] = tell
+        lines += ["    _tell(_self)"]
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
@@ -248,6 +252,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     if loose:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
+    tell(made, inside)
     if view is not None:
         kept(made, header, inside, changes)
     return made

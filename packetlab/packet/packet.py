@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
 from packetlab.codec.around.outer import has_context
+from packetlab.codec.around.solving import told_stack
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.context.lending import lend, same_bytes
@@ -252,7 +253,7 @@ class Packet(Held):
         return Bodies(bytes(self), layers, self._trailing_bytes), layers
 
     def _resolve(self) -> tuple[Header, ...]:
-        headers, gaps = self._headers, self._trailing_bytes
+        headers, gaps = told_stack(self._headers), self._trailing_bytes
         resolved = []
         body, above = self._payload, None
         for i in range(len(headers) - 1, -1, -1):
@@ -426,8 +427,7 @@ class Packet(Held):
 
         Never raises for what is in the packet: a decoder that fails leaves a fault on the result.
         """
-        decoded: Deep = hook("deep")(self, name, using=using)
-        return decoded
+        return hook("deep")(self, name, using=using)  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
         return self._classes == other._classes and same_bytes(self, other) if isinstance(other, Packet) else NotImplemented

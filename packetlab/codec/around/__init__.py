@@ -5,6 +5,7 @@
     reading   what the source that reads a header says of it
     bodiless  headers of no bytes, which a number below says are there
     following values that are not in the bytes, while a header is built
+    solving   numbers that say how large others are, solved from what those were given
     freeing   the same while a packet is edited: what follows from what stands around follows again
     presence  fields that are there because they have a value
     writing   what the source that writes one does; lists written, each item with the one before it

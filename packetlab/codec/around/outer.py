@@ -49,12 +49,7 @@ def look(
     """
     if not leaf.path:
         return None if before is None else _number(getattr(before, slot_of(leaf.name), None))
-    if leaf.path[0] == "^":
-        found = _out(leaf, around)
-    else:
-        found = len(around) - 1
-        while found >= 0 and not is_called(around[found]._declaration, leaf):
-            found -= 1
+    found = place_of(leaf, around)
     if found < 0:
         return None
     header: Any = around[found]
@@ -65,6 +60,16 @@ def look(
     if isinstance(leaf, OuterBytes):
         return leaf.of(raw, header._by_name[leaf.name].kind)  # type: ignore[no-any-return]
     return _number(raw)
+
+
+def place_of(leaf: Elsewhere, around: Sequence[AnyHeader]) -> int:
+    """Return the place of the header that a value from elsewhere is of, in those around from the outermost in; -1 where there is none."""
+    if leaf.path[:1] == "^":
+        return _out(leaf, around)
+    found = len(around) - 1
+    while found >= 0 and not is_called(around[found]._declaration, leaf):
+        found -= 1
+    return found
 
 
 def _out(leaf: Elsewhere, around: Sequence[AnyHeader]) -> int:

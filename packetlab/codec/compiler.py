@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Flag
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
@@ -39,41 +40,52 @@ from packetlab.errors import BuildError, suggestion
 H = TypeVar("H", bound=AnyHeader)
 
 
+_reset = WeakSet[Declaration]()  # of which nothing was compiled since
+
+
 def reset(cls: Declaration) -> None:
     """Put functions in place on the class of a declaration that compile themselves when first called."""
     header: Any = classes.known.get(cls)
-    if header is None:
-        return  # nobody has it any more
+    if header is None or cls in _reset:
+        return  # nobody has it any more, or it has them
+    _reset.add(cls)
 
     def init(self: Any, **given: object) -> None:
+        _reset.discard(cls)
         compile_init(cls)
         self.__init__(**given)
 
     def encode(*args: object) -> object:
+        _reset.discard(cls)
         prove_once(cls)
         if header._encode is encode:
             header._encode = staticmethod(Packing(cls).compile())
         return header._encode(*args)
 
     def resolve(*args: object) -> object:
+        _reset.discard(cls)
         header._resolve = staticmethod(Packing(cls, fill=True).compile())
         return header._resolve(*args)
 
     def decode(*args: object) -> object:
+        _reset.discard(cls)
         prove_once(cls)
         if header._decode is decode:
             header._decode = staticmethod(Decoding(cls).compile())
         return header._decode(*args)
 
     def copied(one: object) -> object:
+        _reset.discard(cls)
         header._copied = staticmethod(compile_copy(cls))
         return header._copied(one)
 
     def extent(*args: object) -> object:
+        _reset.discard(cls)
         header._extent = staticmethod(Rederiving(cls).compile_extent())
         return header._extent(*args)
 
     def rederive(*args: object) -> object:
+        _reset.discard(cls)
         header._rederive = staticmethod(Rederiving(cls).compile())
         return header._rederive(*args)
 

@@ -44,9 +44,14 @@ def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: Declaration, size: i
     return None
 
 
+_protocols: dict[tuple[Declaration, Declaration], int] = {}
+registry.caches.append(_protocols)
+
+
 def protocol(carrier: Declaration, upper: Declaration) -> int:
     """Return the number of `upper` in the number space of a network header."""
-    for f in carrier.fields:
-        if isinstance(f.rule, Next):
-            return registry.space(f.rule.space).numbers.get(upper, 0)
-    return 0
+    key = carrier, upper
+    if key not in _protocols:
+        spaces = [f.rule.space for f in carrier.fields if isinstance(f.rule, Next)]
+        _protocols[key] = registry.space(spaces[0]).numbers.get(upper, 0) if spaces else 0
+    return _protocols[key]

@@ -32,7 +32,9 @@ def resolved(annotation: object, globals_: dict[str, object], locals_: Mapping[s
     try:
         return eval(annotation, globals_, dict(locals_))
     except Exception as error:
-        raise DeclareError(where, "an annotation that can be read", annotation, wide_number(str(getattr(error, "name", ""))) or str(error)) from None
+        name = str(getattr(error, "name", ""))
+        own = "Self (from typing) stands for the class in its own body: tuple[Self, ...] = many(...)" if name == where.partition(".")[0] else ""
+        raise DeclareError(where, "an annotation that can be read", annotation, own or wide_number(name) or str(error)) from None
 
 
 def is_optional(annotation: object) -> bool:

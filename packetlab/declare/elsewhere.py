@@ -13,12 +13,13 @@ from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration, outer_leaves, rules_of
 from packetlab.declare.expressions import Checksum, Elsewhere, Next, Ref
 from packetlab.declare.fields import Field
+from packetlab.declare.intervals import bounds, words
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.remembering.records import LaidOutBy
 from packetlab.declare.transforms.carried import OuterBytes
-from packetlab.declare.validate import ANYWHERE, described, field_of
+from packetlab.declare.validate import ANYWHERE, READ, Leaves, described, field_of
 from packetlab.declare.values.said import CountInside, FirstOf
 from packetlab.errors import DeclareError, suggestion
 from packetlab.hooks import hook
@@ -39,6 +40,10 @@ def check_held(header: Declaration) -> None:
     """Refuse fields whose headers ask for what the one that holds them does not have."""
     for f in header.fields:
         if f.kind.wire == "items":
+            if f.count is not None and f.kind.item is header and f.condition is None:
+                where = f"{header.name}.{f.name}, count"
+                if bounds(f.count, Leaves(header, where, READ), where)[0] > 0:
+                    raise DeclareError(where, "a count that may be 0, for a list of the class itself", words(f.count), "a field of its own counts: auto(count_of(...))")
             _check(header, f, 1, f"{header.name}.{f.name}", frozenset())
     check_layouts(header)
 

@@ -366,7 +366,7 @@ def named(name: str) -> Expr:
         return Ref(name)
     path, _, last = name.rpartition(".")
     if not last.isidentifier() or not (path.isidentifier() or {*path.split(".")} == {"^"}):
-        raise DeclareError("field(...)", "a field's name, ^.name, ^.^.name or SomeHeader.name", repr(name))
+        raise DeclareError("field(...)", "a field's name, ^.name, ^.^.name or SomeHeader.name", repr(name), "a number in a header that a field there holds: as a computed field of that outer header")
     return Elsewhere(path, last)
 
 

@@ -20,7 +20,7 @@ from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, on_link, restored
 from packetlab.codec.places.inner import said_count
-from packetlab.codec.refinement.class_bodies import literal, owner_of, taken_apart
+from packetlab.codec.refinement.class_bodies import literal, names_with, owner_of, taken_apart
 from packetlab.codec.refinement.standing import parts
 from packetlab.codec.refinement.views import viewed
 from packetlab.codec.source import function
@@ -339,15 +339,12 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     @property
     def given(self) -> frozenset[str]:
         """Names of the fields that the user set."""
-        count = len(self._fields)
-        own = self._state & ~(self._state >> count)
-        return frozenset(f.name for f in self._fields if own & f.bit)
+        return names_with(self, self._state & ~(self._state >> len(self._fields)), "given")
 
     @property
     def captured(self) -> frozenset[str]:
         """Names of the fields whose values came off the wire."""
-        taken = self._state >> len(self._fields)
-        return frozenset(f.name for f in self._fields if taken & f.bit)
+        return names_with(self, self._state >> len(self._fields), "captured")
 
     def state(self, name: str) -> str:
         """Return "given", "captured" or "auto" (derived by a rule, or the default)."""

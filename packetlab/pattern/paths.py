@@ -28,6 +28,7 @@ from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.registry import declared
 from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
@@ -97,7 +98,7 @@ class FieldPath(NamedTuple):
         for place, step in enumerate(names):
             found = _STEP.fullmatch(step)
             if found is None:
-                raise BuildError(where, "a number, all or any in [...]", repr(step))
+                raise BuildError(where, "a number, all or any in [...]", repr(step), "[0] is the first" * ("[first]" in step))
             name, pick = found[1], found[2] or ""
             own = field_in(inside, name) or inside._by_name.get(FIELDS.get(f"{inside.__name__.lower()}.{name}", ""))
             if not place and not pick and name == PAYLOAD and (own is None or own.kind.wire == "payload"):
@@ -349,9 +350,15 @@ def _part(field: Field, part: str, called: str, where: str) -> str:
         names = getattr(kind, "names", None) or ()
         hint = (
             f"compare it: {field.name} == {part.upper()}" if part.upper() in getattr(names, "__members__", ()) else ""
-        ) or (verdicts_of(called.partition(".")[0], part) if is_sum(field) and called.count(".") == 1 else "")
+        ) or _hidden(field, part) or (verdicts_of(called.partition(".")[0], part) if is_sum(field) and called.count(".") == 1 else "")
         raise BuildError(where, f"no part of {called}", repr(part), hint)
     raise BuildError(where, f"a part of {called}", repr(part), near_or_all(part.lower(), [*known, *_others(called)]))
+
+
+def _hidden(field: Field, part: str) -> str:
+    """Return how to ask a class of items whose name, in small letters, is that of a field beside it."""
+    named = next((one.name for one in declared() if one.name.lower() == field.name and one.name != field.name), "")
+    return f"{named}.{part} is of the class {named}" if named else ""
 
 
 def verdicts_of(header: str, asked: str) -> str:

@@ -9,6 +9,7 @@ from packetlab.codec.lenient import values_of
 from packetlab.declare.computed import dependents
 from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import REQUIRED
+from packetlab.declare.places.inner import Inner
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def disagrees(header: AnyHeader, name: str, value: int, read: int) -> BuildError
     if value == read:
         return BuildError(where, f"{f.kind.low}..{f.kind.high}", value)
     hint = f"give {name} alone, or only what it follows from"
+    if held := [str(leaf) for leaf in f.computed.leaves() if isinstance(leaf, Inner)]:  # type: ignore[union-attr]
+        hint = f"give {', '.join(held)}, which does not follow from {name}"
     return BuildError(where, f"{read}, as {f.computed} says", value, hint)
 
 

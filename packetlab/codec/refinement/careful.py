@@ -11,9 +11,10 @@ from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.inner import said_count
 from packetlab.codec.places.surroundings import around, is_placed
-from packetlab.codec.refinement.reading import deeper, views_of
+from packetlab.codec.refinement.reading import views_of
 from packetlab.codec.refinement.views import unread
 from packetlab.declare.plan import needs
+from packetlab.declare.refinement.registered import holder_of
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader, Decoded
@@ -74,7 +75,7 @@ def refine(
             ctx.faults += [_unfit(header, one, name, at + f.offset, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in seen.faults]
             if placed:
                 scope.values[name] = HeldBytes.of(raw, found)
-            return deeper([one]).get(found._declaration, one), found
+            return holder_of(found._declaration) or one, found
         fault = next((f for f in seen.faults if type(f) is not InnerFault), None)  # one at which reading ended
         if fault is None:
             fault = Fault(inner.name, "", end, f"{end} bytes", f"{len(raw)} bytes")

@@ -161,10 +161,19 @@ def _is_among(self: Any, headers: tuple[Any, ...], known: Known | None) -> bool:
     return False
 
 
+def names_with(header: Any, bits: int, what: str) -> frozenset[str]:
+    """Return the names of fields with these bits; where the one that is taken apart is among them, those inside that are `what` too."""
+    found = frozenset(f.name for f in header._fields if bits & f.bit)
+    view = header._declaration.view
+    return found if view is None or view[0] not in found else found | getattr(viewed(header), what)
+
+
 def literal(value: object) -> str:
     """Return a field's value as a class's repr has it."""
     name = type(value).__name__
-    if name in ("EUI", "IPAddress", "Instant", "Elapsed"):
+    if type(value) is tuple:
+        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
+    if name in ("EUI", "IPAddress", "Instant", "Elapsed", "UUID"):
         return repr(str(value))
     if type(value) is tuple:
         return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"

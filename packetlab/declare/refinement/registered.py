@@ -10,6 +10,7 @@ from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
 
 _entered: list[Declaration] = []
 _known: dict[Declaration, tuple[Declaration, ...]] = {}
+_holders: dict[Declaration, Declaration] = {}
 
 
 def refinements(base: Declaration) -> tuple[Declaration, ...]:
@@ -20,12 +21,20 @@ def refinements(base: Declaration) -> tuple[Declaration, ...]:
     return found
 
 
+def holder_of(inner: Declaration) -> Declaration | None:
+    """Return the header of which another one stands inside a field that it takes apart, None where it is of none that is registered."""
+    if not _holders:
+        _holders.update({one.view[1]: one for one in _entered if one.view is not None})
+    return _holders.get(inner)
+
+
 def enter(header: Declaration) -> None:
     """Let a header refine its base from now on."""
     _entered.append(header)
     if header.view is not None and header.is_deeper:
         enter(header.view[1])
     _known.clear()
+    _holders.clear()
 
 
 def leave(header: Declaration) -> bool:
@@ -36,6 +45,7 @@ def leave(header: Declaration) -> bool:
         gone += [one.view[1]] if one.view is not None else []
     _entered[:] = [one for one in _entered if one not in gone]
     _known.clear()
+    _holders.clear()
     return len(_entered) != before
 
 
@@ -49,6 +59,7 @@ def restore(before: list[Declaration]) -> bool:
     changed = _entered != before
     _entered[:] = before
     _known.clear()
+    _holders.clear()
     return changed
 
 

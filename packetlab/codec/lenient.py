@@ -168,7 +168,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.places[f.name] = at
         self.known.add(f.name)
         if f.fixed and (raw := self.values[f.name]) != f.default:
-            self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
+            self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) and not f.kind.judges else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults
         wrong = (f.kind.wrong(self.values[f.name]) if judged else "") or f.broken(self.scope)
         if wrong:  # where it ends is known, whatever is in it: what follows can be read

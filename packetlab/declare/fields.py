@@ -302,7 +302,7 @@ class Field:
 
     def got(self, raw: Raw) -> str:
         """Return a value that is a fault, in words: where it has to obey a rule the number that this speaks of."""
-        return (self.kind if self.must is None else self.kind.as_raw or self.kind).text(raw)
+        return (self.kind if self.must is None or self.kind.plain else self.kind.as_raw or self.kind).text(raw)
 
     @property
     def tells_itself(self) -> bool:

@@ -19,10 +19,12 @@ from packetlab import (
     auto,
     bcd,
     bindings,
+    const,
     count_of,
     dissect,
     field,
     many,
+    must,
     size_of,
     sized,
     when,
@@ -96,3 +98,15 @@ def test_packed_digits_that_are_text_say_how_they_become_numbers() -> None:
         class Ruled(Header):
             n: Annotated[str, bcd(4)] = auto(size_of("body"))
             body: Bytes = b""
+
+
+def test_what_is_wrong_with_a_constant_or_by_a_rule_is_said_in_digits() -> None:
+    class Ruled(Header):
+        rate: Annotated[int, bcd(4)] = must(field("rate") < 50, 3)
+        mark: Annotated[int, bcd(4)] = const(77)
+
+    def said(wire: str) -> list[tuple[str, str, str]]:
+        return [(fault.field, fault.expected, fault.got) for fault in dissect(bytes.fromhex(wire), Ruled).faults]
+
+    assert said("0003 0077") == [] and said("0060 0077") == [("rate", "rate < 50", "0060")]
+    assert said("0003 0078") == [("mark", "0077", "0078")] and said("0003 001a") == [("mark", "0077", r"raw(b'\x00\x1a')")]

@@ -6,6 +6,7 @@ import re
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
+from packetlab.declare.values.identifiers import PackedNumber
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.rules import digits, is_wide
@@ -94,6 +95,8 @@ def fixed(f: Field) -> str:
     if is_long(f):
         size, order = -(-f.kind.fixed_bits // 8), "little" if f.kind.little and not _shares(f) else "big"
         return lua_bytes(f.default.to_bytes(size, order, signed=f.kind.signed))
+    if isinstance(f.kind, PackedNumber):
+        return lua_bytes(f.kind.write(f.default))
     if f.kind.is_number:
         value = int(f.default)
         if not is_wide(digits(f.kind)):

@@ -166,6 +166,13 @@ local function text_of(f, value, raw)
     return name .. " (" .. decimal(f, value) .. ")"
   end
   if f.long then return long_text(f, raw) end
+  if f.packed then  -- digits, or half bytes that are none
+    local digits = raw:gsub(".", function(c)
+      local byte = c:byte()
+      return string.format("%02x", f.low_first and byte % 16 * 16 + floor(byte / 16) or byte)
+    end)
+    return digits:find("%a") and "raw(" .. bytes_text(raw) .. ")" or digits
+  end
   return f.kind == "bytes" and bytes_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
 
@@ -389,7 +396,7 @@ function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false wh
   self.bit, self.s.v[f.name], self.s.len[f.name], self.s.raw[f.name] = (pos + taken) * 8, entry.value, taken, entry.raw
   self.entries[#self.entries + 1] = entry
   local other = f.fixed and (f.digits and as_number(entry.value) ~= (f.wide and W.number(f.fixed) or f.fixed) or not f.digits and entry.raw ~= f.fixed)
-  if other then self:fault(f.name, pos, f.expected, f.digits and decimal(f, entry.value) or bytes_text(entry.raw)) end
+  if other then self:fault(f.name, pos, f.expected, f.digits and decimal(f, entry.value) or f.packed and text_of(f, entry.value, entry.raw) or bytes_text(entry.raw)) end
   return true
 end
 

@@ -34,9 +34,11 @@ from packetlab import (
     auto,
     bcd,
     ber_integer,
+    const,
     digits,
     ended,
     field,
+    must,
     prefixed,
     raw,
     scaled,
@@ -152,6 +154,8 @@ class RowIdentifiers(Header, under=Ether, when={"type": 0x7C27}):
 
 
 class RowDecimals(Header, under=Ether, when={"type": 0x7C2B}):
+    mark: Annotated[int, bcd(2)] = const(42)
+    rate: Annotated[int, bcd(4, swapped=True)] = must(field("rate") < 5000, 7)
     kind: Annotated[int, bcd(4, swapped=True)] = 12
     extra: U8 | None = when(field("kind") == 200, 7)
     length: Annotated[int, bcd(4)] = auto(size_of("data"))
@@ -188,6 +192,7 @@ ROWS = [
         ("00" * 32 + "0000000a 21436500ff", "meter"), ("00" * 20, "guid"),
     ]),
     Sample("M5", "packed digits in rules", RowDecimals, [RowDecimals(kind=200, data=b"x" * 12, imsi="12345"), RowDecimals(kind=7, data=b"abc")], [
-        ("1a00 0000 00", "kind"), ("2100 001a 00", "length"), ("2100 0002 61", "data"), ("2100 0000 01 af", "imsi"),
+        ("43 0000 2100 0000 00", "mark"), ("4a 0000 2100 0000 00", "mark"), ("42 0600 2100 0000 00", "rate"), ("42 00a6 2100 0000 00", "rate"),
+        ("42 0000 1a00 0000 00", "kind"), ("42 0000 2100 001a 00", "length"), ("42 0000 2100 0002 61", "data"), ("42 0000 2100 0000 01 af", "imsi"),
     ]),
 ]  # fmt: skip

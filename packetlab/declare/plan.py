@@ -347,8 +347,9 @@ class Plan:
 
     def _tail(self, after: list[Field]) -> Expr:
         """Return the size of what stands after the payload, as far as it is known."""
-        sizes = [size for f in after if (size := self._known_size(f.name)) is not None]
-        return sum(sizes, start=Const(0))
+        always = [f for f in after if f.condition is None and f.kind.bits is not None]  # which may share bytes
+        sizes = [size for f in after if f not in always and (size := self._known_size(f.name)) is not None]
+        return sum(sizes, start=Const(sum(f.kind.fixed_bits for f in always) // 8))
 
     def _goes_on(self, f: Field) -> bool:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""

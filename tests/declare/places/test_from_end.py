@@ -16,6 +16,7 @@ from packetlab import (
     U4,
     U7,
     U8,
+    U12,
     U16,
     U32,
     UDP,
@@ -296,3 +297,22 @@ def test_what_has_no_place_after_a_payload_is_refused_by_name(field_after: Any, 
     body = {"__annotations__": {"a": U8, "p": Payload, "late": annotation, **more}, "a": 0, "late": value, **dict.fromkeys(more, from_end(1, 0))}
     with pytest.raises(DeclareError, match=f"^Trailing.late: expected {complaint}"):
         type(Header)("Trailing", (Header,), body)
+
+
+def test_fields_after_it_may_share_bytes() -> None:
+    class SharedEnd(Header):
+        body: Payload
+        kind: U16 = from_end(6, 7)
+        high: U12 = 0x123
+        low: U4 = 4
+        more: U1 = 1
+        rest: U7 = 5
+        end: U8 = 9
+
+    made = SharedEnd() / b"body"
+    assert bytes(made).hex() == b"body".hex() + "000712348509"
+    assert dissect(bytes(made), SharedEnd) == made and not dissect(bytes(made), SharedEnd).faults
+    for size in range(6):
+        data = bytes(SharedEnd())[:size]
+        packet = dissect(data, SharedEnd)
+        assert bytes(packet) == data and packet.payload == data and len(packet.faults) == 1

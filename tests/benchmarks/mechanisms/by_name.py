@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from mechanisms.line import Line
-from mechanisms.sums import steps_of
+from mechanisms.sums import modbus, steps_of
 from packetlab import (
     S8,
     S16,
@@ -27,6 +27,7 @@ from packetlab import (
     Bytes,
     Header,
     Text,
+    VarInt,
     adler32,
     at,
     auto,
@@ -34,6 +35,7 @@ from packetlab import (
     base64,
     bcd,
     ble_whitened,
+    but,
     cipher,
     count_of,
     crc,
@@ -665,7 +667,93 @@ def decimals_built() -> bytes:
     return b"".join([bytes.fromhex("%04d" % one.kind).translate(SWAPPED), extra, bytes.fromhex("%04d" % one.length), one.data])
 
 
+# M6: coded numbers at any bit ------------------------------------------------------------------------------------
+
+
+class TimedCodedBits(Header):
+    flags: U4 = 5
+    size: VarInt = auto(size_of("data"))
+    more: U4 = 1
+    data: Bytes = sized(field("size"), b"")
+
+
+@dataclass(slots=True)
+class PlainCodedBits:
+    flags: int
+    size: int
+    more: int
+    data: bytes
+
+
+def coded_bits(data: bytes) -> PlainCodedBits:
+    size = shift = pos = 0
+    while True:
+        byte = (data[pos] & 15) << 4 | data[pos + 1] >> 4
+        size |= (byte & 0x7F) << shift
+        shift, pos = shift + 7, pos + 1
+        if byte < 0x80:
+            break
+    inside = data[pos + 1 : pos + 1 + size]
+    if len(inside) != size:
+        raise ValueError("no whole message")
+    return PlainCodedBits(data[0] >> 4, size, data[pos] & 15, inside)
+
+
+def coded_bits_built() -> bytes:
+    one = PlainCodedBits(5, len(WORDS), 1, WORDS)
+    number, rest, count = one.flags, one.size, 1
+    while rest > 0x7F:
+        number, rest, count = number << 8 | 0x80 | rest & 0x7F, rest >> 7, count + 1
+    return ((number << 8 | rest) << 4 | one.more).to_bytes(count + 1, "big") + one.data
+
+
+# M7: a sum over a part of a header in a field --------------------------------------------------------------------
+
+
+class TimedSummedPart(Header):
+    number: U16 = 1
+    age: U8 = 7
+    text: Annotated[bytes, fixed_bytes(40)] = BYTES[:40]
+
+
+class TimedSumOfPart(Header):
+    head: TimedSummedPart = TimedSummedPart()
+    kind: U8 = 9
+    sum: U16 = auto(crc("CRC-16/MODBUS", span("head", "kind"), but("head.age")))
+
+
+@dataclass(slots=True)
+class PlainSummedPart:
+    number: int
+    age: int
+    text: bytes
+
+
+@dataclass(slots=True)
+class PlainSumOfPart:
+    head: PlainSummedPart
+    kind: int
+    sum: int
+
+
+SUMMED = struct.Struct("!HB40sBH")
+
+
+def sum_of_part(data: bytes) -> PlainSumOfPart:
+    number, age, inside, kind, found = SUMMED.unpack_from(data)
+    return PlainSumOfPart(PlainSummedPart(number, age, inside), kind, found)
+
+
+def sum_of_part_built() -> bytes:
+    one = PlainSumOfPart(PlainSummedPart(1, 7, BYTES[:40]), 9, 0)
+    head = one.head
+    one.sum = modbus(struct.pack("!H", head.number) + head.text + bytes((one.kind,)))
+    return SUMMED.pack(head.number, head.age, head.text, one.kind, one.sum)
+
+
 LINES = [
+    Line("M6", "coded numbers at any bit", TimedCodedBits, lambda: TimedCodedBits(data=WORDS), coded_bits, coded_bits_built),
+    Line("M7", "a sum over a part of a header in a field", TimedSumOfPart, TimedSumOfPart, sum_of_part, sum_of_part_built),
     Line("M7", "CRCs of bits", TimedToken, lambda: TimedToken(address=5, endpoint=3), token, token_built),
     Line("M5", "packed digits in rules", TimedDecimals, lambda: TimedDecimals(kind=200, data=BYTES), decimals, decimals_built),
     Line("M1", "a list by its size, filled up, or none", TimedFilled,

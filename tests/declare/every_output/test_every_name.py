@@ -12,6 +12,8 @@ import pytest
 
 import packetlab
 from packetlab.packet.header import HeaderType
+from tests.conftest import ROOT
+from tests.declare.every_output.table import shown
 
 SAMPLES = Path(__file__).parent / "samples"
 ALIKE = {
@@ -63,3 +65,10 @@ def test_every_option_of_a_field_is_in_a_sample(function: Callable[..., object])
     calls = [node for path in SAMPLES.glob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
     said = {word.arg for node in calls if isinstance(node.func, ast.Name) and node.func.id == function.__name__ for word in node.keywords}
     assert text and options - said == set()
+
+
+def test_every_row_has_a_line_in_the_benchmark() -> None:
+    lines = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks" / "mechanisms").glob("*.py"))
+    timed = set(re.findall(r'Line\(\s*"(M\d+)",\s*"([^"]+)"', lines))
+    rows = {tuple(title.split(" ", 1)) for title in shown() if title.startswith("M")}
+    assert rows - timed == set()

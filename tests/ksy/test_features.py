@@ -108,7 +108,7 @@ def test_lengths_follow_where_one_field_tells_them(described: Any) -> None:
 
 def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:
     cls = described(
-        "seq: [{id: a, type: u1, valid: {in-enum: true}}]\n"
+        "seq: [{id: a, type: u1, valid: {odd: true}}]\n"
         'instances: {far: {pos: a, type: u4}, words: {value: \'"x" + "y"\'}, twice: {value: words.length}}'
     )
     assert "a: what is valid is not checked" in cls.__doc__
@@ -123,6 +123,8 @@ VALID = {
     "{expr: _ % 2 == 0}": ([0, 4], [3]),
     "{expr: _ == 1 or _ == n}": ([1, 5], [2]),
     "{min: -2}": ([0, 9], []),
+    f"{{any-of: {[*range(0, 200, 2)]}}}": ([0, 198], [1, 199]),
+    "{in-enum: true}, enum: kinds": ([1, 40], [0, 2]),
 }
 
 
@@ -130,12 +132,18 @@ VALID = {
 @pytest.mark.parametrize("kind", ["u1", "u2", "b8"])
 def test_what_is_valid_is_a_rule_of_the_field(described: Any, valid: str, kind: str) -> None:
     """Another number is a fault there, as Kaitai Struct's parsers refuse it; it can be built all the same."""
-    cls = described(f"seq: [{{id: n, type: u1}}, {{id: a, type: {kind}, valid: {valid}}}]")
+    cls = described(f"seq: [{{id: n, type: u1}}, {{id: a, type: {kind}, valid: {valid}}}]\nenums: {{kinds: {{1: one, 40: forty}}}}")
     good, wrong = VALID[valid]
     assert "not checked" not in (cls.__doc__ or "")
     for number in (*good, *wrong):
         packet = dissect(bytes(cls(n=5, a=number)), cls)
         assert [(fault.field, packet[cls].a) for fault in packet.faults] == [("a", number)] * (number in wrong)
+
+
+@pytest.mark.parametrize("valid", ["{}", "{any-of: []}", "{min: b}", "{min: x + }", "{in-enum: true}", "[]", "text", "{any-of: [n]}"])
+def test_what_no_rule_can_say_is_named(described: Any, valid: str) -> None:
+    cls = described(f"seq: [{{id: n, type: u1}}, {{id: a, type: u1, valid: {valid}}}]")
+    assert "a: what is valid is not checked" in cls.__doc__ and read(cls, b"\5\7").a == 7
 
 
 def test_a_format_whose_import_is_found_elsewhere(tmp_path: Path) -> None:

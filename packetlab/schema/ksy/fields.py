@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import reduce
 
 from packetlab.declare.values.text import TextKind
 from packetlab.errors import DeclareError
@@ -12,7 +11,7 @@ from packetlab.schema.ksy.expressions import KsyNode, parse, parse_type
 from packetlab.schema.ksy.model import Attr, camel
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.reading import Map
-from packetlab.schema.ksy.scopes import Rules, Term
+from packetlab.schema.ksy.scopes import Rules, Term, joined, one_of
 
 Row = dict[str, Term]
 _NUMBER = re.compile(r"([usf])([1248])(le|be)?", re.ASCII)
@@ -135,24 +134,23 @@ def checked_value(attr: Attr) -> object:
 def obeyed(attr: Attr, rules: Rules) -> object:
     """Return the rule that a number obeys, by what valid says of it (`_` is the number); DeclareError where it says more than a rule can."""
     said: object = attr.said.get("valid")
-    own, parts = KsyNode("name", attr.name), list[KsyNode]()
-    if not isinstance(said, Map):
-        said = {"expr": said}  # which is refused
-
-    def of(value: object, key: str) -> KsyNode:
-        node = parse(value, attr.said.at("valid"))
-        return _with_own(node, own) if key == "expr" else node
-
-    for key, value in said.items():
+    own, parts = KsyNode("name", attr.name), list[Term]()
+    where = attr.said.at("valid")
+    for key, value in (said if isinstance(said, Map) else {"that": said}).items():
         if key in ("min", "max", "eq"):
-            parts.append(KsyNode({"min": ">=", "max": "<=", "eq": "=="}[key], "", (own, of(value, key))))
-        elif key == "any-of" and isinstance(value, list) and value:
-            parts.append(reduce(lambda one, other: KsyNode("or", "", (one, other)), (KsyNode("==", "", (own, of(one, key))) for one in value)))
+            parts.append(rules.truth(KsyNode({"min": ">=", "max": "<=", "eq": "=="}[str(key)], "", (own, parse(value, where)))))
+        elif key == "any-of" and isinstance(value, list):
+            parts.append(one_of(rules.number(own), [rules.number(parse(one, where)) for one in value], where))
+        elif key == "in-enum" and value is True and "enum" in attr.said:
+            members: object = enum_data(attr)["members"]
+            parts.append(one_of(rules.number(own), [*members.values()] if isinstance(members, dict) else [], where))
         elif key == "expr":
-            parts.append(of(value, key))
+            parts.append(rules.truth(_with_own(parse(value, where), own)))
         else:
-            raise attr.refuse("valid", "min, max, eq, any-of or expr", safe_repr(key))
-    return rules.truth(reduce(lambda one, other: KsyNode("and", "", (one, other)), parts))
+            raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", safe_repr(key))
+    if not parts:
+        raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", "nothing")
+    return joined("&", parts)
 
 
 def _with_own(node: KsyNode, own: KsyNode) -> KsyNode:

@@ -6,7 +6,7 @@ from typing import cast
 
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare import registry
-from packetlab.declare.declaration import declaration_of
+from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.errors import DeclareError
 from packetlab.packet.packet import Header
 from packetlab.protocols import (
@@ -82,9 +82,9 @@ def first_header(linktype: int) -> type[Header] | None:
     return FIRST.get(linktype)
 
 
-def said_types(first: type[AnyHeader]) -> list[int]:
+def said_types(first: Declaration) -> list[int]:
     """Return the link types whose frames begin with a header of somebody's own."""
-    return [] if first._declaration.is_own else sorted(number for number, header in FIRST.items() if header is first)
+    return [] if first.is_own else sorted(number for number, header in FIRST.items() if header._declaration is first)
 
 
 def linktype_of(first: type[AnyHeader] | None) -> int | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from packetlab.codec.objects import classes
 from packetlab.codec.refinement.class_bodies import restated_held
 from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
@@ -74,7 +73,7 @@ def describe(cls: object) -> dict[str, object]:
             if sets:
                 entry["sets"] = {field: dump_expression(rule) for field, rule in sets.items()}
         under.append(entry)
-    found |= {word: said for word, said in (("under", under), ("linktypes", said_types(classes[header]))) if said}
+    found |= {word: said for word, said in (("under", under), ("linktypes", said_types(header))) if said}
     answers = [
         {**({} if request is None else {"header": request.name}), "rule": dump_expression(rule)}
         for request, rule in header.answers.items()

@@ -12,6 +12,7 @@ from packetlab import (
     U3,
     U5,
     U8,
+    U16,
     U64,
     Bytes,
     Ether,
@@ -195,9 +196,12 @@ def test_text_at_any_bit(tmp_path: Path) -> None:
             name: Text = sized(field("size"), "")
             fixed: Annotated[str, text("latin-1", size=3, pad=b" ")] = "x"
             code: Annotated[str, bcd(4)] = "0123"
+            n: U3 = auto(count_of("levels"))
+            levels: tuple[U16, ...] = many(count=field("n"))
+            digits: tuple[Annotated[str, bcd(2)], ...] = many(count=field("n"))
             spare: int = spare_bits()
 
-        packets = [Ether() / BitText(), Ether() / BitText(name="h\u00e9llo", fixed="abc")]
+        packets = [Ether() / BitText(), Ether() / BitText(name="h\u00e9llo", fixed="abc", levels=(1, 2, 3), digits=("12", "34", "56"))]
         tshark = Tshark(tmp_path, BitText)
         compare(tshark, [*damaged(packets, 93)])
         (*_, layer) = tshark.ask(packets[1:])[0]

@@ -474,13 +474,13 @@ end
 
 function Reader:judge(f, e)  -- whether a value is one of its kind: where it ends is known, whatever is in it
   local wrong
+  local raw = e.raw or e.len > 0 and self.tvb:raw(e.first, e.len) or ""  -- at any bit fewer than the bytes that it touches
   if f.judge then wrong = self:not_its_kind(f, e)
-  elseif f.whole and e.len % f.whole > 0 then wrong = "a multiple of " .. f.whole .. " bytes"
+  elseif f.whole and #raw % f.whole > 0 then wrong = "a multiple of " .. f.whole .. " bytes"
   elseif f.single and f.single.judge then
-    for at = e.first, e.first + e.len - f.whole, f.whole do wrong = wrong or self:not_its_kind(f.single, {first = at, len = f.whole}) end
+    for at = 1, #raw, f.whole do wrong = wrong or self:not_its_kind(f.single, {raw = raw:sub(at, at + f.whole - 1)}) end
   elseif f.element then wrong = self:none_of(f, e) end
   if not wrong then return end
-  local raw = e.raw or e.len > 0 and self.tvb:raw(e.first, e.len) or ""
   self:fault(f.name, e.first, wrong, f.judge and f.judge.form == "digits" and "raw(" .. bytes_text(raw, 65536) .. ")" or bytes_text(raw))
   self.ctx.faults[#self.ctx.faults].inner = true
 end

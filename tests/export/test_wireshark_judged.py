@@ -207,3 +207,4 @@ def test_text_at_any_bit(tmp_path: Path) -> None:
         (*_, layer) = tshark.ask(packets[1:])[0]
         shown = {one.get("name"): one.get("show") for one in layer.iter("field")}
         assert (shown["bittext.name"], shown["bittext.fixed"]) == ("h\u00e9llo", "abc")
+        assert [one.get("show") for one in layer.iter("field") if one.get("name") == "bittext.levels.value"] == ["1", "2", "3"]

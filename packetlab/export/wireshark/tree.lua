@@ -175,10 +175,10 @@ local function in_a_line(layer, items)
   if line ~= "" then layer:append_text(": " .. line) end
 end
 
-local function show_each(tree, tvb, e)  -- values side by side, one by one
+local function show_each(tree, range, e)  -- values side by side, one by one
   local each = e.f.each
-  for at = e.first, e.first + math.min(e.len, VALUES * each.size) - each.size, each.size do
-    if each.little then tree:add_le(each.shown, tvb(at, each.size)) else tree:add(each.shown, tvb(at, each.size)) end
+  for at = 0, math.min(range:len(), VALUES * each.size) - each.size, each.size do
+    if each.little then tree:add_le(each.shown, range(at, each.size)) else tree:add(each.shown, range(at, each.size)) end
   end
 end
 
@@ -279,7 +279,7 @@ show = function(layers, i, tree, ctx, below)
       if f.element then show_elements(item, n, e) end
       if e.len == 0 then item:set_text(f.name .. ": empty")
       elseif f.each and e.count then n:show_values(item, e, VALUES)
-      elseif f.each then show_each(item, n.tvb, e) end
+      elseif f.each then show_each(item, range_of(n, e), e) end
     end
     lines[#lines + 1] = item
     if e.inside then

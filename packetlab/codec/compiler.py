@@ -26,7 +26,7 @@ from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
-from packetlab.codec.refinement.depth import is_nested, is_recursive
+from packetlab.codec.refinement.depth import is_nested, is_recursive, trying
 from packetlab.codec.refinement.views import kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -102,7 +102,7 @@ def prove_once(cls: Declaration) -> None:
     """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
     if not cls.proved and not cls.is_own:
         cls.proved = True  # the proof itself builds and reads
-        token = current.set(None)
+        token, alone = current.set(None), trying.set(False)
         try:
             check_asked(cls)
             prove(cls)
@@ -112,6 +112,7 @@ def prove_once(cls: Declaration) -> None:
             raise
         finally:
             current.reset(token)
+            trying.reset(alone)
 
 
 def compile_init(cls: Declaration) -> None:

@@ -21,7 +21,7 @@ from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, lasting, refine
-from packetlab.codec.refinement.depth import counted, is_nested, is_recursive, too_deep
+from packetlab.codec.refinement.depth import NeedsCare, counted, is_nested, is_recursive, too_deep, trying
 from packetlab.codec.refinement.reading import choices_of
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
@@ -55,6 +55,8 @@ USUAL = 1500
 
 def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Decoded:
     """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
+    if trying.get():
+        raise NeedsCare
     return _LenientParser(cls, data, start, end, ctx).read()
 
 

@@ -30,6 +30,7 @@ from packetlab import (
     many,
     size_of,
 )
+from tests.growth import steps
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,26 @@ def test_refusals_say_the_way_out() -> None:
     assert captured.table("saidlist.options.Kind.one").read().text("saidlist.options.Kind.one") == ["4"]
     with pytest.raises(BuildError, match=r"got 'options\[first\]' \(\[0\] is the first\)"):
         captured.table("saidlist.options[first].kind")
+
+
+def test_a_chain_of_classes_costs_as_many_steps_as_it_has_levels() -> None:
+    def chain(levels: int) -> tuple[type[Header], bytes]:
+        class ChainBase(Header):
+            k: U8 = 0
+            d0: Rest = b""
+
+        made: type[Header] = ChainBase
+        for level in range(1, levels + 1):
+            body = {"__module__": __name__, "__annotations__": {f"k{level}": U8, f"d{level}": Rest}, f"k{level}": 1, f"d{level}": b""}
+            key = f"k{level - 1}" if level > 1 else "k"
+            made = type(Header)(f"Chain{level}", (made,), body, inside=f"d{level - 1}", when={key: 1})  # type: ignore[assignment]
+            globals()[f"Chain{level}"] = made
+        return ChainBase, bytes(made())
+
+    taken = []
+    for levels in (6, 12, 24):
+        first, data = chain(levels)
+        for _ in range(3):
+            assert dissect(data[:-1], first).faults
+        taken.append(steps(lambda first=first, data=data: dissect(data[:-1], first)))
+    assert taken[2] - taken[1] < 2.4 * (taken[1] - taken[0]), taken

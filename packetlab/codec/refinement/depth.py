@@ -63,6 +63,13 @@ class _Unread(Exception):
     """Somewhere in a list something has to be read the careful way, and so all of it has."""
 
 
+trying: ContextVar[bool] = ContextVar("trying", default=False)  # whether what is read is tried by compiled code that is around it
+
+
+class NeedsCare(Exception):
+    """What compiled code tries has to be read the careful way, and so what is around it has: once, and not at each level."""
+
+
 def quick(read: Callable[..., Any]) -> Callable[..., Any]:
     """Return a compiled reader of a list that reads one level deeper, and gives None where something in it is not so quick."""
 

@@ -60,9 +60,9 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
         return lambda raw, *values, place=None, ctx=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):
         return lambda raw, *values, place=None, ctx=None: read_whole(
-            inner, raw, restored(classes[header], header.captured_state, values), place, ctx
+            inner, raw, restored(classes[header], header.captured_state, values), place, ctx, quick=True
         )
-    return lambda raw, *values, place=None, ctx=None: read_whole(inner, raw, None, place)
+    return lambda raw, *values, place=None, ctx=None: read_whole(inner, raw, None, place, quick=True)
 
 
 def asking(views: list[Declaration]) -> bool:

@@ -11,6 +11,7 @@ from packetlab.codec.around.solving import tell
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
+from packetlab.codec.refinement.depth import NeedsCare, trying
 from packetlab.codec.refinement.standing import Unwritten, asks_around, asks_further, keep
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
@@ -42,11 +43,12 @@ class Containing(Tolerance):
 
 
 def read_whole(
-    inner: Declaration, raw: object, holder: AnyHeader | None = None, place: Any = None, around: Dissection | None = None
+    inner: Declaration, raw: object, holder: AnyHeader | None = None, place: Any = None, around: Dissection | None = None, quick: bool = False
 ) -> AnyHeader | None:
     """Return the header that some bytes of `holder` are from end to end, without a fault; None where they are none.
 
-    `place` says where they stand, for fields that go by it; `around` what is known of what stands around the holder.
+    `place` says where they stand, for fields that go by it; `around` what is known of what stands around the holder. With `quick`
+    None is for those too that have to be read the careful way.
     """
     if type(raw) is not bytes:
         return None
@@ -54,7 +56,13 @@ def read_whole(
     ctx.place = place
     if holder is not None:
         ctx.layers = (*(() if around is None else around.layers), holder)
-    header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
+    token = trying.set(quick)  # in line, as each level of a chain takes frames of Python's stack
+    try:
+        header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
+    except NeedsCare:
+        return None
+    finally:
+        trying.reset(token)
     return header if end == len(raw) and ctx.clean and not unread(header, ctx.faults) and ctx.clean else None
 
 

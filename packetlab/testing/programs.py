@@ -89,7 +89,7 @@ class Programs:
         """End those that still run, and those alone."""
         for program, _ in self._started:
             if program.returncode is None:
-                program.end()
+                program.kill() if program.closed else program.end()
 
     def shown(self) -> list[tuple[str, str]]:
         """Return what each has written last, as (title, text), for a report."""
@@ -164,7 +164,7 @@ def state(program: Program) -> str:
     """Return how a program fares, in words."""
     status = program.returncode
     if status is None:
-        return "running"
+        return "closed before its end" if program.closed else "running"
     if status >= 0:
         return f"its end with status {status}"
     try:

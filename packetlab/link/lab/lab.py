@@ -55,8 +55,8 @@ class Lab(Shown):
         self._macs = 0
         self._ghosts: set[str] = set()  # addresses that no kernel has
         self._environment: dict[str, str] = {}  # that the namespace helper was started in
-        self._lock = threading.Lock()
-        self._serial = 0
+        self._lock = threading.RLock()  # a handler of a signal may close the lab in the midst of a request
+        self._serial, self._asking = 0, False
         self._helper: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
 
@@ -93,7 +93,8 @@ class Lab(Shown):
 
     def close(self) -> None:
         """End every program inside and give all namespaces back."""
-        if self._helper is None:
+        helper = self._helper  # two threads may close it at once
+        if helper is None:
             return
         for host in self.hosts.values():
             for interface in host.interfaces:
@@ -110,12 +111,13 @@ class Lab(Shown):
         for relay in self._relays:
             relay.close()
         self._relays = []
-        self._control.close()
-        self._helper.wait()
+        with self._lock:  # whoever has a request gets the answer
+            self._control.close()
+        helper.wait()
         self._helper = None
         for host in self.hosts.values():
-            for program in host.programs:  # they are dead; what they wrote last is read before
-                program.close()
+            for program in [*host.programs]:  # they are dead; what they wrote last is read before
+                program._pipes.close(gone=True)
         self.hosts, self.switches, self.links = {}, {}, []
 
     def __enter__(self) -> Lab:
@@ -285,25 +287,36 @@ class Lab(Shown):
     def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
         """Have the namespace helper do something. With `want`, return that many file descriptors."""
         if self._helper is None:
-            raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
+            raise _closed(do)
         if do != "kill" and (trouble := self.trouble()) is not None:
             raise trouble
         with self._lock:
+            if self._asking:
+                within, hint = "one within it, as a signal's handler makes", "let the handler note it, and do it after"
+                raise PacketlabError(f"Lab: {do}", "a request after the one under way in this thread", within, hint)
             self._serial += 1
             message = json.dumps({"do": do, "serial": self._serial, **request}).encode()
             if len(message) > _namespaces.LARGEST:
                 raise PacketlabError(f"Lab: {do}", f"{_namespaces.LARGEST} bytes of arguments at most", len(message))
             reply, got = {"serial": 0}, list[int]()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._control, [message], fds)
-                # A request from before an interrupt may be answered first; None: the namespace helper could not read the request.
-                while reply["serial"] not in (self._serial, None):
-                    for fd in got:
-                        os.close(fd)
-                    answer, got, _ = _namespaces.receive(self._control, max(want, 1))
-                    if not answer:
-                        break
-                    reply = _reply(answer, do)
+            try:
+                self._asking = True
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    socket.send_fds(self._control, [message], fds)
+                    # A request from before an interrupt may be answered first; None: the namespace helper could not read the request.
+                    while reply["serial"] not in (self._serial, None):
+                        for fd in got:
+                            os.close(fd)
+                        answer, got, _ = _namespaces.receive(self._control, max(want, 1))
+                        if not answer:
+                            break
+                        reply = _reply(answer, do)
+            except OSError:
+                if self._control.fileno() < 0:
+                    raise _closed(do) from None
+                raise
+            finally:
+                self._asking = False
         if reply["serial"] not in (self._serial, None):
             raise PacketlabError(f"Lab: {do}", "an answer of the namespace helper", "none: it has ended")
         if "ok" not in reply:
@@ -376,6 +389,10 @@ class Switch:
 
     def __repr__(self) -> str:
         return f"<Switch {printable(self.name)}>"
+
+
+def _closed(do: str) -> PacketlabError:
+    return PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
 
 
 def _reply(answer: bytes, do: str) -> dict[str, Any]:

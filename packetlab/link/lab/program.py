@@ -12,16 +12,18 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EBADF
 from typing import Any, Protocol
 
 from packetlab.engine.contract import nanoseconds
-from packetlab.errors import PacketlabError
+from packetlab.errors import PacketlabError, SocketMisuse, Stalled
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.waits import start
 
 KEPT = 1 << 20  # bytes kept of each output of a program that runs on
 PIECE = 65536
+PIECES = 64  # that are read of an output at a time: more than a pipe holds, and one that writes without end is stopped still
 SIGTERM = 15
 GONE = -9  # the exit status of what ends with its lab
 
@@ -32,14 +34,15 @@ class Output:
     Attributes:
         ended: whether nothing more can come. dropped: bytes at the front that are not kept any more.
 
-    `read` and `readline` take it piece by piece, as a file's do; `text` is all that is kept, whatever was taken.
+    `read` and `readline` take it piece by piece, as a file's do; `text` is all that is kept, whatever was taken. Where the
+    program was closed before the output had ended, they raise OSError (EBADF) once there is no whole line left.
     """
 
     def __init__(self, most: int | None) -> None:
         self._most, self._data, self._at = most, bytearray(), 0
         self.ended, self.dropped = False, 0
-        self._lock = threading.Lock()
-        self._until: Callable[[Callable[[], object], float | None], None]
+        self._lock = threading.RLock()  # a handler of a signal may look at what its own thread is taking of
+        self._until: Callable[[Callable[[], object], str, float | None], None]
 
     def _add(self, piece: bytes) -> None:
         with self._lock:
@@ -57,12 +60,12 @@ class Output:
 
     def read(self, timeout: float | None = None) -> bytes:
         """Wait until the output has ended, and return what is left of it. TimeoutError after `timeout` seconds."""
-        self._until(lambda: self.ended, timeout)
+        self._until(lambda: self.ended, "read", timeout)
         return self._take(None)
 
     def readline(self, timeout: float | None = None) -> bytes:
         """Wait for the next line and return it; b"" where the output has ended. TimeoutError after `timeout` seconds."""
-        self._until(lambda: self.ended or self._line() is not None, timeout)
+        self._until(lambda: self.ended or self._line() is not None, "readline", timeout)
         return self._take(self._line())
 
     def _line(self) -> int | None:
@@ -78,23 +81,29 @@ class Output:
 
 
 class Pipes:
-    """A program's pipes, and the thread that serves them; holds on to no host and no lab."""
+    """A program's pipes, and the thread that serves them; holds on to no host and no lab.
+
+    Attributes:
+        over: nothing more will be known of the program, whose end is known by then unless they were closed before it, or there
+            was `trouble`: why.
+    """
 
     def __init__(self, out: int, err: int, status: int, feed: int | None, input: bytes, most: int | None) -> None:
         self.returncode: int | None = None
-        self.trouble = ""  # why nothing more is known of the program
+        self.over, self.trouble = False, ""
         self.outputs = {out: Output(most), err: Output(most)}
-        self.stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._status, self._feed, self._input = status, feed, memoryview(input)
         self._wakes: list[int] = []  # of those who wait
-        self._lock = threading.Lock()
+        self._gone = False  # the program is known to have ended with its lab
+        self._lock = threading.RLock()  # a handler of a signal may close what its own thread is about to wait for
         for fd in (out, err, *([] if feed is None else [feed])):
             os.set_blocking(fd, False)
         self._thread = threading.Thread(target=self._run, name="output of a program", daemon=True)
         try:
             start(self._thread)
         except OSError:
-            os.close(self.stop)
+            os.close(self._stop)
             raise
 
     def _run(self) -> None:
@@ -104,11 +113,16 @@ class Pipes:
         except Exception as error:
             self.trouble = f"{type(error).__name__}: {error}"
         finally:
-            if self.trouble:
+            with self._lock:
+                for fd in (*self.outputs, self._status, self._stop, *([] if self._feed is None else [self._feed])):
+                    os.close(fd)
+                self._stop = -1
+            if self._gone:
                 self.returncode = GONE if self.returncode is None else self.returncode
                 for output in self.outputs.values():
                     output.ended = True
-            self._tell()
+            self.over = True
+            self._tell()  # last: who is woken and finds nothing sleeps again, and is not woken any more
 
     def _ended(self, said: bytes) -> None:
         """Take the exit status from what the namespace helper has written; nothing: the helper is gone, and killed what ran."""
@@ -120,14 +134,14 @@ class Pipes:
     def _serve(self) -> None:
         poll = select.poll()
         open_ = {*self.outputs, self._status}
-        for fd in (*open_, self.stop):
+        for fd in (*open_, self._stop):
             poll.register(fd, select.POLLIN)
         if self._feed is not None:
             poll.register(self._feed, select.POLLOUT)
         stopped = False
         while open_ and not stopped:
             ready = [fd for fd, _ in poll.poll()]
-            stopped = self.stop in ready
+            stopped = self._stop in ready
             # All was written before the end was announced, so it is read before that is.
             for fd in [*open_] if self._status in ready or stopped else ready:
                 if fd in self.outputs and self._read(fd):
@@ -147,12 +161,14 @@ class Pipes:
         """Read what is there; return whether it was the last."""
         output = self.outputs[fd]
         try:
-            while piece := os.read(fd, PIECE):
+            for _ in range(PIECES):
+                if not (piece := os.read(fd, PIECE)):
+                    output.ended = True
+                    break
                 output._add(piece)
         except BlockingIOError:
-            return False
-        output.ended = True
-        return True
+            pass
+        return output.ended
 
     def _write(self) -> bool:
         """Write of the input what fits; return whether some is left."""
@@ -182,19 +198,14 @@ class Pipes:
             self._wakes.remove(wake)
         os.close(wake)
 
-    def close(self) -> None:
-        if self.stop < 0:
-            return
-        os.eventfd_write(self.stop, 1)
+    def close(self, gone: bool = False) -> None:
+        """Read what is there, and no more. `gone`: the program has ended, and nobody is left to say how."""
+        self._gone |= gone
+        with self._lock:
+            if self._stop >= 0:
+                os.eventfd_write(self._stop, 1)
         if not sys.is_finalizing():  # threads do not end any more then
             self._thread.join()
-        for fd in (*self.outputs, self._status, self.stop, *([] if self._feed is None else [self._feed])):
-            os.close(fd)
-        self.stop = -1
-        for output in self.outputs.values():
-            output.ended = True
-        if self.returncode is None:
-            self.returncode = GONE
 
 
 class NamespaceRequests(Protocol):
@@ -227,7 +238,8 @@ class Program:
         argv: its command line. host: where it runs. stdout, stderr: its outputs, readable after its end too.
         expected: whether somebody has waited for its end, or brought it about.
 
-    Waiting for it lets the time of the lab pass: engines on its hosts answer meanwhile.
+    Waiting for it lets the time of the lab pass: engines on its hosts answer meanwhile. `close`, by another thread too, ends
+    every wait for what is not known by then with an OSError (EBADF) that says so.
     """
 
     def __init__(self, host: Home, argv: tuple[str, ...], pid: int, pipes: Pipes) -> None:
@@ -239,8 +251,13 @@ class Program:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """The exit status, negative for a signal; None while it runs, and where it was closed before it ended."""
         return self._pipes.returncode
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be known of it: it was closed, or has ended and so have its outputs."""
+        return self._pipes.over
 
     def until(self, condition: Callable[[], object], timeout: float | None = None, files: Files = ()) -> bool:
         """Wait until a condition of yours holds or the program has ended; return whether it holds.
@@ -248,24 +265,37 @@ class Program:
         It is looked at whenever the program has written something, or one of `files` (descriptors, each with what of it
         is waited for) is ready. TimeoutError after `timeout` seconds; the program goes on then.
         """
-        self._until(lambda: condition() or self.returncode is not None, timeout, files)
+        self._until(lambda: condition() or self.returncode is not None, "until", timeout, files)
         return bool(condition())
 
-    def _until(self, condition: Callable[[], object], timeout: float | None, files: Files = ()) -> None:
+    def _until(self, condition: Callable[[], object], verb: str, timeout: float | None, files: Files = ()) -> None:
         what = f"{self.host.name}: {self.argv[0]}"
         if timeout is not None:
             nanoseconds(timeout, f"{what}: timeout", "popen(input=...) is what a program reads")
-        if condition():
-            return
-        wake = self._pipes.wake()
 
         def look() -> bool | None:
+            over = self._pipes.over  # before the condition: all that there is was read by then
+            if condition():
+                return True
+            if over and self._pipes.trouble:
+                raise PacketlabError(what, "its end", self._pipes.trouble)
+            if over:
+                hint = "what was read of it is in stdout.text and stderr.text"
+                raise SocketMisuse(EBADF, f"{what}: {verb}", "an open program", "one that was closed", hint)
+            return None
+
+        def awake() -> bool | None:
             with suppress(BlockingIOError):
                 os.eventfd_read(wake)
-            return True if condition() else None
+            if self.host.loop.closed and self.returncode in (None, GONE):  # it has not ended by itself
+                raise Stalled(what, "an open network", "one that was closed")
+            return look()
 
+        if look():
+            return
+        wake = self._pipes.wake()
         try:
-            self.host.loop.wait(look, what, timeout, [(wake, select.POLLIN), *files])
+            self.host.loop.wait(awake, what, timeout, [(wake, select.POLLIN), *files])
         finally:
             self._pipes.forget(wake)
 
@@ -274,7 +304,7 @@ class Program:
 
         subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was ended.
         """
-        self._within(lambda: self.returncode is not None, timeout)
+        self._within(lambda: self.returncode is not None, "wait", timeout)
         assert self.returncode is not None
         self.expected = True
         return self.returncode
@@ -284,7 +314,9 @@ class Program:
 
         subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was ended.
         """
-        self._within(lambda: self.stdout.ended and self.stderr.ended and self.returncode is not None, timeout)
+        self._within(
+            lambda: self.stdout.ended and self.stderr.ended and self.returncode is not None, "communicate", timeout
+        )
         self.expected = True
         return self._rest()
 
@@ -292,14 +324,12 @@ class Program:
         out, err = (output._take(None).decode(errors="replace") for output in (self.stdout, self.stderr))
         return out, err
 
-    def _within(self, condition: Callable[[], object], timeout: float | None) -> None:
+    def _within(self, condition: Callable[[], object], verb: str, timeout: float | None) -> None:
         try:
-            self._until(condition, timeout)
+            self._until(condition, verb, timeout)
         except TimeoutError:
             self.kill()
             raise subprocess.TimeoutExpired(self.argv, timeout or 0.0, *self._rest()) from None
-        if self._pipes.trouble:
-            raise PacketlabError(f"{self.host.name}: {self.argv[0]}", "its end", self._pipes.trouble)
 
     def kill(self, number: int = 9) -> None:
         """Send a signal to the program and what it has started."""
@@ -315,7 +345,11 @@ class Program:
         nanoseconds(patience, f"{self.host.name}: {self.argv[0]}: patience")
         self.kill(SIGTERM)
         with suppress(TimeoutError):
-            self._until(lambda: self.returncode is not None, patience)
+            try:
+                self._until(lambda: self.returncode is not None, "end", patience)
+            except SocketMisuse:  # another thread has closed it; it is to end all the same
+                self.kill()
+                raise
         self.kill()
         return self.wait()
 
@@ -323,17 +357,19 @@ class Program:
         return self
 
     def close(self) -> None:
-        """Read no more of it; what was read stays."""
+        """Read no more of it; what was read stays. One that runs goes on: `kill` and the end of the lab still end it."""
         self._pipes.close()
 
     def __exit__(self, *_: object) -> None:
         if self.returncode is None:
             self.kill()
-            self.wait()
+            with suppress(SocketMisuse):  # it was closed: that it is killed has to do
+                self.wait()
         self.close()
         if self in self.host.programs:
             self.host.programs.remove(self)
 
     def __repr__(self) -> str:
         state = "running" if self.returncode is None else f"ended with status {self.returncode}"
+        state = "closed before its end" if self.returncode is None and self.closed else state
         return f"<Program {printable(self.argv[0])} on {printable(self.host.name)}, {state}>"

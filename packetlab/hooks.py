@@ -10,15 +10,20 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as checkers know it: to import `typing` for it would be most of what `import packetlab` costs
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
 HOOKS: dict[str, str] = {}
 """Name of a function -> the module it stands in."""
+_modules: dict[str, ModuleType] = {}  # those that were imported: to ask the import system each time takes as long as a small header
 
 
 def hook(name: str) -> Callable[..., Any]:
     """Return the function `name` of the layer above that has it."""
-    found: Callable[..., Any] = getattr(import_module(HOOKS[name]), name)
+    module = _modules.get(name)
+    if module is None:
+        module = _modules[name] = import_module(HOOKS[name])
+    found: Callable[..., Any] = getattr(module, name)
     return found
 
 

@@ -19,6 +19,7 @@ from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.declare import registry
+from packetlab.declare.expressions import Const
 from packetlab.declare.plan import needs
 from packetlab.declare.rules import Ahead
 from packetlab.escaping import bytes_text
@@ -140,8 +141,45 @@ def _may_go_on(header: AnyHeader, below: Sequence[AnyHeader]) -> bool:
     return False
 
 
+class Alone(NamedTuple):
+    """What is known of messages that begin with a class, whatever their bytes.
+
+    Attributes:
+        by_itself: whether such a header is the same without what stands around it, and remembers nothing. sized: whether it tells where it ends.
+        goes_on: whether one that ends with the bytes at hand may go on (see `_may_go_on`).
+    """
+
+    by_itself: bool
+    sized: bool
+    goes_on: bool
+
+
+_alone: dict[Declaration, Alone] = {}
 _looking_ahead: dict[Declaration, int] = {}
-registry.caches.append(_looking_ahead)
+registry.caches += [_alone, _looking_ahead]
+
+
+def _known(declaration: Declaration) -> Alone:
+    if declaration not in _alone:
+        plan = declaration.plan
+        by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
+        payload = plan.payload
+        sized = payload is None or payload.field is not None or plan.bare or plan.total is not None
+        sized = sized or (payload is not None and isinstance(payload.size, Const) and payload.size.number >= 0)
+        _alone[declaration] = Alone(by_itself, sized and not declaration.has_trailer, bool(declaration.repeated))
+    return _alone[declaration]
+
+
+def _look_once(cls: type[AnyHeader], data: bytes, start: int) -> Beginning | None:
+    """Return what `look` does for a whole message of one header that is the same wherever it stands; None for others."""
+    by_itself, sized, goes_on = _known(cls._declaration)
+    if not (by_itself and sized):
+        return None
+    ctx = Dissection()
+    header, after, end, following = cls._decode(data, start, len(data), ctx)
+    if following is None and start < after == end and ctx.clean and type(header) is cls and not (goes_on and end == len(data)):
+        return tuple.__new__(Beginning, (header, end, 0, (), True))  # without a call of what names its parts
+    return None
 
 
 class MessageClasses:
@@ -167,11 +205,10 @@ def whole_messages(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader]
     following, start = MessageClasses(below[-1]) if below else None, 0
     while start < len(data):
         one = cls if not start or following is None or not following.size else following(data[start : start + following.size])
-        found = None if one is None else look(one, data, start, below)
+        found = None if one is None else _look_once(one, data, start) or look(one, data, start, below)
         if one is None or found is None or found.wanted or found.faults or found.end <= start:
             return
         yield one, start, found
-        start = found.end
         start = found.end
 
 
@@ -197,15 +234,16 @@ def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
 
 
 def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header], wanted: type[Header] | None = None) -> Iterator[Packet]:
-    dissect, packet = hook("dissect"), hook("Packet")
+    dissect = hook("dissect")
+    packet: Any = hook("Packet")
     for one, start, found in whole_messages(cls, data, below):
-        declaration = one._declaration
-        by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
         if wanted is not None and not issubclass(one, wanted) and not isinstance(found.header, wanted):
             continue
-        if found.alone and by_itself and type(found.header) is one:  # it is read already
-            made = packet((found.header,))
-            made._resolved, made._data = made._stack, data[start : found.end]
+        if found.alone and type(found.header) is one and _known(one._declaration).by_itself:  # it is read already
+            made = packet.__new__(packet)
+            made._stack = made._resolved = (found.header,)
+            made._payload, made._data = b"", data[start : found.end]
+            made._anomalies = made._path = None
             yield made
         else:
             yield dissect(data[start : found.end], one, below=below)

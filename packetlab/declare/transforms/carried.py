@@ -15,7 +15,7 @@ from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Elsewhere, Expr, Ref, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import ByteString, Kind, Lines, Raw, Wire
+from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire
 from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
 from packetlab.declare.values.text import TextKind, Undecoded
@@ -138,10 +138,12 @@ class Through(Kind):
         self.late = [(i, word, _late(one, word, rule)) for i, one in enumerate(transforms) for word, rule in one.late.items()]
         if hasattr(inner, "piece"):
             self.piece = inner.piece
+        self.is_plain = inner.wire != "items" and inner.bits is None and not inner.judges  # whether any bytes are a value of it
         self.is_text = inner.surely == "{0}.isascii()"
         self.has_state = any(isinstance(rule, StateOf) for _, _, rule in self.late)
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
         self.spreads = any(one.spreads for one in transforms)
+        self.steps = self._steps()
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
@@ -243,35 +245,35 @@ class Through(Kind):
             lines = ["made = raw.inner"]
         return None if self.has_headers else ("Carried", ["if not raw.opened: return whole_value(raw)", *lines], names)
 
-    def quick_raw(self) -> Callable[[object], InnerValue | None]:
-        inner, plain = self.inner.quick_raw(), self.inner.wire != "items" and self.inner.bits is None and self.inner.verbatim
+    def usual_forms(self) -> Forms:
+        forms, names = self.inner.usual_forms()
+        return [(test, f"{{InnerValue}}({raw})") for test, raw in forms], {**names, "InnerValue": InnerValue}
 
-        def quick(value: object) -> InnerValue | None:
-            found = value if plain and type(value) is bytes else inner(value) if inner is not None else None
-            return None if found is None else InnerValue(found)
+    def quick_raw(self) -> Callable[[object], InnerValue | None] | None:
+        inner = self.inner.quick_raw()
+        return None if inner is None else lambda value: None if (found := inner(value)) is None else InnerValue(found)
 
-        return quick
-
-    def _worded(self, given: tuple[object, ...], place: int) -> dict[str, object]:
-        return {
-            word: (value[0] if isinstance(value, tuple) else b"") if isinstance(rule, OuterBytes) else value
-            for (i, word, rule), value in zip(self.late, given, strict=True) if i == place
-        }  # fmt: skip
+    def _steps(self) -> list[tuple[Transform, list[tuple[int, str, bool]]]]:
+        """Return the transforms, and for each the places of its parameters among those given, their words, and whether they are of what stands around."""
+        return [
+            (one, [(n, word, isinstance(rule, OuterBytes)) for n, (i, word, rule) in enumerate(self.late) if i == place])
+            for place, one in enumerate(self.transforms)
+        ]  # fmt: skip
 
     def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
         """Return bytes of a packet with what is inside, or with what is wrong with them."""
         found = Carried(data)
         found.given = given
         try:
-            for place, one in enumerate(self.transforms):
+            for one, words in self.steps:
+                worded = _worded(words, given) if words and given else {}
                 if one.spreads:
-                    data = one.decode(data, **self._worded(given, place), most=self._most(len(found)))
-                else:
-                    data = one.decode(data, **self._worded(given, place)) if given else one.decode(data)
-            if (room := _room.get()) is not None and (room := room - len(data)) >= 0:
+                    worded["most"] = self._most(len(found))
+                data = one.decode(data, **worded)
+            if (room := _room.get()) is not None:
+                if (room := room - len(data)) < 0:
+                    raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
                 _room.set(room)
-            elif room is not None:
-                raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
         except UnfitError as error:
             if error.waits:
                 found.note = f"{error.expected}: {error.got}"
@@ -279,6 +281,9 @@ class Through(Kind):
                 found.expected, found.got = error.expected, error.got
                 if self.spreads and error.expected == f"{self._most(len(found))} bytes at most":
                     found.expected = self._bound(len(found))
+            return found
+        if self.is_plain:
+            found.inner, found.opened = data, True
             return found
         if self.inner.wire == "items":
             token = _room.set(LIMIT) if _room.get() is None else None
@@ -302,8 +307,8 @@ class Through(Kind):
         """Return the bytes of a packet for those inside. BuildError where there are none."""
         size = len(data)
         try:
-            for place in range(len(self.transforms) - 1, -1, -1):
-                data = self.transforms[place].encode(data, **(self._worded(given, place) if given else {}))
+            for one, words in reversed(self.steps):
+                data = one.encode(data, **_worded(words, given)) if words and given else one.encode(data)
             if self.spreads and size > self._most(len(data)):
                 raise UnfitError(self._bound(len(data)), f"{size} bytes")
         except UnfitError as error:
@@ -354,6 +359,11 @@ class Through(Kind):
     def is_sized(self) -> bool:
         """Whether transforms know how many bytes there are before they give them."""
         return all(one.size(0) is not None and "when" not in one.late for one in self.transforms)
+
+
+def _worded(words: list[tuple[int, str, bool]], given: tuple[Raw, ...]) -> dict[str, object]:
+    """Return the parameters of a transform among those given, by their words."""
+    return {word: (given[n][0] if isinstance(given[n], tuple) else b"") if outer else given[n] for n, word, outer in words}
 
 
 def through(transform: Transform, value: Raw = REQUIRED, *, when: object = None) -> Any:

@@ -170,6 +170,7 @@ class Transform:
         self.spreads = "most" in self.usual and "most" not in self.parameters  # whether it may give any number of bytes
         self._known = {word: value for word, value in self.given.items() if word not in self.late}
         self._secret = [word for word, value in self._known.items() if isinstance(value, Secret)]
+        self._depends = bool(self.late or self._secret)
         self.check(where)
 
     def check(self, where: str) -> None:
@@ -180,13 +181,6 @@ class Transform:
         made = copy(self)
         made.given, made.parameters, made.late = ({**words, "when": condition} for words in (self.given, self.parameters, self.late))
         return made
-
-    def _is_off(self, given: dict[str, Value]) -> bool:
-        """Whether its condition does not hold; what that came to is taken out of `given`."""
-        if not given or "when" not in given:
-            return False
-        value = given.pop("when")
-        return not (any(value) if isinstance(value, bytes) else value)
 
     def __repr__(self) -> str:
         shown = (f"{word}={value if isinstance(value, Expr) else repr(value)}" for word, value in self.parameters.items())
@@ -212,10 +206,10 @@ class Transform:
 
         `given` are values of the parameters that follow from fields: bytes, numbers, or None where the field is absent.
         """
-        if self._is_off(given):
+        if given and "when" in given and not _holds(given.pop("when")):
             return data
         try:
-            found = self.decoded(data, **self._arguments(given))
+            found = self.decoded(data, **(self._arguments(given) if given or self._depends else self._known))
         except (ArithmeticError, LookupError, TypeError) as error:  # parameters of a packet may be anything
             raise UnfitError(f"what {self.name} takes", f"{error}") from None
         if len(found) > LIMIT:
@@ -224,7 +218,9 @@ class Transform:
 
     def encode(self, data: bytes, **given: Value) -> bytes:
         """Return the bytes of a packet for others; `decode` gives these again. UnfitError where there are none."""
-        return data if self._is_off(given) else self.encoded(data, **self._arguments(given))
+        if given and "when" in given and not _holds(given.pop("when")):
+            return data
+        return self.encoded(data, **(self._arguments(given) if given or self._depends else self._known))
 
     def decoded(self, data: bytes) -> bytes:
         """What `decode` does, with the parameters by name."""
@@ -237,6 +233,11 @@ class Transform:
     def size(self, size: int) -> int | None:
         """Return how many bytes of a packet so many others make, None where that depends on them."""
         return None
+
+
+def _holds(value: Value) -> bool:
+    """Whether what a condition came to says that it holds."""
+    return any(value) if isinstance(value, bytes) else bool(value)
 
 
 class OwnTransform(Transform):

@@ -44,6 +44,7 @@ _WHERE = {
 _HOOKS.update(
     Anomalies="packetlab.packet.anomalies",
     Packet="packetlab.packet.packet",
+    around_writer="packetlab.codec.around.list_writing",
     as_packet="packetlab.packet.coerce",
     check="packetlab.bulk.verify",
     condition_on_text="packetlab.declare.values.said",

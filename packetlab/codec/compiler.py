@@ -7,6 +7,7 @@ when a binding changes what it says.
 from __future__ import annotations
 
 from enum import Flag
+from struct import Struct
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -33,11 +34,16 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.elsewhere import check_asked
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
+from packetlab.declare.items import bounded
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError, suggestion
 
 H = TypeVar("H", bound=AnyHeader)
+_packers: WeakSet[Compiled] = WeakSet()
+"""What packs headers by themselves, as `__bytes__` of their classes."""
+BITS_OF = {"e": "H", "f": "I", "d": "Q"}
+"""Letters of `struct` for floats, and for the numbers that have their bits."""
 
 
 _reset = WeakSet[Declaration]()  # of which nothing was compiled since
@@ -49,6 +55,8 @@ def reset(cls: Declaration) -> None:
     if header is None or cls in _reset:
         return  # nobody has it any more, or it has them
     _reset.add(cls)
+    packs = header.__bytes__
+    packs_alone = packs is AnyHeader.__bytes__ or packs in _packers  # none that somebody wrote in a class body
 
     def init(self: Any, **given: object) -> None:
         _reset.discard(cls)
@@ -59,7 +67,12 @@ def reset(cls: Declaration) -> None:
         _reset.discard(cls)
         prove_once(cls)
         if header._encode is encode:
-            header._encode = staticmethod(Packing(cls).compile())
+            made = Packing(cls).compile()
+            header._encode = staticmethod(made)
+            if packs_alone and not cls.remembers and cls.through is None:
+                made.__defaults__ = b"", None, 0, None  # what stands around a header by itself
+                header.__bytes__ = made
+                _packers.add(made)
         return header._encode(*args)
 
     def resolve(*args: object) -> object:
@@ -90,6 +103,8 @@ def reset(cls: Declaration) -> None:
         return header._rederive(*args)
 
     header.__init__ = init
+    if packs_alone:
+        header.__bytes__ = AnyHeader.__bytes__
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
     header._rederive, header._copied = staticmethod(rederive), staticmethod(copied)
     header._extent = staticmethod(extent)
@@ -119,53 +134,32 @@ def compile_init(cls: Declaration) -> None:
     """Write the constructor: each keyword checked, converted, and noted as given."""
     # A field may have any name without a leading underscore, so all other names here have one.
     header = classes[cls]
-    names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": header, "_type": type, "_len": len}
-    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
+    names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": header, "_type": type}
+    names.update(_int=int, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
     names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _plain=_plain, _tuple=tuple)
     keywords = "".join(f", {f.name}=None" for f in cls.fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
-    lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
-    for f in cls.fields:
-        name, kind = f.name, f.kind
-        if kind.wire == "payload":
-            names[f"_F_{name}"] = f
-            lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
-            continue
-        initial = None if f.default is REQUIRED or (f.condition is not None and not is_key(cls, f)) or is_derived(f) else f.default
-        names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
-        default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
-        names[f"_F_{name}"], where = kind, f"'{cls.name}.{name}'"
-        lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
-        fits, fitting = "", name
-        if kind.wire == "items" and kind.last is None and not (kind.item.repeated and is_recursive(kind.item)):  # type: ignore[attr-defined]
-            names[f"_I_{name}"] = classes[kind.item]
-            fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
-            fitting = f"_tuple({name})"
-            if kind.one:
-                fits, fitting = fits.replace(f"({name}", f"(({name},)"), f"({name},)"
-        elif kind.plain or (kind.wire == "number" and kind.orders_raw):
-            bits = kind.high.bit_length() if kind.low == 0 and not kind.high & kind.high + 1 else 0
-            fits = f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low} <= {name} <= {kind.high}")
-        elif kind.verbatim:
-            fits = f"_type({name}) is _bytes" + (
-                f" and _len({name}) == {kind.bits // 8}" if kind.bits is not None else ""
-            )
-        if fits:
-            lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {fitting}"]
-        if kind.names is not None and all(kind.low <= member <= kind.high for member in kind.names) and not issubclass(kind.names, Flag):
-            names[f"_N_{name}"] = kind.names
-            lines += [f"    elif _type({name}) is _N_{name}: _s |= {f.bit:#x}; _self.{f.slot} = {name}._value_"]
-        if quick := kind.quick_raw():
-            names[f"_Q_{name}"] = quick
-            lines += [f"    elif (_v := _Q_{name}({name})) is not None: _s |= {f.bit:#x}; _self.{f.slot} = _v"]
-        # Text is tried first: addresses are mostly written so.
-        lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
-        lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
-        if kind.wire == "items":
-            lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
-        lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
-        lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
+    lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)"]
+    numbers = [f for f in cls.fields if _plain_range(f) and f.rule is None and f.condition is None and f.kind.names is None]
+    if len(numbers) > 1:  # all of them are mostly given, or few; where they are, and fit, one test says so
+        lines += [f"    if {_all_fit(numbers)}:", f"        _s = {sum(f.bit for f in numbers):#x}"]
+        lines += [f"        _self.{f.slot} = {f.name}" for f in numbers]
+        lines += ["    else:", "        _s = 0"]
+        lines += ["    " + line for f in numbers for line in _taken(cls, f, names)]
+    else:
+        lines, numbers = [*lines, "    _s = 0"], []
+    floats = [f for f in cls.fields if f.kind.letter in BITS_OF and f.kind.as_raw is not None and f.condition is None]
+    if len(floats) > 1:  # the same of them: both directions of `struct` take as long for all as for one
+        letters = [f.kind.letter for f in floats]
+        names.update(_pack=Struct(">" + "".join(letters)).pack, _unpack=Struct(">" + "".join(BITS_OF[letter] for letter in letters)).unpack, _float=float, _TooLarge=OverflowError)
+        values, slots = ", ".join(f.name for f in floats), ", ".join(f"_self.{f.slot}" for f in floats)
+        lines += ["    _v = None", f"    if {_alike(floats)} is _float:", f"        try: _v = {slots} = _unpack(_pack({values}))"]
+        lines += ["        except _TooLarge: pass", f"    if _v is not None: _s |= {sum(f.bit for f in floats):#x}", "    else:"]
+        lines += ["    " + line for f in floats for line in _taken(cls, f, names)]
+    else:
+        floats = []
+    lines += [line for f in cls.fields if f not in numbers and f not in floats for line in _taken(cls, f, names)]
     lines += ["    _self._state = _s", *(["    _self.__outer__ = None"] if cls.outer_leaves else [])]
     if any(f.kind.has_headers for f in cls.fields):
         names["_tell"] = tell
@@ -173,6 +167,72 @@ def compile_init(cls: Declaration) -> None:
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
+
+
+def _plain_range(f: Field) -> bool:
+    """Whether whole numbers in the field's range are its raw values."""
+    return f.kind.plain or (f.kind.wire == "number" and f.kind.orders_raw)
+
+
+def _all_fit(fields: list[Field]) -> str:
+    """Source for whether numbers are given for all of some fields, and in their ranges; those of the same bits share a test."""
+    bits: dict[int, list[str]] = {}
+    tests = []
+    for f in fields:
+        low, high = f.kind.low, f.kind.high
+        if low == 0 and not high & high + 1:
+            bits.setdefault(high.bit_length(), []).append(f.name)
+        else:
+            tests.append(f"{low} <= {f.name} <= {high}")
+    for shift, some in bits.items():
+        tests += [f"not ({' | '.join(some[n : n + 16])}) >> {shift}" for n in range(0, len(some), 16)]
+    return f"{_alike(fields)} is _int and {' and '.join(tests)}"
+
+
+def _alike(fields: list[Field]) -> str:
+    """Source for what all given values are of the class of."""
+    return " is ".join(f"{f.name}.__class__" for f in fields)
+
+
+def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
+    """Return the lines of a constructor that check and convert what is given for a field; `names` gets what they refer to."""
+    name, kind, where = f.name, f.kind, f"'{cls.name}.{f.name}'"
+    if kind.wire == "payload":
+        names[f"_F_{name}"] = f
+        return [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
+    initial = None if f.default is REQUIRED or (f.condition is not None and not is_key(cls, f)) or is_derived(f) else f.default
+    names.update({f"_K_{name}": kind.raw, f"_D_{name}": initial, f"_F_{name}": kind})
+    default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
+    lines = [f"    if {name} is None: _self.{f.slot} = {default}"]
+    forms: list[tuple[str, str]] = []
+    if kind.wire == "items" and kind.last is None:  # type: ignore[attr-defined]
+        names.update({f"_I_{name}": classes[kind.item], "_bounded": bounded})
+        items = f"({name},)" if kind.one else name
+        made = items if kind.one else f"_tuple({name})"
+        recursive = kind.item.repeated and is_recursive(kind.item)
+        forms = [(f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})", f"_bounded({made}, {where})" if recursive else made)]
+    elif _plain_range(f):
+        bits = kind.high.bit_length() if kind.low == 0 and not kind.high & kind.high + 1 else 0
+        forms = [(f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low} <= {name} <= {kind.high}"), name)]
+    else:
+        usual, more = kind.usual_forms()
+        names.update({f"_{key}_{name}": one for key, one in more.items()})
+        known = {key: f"_{key}_{name}" for key in more}
+        forms = [(test.format(name, **known), raw.format(name, **known)) for test, raw in usual]
+    if kind.names is not None and all(kind.low <= member <= kind.high for member in kind.names) and not issubclass(kind.names, Flag):
+        names[f"_N_{name}"] = kind.names
+        forms.append((f"_type({name}) is _N_{name}", f"{name}._value_"))
+    if quick := kind.quick_raw():
+        names[f"_Q_{name}"] = quick
+        forms.append((f"(_v := _Q_{name}({name})) is not None", "_v"))
+    lines += [f"    elif {test}: _s |= {f.bit:#x}; _self.{f.slot} = {raw}" for test, raw in forms]
+    # Text is tried first: addresses are mostly written so.
+    lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
+    lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
+    if kind.wire == "items":
+        lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
+    lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
+    return [*lines, f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
 
 
 def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:
@@ -273,16 +333,18 @@ def replaced(header: H, changes: dict[str, object]) -> H:
 
 def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
     """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
-    plain = type(value) is list or type(value) is tuple
-    for h in value if plain else ():
-        one = type(h)
-        if one is not item and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration) or is_pattern(h)):
-            plain = False
-            break
-        if one is item and h._state >= prototype:
-            plain = False
-            break
-    return plain
+    if type(value) is not list and type(value) is not tuple:
+        return False
+    one = item
+    for h in value:
+        if type(h) is not one:
+            one = type(h)
+            if one is not item and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration)):
+                return False
+            prototype = one._declaration.prototype_bit
+        if h._state >= prototype:
+            return False
+    return True
 
 
 def _has_pattern(raw: object) -> bool:

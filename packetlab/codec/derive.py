@@ -265,7 +265,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
         if f.kind.wire == "open":
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
-        code = f"W_{f.name}{self.tag}({value})"
+        code = f.kind.written.format(value, write=f"W_{f.name}{self.tag}")
         if not f.kind.single or f.name in self.direct:
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte

@@ -46,8 +46,7 @@ def encode_items(
     data: bytes = value
     if type(value) is not bytes:
         data = b"".join(
-            [h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value]
-            if field is None
+            [h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value] if field is None
             else (_writers.get(field) or _writer(field))(value, unended)
         )
         if type(value) is Filled and not align:
@@ -67,8 +66,7 @@ def field_bytes(field: Field, raw: Raw) -> bytes:
 def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
     refuse_pattern(header)
-    number, width, data = 0, 0, b""
-    low = header._declaration.low
+    number, width, data, low = 0, 0, b"", header._declaration.low
     stretches = {f: step for step in header._declaration.plan.loose for f in step.fields}
     for f in lying(header, header._fields):
         raw = getattr(header, f.slot)
@@ -118,10 +116,9 @@ class Packing(Deriving):
     def __init__(self, cls: Declaration, *args: Any, **options: Any) -> None:
         super().__init__(cls, *args, **options)
         self.guards: list[str] = []  # lines that refuse values too large for their bits
-        self.needs_stack = False  # whether it needs the headers below themselves
         self.names.update(
-            misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
-            Alone=Alone, Within=Within, disagrees=disagrees, from_bytes=int.from_bytes, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
+            misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error, from_bytes=int.from_bytes,
+            Alone=Alone, Within=Within, disagrees=disagrees, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
         )  # fmt: skip
 
     def compile(self) -> Compiled:
@@ -148,7 +145,9 @@ class Packing(Deriving):
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
             first += ["outer = outer_of(h, cls.outer_leaves, stack, i)"] if self.cls.outer_leaves else []
-        return [*self.settling(), *first]
+        settling = self.settling()
+        by_itself = self.stack is None and (self.needs_stack or bool(settling or self.cls.outer_leaves))  # see `compiler.reset`
+        return [*["if stack is None: stack = (h,)"] * by_itself, *settling, *first]
 
     def source(self) -> None:
         """Write the lines that work out all values; from then on `pieces` has this header, too."""

@@ -53,6 +53,11 @@ class AnyHeader:
     _copied: ClassVar[Callable[..., Any]]
     _extent: ClassVar[Callable[..., tuple[int, int]]]
 
+    def __bytes__(self) -> bytes:
+        # Of most classes it is what packs them, once that is written.
+        data = type(self)._encode(self, b"", (self,), 0, None)
+        return data if self._declaration.through is None else on_link((self,), data)
+
     def _items_of(self, field: Field, faults: list[Fault] | None = None) -> tuple[object, ...]:
         raise NotImplementedError
 

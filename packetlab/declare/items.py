@@ -25,9 +25,9 @@ def _stands_for(cls: type, item: Declared) -> bool:
     return said is not None and (said is item or (item is not None and said.stands_for(item)))
 
 
-def _bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
+def bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
     """Refuse items that hold items of their own in too many levels."""
-    level = [*items]
+    level: Raw = items
     for _ in range(DEEPEST):
         held = [getattr(one, f.slot) for one in level if type(one) is not bytes for f in one._declaration.repeated]
         level = [inner for some in held if isinstance(some, tuple) for inner in some]
@@ -74,7 +74,7 @@ class Items(Kind):
         if isinstance(value, (bytes, bytearray)) and not self.loose:
             return bytes(value)
         if _stands_for(type(value), self.item):
-            return _bounded(self._ended((value,)), where)
+            return bounded(self._ended((value,)), where)
         if self.one:
             raise BuildError(where, f"a header ({self.item.name})", repr(value))
         try:
@@ -89,7 +89,7 @@ class Items(Kind):
                 form = f"{self.item.name}({', '.join(f'{f.name}=...' for f in self.item.fields)})"
                 hint = "the class was declared again after the one that has the field" if again else form
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
-        return _bounded(self._ended(items), where)
+        return bounded(self._ended(items), where)
 
     def _ended(self, items: tuple[Raw, ...]) -> tuple[Raw, ...]:
         """Return items with the one that ends them, unless the last does, or may: bytes that are no item, and prototypes."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Raw: TypeAlias = Any
 """A field's raw value: an int, bytes, a tuple of headers, or whatever a kind of a user's own makes it; its `Kind` knows."""
 Lines: TypeAlias = "tuple[str, list[str], dict[str, object]]"
+Forms: TypeAlias = "tuple[list[tuple[str, str]], dict[str, object]]"
 Declared: TypeAlias = Any
 """A `Declaration`, which is made of kinds."""
 WIDEST = 4096  # bits of a number, as in the keys of RSA; scans and arrays hold 64
@@ -98,8 +99,18 @@ class Kind:
     def quick_value(self) -> Lines | None:
         """For compiled code: source for a type, and lines that set `made` to what `value` gives for a `raw` of it, with their names."""
 
+    def usual_forms(self) -> Forms:
+        """For compiled code: pairs of source that is true of usual values "{0}" and source for what `raw` gives for such a one, with the names in them."""
+        size = "" if self.bits is None else f" and {{len}}({{0}}) == {self.bits // 8}"
+        return ([("{0}.__class__ is {bytes}" + size, "{0}")] if self.verbatim else []), {"bytes": bytes, "len": len}
+
     def quick_raw(self) -> Callable[[object], Raw] | None:
         """For compiled code: what gives the raw form of usual values as `raw` does, and None for all others."""
+
+    @property
+    def written(self) -> str:
+        """For compiled code: source for the bytes of a raw value "{0}", in which "{write}" is `write`."""
+        return "{write}({0})"
 
     def unfinished(self, data: bytes, pos: int, limit: int) -> bool:
         """Whether what `read` refuses could be a value if more bytes came."""
@@ -382,7 +393,6 @@ def explained(words: dict[object, str]) -> None:
 # What stands right of the colon --------------------------------------------------------------------------------
 
 if TYPE_CHECKING:
-
     from packetlab.declare.values.typed import (
         MAC as MAC,
         Converted as Converted,
@@ -392,10 +402,8 @@ if TYPE_CHECKING:
         Named as Named,
     )  # fmt: skip
 
-    XNSAddressField: TypeAlias = Converted[
-        addresses.XNSAddress,
-        addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int],
-    ]
+    AnyXNS: TypeAlias = addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int]
+    XNSAddressField: TypeAlias = Converted[addresses.XNSAddress, AnyXNS]
 else:
 
     class Named:
@@ -410,14 +418,8 @@ else:
     _mac = Address("a MAC address", 6, addresses.mac_bytes, addresses.mac_value, addresses.mac_text)
     _ip4 = Address("an IPv4 address", 4, lambda v: addresses.ip_bytes(v, 4), addresses.ip_value, addresses.ip_text)
     _ip6 = Address("an IPv6 address", 16, lambda v: addresses.ip_bytes(v, 16), addresses.ip_value, addresses.ip_text)
-    _xns = Address(
-        "an XNS address",
-        12,
-        addresses.xns_bytes,
-        addresses.XNSAddress.of,
-        lambda raw: str(addresses.XNSAddress.of(raw)),
-        parts={"net": (0, 4), "host": (4, 10), "socket": (10, 12)},
-    )
+    _xns_text, _xns_parts = lambda raw: str(addresses.XNSAddress.of(raw)), {"net": (0, 4), "host": (4, 10), "socket": (10, 12)}
+    _xns = Address("an XNS address", 12, addresses.xns_bytes, addresses.XNSAddress.of, _xns_text, parts=_xns_parts)
 
     def _value(kind: Address) -> Any:
         """Return what stands for a kind in an annotation; called with a value in any form it gives it as the field does."""
@@ -432,17 +434,15 @@ Bytes: TypeAlias = Annotated[bytes, ByteString()]
 Rest: TypeAlias = Annotated[bytes, ByteString(rest=True)]
 Payload: TypeAlias = Annotated[bytes, PayloadMark()]
 
-explained(
-    {
-        MAC: "A hardware address, 6 bytes. Gives `netaddr.EUI`; takes that, text in any usual form, a number, or 6 bytes.",
-        IPv4Address: "An IPv4 address, 4 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 4 bytes.",
-        IPv6Address: "An IPv6 address, 16 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 16 bytes.",
-        XNSAddressField: "A Xerox NS address, 12 bytes: network, host, socket. Gives `XNSAddress`; takes that, text, a triple, or 12 bytes.",
-        Bytes: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
-        Rest: "All bytes that are left in the header's surroundings; nothing can follow them.",
-        Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
-    }
-)
+explained({
+    MAC: "A hardware address, 6 bytes. Gives `netaddr.EUI`; takes that, text in any usual form, a number, or 6 bytes.",
+    IPv4Address: "An IPv4 address, 4 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 4 bytes.",
+    IPv6Address: "An IPv6 address, 16 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 16 bytes.",
+    XNSAddressField: "A Xerox NS address, 12 bytes: network, host, socket. Gives `XNSAddress`; takes that, text, a triple, or 12 bytes.",
+    Bytes: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
+    Rest: "All bytes that are left in the header's surroundings; nothing can follow them.",
+    Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
+})  # fmt: skip
 
 
 def fixed_bytes(size: int) -> Kind:

@@ -18,7 +18,7 @@ from packetlab.codec.around.outer import Alone, fills_in, is_around, is_whole
 from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
-from packetlab.codec.objects import AnyHeader, classes, on_link, restored
+from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.places.inner import said_count
 from packetlab.codec.refinement.class_bodies import literal, names_with, owner_of, taken_apart
 from packetlab.codec.refinement.standing import parts
@@ -413,10 +413,6 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
-
-    def __bytes__(self) -> bytes:
-        data = type(self)._encode(self, b"", (self,), 0, None)
-        return data if self._declaration.through is None else on_link((self,), data)
 
     def __eq__(self, other: object) -> bool:
         return alike(self, other) if type(other) is type(self) else NotImplemented

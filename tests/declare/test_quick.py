@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import uuid
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab.codec.source import function
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import ByteString, Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
 from packetlab.declare.values.identifiers import BCD, UUIDKind
@@ -106,6 +107,22 @@ def test_raw_forms(kind: Any, value: Any) -> None:
         assert outcome(lambda: value) == outcome(kind.raw, value, "x")
 
 
+@functools.cache
+def usual(kind: Kind) -> Any:
+    """Compile what gives the raw form of a value for which the kind has source; None for others."""
+    forms, names = kind.usual_forms()
+    known = {key: f"_{key}" for key in names}
+    tests = [f"    if {test.format('x', **known)}: return {raw.format('x', **known)}," for test, raw in forms]
+    return function(["def get(x):", *tests, "    return None"], {f"_{key}": one for key, one in names.items()}, "usual forms")
+
+
+@pytest.mark.parametrize("kind", [*NUMBERS, *TEXTS, *BYTES, *CODED], ids=lambda kind: kind.in_words())
+@given(value=ANY | st.floats() | st.floats(width=16) | st.binary(max_size=9))
+def test_forms_that_are_usual(kind: Any, value: Any) -> None:
+    if found := usual(kind)(value):
+        assert outcome(lambda: found[0]) == outcome(kind.raw, value, "x")
+
+
 def slowly(kind: Any, data: bytes) -> tuple[int, int] | None:
     """Return the number that stands at the beginning of some bytes, and where it ends, by what the kinds say of themselves."""
     if isinstance(kind, Prefixed):
@@ -147,6 +164,7 @@ def test_what_is_written_is_read(kind: Any, value: Any) -> None:
     except BuildError:
         return
     data = kind.write(raw)
+    assert eval(kind.written.format("raw", write="kind.write"), {"raw": raw, "kind": kind}) == data
     assert outcome(kind.read, data, 0, len(data)) == outcome(lambda: (raw, len(data)))
 
 
@@ -168,4 +186,7 @@ def test_usual_values_have_a_short_way() -> None:
     assert Time(32).quick_raw()(datetime(1970, 1, 2, tzinfo=UTC)) == 86400 and Duration(16).quick_raw()(timedelta(seconds=7)) == 7
     assert TextKind().quick_raw()("abc") == b"abc" and TextKind(enum=Verb).quick_raw()(Verb.GET) == b"GET"
     assert Delimited(TextKind(), b"\0").quick_raw()("abc") == b"abc" and UUIDKind().quick_raw()(uuid.UUID(int=5))[-1] == 5
+    assert [usual(kind)(value) for kind, value in ((Float(32), 0.5), (Scaled(16, "1/10"), 1.5))] == [(0x3F000000,), (15,)]
+    assert usual(TextKind(size=4, pad=b" "))("abc") == (b"abc ",) and usual(ByteString(2))(b"ab") == (b"ab",)
+    assert usual(Delimited(TextKind(), b"\r\n"))("abc") == (b"abc",) and usual(Delimited(TextKind(), b"aa"))("abc") is None
     assert all(map(compiled, [*NUMBERS[:7], *NUMBERS[9:19], TEXTS[0], TEXTS[3], *BYTES]))

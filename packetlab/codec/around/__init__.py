@@ -9,6 +9,7 @@
     freeing   the same while a packet is edited: what follows from what stands around follows again
     presence  fields that are there because they have a value
     writing   what the source that writes one does; lists written, each item with the one before it
+    list_writing  a function that writes all items of a list, where each is packed by itself but for these values
 
 Begin with `outer`.
 

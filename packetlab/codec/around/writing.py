@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.following import in_place
@@ -19,6 +21,7 @@ from packetlab.codec.around.outer import (
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.codec.refinement.standing import asks_around, standing
+from packetlab.declare import registry
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled, slot_of
 from packetlab.declare.places.origins import OwnPlace
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
 
+_writers: dict[Field, Any] = {}
+registry.caches.append(_writers)
 FIRST = object()
 """What stands before the first item of a list."""
 
@@ -62,6 +67,10 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
     """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last."""
     if type(value) is bytes:
         return value + field.fill * (-len(value) % align) if align else value
+    if field not in _writers:
+        _writers[field] = hook("around_writer")(field)
+    if (write := _writers[field]) is not None and type(value) is tuple and (whole := write(value, outside)) is not None:
+        return whole + field.fill * (-len(whole) % align) if align else whole  # type: ignore[no-any-return]
     data, ended, until = b"", False, field.until
     alone = any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
     for item, one, stack in _each(field, value, outside):
@@ -131,17 +140,21 @@ class Telling:
     names: dict[str, object]
     stack: tuple[Declaration, ...] | None
     done: set[str]
+    needs_stack = False  # whether it needs the headers below themselves
+    outer_known: Mapping[str, str] = MappingProxyType({})  # outer values -> the variables that have them, of the items of a list
 
     def value(self, name: str) -> str:
         raise NotImplementedError
 
     def elsewhere(self, leaf: Elsewhere) -> str:
         """Source for a value from elsewhere; `outer` has those of the header."""
+        if str(leaf) in self.outer_known:
+            return self.outer_known[str(leaf)]
         leaves = [str(one) for one in self.cls.outer_leaves]
         if str(leaf) in leaves:
             outer = f"outer[{leaves.index(str(leaf))}]"
             return f"({outer} or 0)" if isinstance(leaf, Recalled) and leaf.is_number else outer
-        key = f"L{len(self.names)}{self.tag}"
+        key, self.needs_stack = f"L{len(self.names)}{self.tag}", True
         self.names.update({key: leaf, "look": look})
         return f"(look({key}, stack[:i], None, i) or 0)"
 
@@ -162,6 +175,7 @@ class Telling:
         """Source for what stands around the items of a field."""
         var = f"o_{f.name}"
         if var not in self.done:
+            self.needs_stack = True
             values = ", ".join(f"{name!r}: {self.value(name)}" for name in sorted(outer_names(f)))
             self.names.update(around=around, encode_around=encode_around, filled_in=filled_in)
             self.lines.append(f"{var} = around(stack, i, h, {{{values}}})")

@@ -208,11 +208,17 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
     name, inner = header._declaration.view  # type: ignore[misc]
     f, plain = header._by_name[name], not _sized_beyond(inner) and header._by_name[name].kind.wire != "coded"
 
+    inside, names, slot, bit = classes[inner], {*inner.by_name}, f.slot, f.bit
+
     def init(self: AnyHeader, *args: object, **given: object) -> None:
-        own = split(header, given)
-        make(self, *args, **given)
+        if not args and given.keys() <= names and [value for value in given.values() if value is not None]:
+            own = given
+            make(self)
+        else:
+            own = split(header, given)
+            make(self, *args, **given)
         if own:
-            held = classes[inner](**own)
+            held = inside(**own)
             tell(self, held)
             if plain and not is_pattern(held):
                 try:
@@ -220,8 +226,8 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
                 except BuildError:
                     put(self, held)  # which tells whether it is a prototype
                 else:  # what `put` does
-                    setattr(self, f.slot, data)
-                    self._state |= f.bit
+                    setattr(self, slot, data)
+                    self._state |= bit
                     self.__viewed__ = held  # type: ignore[attr-defined]
                 return
             put(self, held)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from packetlab.declare.kinds import Kind, Lines, Raw, utf8
+from packetlab.declare.kinds import Forms, Kind, Lines, Raw, utf8
 from packetlab.errors import BuildError, DeclareError
 
 LONGEST = 64  # bytes of a delimiter
@@ -55,6 +55,14 @@ class Delimited(Kind):
 
     def quick_value(self) -> Lines | None:
         return self.inner.quick_value()
+
+    def usual_forms(self) -> Forms:
+        (forms, names), end = self.inner.usual_forms(), self.delimiter
+        if self.unit > 1 or not end.isascii() or any(end.startswith(end[n:]) for n in range(1, len(end))):
+            return [], {}
+        # It does not begin in the value and end after it where no end of it is how it begins.
+        told = [(test, raw, "text" if "{str}" in test else "end") for test, raw in forms]
+        return [(f"{test} and {{{key}}} not in {{0}}", raw) for test, raw, key in told], {**names, "end": end, "text": end.decode()}
 
     def quick_raw(self) -> Callable[[object], Raw] | None:
         inner, delimiter = self.inner.quick_raw(), self.delimiter
@@ -118,6 +126,14 @@ class Delimited(Kind):
         raw = data[pos:end]
         found = raw if self._is_bytes else self.inner.parsed(raw)  # type: ignore[attr-defined]
         return None if found is None else (found, end + len(self.delimiter))
+
+    @property
+    def written(self) -> str:
+        end = repr(self.delimiter).replace("{", "{{").replace("}", "}}")
+        if self._is_bytes:
+            return f"({{0}} + {end})"
+        plain = self.inner.written
+        return plain.replace(" if ", f" + {end} if ", 1) if " if " in plain else super().written
 
     def write(self, raw: Raw) -> bytes:
         written: bytes = raw if type(raw) is bytes else self._written(raw)

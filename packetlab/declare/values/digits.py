@@ -106,6 +106,11 @@ class DigitsKind(View):
         digits, sign = digits.upper() if self.upper else digits, "-" * (number < 0)
         return (sign + digits.rjust((self.width or 0) - len(sign), "0")).encode()
 
+    @property
+    def written(self) -> str:
+        plain = f'b"%0{self.width or 0}d" % {{0}} if {{0}}.__class__ is int else '
+        return f"({plain}{{write}}({{0}}))" if self.base == 10 and not self.signed else super().written
+
     def raw(self, value: object, where: str) -> int:
         found: int | None = None
         form = getattr(value, "form", value)

@@ -15,11 +15,12 @@ from struct import Struct, error as struct_error
 from typing import Annotated, TypeAlias
 
 from packetlab.declare.expressions import Expr
-from packetlab.declare.kinds import Kind, Lines, Raw, explained
+from packetlab.declare.kinds import Forms, Kind, Lines, Raw, explained
 from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational, smallest
 from packetlab.errors import BuildError, DeclareError
 
 _LETTERS = {16: "e", 32: "f", 64: "d"}
+_FRACTION = {16: 10, 32: 23, 64: 52}  # bits
 _DIGITS = {16: 5, 32: 9, 64: 17}
 SURE = float(1 << 40)
 """Steps up to which floats tell which one is the nearest."""
@@ -62,6 +63,11 @@ class Float(NumberView):
 
     def quick_value(self) -> Lines | None:
         return "int", ["made, = unpack(pack(raw))"], {"unpack": self.packed.unpack, "pack": self.integer.pack}
+
+    def usual_forms(self) -> Forms:
+        most = self.value((1 << self.bits - 1) - (1 << _FRACTION[self.bits]) - 1)  # below infinity
+        names = {"pack": self.packed.pack, "unpack": self.integer.unpack, "float": float}
+        return [(f"{{0}}.__class__ is {{float}} and {-most!r} <= {{0}} <= {most!r}", "{unpack}({pack}({0}))[0]")], names
 
     def quick_raw(self) -> Callable[[object], int | None]:
         pack, unpack = self.packed.pack, self.integer.unpack
@@ -185,14 +191,26 @@ class Scaled(Stepped):
         whole = lcm(self.step.denominator, self.origin.denominator)  # quotients of whole numbers are rounded once
         return "int", [f"made = (raw * {int(self.step * whole)} + {int(self.origin * whole)}) / {whole}"], {}
 
-    def quick_raw(self) -> Callable[[object], int | None] | None:
+    def _as_floats(self) -> tuple[float, float, float] | None:
+        """Return what a value is multiplied with and what is taken from it for its steps, and how great it may be; None where floats do not tell."""
         try:
             times, less, far = float(1 / self.step), float(self.origin / self.step), float(abs(self.step)) * SURE
         except OverflowError:
             return None
-        if self.type is not float or abs(less) > SURE:
+        return None if self.type is not float or abs(less) > SURE else (times, less, far)
+
+    def usual_forms(self) -> Forms:
+        if (floats := self._as_floats()) is None:
+            return [], {}
+        steps = "{0} * {times}" + " - {less}" * (floats[1] != 0)
+        test = "{0}.__class__ is {float} and -{far} < {0} < {far} and -0.49 < (_w := " + steps + ") - (_v := {round}(_w)) < 0.49"
+        names = {"float": float, "round": round, "times": floats[0], "less": floats[1], "far": floats[2]}
+        return [(f"{test} and {self.low} <= _v <= {self.high}", "_v")], names
+
+    def quick_raw(self) -> Callable[[object], int | None] | None:
+        if (floats := self._as_floats()) is None:
             return None
-        low, high = self.low, self.high
+        (times, less, far), low, high = floats, self.low, self.high
 
         def quick(value: object) -> int | None:
             if (type(value) is float or type(value) is int) and -far < value < far:

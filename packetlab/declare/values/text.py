@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, TypeAlias
 
-from packetlab.declare.kinds import ByteString, Kind, Lines, Wire, explained
+from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Wire, explained
 from packetlab.declare.values.views import UNTYPED, RawValue, View, _name, own_bytes
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
@@ -163,6 +163,16 @@ class TextKind(View):
         decoded = f"{bare}.decode({self.encoding!r})"
         found = f"members.get(found := {decoded}, found)" if self.members else decoded
         return "bytes", [f"try: made = {found}", "except UnicodeError: made = value(raw)"], {"members": self.members}
+
+    def usual_forms(self) -> Forms:
+        forms, names = super().usual_forms()
+        if not self.surely or self.enum is not None:
+            return forms, names
+        test, raw = "{0}.__class__ is {str} and {0}.isascii()", "{0}.encode()"
+        if self.size is not None:
+            test += f" and {{len}}({{0}}) {'==' if self.pad is None else '<='} {self.size}"
+            raw += "" if self.pad is None else f".ljust({self.size}, {{pad}})"
+        return [(test, raw), *forms], {**names, "str": str, "len": len, "pad": self.pad}
 
     def quick_raw(self) -> Callable[[object], bytes | None]:
         encoding, size, pad, unit, enum = self.encoding, self.size, self.pad, self.unit, self.enum

@@ -1,0 +1,46 @@
+"""Lists whose items take values from around them, written by one function: those of which each is packed by itself, but for these values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.codec.around.outer import is_contextual, look
+from packetlab.codec.encode import Packing
+from packetlab.codec.objects import classes
+from packetlab.codec.places.surroundings import is_placed
+from packetlab.codec.readback import no_bytes
+from packetlab.codec.source import function
+from packetlab.declare.refinement.registered import refinements
+
+if TYPE_CHECKING:
+    from packetlab.codec.source import Compiled
+    from packetlab.declare.fields import Field
+
+
+def around_writer(field: Field) -> Compiled | None:
+    """Return ``write(items, outside)`` -> bytes, or None for items that are written one by one (`writing.encode_around`): those of another class,
+    those that were read, prototypes. None where all are: they have names that point back, are a message's memory, or hold such items themselves.
+    """
+    item = field.kind.item
+    if field.until is not None or item.view is not None or is_contextual(item) or is_placed(item) or any(refinements(item)):
+        return None
+    leaves = {f"x_{k}": leaf for k, leaf in enumerate(item.outer_leaves)}
+    before = {name: item.by_name.get(leaf.name) for name, leaf in leaves.items() if not leaf.path}
+    if any(f is None or f.condition is not None or not (f.kind.is_number or f.computed is not None) for f in before.values()):
+        return None
+    part = Packing(item, ())
+    part.outer_known = {str(leaf): name for name, leaf in leaves.items()}
+    part.source()
+    after = [f"{name} = {part.value(f.name)}" for name, f in before.items() if f is not None]
+    lines = ["s = h._state", *part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
+    if part.needs_stack:
+        return None
+    part.names.update(item_class=classes[item], look=look, item=item, no_bytes=no_bytes, F=field, i=0, above=None)
+    head = ["def write(items, outside):", "    found = []"]
+    for name, leaf in leaves.items():
+        part.names[f"L_{name}"] = leaf
+        head += [f"    {name} = look(L_{name}, outside, None, outside.holders, item)", f"    if {name} is None: return None"] if leaf.path else [f"    {name} = 0"]
+    lines = [f"if type(h) is not item_class or h._state >= {item.captured_state:#x}: return None", *lines]
+    lines += [] if field.kind.one else ["if not data: raise no_bytes(F)"]
+    lines = ["    for h in items:", *("        " + line for line in [*lines, "found.append(data)"]), "    return b''.join(found)"]
+    return function([*head, *lines], part.names, f"{field.owner.name}.{field.name} items")

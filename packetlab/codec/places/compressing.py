@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 Starts = tuple[tuple["Declaration", int], ...]
+Straight = list[tuple["Field | None", int]]
 TRIES = 4
 
 
@@ -125,6 +126,8 @@ class _Message:
         """Go through a header that begins at `at`; return it, and where its fields end before the payload."""
         own: Raw = header._declaration
         starts = (*starts, (own, at))
+        if (parts := _straight(own)) is not None and not header._state >> len(own.fields):
+            return self.straight(header, parts, at, starts)
         header = _placed(header, starts, stack, i)
         whole: Raw = (
             header
@@ -172,6 +175,22 @@ class _Message:
             header = _followed(header, made, changes, stack, i) if within else made
         return header, at + bits // 8
 
+    def straight(self, header: AnyHeader, parts: Straight, at: int, starts: Starts) -> tuple[AnyHeader, int]:
+        """The same for a header that is built, of names and fields of a fixed width."""
+        made = header
+        for f, size in parts:
+            if f is None:
+                at += size
+                continue
+            raw = getattr(header, f.slot)
+            new = raw if raw is None else self.name(f, raw, at, starts, False)
+            if new is not raw:
+                if made is header:
+                    made = type(header)._copied(header)
+                setattr(made, f.slot, new)
+            at += 0 if raw is None else len(f.kind.write(new))
+        return made, at
+
     def items(
         self, f: Field, raw: Raw, at: int, starts: Starts, holder: AnyHeader, stack: Within, i: int
     ) -> tuple[Raw, int]:
@@ -182,6 +201,10 @@ class _Message:
             if type(item) is bytes:
                 made.append(item)
                 at += len(item)
+                continue
+            if (parts := _straight(item._declaration)) is not None and not item._state >> len(item._fields):
+                new, at = self.straight(item, parts, at, (*starts, (item._declaration, at)))
+                made.append(new)
                 continue
             inner = Within((*stack[:i], holder, item))
             inner.holders, inner.before = stack.holders, before
@@ -243,7 +266,29 @@ def _inside(holder: AnyHeader, inner: AnyHeader) -> Within:
 
 
 _plain: dict[Declaration, bool] = {}
-registry.caches.append(_plain)
+_parts: dict[Declaration, Straight | None] = {}
+registry.caches += [_plain, _parts]
+
+
+def _straight(declaration: Declaration) -> Straight | None:
+    """Return the names of a header, and the bytes of the fields between them; None where it has others than those of a fixed width."""
+    if declaration not in _parts:
+        parts: Straight = []
+        bits = 0
+        for f in declaration.before:
+            if f.condition is not None or f.rule is not None or f.pad or not (f.kind.counted_from or f.kind.bits is not None):
+                bits = -1
+                break
+            bits += f.kind.fixed_bits
+            if f.kind.counted_from and bits % 8:
+                bits = -1
+                break
+            if f.kind.counted_from:
+                parts += [(None, bits // 8), (f, 0)]
+                bits = 0
+        simple = bits >= 0 and not declaration.outer_leaves and declaration.view is None
+        _parts[declaration] = [*parts, (None, bits // 8)] if simple else None
+    return _parts[declaration]
 
 
 def _is_plain(declaration: Declaration) -> bool:

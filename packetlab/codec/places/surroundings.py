@@ -53,7 +53,7 @@ def here(ctx: Dissection | None, data: bytes) -> Standing:
 
 def is_called(declaration: Declaration, name: str) -> bool:
     """Whether a header has a name, or a base of it has."""
-    return declaration.name == name or any(one.name == name for one in declaration.bases)
+    return declaration.name == name or (bool(declaration.bases) and name in [one.name for one in declaration.bases])
 
 
 def begins(since: str, own: Declaration, start: int, place: Standing) -> int | None:

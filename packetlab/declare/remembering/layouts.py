@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from functools import cached_property
-from struct import Struct
+from struct import Struct, error as struct_error
 from typing import Any, NamedTuple, TypeAlias
 
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text, printable
 
 VARYING = 0xFFFF
+_LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 PLAIN = (int, bytes, str)
 """What values of a template's field can be of without a kind."""
 Number: TypeAlias = "int | tuple[int, int]"
@@ -29,6 +30,11 @@ class RecordPlace(NamedTuple):
     name: str
     size: int
     kind: Any
+
+    @property
+    def is_of_its_kind(self) -> bool:
+        """Whether values are those of a kind of just so many bytes."""
+        return self.kind not in PLAIN and self.kind.wire == "bytes" and self.kind.bits == self.size * 8
 
     def value(self, raw: bytes) -> Any:
         """Return the value of some bytes; the bytes where they are none of that kind, or would not be written for it."""
@@ -98,6 +104,18 @@ class RecordLayout(tuple[RecordPlace, ...]):
         """What takes a record apart, None where sizes vary."""
         return None if any(place.size == VARYING for place in self) else Struct("".join(f"{place.size}s" for place in self))
 
+    @cached_property
+    def packing(self) -> tuple[Struct, list[int], list[tuple[int, RecordPlace, Callable[[Any, str], bytes]]]] | None:
+        """What packs a record of plain numbers and of other values, the places of those, and of these with what makes bytes of one that
+        is none; None where sizes vary."""
+        if self.fixed is None:
+            return None
+        letters = [_LETTERS.get(place.size, "") if place.kind is int else "" for place in self]
+        numbers = [i for i, letter in enumerate(letters) if letter]
+        whole = Struct(">" + "".join(letter or f"{place.size}s" for place, letter in zip(self, letters, strict=True)))
+        others = [(i, place) for i, place in enumerate(self) if i not in numbers]
+        return whole, numbers, [(i, place, place.kind.raw if place.is_of_its_kind else place.raw) for i, place in others]
+
     def read_all(self, data: bytes) -> tuple[tuple[TemplateRecord, ...], int]:
         """Return the records at the beginning of some bytes, and where they end."""
         records: list[TemplateRecord] = []
@@ -132,10 +150,21 @@ class RecordLayout(tuple[RecordPlace, ...]):
     def write(self, record: Mapping[Any, Any], where: str) -> bytes:
         """Return the bytes of a record. BuildError where it has not just these fields, or one does not fit."""
         record = record if isinstance(record, TemplateRecord) else TemplateRecord(record)
-        found = b""
         pairs = record.pairs
         in_order = [number for number, _ in pairs] == self.numbers
         values = [value for _, value in pairs] if in_order else record._placed(self, where)
+        if self.packing is not None:
+            whole, numbers, others = self.packing
+            if not [i for i in numbers if type(values[i]) is not int]:
+                row = [*values]
+                for i, place, convert in others:
+                    value = values[i]
+                    row[i] = (place.raw if isinstance(value, bytes | bytearray) else convert)(value, f"{where}[{place.name}]")
+                try:
+                    return whole.pack(*row)
+                except struct_error:
+                    pass  # below it is said which does not fit
+        found = b""
         for place, value, beyond in zip(self, values, self.beyond, strict=True):
             if type(value) is int and 0 <= value < beyond:
                 found += value.to_bytes(place.size, "big")

@@ -79,6 +79,8 @@ def ip_bytes(value: object, size: int) -> bytes:
         return _ip_parsed(value, size)
     packed = getattr(value, "packed", None)  # netaddr.IPAddress and ipaddress.IPv4Address alike
     if isinstance(packed, bytes):
+        if len(packed) == size:
+            return packed
         value = packed
     return _as_bytes(value, size)
 

@@ -125,7 +125,7 @@ class PacketOrder:
             self._next = None
             if frame.number > self.seen:
                 moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True)
-                read_in(moment, lambda frame=frame: self._read(frame))  # type: ignore[misc]
+                read_in(moment, self._read, frame)
                 moment.keep()
                 self.seen = frame.number
         self.seen = max(self.seen, number - 1)

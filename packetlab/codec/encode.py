@@ -227,9 +227,10 @@ class Packing(Deriving):
         return tuple(pieces)
 
     def closed(self, f: Field, value: str) -> str:
-        key = f"C_{f.name}{self.tag}"
-        self.names[key] = f.kind.closed if self.fill else f.kind.packed  # type: ignore[attr-defined]
-        return f"{key}({value}, {self.arguments(f)})"
+        key, kind = f"C_{f.name}{self.tag}", f.kind
+        alone = not (self.fill or kind.late)  # type: ignore[attr-defined]
+        self.names[key] = kind.packer() if alone else kind.closed if self.fill else kind.packed  # type: ignore[attr-defined]
+        return f"{key}({value})" if alone else f"{key}({value}, {self.arguments(f)})"
 
     def bytes_before(self, f: Field) -> str:
         steps = [*takewhile(lambda step: f not in step.fields, self.plan.head)]

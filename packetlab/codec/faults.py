@@ -64,18 +64,18 @@ class Dissection:
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 
-    __slots__ = ("before", "cut", "faults", "layers", "missing", "partial", "place", "unsized", "wanted")
-    layers: Sequence[Any]
-    before: Any
-    place: Any
+    missing = 0
+    partial = cut = False
+    wanted, unsized = 0, -1
+    layers: Sequence[Any] = ()
+    before: Any = None
+    place: Any = None
     faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
-        self.missing, self.partial = missing, partial
-        self.cut, self.wanted = False, 0
         self.faults = []
-        self.unsized = -1
-        self.layers, self.before, self.place = (), None, None
+        if missing or partial:
+            self.missing, self.partial = missing, partial
 
     @property
     def clean(self) -> bool:

@@ -14,7 +14,8 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.transforms.carried import Through, parameters
+from packetlab.declare.transforms.arguments import parameters
+from packetlab.declare.transforms.carried import Through
 from packetlab.declare.transforms.transform import UnfitError
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError

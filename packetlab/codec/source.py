@@ -13,7 +13,7 @@ from packetlab.codec.places.inner import number_in
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Elsewhere, If, Next, Ref
 from packetlab.declare.plan import When
-from packetlab.declare.transforms.carried import parameters
+from packetlab.declare.transforms.arguments import parameters
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -150,9 +150,13 @@ class OneByOne:
             elif kind is None:
                 codes.append(rule.code(self))
             else:
+                value = self.raw_of(rule.name) if isinstance(rule, Ref) else rule.code(self)
+                if isinstance(rule, Ref) and kind.wire == "number" and self.cls.by_name[rule.name].condition is None:  # see `parameter_bytes`
+                    order = "little" if kind.little else "big"
+                    codes.append(f"({value} & {(1 << kind.fixed_bits) - 1:#x}).to_bytes({-(-kind.fixed_bits // 8)}, '{order}')")
+                    continue
                 key = f"{f.name}_{number}{self.tag}"
                 self.names[f"A_{key}"], self.names[f"Q_{key}"] = f.kind.argument, kind  # type: ignore[attr-defined]
-                value = self.raw_of(rule.name) if isinstance(rule, Ref) else rule.code(self)
                 codes.append(f"A_{key}({value}, {number}, Q_{key})")
         return f"({''.join(f'{code}, ' for code in codes)})"
 

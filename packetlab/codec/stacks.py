@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
-from packetlab.codec.around.outer import goes_by_outer
+from packetlab.codec.around.outer import goes_by_outer, reads_by_outer
 from packetlab.codec.around.solving import told_stack
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
@@ -218,7 +218,7 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and any(is_refined(one) or goes_by_outer(one) for one in declared_as(kinds)):
+    if times == OFTEN and any(is_refined(one) or reads_by_outer(one) for one in declared_as(kinds)):
         _apart[kinds] = True
     elif times == OFTEN:
         loose = _stack(headers, exact=False)

@@ -6,10 +6,9 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from packetlab.codec.around.bodiless import follows as in_no_bytes
+from packetlab.codec.around.bodiless import bodiless, follows as in_no_bytes
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.codec.faults import Dissection, Fault
@@ -54,15 +53,16 @@ def dissect(
         DissectError: with `strict`, where bytes and declaration disagree.
     """
     if context is not None:
-        found: Packet | None = read_in(context, partial(dissect, data, first, wire_length, strict, keep, below=below))
+        found: Packet | None = read_in(context, dissect, data, first, wire_length, strict, keep, None, below)
         return found  # type: ignore[return-value]
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
-        found = stack_decoders[first](data)
+    whole = (wire_length is None or wire_length == len(data)) and keep and not below
+    if whole and (read := stack_decoders.get(first)) is not None:  # type: ignore[arg-type]
+        found = read(data)
         if found is not None and not (strict and found.faults):
             return found
     return dissected(data, first, wire_length, strict, keep, below)
@@ -111,7 +111,7 @@ def dissected(  # noqa: C901
         headers.append(header)
         if around is not headers:
             around.append(header)
-        if following is None and after == stop:
+        if following is None and after == stop and bodiless(header._declaration) is not None:
             following = in_no_bytes(header, data, after, ctx)
         start, end, first = after, stop, None if following is None else classes[following]
     if ctx.missing and not any(fault.cut for fault in ctx.faults):
@@ -122,9 +122,10 @@ def dissected(  # noqa: C901
     packet._payload = data[start:end]
     packet._data = wire
     packet._anomalies = packet._path = None
-    if not ctx.clean or gaps:
+    clean = ctx.clean
+    if not clean or gaps:
         packet._anomalies = Anomalies(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
-    if ctx.clean and keep and root is not None and not below:
+    if clean and keep and root is not None and not below:
         count_use(root, packet._stack)
     if strict and packet.faults:
         fault = packet.faults[0]

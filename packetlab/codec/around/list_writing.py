@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.outer import is_contextual, look
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes
-from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.readback import no_bytes
 from packetlab.codec.source import function
+from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 def around_writer(field: Field) -> Compiled | None:
     """Return ``write(items, outside)`` -> bytes, or None for items that are written one by one (`writing.encode_around`): those of another class,
-    those that were read, prototypes. None where all are: they have names that point back, are a message's memory, or hold such items themselves.
+    those that were read, prototypes. None where all are: they go by where they stand, recall what earlier packets said, or hold such items themselves.
     """
     item = field.kind.item
-    if field.until is not None or item.view is not None or is_contextual(item) or is_placed(item) or any(refinements(item)):
+    if field.until is not None or item.view is not None or is_contextual(item) or any(refinements(item)):
+        return None
+    if any(isinstance(leaf, OwnPlace) for leaf in item.outer_leaves):
         return None
     leaves = {f"x_{k}": leaf for k, leaf in enumerate(item.outer_leaves)}
     before = {name: item.by_name.get(leaf.name) for name, leaf in leaves.items() if not leaf.path}

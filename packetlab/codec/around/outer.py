@@ -225,12 +225,16 @@ def is_read_now(field: Field) -> bool:
 
 
 def goes_by_outer(declaration: Declaration) -> bool:
-    """Whether a header is read and written with what stands around it, or has items that are."""
+    """Whether a header is read and written with what stands around it, or has items that are, or values that are not in the bytes."""
+    return reads_by_outer(declaration) or any(f.computed is not None for f in declaration.fields)
+
+
+def reads_by_outer(declaration: Declaration) -> bool:
+    """Whether a header is read with what stands around it, or has items that are."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
-    computed = any(f.computed is not None for f in declaration.fields)
     placed = is_placed(declaration) or any(map(is_around, declaration.fields))
     inside = declaration.view is not None and reaches_out(declaration.view[1])
-    return bool(declaration.outer_leaves or declaration.remembers) or computed or placed or inside or bool(outer_beside(conditions, ()))
+    return bool(declaration.outer_leaves or declaration.remembers) or placed or inside or bool(outer_beside(conditions, ()))
 
 
 def outer_names(field: Field, level: int = 1) -> set[str]:

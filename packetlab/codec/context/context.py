@@ -315,12 +315,12 @@ def here() -> Context | None:
     return now if isinstance(now, Context) else None
 
 
-def read_in(context: Context | Moment, read: Callable[[], Any]) -> Any:
-    """Return what `read` gives in a moment, or in the next one of a context, which keeps what is remembered from it."""
+def read_in(context: Context | Moment, read: Callable[..., Any], *given: Any) -> Any:
+    """Return what `read` gives (for what is given) in a moment, or in the next one of a context, which keeps what is remembered from it."""
     moment = context if isinstance(context, Moment) else Moment(context, context.number + 1)
     token = current.set(moment)
     try:
-        found = read()
+        found = read(*given)
     finally:
         current.reset(token)
     if moment is not context:

@@ -6,7 +6,7 @@
     letters     base64, base16
     masks       xor with a key, whitening
     ciphers     AEAD and block ciphers, by way of the package cryptography
-    arguments   which parameters of them a class body may say
+    arguments   the parameters of them that follow from fields, and which a class body may say
     carried     `through(...)`, the kind of such a field, and its values: captured bytes with what is inside
 
 A transform is data. What it gives is bounded (`LIMIT`), and bytes that it cannot take are a fault at the field. Begin with `transform`.

@@ -1,10 +1,12 @@
-"""What a class body says of the parameters of transforms: those that cannot be found are refused."""
+"""The parameters of transforms that follow from fields: whose they are; those that cannot be found are refused."""
 
 from __future__ import annotations
 
+from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.transforms.carried import Through, width_of_number
+from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.transforms.carried import Through
 from packetlab.errors import DeclareError, suggestion
 
 
@@ -40,3 +42,25 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
     if kind.uses_header and (sums or not kind.is_sized):
         got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
         raise DeclareError(where, 'aad="self" of a header that is known before', got)
+
+
+def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | None]]:
+    """Return the parameters of a field's transforms that follow from fields: each rule, and the kind whose bytes it is, None for a number."""
+    kind: Raw = f.kind
+    found: list[tuple[Raw, Kind | None]] = []
+    for place, word, rule in kind.late:
+        of = None
+        if isinstance(rule, Ref):
+            of = fields[rule.name].kind
+            of = None if of.is_number and word in kind.transforms[place].as_numbers else of
+        elif isinstance(rule, Expr) and word in kind.transforms[place].as_keys:
+            kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
+            of = max(kinds, key=width_of_number, default=None)
+        found.append((rule, of))
+    return found
+
+
+def width_of_number(kind: Kind) -> int:
+    """Return how many bits a number has in its bytes, 0 where that differs."""
+    kind = kind.like if isinstance(kind, Computed) and kind.like is not None else kind
+    return kind.fixed_bits if kind.wire == "number" else 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.computed import Computed
-from packetlab.declare.expressions import Elsewhere, Expr, Ref, expression
+from packetlab.declare.expressions import Elsewhere, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire
 from packetlab.declare.remembering.recalled import StateOf
@@ -143,7 +143,7 @@ class Through(Kind):
         self.has_state = any(isinstance(rule, StateOf) for _, _, rule in self.late)
         self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
         self.spreads = any(one.spreads for one in transforms)
-        self.steps = self._steps()
+        self.steps, self.is_list = self._steps(), inner.wire == "items"
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
@@ -266,10 +266,13 @@ class Through(Kind):
         found.given = given
         try:
             for one, words in self.steps:
-                worded = _worded(words, given) if words and given else {}
-                if one.spreads:
-                    worded["most"] = self._most(len(found))
-                data = one.decode(data, **worded)
+                if words or one.spreads:
+                    worded = _worded(words, given) if given else {}
+                    if one.spreads:
+                        worded["most"] = self._most(len(found))
+                    data = one.decode(data, **worded)
+                else:
+                    data = one.decode(data)
             if (room := _room.get()) is not None:
                 if (room := room - len(data)) < 0:
                     raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
@@ -319,6 +322,22 @@ class Through(Kind):
         """Return the bytes of `closed` alone."""
         return self._encoded(raw.inner, given) if type(raw) is InnerValue and not (self.has_state or self.has_headers) else self.closed(raw, given)
 
+    def packer(self) -> Callable[[Raw], bytes]:
+        """Return `packed` where nothing follows from fields."""
+        if self.has_state or self.has_headers or self.transforms[1:] or self.spreads or type(self).packed is not Through.packed:
+            return lambda raw: self.packed(raw, ())
+        encode: Callable[[bytes], bytes] = self.transforms[0].encoder()
+
+        def pack(raw: Raw) -> bytes:
+            if type(raw) is not InnerValue:
+                return self.closed(raw, ())
+            try:
+                return encode(raw.inner)
+            except UnfitError as error:
+                raise BuildError(self.where, error.expected, error.got) from None
+
+        return pack
+
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
         """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""
         if isinstance(raw, Carried) and (not raw.opened or raw.given == given):
@@ -340,7 +359,7 @@ class Through(Kind):
 
     def _most(self, packed: int) -> int:
         """Return how many bytes may be inside so many of a packet, where the declaration does not say."""
-        return min(ample(packed), HEADERS if self.inner.wire == "items" else LIMIT)
+        return min(ample(packed), HEADERS if self.is_list else LIMIT)
 
     def _bound(self, packed: int) -> str:
         words = "of headers " * (self.inner.wire == "items")
@@ -414,29 +433,7 @@ def link_transforms(header: str, said: object) -> tuple[Transform, ...] | None:
     return found or None
 
 
-def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | None]]:
-    """Return the parameters of a field's transforms that follow from fields: each rule, and the kind whose bytes it is, None for a number."""
-    kind: Raw = f.kind
-    found: list[tuple[Raw, Kind | None]] = []
-    for place, word, rule in kind.late:
-        of = None
-        if isinstance(rule, Ref):
-            of = fields[rule.name].kind
-            of = None if of.is_number and word in kind.transforms[place].as_numbers else of
-        elif isinstance(rule, Expr) and word in kind.transforms[place].as_keys:
-            kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
-            of = max(kinds, key=width_of_number, default=None)
-        found.append((rule, of))
-    return found
-
-
 def _late(one: Transform, word: str, rule: Raw) -> Raw:
     """Return the rule for a parameter: of what stands around the bytes, unless it is a number."""
     plain = type(rule) is Elsewhere and rule.path and word != "when" and word not in one.as_numbers
     return OuterBytes(rule.path, rule.name) if plain else rule
-
-
-def width_of_number(kind: Kind) -> int:
-    """Return how many bits a number has in its bytes, 0 where that differs."""
-    kind = kind.like if isinstance(kind, Computed) and kind.like is not None else kind
-    return kind.fixed_bits if kind.wire == "number" else 0

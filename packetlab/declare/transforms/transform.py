@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from copy import copy
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.expressions import Const, Expr
@@ -193,7 +194,7 @@ class Transform:
         return hash(str(self))
 
     def _arguments(self, given: dict[str, Value]) -> dict[str, Value]:
-        for word in self.late:
+        for word in self.late if len(given) < len(self.late) else ():
             if word not in given and word != "when":
                 raise BuildError(f"{self.name}(...)", f"{word}=..., which follows from fields of a packet", "none")
         found = {**self._known, **given}
@@ -221,6 +222,10 @@ class Transform:
         if given and "when" in given and not _holds(given.pop("when")):
             return data
         return self.encoded(data, **(self._arguments(given) if given or self._depends else self._known))
+
+    def encoder(self) -> Callable[[bytes], bytes]:
+        """Return what `encode` does where nothing follows from fields."""
+        return self.encode if self._depends or not self._known else partial(self.encoded, **self._known)
 
     def decoded(self, data: bytes) -> bytes:
         """What `decode` does, with the parameters by name."""
@@ -267,6 +272,9 @@ class OwnTransform(Transform):
     def encoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
         return self._called(1, data, state)
 
+    def encoder(self) -> Callable[[bytes], bytes]:
+        return self.encode if self._depends else partial(self._called, 1, state=None)
+
     def _called(self, which: int, data: bytes, state: Value) -> bytes:
         if isinstance(state, NoEntry):
             error = UnfitError(state.expected, state.got)
@@ -302,6 +310,8 @@ def named(
 
 def as_bytes(value: object) -> bytes:
     """Return the value of a parameter as bytes: a number as few as it takes, highest first."""
+    if type(value) is bytes:
+        return value
     if isinstance(value, int):
         return value.to_bytes(max(1, -(-value.bit_length() // 8)), "big") if value >= 0 else b""
     return bytes(value) if isinstance(value, bytes | bytearray) else b""

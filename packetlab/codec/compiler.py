@@ -205,10 +205,12 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
     default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
     lines = [f"    if {name} is None: _self.{f.slot} = {default}"]
     forms: list[tuple[str, str]] = []
-    if kind.wire == "items" and kind.last is None:  # type: ignore[attr-defined]
+    if kind.wire == "items":
         names.update({f"_I_{name}": classes[kind.item], "_bounded": bounded})
         items = f"({name},)" if kind.one else name
         made = items if kind.one else f"_tuple({name})"
+        if kind.last is not None:  # type: ignore[attr-defined]
+            names[f"_E_{name}"], made = kind.ended, f"_E_{name}({made})"  # type: ignore[attr-defined]
         recursive = kind.item.repeated and is_recursive(kind.item)
         forms = [(f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})", f"_bounded({made}, {where})" if recursive else made)]
     elif _plain_range(f):

@@ -78,13 +78,14 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
             body += gaps[i]
     if linked:
         return on_link(headers, body)
-    _count(tuple(map(type, headers)))
+    if len(headers) > 1:
+        _count(tuple(map(type, headers)))
     return body
 
 
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
-    if times == OFTEN and 1 < len(stack) <= DEPTH and not any(map(goes_by_outer, declared_as(stack))):
+    if times == OFTEN and len(stack) <= DEPTH and not any(map(goes_by_outer, declared_as(stack))):
         stack_encoders[stack] = _builder(declared_as(stack), read=False)
     elif len(_built) > 1000:
         _built.clear()

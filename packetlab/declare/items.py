@@ -74,7 +74,7 @@ class Items(Kind):
         if isinstance(value, (bytes, bytearray)) and not self.loose:
             return bytes(value)
         if _stands_for(type(value), self.item):
-            return bounded(self._ended((value,)), where)
+            return bounded(self.ended((value,)), where)
         if self.one:
             raise BuildError(where, f"a header ({self.item.name})", repr(value))
         try:
@@ -89,9 +89,9 @@ class Items(Kind):
                 form = f"{self.item.name}({', '.join(f'{f.name}=...' for f in self.item.fields)})"
                 hint = "the class was declared again after the one that has the field" if again else form
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
-        return bounded(self._ended(items), where)
+        return bounded(self.ended(items), where)
 
-    def _ended(self, items: tuple[Raw, ...]) -> tuple[Raw, ...]:
+    def ended(self, items: tuple[Raw, ...]) -> tuple[Raw, ...]:
         """Return items with the one that ends them, unless the last does, or may: bytes that are no item, and prototypes."""
         if self.last is None or (items and (type(items[-1]) is bytes or hook("is_end")(self.until, items[-1]))):
             return items

@@ -85,11 +85,10 @@ class Header(HeaderBase):
         return (self / b"").show()
 
     def __truediv__(self, other: Any) -> Packet:
-        if type(type(other)) is not HeaderType:
-            stacked: Packet = Packet((self,)) / other
-            return stacked
+        if type(kind := type(other)) is not HeaderType and kind is not bytes:
+            return Packet((self,)) / other  # type: ignore[no-any-return]
         packet = _new(*_of)
-        packet._stack, packet._payload = (self, other), b""
+        packet._stack, packet._payload = ((self,), other) if kind is bytes else ((self, other), b"")
         packet._data = packet._resolved = packet._anomalies = packet._path = None
         return packet
 

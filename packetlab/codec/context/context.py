@@ -23,10 +23,11 @@ class ContextEntry:
         by: what it is from, where that was no packet that was read.
     """
 
-    __slots__ = ("by", "number", "time_ns", "value")
+    __slots__ = ("as_number", "by", "number", "time_ns", "value")
+    as_number: RecalledNumber | None  # once it was recalled as one
 
     def __init__(self, value: Any, number: int, time_ns: int | None = None, by: str = "") -> None:
-        self.value, self.number, self.time_ns, self.by = value, number, time_ns, by
+        self.value, self.number, self.time_ns, self.by, self.as_number = value, number, time_ns, by, None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ContextEntry) and bool(other.value == self.value)
@@ -54,9 +55,10 @@ class RecalledNumber(int):
     @classmethod
     def of(cls, entry: ContextEntry) -> RecalledNumber:
         """Return the number of an entry."""
-        made = cls(entry.value)
-        made.entry = entry
-        return made
+        if entry.as_number is None:
+            entry.as_number = made = cls(entry.value)
+            made.entry = entry
+        return entry.as_number
 
 
 class Context:

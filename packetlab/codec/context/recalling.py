@@ -59,10 +59,10 @@ def key_of(key: tuple[Expr, ...], layers: Sequence[AnyHeader], own: Own) -> tupl
 
 
 def _part(part: Expr, layers: Sequence[AnyHeader], own: Own) -> object:
-    if isinstance(part, Const):
-        return part.number
     if isinstance(part, Ref):
         return plain(own(part.name))
+    if isinstance(part, Const):
+        return part.number
     if isinstance(part, PacketEnd):
         return end_of(layers, part.to)
     if isinstance(part, Elsewhere):
@@ -166,7 +166,8 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
 
 def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
     """The same for a header that is read, with the values of the fields that the key names."""
-    return recall(leaf, ctx.layers, dict(zip(leaf.own, values, strict=True)).get)
+    own = {leaf.own[0]: values[0]} if len(values) == 1 else dict(zip(leaf.own, values, strict=True))
+    return recall(leaf, ctx.layers, own.get)
 
 
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:

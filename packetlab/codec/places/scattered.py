@@ -168,6 +168,9 @@ class ScatteredWalking:
 
 def laid(here: int, entries: tuple[tuple[int, bytes, bytes], ...]) -> bytes:
     """Return fields as bytes, of which (offset, bytes before it, its bytes) is known, in the order in which they lie."""
+    offsets = [at for at, _, data in entries if data]
+    if offsets == sorted(offsets):
+        return b"".join([gap + data for _, gap, data in entries])
     order = permuted(here, [(at, len(gap), len(data)) for at, gap, data in entries]) or range(len(entries))
     return b"".join([entries[k][1] + entries[k][2] for k in order])
 

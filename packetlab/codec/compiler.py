@@ -136,7 +136,7 @@ def compile_init(cls: Declaration) -> None:
     header = classes[cls]
     names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": header, "_type": type}
     names.update(_int=int, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
-    names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _plain=_plain, _tuple=tuple)
+    names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _other=_other, _plain=_plain, _tuple=tuple)
     keywords = "".join(f", {f.name}=None" for f in cls.fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
@@ -228,6 +228,9 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
         names[f"_Q_{name}"] = quick
         forms.append((f"(_v := _Q_{name}({name})) is not None", "_v"))
     lines += [f"    elif {test}: _s |= {f.bit:#x}; _self.{f.slot} = {raw}" for test, raw in forms]
+    if forms and kind.names is None and kind.wire != "items" and not kind.is_address:  # others are few
+        names[f"_O_{name}"] = f
+        return [*lines, f"    else: _s |= _other(_self, _O_{name}, {name}, {where}, {cls.prototype_bit:#x})"]
     # Text is tried first: addresses are mostly written so.
     lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
     lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
@@ -235,6 +238,15 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
         lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
     lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
     return [*lines, f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
+
+
+def _other(header: AnyHeader, f: Field, value: object, where: str, prototype: int) -> int:
+    """Put a value into a field that is in none of its usual forms; return what the state has of it."""
+    if isinstance(value, Tolerance):
+        setattr(header, f.slot, value.bound_to(f.kind, where))
+        return f.bit | prototype
+    setattr(header, f.slot, f.kind.raw(value, where))
+    return f.bit
 
 
 def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:

@@ -60,9 +60,8 @@ def dissect(
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    whole = (wire_length is None or wire_length == len(data)) and keep and not below
-    if whole and (read := stack_decoders.get(first)) is not None:  # type: ignore[arg-type]
-        found = read(data)
+    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
+        found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
             return found
     return dissected(data, first, wire_length, strict, keep, below)

@@ -141,7 +141,7 @@ def _may_go_on(header: AnyHeader, below: Sequence[AnyHeader]) -> bool:
     return False
 
 
-class Alone(NamedTuple):
+class SureOf(NamedTuple):
     """What is known of messages that begin with a class, whatever their bytes.
 
     Attributes:
@@ -154,19 +154,19 @@ class Alone(NamedTuple):
     goes_on: bool
 
 
-_alone: dict[Declaration, Alone] = {}
+_alone: dict[Declaration, SureOf] = {}
 _looking_ahead: dict[Declaration, int] = {}
 registry.caches += [_alone, _looking_ahead]
 
 
-def _known(declaration: Declaration) -> Alone:
+def _known(declaration: Declaration) -> SureOf:
     if declaration not in _alone:
         plan = declaration.plan
         by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
         payload = plan.payload
         sized = payload is None or payload.field is not None or plan.bare or plan.total is not None
         sized = sized or (payload is not None and isinstance(payload.size, Const) and payload.size.number >= 0)
-        _alone[declaration] = Alone(by_itself, sized and not declaration.has_trailer, bool(declaration.repeated))
+        _alone[declaration] = SureOf(by_itself, sized and not declaration.has_trailer, bool(declaration.repeated))
     return _alone[declaration]
 
 

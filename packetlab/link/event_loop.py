@@ -115,6 +115,11 @@ class EventLoop(ABC):
         """Have a driver do what is due; with the lock held."""
         driver.poll(self.now)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether this thread is in the midst of the loop's own work, as a signal's handler may be: it must not wait."""
+        return False
+
     def check(self, what: str) -> None:  # noqa: B027
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
 
@@ -302,6 +307,12 @@ class RealTime(EventLoop):
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
         with self.lock:
             self._work.check(what)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether this thread is in the midst of the loop's own work, as a signal's handler may be: it must not wait."""
+        with self.lock:
+            return bool(self._work)
 
     def callback(self, function: Callable[..., T], *given: object) -> T:
         """Call a function of the program's, which may wait, from within a driver."""

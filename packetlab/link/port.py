@@ -156,12 +156,13 @@ class Port(ABC):
     def _send(self, data: bytes) -> None:
         """Put one frame on the wire, once there is room."""
 
-    def _put(self, data: bytes) -> bool:
-        """Put one frame on the wire if there is room now; return whether there was.
+    def _put(self, data: bytes, gone: list[int]) -> bool:
+        """Put one frame on the wire if there is room now, and note it in `gone`; return whether there was.
 
         OSError ENOBUFS: there is none, and the descriptor does not tell of room either.
         """
         self._send(data)
+        gone.append(len(data))
         return True
 
     def _send_unless(self, data: bytes, stop: Stop | None) -> bool:

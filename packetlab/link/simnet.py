@@ -285,7 +285,7 @@ class SimPort(Port):
         until = None if timeout is None else net.now + nanoseconds(timeout, f"{self.name}: receive: timeout")
         while True:
             try:
-                net.wait(ready, f"{self.name}: receive", timeout if until is None else max(0, until - net.now) / SECOND)
+                net.wait(ready, f"{self.name}: receive", timeout if until is None else max(0, until - net.now + 0.5) / SECOND)
             except TimeoutError:
                 return None
             self._check()

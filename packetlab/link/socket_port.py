@@ -29,9 +29,9 @@ class SocketPort(Port):
         """The descriptor, for select and poll."""
         return self._socket.fileno()
 
-    def _put(self, data: bytes) -> bool:
+    def _put(self, data: bytes, gone: list[int]) -> bool:
         try:
-            self._hand_over(data)
+            self._hand_over(data, gone)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -39,9 +39,9 @@ class SocketPort(Port):
             raise self._refusal(error.errno or 0, len(data), error) from None
         return True
 
-    def _hand_over(self, data: bytes) -> None:
-        """Give one frame to the kernel, without waiting."""
-        self._socket.send(data, socket.MSG_DONTWAIT)
+    def _hand_over(self, data: bytes, gone: list[int]) -> None:
+        """Give one frame to the kernel, without waiting, and note that: one call, so that no interrupt comes between."""
+        gone.extend(map(self._socket.send, (data,), (socket.MSG_DONTWAIT,)))
 
     def _refusal(self, number: int, size: int, error: object = None) -> OSError:
         """Return the error for a frame of `size` bytes; 0 where it is about no frame."""
@@ -54,7 +54,7 @@ class SocketPort(Port):
         while stop is None or not stop.is_set():
             mask, turn = select.POLLOUT, None if stop is None else AT_ONCE
             try:
-                if self._put(data):
+                if self._put(data, []):
                     return True
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
@@ -118,5 +118,6 @@ class RawIPSocket(SocketPort):
             raise BuildError(f"{self.name}: send", "a packet that begins with IPv4", type(frame).__name__)
         self._send(bytes(packet))
 
-    def _hand_over(self, data: bytes) -> None:
-        self._socket.sendto(data, socket.MSG_DONTWAIT, (socket.inet_ntoa(data[16:20]), 0))
+    def _hand_over(self, data: bytes, gone: list[int]) -> None:
+        there = socket.inet_ntoa(data[16:20]), 0
+        gone.extend(map(self._socket.sendto, (data,), (socket.MSG_DONTWAIT,), (there,)))

@@ -13,11 +13,13 @@ import socket as _socket
 import termios
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import reduce
 from operator import iconcat
 from sys import byteorder
+from typing import NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
@@ -146,9 +148,19 @@ class UDPPort(SocketPort):
             self._socket.close()
             raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
 
-    def _hand_over(self, data: bytes) -> None:
-        with suppress(ConnectionRefusedError):  # about an earlier datagram: the peer is not there yet, or no longer
-            super()._hand_over(data)
+    def _hand_over(self, data: bytes, gone: list[int]) -> None:
+        try:
+            super()._hand_over(data, gone)
+        except ConnectionRefusedError:  # about an earlier datagram: the peer is not there yet, or no longer
+            with suppress(ConnectionRefusedError):
+                super()._hand_over(data, gone)
+
+
+class Written(NamedTuple):
+    """A frame on its way to a hub, and how many bytes each call wrote of it."""
+
+    frame: bytes
+    parts: list[int]
 
 
 class NetHubPort(SocketPort):
@@ -171,10 +183,18 @@ class NetHubPort(SocketPort):
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
         self._waits = Waits(self.name)
         self._buffer = bytearray()  # what was read of the line and not yet received
-        self._line: tuple[bytes, list[int]] = b"", []  # the frame that is on it, and how many bytes each call wrote of that
+        self._lines = deque[Written]()  # what is being written, and what handlers of signals send meanwhile
+        self._writing, self._moved = False, 0  # whether its turn's owner writes; how often something was written
         self._broken = ""  # what is wrong with the line
 
-    def _put(self, data: bytes) -> bool:
+    def _put(self, data: bytes, gone: list[int]) -> bool:
+        if self._enter(data) is None:
+            return False
+        gone.append(len(data))
+        return True
+
+    def _enter(self, data: bytes) -> Written | None:
+        """Put a frame on the line, as far as there is room; None where the one before is not written yet."""
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
@@ -182,62 +202,85 @@ class NetHubPort(SocketPort):
             self._waits.check()
             if self._broken:
                 raise ConnectionError(self._broken)
-            if not self._written():
-                return False
-            self._line = len(data).to_bytes(2, "big") + data, []
-            self._written()
-            return True
+            self._write()
+            if self._lines and not self._writing:  # a signal's handler writes after what it interrupts
+                return None
+            frame = Written(len(data).to_bytes(2, "big") + data, [])
+            self._lines.append(frame)
+            self._write()
+            return frame
 
-    def _written(self) -> bool:
-        """Write what the line has room for of the frame that is on it; return whether nothing of it is left.
-
-        Half a frame stays there: the hub would take the next for its rest.
-        """
+    def _write(self) -> None:
+        """Write what the line has room for. Half a frame stays on it: the hub would take the next for its rest."""
         with self._waits.turn:
-            frame, parts = self._line
+            if self._writing:
+                return
             try:
-                while rest := frame[sum(parts) :]:
-                    # One call, so that no interrupt comes between what is written and the note of it.
-                    parts.extend(map(self._socket.send, (rest,), (_socket.MSG_DONTWAIT,)))
+                self._writing = True
+                while self._lines:
+                    frame, parts = self._lines[0]
+                    while rest := frame[sum(parts) :]:
+                        # One call, so that no interrupt comes between what is written and the note of it.
+                        parts.extend(map(self._socket.send, (rest,), (_socket.MSG_DONTWAIT,)))
+                        self._moved += 1
+                    self._lines.popleft()
             except BlockingIOError:
-                return False
+                pass
             except OSError as error:
                 self._waits.check()
                 raise ConnectionError(f"{self.name}: {error.strerror or error}") from None
-            return True
+            finally:
+                self._writing = False
 
     @property
     def mask(self) -> int:
         """What its descriptor is waited for."""
-        frame, parts = self._line
-        return super().mask | (select.POLLOUT if sum(parts) < len(frame) else 0)
+        return super().mask | (select.POLLOUT if self._lines else 0)
 
     def _send_unless(self, data: bytes, stop: Stop | None) -> bool:
-        end, sent = time.monotonic() + PATIENCE, False
+        mine, moved, end = None, -1, 0.0
         while True:
-            sent = sent or self._put(data)
-            if sent and (self._written() or (stop is not None and stop.is_set())):
-                return True
+            mine = mine or self._enter(data)
+            with self._waits.turn:
+                self._write()
+                if mine is not None and (self._writing or mine not in self._lines):
+                    return True
+            if stop is not None and stop.is_set():
+                return not self._withdrawn(mine)
+            if moved != self._moved:
+                moved, end = self._moved, time.monotonic() + PATIENCE
             left = end - time.monotonic()
-            if (stop is not None and stop.is_set()) or left <= 0:
-                break
+            if left <= 0:
+                self._withdrawn(mine)
+                self._broken = f"{self.name}: the hub takes nothing"
+                raise ConnectionError(self._broken)
             self._waits.ready(self.fileno(), select.POLLOUT, left if stop is None else min(left, AT_ONCE))
-        if left > 0:
-            return False
-        raise ConnectionError(f"{self.name}: the hub takes nothing")
+
+    def _withdrawn(self, frame: Written | None) -> bool:
+        """Take a frame from the line, if nothing of it is written; return whether that is so."""
+        with self._waits.turn:
+            if frame is not None and not frame.parts and frame in self._lines:
+                self._lines.remove(frame)
+                return True
+            return frame is None
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         taken = self._take_kept()
         try:
-            self._written()
             # What has been read is not left there: the descriptor does not tell of it any more.
             while (data := self._next(read=len(taken) < BATCH)) is not None:
                 taken.append(data)
+            self._write_on()
         except ConnectionError:
             if not taken:  # it is raised again after these
                 raise
         return taken
+
+    def _write_on(self) -> None:
+        if self._lines:
+            with suppress(ConnectionError):  # what came before the line broke is read first, and then that it did
+                self._write()
 
     def _receive(self, timeout: float | None) -> Frame | None:
         until = None if timeout is None else time.monotonic() + timeout
@@ -247,7 +290,8 @@ class NetHubPort(SocketPort):
                 return Frame(data, time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
             if left is not None and left <= 0:
                 return None
-            self._waits.ready(self._socket.fileno(), select.POLLIN, left)
+            self._write_on()
+            self._waits.ready(self._socket.fileno(), select.POLLIN | (select.POLLOUT if self._lines else 0), left)
 
     def _room(self) -> tuple[int, int]:
         try:

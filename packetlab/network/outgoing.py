@@ -7,41 +7,49 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from errno import ENOBUFS
+from errno import EBADF, ENOBUFS
+from typing import NamedTuple
 
 from packetlab.errors import PacketlabError
 from packetlab.link.port import Port
 from packetlab.link.socket_port import SOON
+from packetlab.link.waits import AT_ONCE
 from packetlab.packet.packet import Packet
 
-FULL = 16  # frames that wait at a port before those who write wait too
 MOST = 1000  # frames that wait at a port, as in a queue of the kernel's
+
+
+class Waiting(NamedTuple):
+    """A frame that waits for room, and what notes that it went."""
+
+    packet: Packet
+    data: bytes
+    gone: list[int]
 
 
 class Outgoing:
     """Sends frames through ports, in order.
 
-    Attributes:
+    Args:
         refused: called with a packet, its port and the error, where it cannot be sent.
-        due: when to `flush` again, for ports that do not tell when they have room; by the event loop's clock.
+        most: frames that wait at a port at the most. every: seconds after which a full port is tried again at the latest.
+
+    Attributes:
+        due: when to `flush` again, by the event loop's clock; a port that has room is told of by its descriptor, too.
     """
 
-    def __init__(self, refused: Callable[[Packet, Port, Exception], None]) -> None:
-        self.refused = refused
+    def __init__(self, refused: Callable[[Packet, Port, Exception], None], most: int = MOST, every: float = AT_ONCE) -> None:
+        self.refused, self.most, self.every = refused, most, int(every * 1e9)
         self.due: int | None = None
-        self._waiting: dict[Port, deque[tuple[Packet, bytes]]] = {}
-
-    def full(self, port: Port) -> bool:
-        """Whether so many frames wait at a port that who writes more should wait too."""
-        return len(self._waiting.get(port, ())) >= FULL
+        self._waiting: dict[Port, deque[Waiting]] = {}
 
     def send(self, packet: Packet, data: bytes, port: Port, now: int) -> None:
         """Send the frame of a packet, after those that wait at the port."""
         waiting = self._waiting.setdefault(port, deque())
-        if len(waiting) >= MOST:
-            self.refused(packet, port, OSError(ENOBUFS, f"{port.name}: {MOST} frames wait for room in it"))
+        if len(waiting) >= self.most:
+            self.refused(packet, port, OSError(ENOBUFS, f"{port.name}: {self.most} frames wait for room in it"))
             return
-        waiting.append((packet, data))
+        waiting.append(Waiting(packet, data, []))
         if len(waiting) == 1:
             self._flush(port, now)
 
@@ -52,26 +60,45 @@ class Outgoing:
             self._flush(port, now)
 
     def _flush(self, port: Port, now: int) -> None:
-        waiting, full = self._waiting[port], False
-        while waiting and not full:
-            packet, data = waiting[0]
+        waiting = self._waiting[port]
+        while waiting:
+            first = waiting[0]
             try:
-                full = not port._put(data)
-                port._full = full
+                # An interrupt may come when it has gone and still stands here.
+                port._full = not (first.gone or port._put(first.data, first.gone))
             except (OSError, PacketlabError) as error:
                 port._full = False
-                if isinstance(error, OSError) and error.errno == ENOBUFS:
-                    self.due = now + int(SOON * 1e9)
+                number = error.errno if isinstance(error, OSError) else None
+                if number == ENOBUFS:
+                    self._again(now + min(int(SOON * 1e9), self.every))
                     return
-                waiting.popleft()
-                self.refused(packet, port, error)
-            else:
-                if not full:  # it goes when it is sent: an interrupt may end this
-                    waiting.popleft()
+                # Where it is closed, nothing goes there any more.
+                lost = self.drop(port) if number == EBADF else [waiting.popleft().packet]
+                for packet in lost:
+                    self.refused(packet, port, error)
+                if number == EBADF:
+                    return
+                continue
+            if port._full:
+                self._again(now + self.every)  # it may be closed meanwhile, of which its descriptor tells nothing
+                return
+            waiting.popleft()
 
-    def forget(self, port: Port) -> None:
-        """Drop what waits at a port that is gone."""
-        self._waiting.pop(port, None)
+    def _again(self, when: int) -> None:
+        self.due = when if self.due is None else min(self.due, when)
+
+    def waits(self, packet: Packet) -> bool:
+        """Whether a packet waits at a port."""
+        return any(one.packet is packet for waiting in self._waiting.values() for one in waiting)
+
+    def take_back(self, packet: Packet) -> None:
+        """Do not send a packet that waits."""
+        for port, waiting in self._waiting.items():
+            self._waiting[port] = deque(one for one in waiting if one.packet is not packet or one.gone)
+
+    def drop(self, port: Port) -> list[Packet]:
+        """Drop what waits at a port that is gone, and return it."""
+        return [one.packet for one in self._waiting.pop(port, ()) if not one.gone]
 
 
 def earliest(*times: int | None) -> int | None:

@@ -36,6 +36,7 @@ class EngineDriver:
         self.log: deque[Event] = deque(maxlen=KEPT)
         self._matches, self._mac, self._to = matcher(where), mac, to
         self._outgoing = Outgoing(self._refused)
+        self._leaving = deque[Packet | Header]()
 
     def take(self, port: Port, data: bytes, now: int) -> None:
         """Take in a frame; those that the engine is not meant for are not its business."""
@@ -50,7 +51,10 @@ class EngineDriver:
         self._outgoing.flush(now)
         if self._timer is not None and self._timer <= now:
             self.engine.on_time(now)
-        for packet in self.engine.packets_to_send(now) if self.ports else ():
+        leaving = self._leaving  # an exception, of a signal's handler too, loses none but that which it is about
+        leaving.extend(self.engine.packets_to_send(now) if self.ports else ())
+        while leaving and self.ports:
+            packet = leaving.popleft()
             first = packet if isinstance(packet, Header) else packet.layers[0]
             framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
             self._outgoing.send(as_packet(framed), bytes(framed), self.ports[0], now)
@@ -61,7 +65,7 @@ class EngineDriver:
     def failed(self, port: Port, error: OSError) -> None:
         """The interface is gone."""
         self.ports.remove(port)
-        self._outgoing.forget(port)
+        self.log.extend(Ignored(packet, f"{port.name}: not sent ({error})") for packet in self._outgoing.drop(port))
         port.close()
 
     def _refused(self, packet: Packet, port: Port, error: Exception) -> None:

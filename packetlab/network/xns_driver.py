@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.xns.idp import Departure, Node
 from packetlab.errors import PacketlabError
@@ -81,18 +80,25 @@ class XNSDriver:
         self._timer = node.next_timeout()
         self.due = earliest(self._timer, self._outgoing.due)
 
-    def full(self, to: XNSAddress) -> bool:
-        """Whether so much waits on the way to an address that who writes there should wait too."""
-        way = self.node.routes.to(to)
-        return way is not None and self._outgoing.full(self._out[way[0]][0])
+    def waits(self, packet: Packet) -> bool:
+        """Whether a packet waits for room in a port."""
+        return self._outgoing.waits(packet)
+
+    def take_back(self, packet: Packet) -> None:
+        """Do not send a packet that waits for room in a port."""
+        self._outgoing.take_back(packet)
 
     def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
         # What is too big for a carrier does not hold up the others.
         self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
 
+    def dropped(self, port: Port, why: object) -> None:
+        """Note what waited for room in a port that is gone."""
+        self.log.extend(Ignored(packet, f"{port.name}: not sent ({why})") for packet in self._outgoing.drop(port))
+
     def failed(self, port: Port, error: OSError) -> None:
         """Go on without a port; connections over it time out."""
         self.ports.remove(port)
-        self._outgoing.forget(port)
+        self.dropped(port, error)
         port.close()
         self.log.append(Ignored(Packet(), str(error)))

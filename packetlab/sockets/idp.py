@@ -38,6 +38,7 @@ class _IDPSocket(Socket):
     """What datagram and raw sockets share: packets come in whole."""
 
     family = "xns"
+    _patient = True  # a write waits until there is room for the packet
 
     def __init__(self, host: NetworkHost, *, raw: bool) -> None:
         super().__init__(host)
@@ -78,10 +79,17 @@ class _IDPSocket(Socket):
 
             self._wait(way, "write")
         driver = self.host.xns
-        self._wait(lambda: None if driver.full(to) else True, "write")
         with loop.lock:
             self._endpoint.send(packet)
             self.host.schedule(self._endpoint)
+            waits = driver.waits(packet) and self._patient and not loop.under_way
+        if waits:
+            try:
+                self._wait(lambda: None if driver.waits(packet) else True, "write")
+            except BaseException:
+                with loop.lock:
+                    driver.take_back(packet)
+                raise
 
     def _built(self, packet: Packet) -> bytes:
         """Return the bytes of a packet, before it is queued."""

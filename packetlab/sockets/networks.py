@@ -151,6 +151,7 @@ class LocalHost(Talker):
             self.closed = True
             if self._stack is not None:
                 for port in self._stack.ports:
+                    self._stack.dropped(port, "the host was closed")
                     port.close()
                 self.loop.remove(self._stack)  # its log stays
             self.loop.poke()  # a thread that waits at a socket of this host waits in vain

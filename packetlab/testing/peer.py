@@ -248,6 +248,8 @@ class _OverXNS:
         self._connections: dict[Connection, Script] = {}
         self._waiting: list[tuple[Connection, Script]] = []  # connections that are not open yet
         self.socket = host.socket("datagram" if replay.kind == "datagram" else "seqpacket", family="xns")
+        if replay.kind == "datagram":
+            self.socket._patient = False  # it writes within whatever call lets time pass
         if replay.server:
             self.socket.bind(replay.port)
             replay.port = self.socket.address.socket

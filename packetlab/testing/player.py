@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from packetlab.link.event_loop import EventLoop
 from packetlab.link.port import Port
 from packetlab.link.simnet import SimNetwork
+from packetlab.link.socket_port import SOON
+from packetlab.network.outgoing import Outgoing, earliest
+from packetlab.packet.packet import Packet
 from packetlab.testing.timeline import SECOND, Expected, Quiet, Send, Timeline
 
 
@@ -21,6 +26,8 @@ class Player:
     def __init__(self, tape: Timeline, loop: EventLoop) -> None:
         self.tape, self.loop = tape, loop
         self.due: int | None = loop.now
+        # Its ports are read by others, so no event loop waits for room in them on its behalf.
+        self._outgoing = Outgoing(_refused, most=sys.maxsize, every=SOON)
         self._source = next((source for source in tape.sources if source.loop is loop), None)
         self._start = loop.now if self._source is None else self._source.began
         loop.add(self)
@@ -42,13 +49,17 @@ class Player:
 
     def poll(self, now: int) -> None:
         """Send what is to be sent now."""
-        self.due = None
+        self._outgoing.flush(now)
+        self.due = earliest(self._play(now), self._outgoing.due)
+
+    def _play(self, now: int) -> int | None:
+        """Send what is to be sent now; return when the next is."""
         while (entry := self._next()) is not None:
             when = self._when(entry)
             if when is None or when > now:
-                self.due = when
-                return
+                return when
             self._go(entry, now)
+        return None
 
     def _next(self) -> Send | None:
         for block in self.tape.blocks:
@@ -89,12 +100,19 @@ class Player:
         entry.gone = now
         port = entry.sender.interfaces[entry.link]
         if self._source is None:
-            port.send(data)
+            self._send(data, port, now)
         else:
-            self._source.injected(entry.number, data, lambda: port.send(data))
+            self._source.injected(entry.number, data, lambda: self._send(data, port, now))
+
+    def _send(self, data: bytes, port: Port, now: int) -> None:
+        self._outgoing.send(Packet((), data), data, port, now)
 
     def close(self) -> None:
         """Send no more."""
         self.loop.remove(self)
         if self._follow in self.loop.followers:
             self.loop.followers.remove(self._follow)
+
+
+def _refused(packet: Packet, port: Port, error: Exception) -> None:
+    raise error

@@ -631,7 +631,7 @@ def test_an_answer_that_came_while_the_thread_stood_still_is_none_too_late(timin
         sent: list[bytes] = []
         port = a.xns.ports[0]
         sending = port._put
-        port._put = lambda data: (sent.append(data), sending(data))[1]  # type: ignore[method-assign]
+        port._put = lambda data, gone: (sent.append(data), sending(data, gone))[1]  # type: ignore[method-assign]
         client.timeout = timeout
         client.write(b"question")
         assert conn.read() == b"question"

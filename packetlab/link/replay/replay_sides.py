@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -84,9 +84,11 @@ def replay_sides(
     clock = time.monotonic_ns
     start = clock()
 
+    looking = _Looking(stop, (client, server))
+
     def arrived(side: str) -> int:
         assert wait is not None
-        return _arrived(ports[side], coming[side], wait, alike or same_behind_a_router, stop, ports.values())
+        return _arrived(ports[side], coming[side], wait, alike or same_behind_a_router, looking)
 
     deadlines = ((0, frame.data) for _, frame in frames) if topspeed else _deadlines(frames, speed, rate, mbps)
     for due, data in deadlines:
@@ -97,7 +99,7 @@ def replay_sides(
         now = wait_until(clock, start + due, stop, client, server) - start
         if stop is not None and stop.is_set():
             break
-        sent = tallies[side].send(ports[side], data, stop)
+        sent = tallies[side].send(ports[side], data, looking)
         if not sent and stop is not None and stop.is_set():
             break
         if sent and wait is not None:
@@ -114,6 +116,19 @@ def replay_sides(
     return SidesReport(reports[0], reports[1], lost)
 
 
+class _Looking:
+    """What stops a wait at one port: `stop`, and with an error the end of any of the ports."""
+
+    def __init__(self, stop: Stop | None, ports: Sequence[Port]) -> None:
+        self.stop, self.ports = stop, ports
+
+    def is_set(self) -> bool:
+        """Whether to end. OSError: a port is closed."""
+        for port in self.ports:
+            port._check()
+        return self.stop is not None and self.stop.is_set()
+
+
 class _Noted:
     """The frames of a capture, the side of each noted as it is taken."""
 
@@ -128,16 +143,10 @@ class _Noted:
 
 def _arrived(
     port: Port, coming: list[bytes], wait: float, alike: Callable[[bytes, bytes], bool],
-    stop: Stop | None = None, ports: Iterable[Port] = (),
+    stop: Stop | None = None,
 ) -> int:  # fmt: skip
-    """Wait until all that is coming has arrived at a port, or one of `ports` is closed; return how many did not in time."""
-
-    def receive(timeout: float | None) -> Frame | None:
-        for other in ports:
-            other._check()
-        return port._receive(timeout)
-
-    for frame in port._arriving(wait, receive, stop) if coming else ():
+    """Wait until all that is coming has arrived at a port; return how many did not in time."""
+    for frame in port._arriving(wait, stop=stop) if coming else ():
         for place, sent in enumerate(coming):
             if alike(sent, frame.data):
                 del coming[place]

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
@@ -57,7 +57,8 @@ def send(
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     above_zero("send", workers=workers, rate=rate)
-    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches_of(frames), rate, stop, onto), stop)
+    sending = _Sending(onto, workers if onto.parallel else 1, progress, stop)
+    return sending.run(_paced(sending.source(batches_of(frames)), rate, stop, onto))
 
 
 def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports: Port) -> int:
@@ -137,18 +138,37 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None, onto
 
 
 class _Sending:
-    """One call of `send`."""
+    """One call of `send`; what stops its threads."""
 
-    def __init__(self, onto: Port, workers: int, report: bool | Callable[[int, int], None] | None) -> None:
-        self.onto, self.tell = onto, progress(report)
+    def __init__(
+        self, onto: Port, workers: int, report: bool | Callable[[int, int], None] | None, stop: Stop | None
+    ) -> None:  # fmt: skip
+        self.onto, self.tell, self.stop = onto, progress(report), stop
         self.queues: list[queue.Queue[Batch | None]] = [queue.Queue(AHEAD) for _ in range(workers)]
         self.tallies = [Tally() for _ in range(workers)]
-        self.error: BaseException | None = None
+        self.error: BaseException | None = None  # ends it at once
+        self.broken: Exception | None = None  # of where the frames are from: those before it go out
 
-    def run(self, batches: Iterator[Batch], stop: Stop | None) -> SendReport:
+    def is_set(self) -> bool:
+        """Whether to end."""
+        return self.error is not None or (self.stop is not None and self.stop.is_set())
+
+    def source(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Yield batches, up to an error of where they are from."""
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except Exception as error:
+                self.broken = error
+                return
+            yield batch
+
+    def run(self, batches: Iterator[Batch]) -> SendReport:
         clock = time.monotonic_ns
         threads = [
-            threading.Thread(target=self.work, args=(*pair, stop), name="packetlab send", daemon=True)
+            threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)
             for pair in zip(self.queues, self.tallies, strict=True)
         ]
         begun = clock()
@@ -162,21 +182,27 @@ class _Sending:
                 self.tell(sum(tally.sent for tally in self.tallies), clock() - begun)
                 if self.error is not None:
                     break
-        except KeyboardInterrupt as error:
-            self.error = error  # the threads throw away what still waits
+            self.end(running)
+        except BaseException as error:
+            self.error = self.error or error  # the threads throw away what still waits
             raise
         finally:
-            for each, thread in zip(self.queues, running, strict=False):
-                each.put(None)
-                thread.join()
+            self.end(running)
             self.tell(-1, 0)
         duration = clock() - begun
-        if self.error is not None:
-            raise self.error
+        if self.error is not None or self.broken is not None:
+            raise self.error or cast("Exception", self.broken)
         whole = Tally()
         for tally in self.tallies:
             whole.add(tally)
         return whole.report(duration)
+
+    def end(self, running: list[threading.Thread]) -> None:
+        """Wait until the threads have sent what they were given, or thrown it away."""
+        for waiting, thread in zip(self.queues, running, strict=False):
+            if thread.is_alive():
+                waiting.put(None)
+                thread.join()
 
     def hand_out(self, batch: Batch) -> None:
         if len(self.queues) == 1:
@@ -192,12 +218,12 @@ class _Sending:
             if len(rows):
                 waiting.put(part_of(batch, rows))
 
-    def work(self, waiting: queue.Queue[Batch | None], tally: Tally, stop: Stop | None) -> None:
+    def work(self, waiting: queue.Queue[Batch | None], tally: Tally) -> None:
         while (batch := waiting.get()) is not None:
             if self.error is not None:
                 continue
             try:
-                rows, refused = self.onto._send_batch(batch, stop)
+                rows, refused = self.onto._send_batch(batch, self)
             except BaseException as error:  # raised by the thread that called
                 self.error = error
                 continue

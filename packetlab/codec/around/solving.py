@@ -1,8 +1,8 @@
 """Numbers of a header that say how large others are, or whether they are there: solved from what those were given.
 
 `sized(field("Low.n"))` of a header above, `many(count=field("^.w"))` of what a field holds, `sized(before("size"))` of the item after:
-`n`, `w` and `size` follow where nobody gave them and they have no rule of their own. Where two want different numbers the first counts,
-and the other is refused.
+the numbers that these name follow where nobody gave them and they have no rule of their own. Where two want different
+numbers the first counts, and the other is refused.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class Datagrams(Endpoint):
 
     def read(self) -> Packet | None:
         """Return the next packet, or None while there is none."""
-        return self._arrived.popleft() if self._arrived else None
+        try:
+            return self._arrived.popleft()  # not looked at before: a handler of a signal may read, too
+        except IndexError:
+            return None
 
     def receive(self, packet: Packet, now: int) -> None:
         idp = packet[IDP]

@@ -60,7 +60,7 @@ class Node:
         self._number = FIRST_FREE
         # Dictionaries serve as ordered sets, so that a run repeats itself.
         self._touched: dict[Endpoint, None] = {}
-        self._serving: Endpoint | None = None  # taken from there; where an interrupt ends that, it is served anew
+        self._serving: list[tuple[Endpoint, None]] = []  # taken from there; where an interrupt ends that, it is served anew
         self._out: list[Departure] = []
         self._timers: list[tuple[int, int, Endpoint]] = []
         self._due: dict[Endpoint, int] = {}
@@ -96,10 +96,10 @@ class Node:
             number = self.free_socket()
         if not 0 < number <= 0xFFFF:
             raise SocketMisuse(EINVAL, "bind", "a socket number of 1..65535", f"{number}", "0 takes any free one")
-        if number in self._sockets:
+        if self._sockets.setdefault(number, endpoint) is not endpoint:  # one call, since a signal's handler may bind too
             got, hint = f"{number}, which is in use", "0 takes any free one"
             raise SocketMisuse(EADDRINUSE, "bind", "a free socket", got, hint)
-        self._sockets[number], self._numbers[endpoint] = endpoint, number
+        self._numbers[endpoint] = number
         return number
 
     def unbind(self, endpoint: Endpoint) -> None:
@@ -150,7 +150,7 @@ class Node:
             why = str(packet.faults[0]) if packet.faults else "not a packet of IDP"
             self._events.append(Ignored(packet, f"IDP: {why}"))
             return
-        for endpoint in self.raw:
+        for endpoint in [*self.raw]:  # a handler of a signal may open and close some meanwhile
             endpoint.receive(packet, now)
             self.touch(endpoint)
         to: bytes = idp._dst  # type: ignore[attr-defined]  # the bytes themselves: this is done for every packet
@@ -171,12 +171,15 @@ class Node:
         out += self._forwarded
         self._forwarded = []
         touched, known, failed = self._touched, self.routes.known, set[Endpoint]()
-        if self._serving is not None:
-            touched[self._serving] = None
+        touched.update(self._serving)
         while touched or self._here or self._found:
             while touched:
-                self._serving = endpoint = next(reversed(touched))
-                del touched[endpoint]
+                self._serving.clear()
+                try:  # by one call: a handler of a signal may touch others meanwhile, or unbind the last one
+                    self._serving.extend(map(dict.popitem, [touched]))
+                except KeyError:
+                    break
+                endpoint = self._serving[0][0]
                 try:
                     for packet in endpoint.packets_to_send(now):
                         bytes(packet)  # it keeps them; nothing goes on that could not be built later
@@ -202,7 +205,7 @@ class Node:
                     self._due[endpoint] = due
                 if endpoint.over:
                     self._release(endpoint)
-            self._serving = None
+            self._serving.clear()
             while self._found:
                 self._dispatch(*self._found.pop(0), out, now)
             if self._here:

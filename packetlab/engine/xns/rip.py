@@ -183,7 +183,7 @@ class Routes(Endpoint):
 
     def next_timeout(self) -> int | None:
         """Return when something is to be announced or requested again, or a route may expire."""
-        times = [at for at, _ in self._requests.values()]
+        times = [at for at, _ in [*self._requests.values()]]  # a handler of a signal may join a network meanwhile
         if self._next_at:
             times.append(self._next_at)
         if self._changed and self.node.router:
@@ -199,7 +199,8 @@ class Routes(Endpoint):
                 if route.expires is not None and route.expires <= now:
                     del self.table[net]
                     self.known.clear()
-            self._forget_at = min((r.expires for r in self.table.values() if r.expires is not None), default=None)
+            expiring = [route.expires for route in [*self.table.values()] if route.expires is not None]
+            self._forget_at = min(expiring, default=None)
         if self._next_at and now >= self._next_at:
             self._next_at = now + PERIOD
             self._announce_all(now)
@@ -210,7 +211,7 @@ class Routes(Endpoint):
                 self._requests[net] = now + PAUSE, tries + 1
                 self._request_everywhere(net)
             elif at <= now:
-                del self._requests[net]
+                self._requests.pop(net, None)
                 self.node.unreachable(net, now)
 
     # Packets ------------------------------------------------------------------------------------------------

@@ -125,13 +125,13 @@ class Connection(Endpoint):
 
     def peek(self) -> Packet | None:
         """Return what `read` would, and leave it there."""
-        return self.receiver.ready[0] if self.receiver.ready else None
+        return next(iter([*self.receiver.ready]), None)
 
     def close(self, now: int) -> None:
         """Say that no more will be sent; the connection ends once both sides agree. Unread data is let go."""
         receiver = self.receiver
         receiver.reader_gone = True
-        for packet in receiver.ready:
+        for packet in [*receiver.ready]:
             self._ignore(packet, "closed before it was read")
         if receiver.ready and self._live:
             receiver.acks = receiver.acks or 1  # there is room again

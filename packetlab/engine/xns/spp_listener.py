@@ -73,7 +73,7 @@ class Listener(Endpoint):
 
     def _give_way(self) -> bool:
         """Let go of the oldest half-open connection, where it has not answered for seconds: its end may not exist."""
-        oldest = next(iter(self._opening), None)
+        oldest = next(iter([*self._opening]), None)
         if oldest is None or oldest.hellos < UNANSWERED:
             return False
         self.forget(oldest)
@@ -83,7 +83,7 @@ class Listener(Endpoint):
     def _has_opened(self, child: Connection) -> None:
         if child in self._opening:
             self._opened[child] = None
-            del self._opening[child]
+            self._opening.pop(child, None)
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in what `route` gave to nobody else: nothing of it is of use."""
@@ -92,19 +92,21 @@ class Listener(Endpoint):
 
     def accept(self) -> Connection | None:
         """Return the next open connection, or None. One that ended before it was accepted is still given out."""
-        child = next(iter(self._opened), None)
-        if child is not None:
-            del self._opened[child]
-        return child
+        for child in [*self._opened]:
+            if self._opened.pop(child, self) is None:  # else a handler of a signal has accepted it meanwhile
+                return child
+        return None
 
     @property
     def _waiting(self) -> list[Connection]:
         """The connections that nobody accepted yet."""
-        return [*self._opened, *self._opening]
+        opening = [*self._opening]  # first: one that opens meanwhile is in both, and in none the other way round
+        return [*dict.fromkeys([*self._opened, *opening])]
 
     def close(self) -> list[Connection]:
         """Take no more requests; return the connections that nobody accepted."""
-        self.closed, left = True, self._waiting
+        self.closed = True
+        left = self._waiting
         self._opening, self._opened = {}, {}
         return left
 

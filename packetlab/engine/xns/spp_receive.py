@@ -59,9 +59,10 @@ class Receiver:
 
     def read(self) -> Packet | None:
         """Return what the reader may take next, or None."""
-        if not self.ready:
+        try:
+            packet = self.ready.popleft()  # not looked at before: a handler of a signal may read, too
+        except IndexError:
             return None
-        packet = self.ready.popleft()
         # Say so where the window was shut, or where half of it has come free (for every packet would be silly).
         still_open = self.alloc - self.expected + 1
         if still_open <= 0 or self.window - len(self.ready) - still_open >= max(1, self.window // 2):

@@ -7,7 +7,6 @@ window of RFC 5681 and 6582 as 4.4BSD's spp_usrreq.c has it. Counts packets; kno
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from errno import EINVAL, EMSGSIZE
 
 from packetlab.engine.contract import SECOND
@@ -107,7 +106,8 @@ class Sender:
     @property
     def shut(self) -> bool:
         """Whether the allocation alone holds back what waits."""
-        return bool(self.queue) and not self.flight and self.next > self.alloc + self.queue[0].beyond
+        queue = [*self.queue]  # it may leave meanwhile, by a poll of a signal's handler
+        return bool(queue) and not self.flight and self.next > self.alloc + queue[0].beyond
 
     @property
     def reply(self) -> Segment | None:
@@ -115,10 +115,10 @@ class Sender:
         last = self.queue[-1] if self.queue else self.flight[-1] if self.flight else None
         return last if last is not None and last.datastream == END_REPLY else None
 
-    def unconfirmed(self) -> Iterator[Segment]:
-        """Yield what the peer has yet to acknowledge."""
-        yield from self.flight
-        yield from self.queue
+    def unconfirmed(self) -> list[Segment]:
+        """Return what the peer has yet to acknowledge; what leaves meanwhile, by a poll of a signal's handler, may be there twice."""
+        queue = [*self.queue]  # first: each is put under way before it leaves the queue
+        return [*self.flight, *queue]
 
     @property
     def missed(self) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.packet.packet import Header, Packet
 
+UNENDED = 1 << 62  # bytes that a message has at the most which goes on up to the end of its stream
 SMALL = 4096  # bytes of a message that may be looked at after every piece
 SHOWN = 16  # further messages of one packet that are shown
 
@@ -92,6 +93,7 @@ class Beginning(NamedTuple):
         header: the first one of the message. end: where the message ends, as far as that can be told.
         wanted: where the bytes must end for more to be known, 0 for a whole message. faults: what does not fit.
         alone: whether it is this header and nothing more, which stands before `end` and no payload.
+        unended: whether only the end of the stream says where it ends.
     """
 
     header: AnyHeader
@@ -99,6 +101,7 @@ class Beginning(NamedTuple):
     wanted: int
     faults: tuple[Fault, ...]
     alone: bool = False
+    unended: bool = False
 
 
 @looking
@@ -111,7 +114,7 @@ def look(cls: type[AnyHeader], data: bytes, start: int, below: Sequence[AnyHeade
     alone = after == stop and following is None
     stop += measured(header, declaration.after) if declaration.has_trailer else 0
     if not ctx.faults and stop == len(data) and _may_go_on(header, below):
-        return Beginning(header, stop, stop + 1, ())
+        return Beginning(header, stop, stop + 1, (), unended=True)
     if not ctx.faults:
         payload = declaration.plan.payload
         if payload is None or payload.field is not None or declaration.plan.bare or declaration.plan.total is not None:
@@ -119,7 +122,7 @@ def look(cls: type[AnyHeader], data: bytes, start: int, below: Sequence[AnyHeade
         if payload.size.evaluate(ItemValues(header, data, len(data))) >= 0:
             return Beginning(header, stop, 0, (), alone)
         fault = Fault(declaration.name, "", start, "a message that tells where it ends", "a payload of unknown size")
-        return Beginning(header, stop, 0, (fault,))
+        return Beginning(header, stop, 0, (fault,), unended=True)
     part = Dissection(partial=True)
     part.layers = below
     cut = cls._decode(data, start, len(data), part)[0]
@@ -320,7 +323,7 @@ class MessageReader:
         self._parts: list[bytes] = []  # what came after it
         self._held = 0  # bytes that belong to no message so far
         self._sure = 0
-        self._is_hurried = False
+        self._is_hurried = self._is_closed = False
         self._wanted = 1  # bytes after the start that there have to be before it pays to look again
         self._delimiter = self._tail = b""  # what has to come before it does, and the last bytes that may be part of it
         self._become(cls)
@@ -357,9 +360,9 @@ class MessageReader:
             self._parts = []
         return self._data[self._start :]
 
-    def hurry(self) -> None:
-        """Have the next `read` look at what there is, since no more will come."""
-        self._wanted, self._delimiter, self._is_hurried = 1, b"", True
+    def hurry(self, is_closed: bool = False) -> None:
+        """Have the next `read` look at what there is, since no more will come; `is_closed` says that it is all that was sent."""
+        self._wanted, self._delimiter, self._is_hurried, self._is_closed = 1, b"", True, is_closed
 
     def read(self) -> bytes | None:
         """Return the next message; None where there is no whole one yet, or `lost` says that none can be found any more."""
@@ -371,10 +374,16 @@ class MessageReader:
         if not self.chosen and not self._choose_class():
             return None
         found = look(self.cls, self._data, start, self._below)
+        if found.unended and self._is_closed:
+            found = found._replace(wanted=0, faults=())
         broken = any(
             fault.layer != self.cls._declaration.name or fault.field in (*self._sizing, "") for fault in found.faults
         )
-        if broken or (not found.wanted and found.end <= start):
+        if found.unended and found.faults and not self._is_hurried:
+            self._wanted, self._sure = self.largest + 1, UNENDED  # whatever comes is part of it
+            if self._held > self.largest:
+                self._too_large(self._held)
+        elif broken or (not found.wanted and found.end <= start):
             faults = tuple(fault._replace(offset=fault.offset - start) for fault in found.faults)
             self.lost = faults or (Fault(self.cls.__name__, "", start, "a message", "one of no bytes"),)
         elif found.wanted:

@@ -56,6 +56,9 @@ class MessageStream(Socket):
             if not data:
                 if not reader.held:
                     return b""
+                reader.hurry(is_closed=True)
+                if (found := reader.read()) is not None:
+                    break
                 got = f"the end of the stream after {reader.held} bytes of it: {bytes_text(reader.rest())}"
                 raise RemoteProtocolError(f"{self}: read_packet", f"a whole {name}", got, "read() returns these bytes")
             reader.give(data)

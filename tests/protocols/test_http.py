@@ -226,9 +226,37 @@ def listed(found: object) -> list[object]:
     return list(found) if isinstance(found, list | tuple) else [] if found is None else [found]
 
 
-def test_a_body_up_to_the_close_has_no_end_in_a_stream() -> None:
-    found = list(Capture.of(streamed(ok(KIND) / (b"x" * 300), size=100)).messages(Start))
-    assert not found[0].whole and found[0].faults[-1].expected == "a message that tells where it ends"
+def closed(*messages: Packet, size: int) -> list[bytes]:
+    """Return the frames of a connection whose sender closes after messages."""
+    frames = streamed(*messages, size=size)
+    fin = dissect(frames[-1]).replace(TCP, flags="FIN|ACK")
+    return [*frames[:-1], bytes(fin)]
+
+
+def test_a_body_up_to_the_close_ends_with_it(tshark: Ask, tmp_path: Path) -> None:
+    old = Start(first="HTTP/1.0", second="200", third="OK", lines=(KIND,)) / (b"x" * 300)
+    for messages, size in (([old], 100), ([old], 5000), ([ok(ContentLength(length=2)) / b"ab", ok(KIND) / b"last"], 30), ([ok(KIND) / b""], 20)):
+        path = tmp_path / "made.pcap"
+        with Writer(path) as writer:
+            for number, one in enumerate(closed(*messages, size=size)):
+                writer.write(Frame(one, number * 1000))
+        found = list(Capture(path).messages(Start))
+        assert [bytes(one.packet) for one in found] == list(map(bytes, messages))
+        assert all(one.whole and not one.faults for one in found)
+        (theirs,) = zip(*tshark(path, "http.file_data", options=TOGETHER), strict=True)
+        assert [value for said in theirs for value in said.split("\x1f") if value] == [said for one in found if (said := one.packet.payload.decode())]
+        begin = [Start in frame.packet() for frame in Capture(path)]
+        assert begin.count(True) == 1 and begin[1]  # the rest of the frames is the middle of it
+
+
+def test_a_body_up_to_the_close_is_not_whole_where_the_close_or_bytes_before_it_were_not_captured() -> None:
+    message = ok(KIND) / (b"x" * 300)
+    frames = closed(message, size=100)
+    end = dissect(frames[-1])
+    reset = bytes(end.replace(TCP, flags="RST", seq=end[TCP].seq + len(end.payload)).replace(payload=b""))
+    for said in (streamed(message, size=100), [*streamed(message, size=100), reset], [*frames[:2], *frames[3:]]):
+        found = list(Capture.of(said).messages(Start))
+        assert not found[0].whole and found[0].faults[-1].expected == "a message that tells where it ends"
 
 
 def test_what_is_beyond_the_length_is_no_body() -> None:

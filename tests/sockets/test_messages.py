@@ -19,8 +19,10 @@ from packetlab import (
     Text,
     auto,
     bindings,
+    choose,
     const,
     ended,
+    field,
     size_of,
 )
 from packetlab.errors import SocketMisuse
@@ -28,7 +30,7 @@ from packetlab.errors import SocketMisuse
 
 @pytest.fixture(scope="module", autouse=True)
 def declared() -> Iterator[None]:
-    global Rec, Alert, Line, Total
+    global Rec, Alert, Line, Total, File
     with bindings():
 
         class Rec(Header, stream=True):
@@ -45,6 +47,9 @@ def declared() -> Iterator[None]:
 
         class Total(Header, stream=True):
             size: U32 = auto(size_of("self") + size_of("payload"))
+
+        class File(Header, stream=True, payload_size=choose(field("size") != 0, field("size"), -1)):
+            size: U8 = 0
 
         yield
 
@@ -122,6 +127,31 @@ def test_the_end_inside_a_message_says_what_was_read(pair: Any) -> None:
             other.read_packet(Rec)
     assert other.read() == bytes(Rec() / b"abc")[:6]
     assert other.read() == b""
+
+
+def test_a_message_may_go_on_up_to_the_close(pair: Any) -> None:
+    client, other = pair
+    other.timeout = 0.2
+    client.write(bytes(File(size=3) / b"abc") + b"\0" + b"x" * 5000)
+    assert bytes(other.read_packet(File)) == b"\3abc"
+    with pytest.raises(TimeoutError):
+        other.read_packet(File)
+    client.write(b"end")
+    client.close()
+    other.timeout = 5
+    packet = other.read_packet(File)
+    assert packet.payload == b"x" * 5000 + b"end" and not packet.faults
+    assert other.read_packet(File) is None and other.read() == b""
+
+
+def test_a_message_up_to_the_close_that_is_too_large_is_not_lost(pair: Any) -> None:
+    client, other = pair
+    client.write(b"\0" + b"x" * 50)
+    client.close()
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match="a message of 40 bytes at most"):
+            other.read_packet(File, largest=40)
+    assert other.read_packet(File).payload == b"x" * 50
 
 
 def test_sizes_that_nobody_has_and_what_is_no_message(pair: Any) -> None:

@@ -40,7 +40,8 @@ class StreamMessage(Generic[H]):
     Attributes:
         data: its bytes. by: "client" or "server". stream: the `Stream` it was sent in. offset: of its first byte in what `by` sent.
         numbers: of the frames it came in. begun_ns: the time of the frame with its first byte. time_ns: of the last frame.
-        whole: False for what is left where a hole or the end of the stream cut a message, or where no message was found.
+        whole: False for what is left where a hole or the end of the stream cut a message, or where no message was found. One that
+            goes on up to the close is whole where the FIN and all bytes before it were captured.
         gap: what of the stream before it is in no message: bytes not captured, and those after them in which none begins.
         lost: why it is not known where the message ends, so that what follows it has to be found anew.
         context: what was remembered from messages before it, where headers are declared that recall that.
@@ -195,11 +196,11 @@ class OneWay(Generic[H]):
         self.is_found = True
         return made
 
-    def cut(self, stream: Stream, why: str, number: int, lost: tuple[Fault, ...] = ()) -> list[StreamMessage[H]]:
-        """No more can be read here: return what is left of a message."""
+    def cut(self, stream: Stream, why: str, number: int, lost: tuple[Fault, ...] = (), is_closed: bool = False) -> list[StreamMessage[H]]:
+        """No more can be read here: return what is left of a message, a whole one where the sender has closed and it goes on up to there."""
         found: list[StreamMessage[H]] = []
         if self.lost is None:
-            self.reader.hurry()
+            self.reader.hurry(is_closed)
             found += self._whole(stream, number)
             data = self.reader.rest() if self.reader.chosen else b""
             self.reader.at += len(data)
@@ -217,7 +218,7 @@ class OneWay(Generic[H]):
         promised = self.end._promised()
         missing = promised - self.next
         said = f"{missing} bytes were not captured" if missing > 0 else "the stream ends"
-        found = self.cut(stream, said, 0)
+        found = self.cut(stream, said, 0, is_closed=self.end.fin == self.next)
         gap = self.skipped(max(promised, self.next))
         if gap is not None and self.is_found:
             nothing = StreamMessage(self.cls, b"", self.end.role, gap.offset + gap.size, (), stream, gap)

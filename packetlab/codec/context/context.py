@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar, Token
 from copy import copy, deepcopy
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from packetlab.declare.transforms.transform import UnfitError
@@ -83,9 +84,9 @@ class Context:
         self.dropped: Counter[str] = Counter()
         self._tables: dict[Key, list[ContextEntry]] = {}
         self._order: deque[Key] = deque()
-        self._states: dict[Key, tuple[Any, int]] = {}  # of transforms, and which packet left each; the one used last at the end
+        self._states: dict[Key, KeptState] = {}  # of transforms; the one used last at the end
         self._gone: set[Key] = set()  # states that were dropped
-        self._results: dict[Hashable, tuple[Any, int]] = {}  # what these gave in packets of a capture, which are read again
+        self._results: dict[Hashable, tuple[Any, int, int]] = {}  # what these gave in packets of a capture, which are read again
         self._tokens: list[Token[Context | Moment | None]] = []
 
     def recall(self, table: str, *key: Hashable) -> Any:
@@ -158,7 +159,7 @@ class Context:
         made._tables = {key: entries for key, entries in found.items() if entries}
         made._order.extend(key for key, entries in made._tables.items() for _ in entries)
         unknown = UnfitError("the state that the packets before left", "a context of one moment, which has none")
-        made._states = dict.fromkeys(self._states, (unknown, number))
+        made._states = {key: KeptState(unknown, number) for key in self._states}
         return made
 
     def __getstate__(self) -> dict[str, object]:
@@ -209,7 +210,7 @@ class Moment:
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.beside = beside
         self.entries: dict[Key, ContextEntry] = {}
-        self.results: dict[Hashable, tuple[Any, int]] = context._results if is_placed else {}
+        self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 
     def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
@@ -237,22 +238,42 @@ class Moment:
             self.context._put(key, entry)
 
 
-class RunningState:
-    """The state of a transform, at one packet: `step` goes on with it."""
+@dataclass(slots=True)
+class KeptState:
+    """The state of a transform, the packet that left it (0 for none), and how many values were read and built in it."""
 
-    def __init__(self, now: Context | Moment, key: Key, make: Callable[[], Any]) -> None:
+    state: Any
+    after: int = 0
+    read: int = 0
+    built: int = 0
+
+
+class RunningState:
+    """The state of a transform, at one packet: `step` goes on with it.
+
+    Attributes:
+        place: of a value that was read in it, how many were read before, -1 where that is not known; None of one that was not read.
+    """
+
+    def __init__(self, now: Context | Moment | None, key: Key, make: Callable[[], Any] | None) -> None:
         self.now, self.key, self.make = now, key, make
         self.after: int | None = None  # the packet that left it, 0 for none
+        self.place: int | None = None
         self.context = now.context if isinstance(now, Moment) else now
 
     def step(self, which: int, function: Callable[[Any, bytes], Any], data: bytes) -> Any:
         """Return what a function gives for bytes in the state, which goes on; for bytes of one packet read twice the same.
 
-        `which` is 0 for reading, 1 for building. UnfitError where the state is not known.
+        `which` is 0 for reading, 1 for building. UnfitError where the state is not known, and where what is built
+        would not be read: it goes on from what was built in the state, and not from what was read.
         """
         if which:
-            return function(self._state()[0], data)
-        if isinstance(self.now, Context):
+            kept = self._kept()
+            self._check_order(kept)
+            found = function(kept.state, data)
+            kept.built += 1
+            return found
+        if self.context is None or isinstance(self.now, Context | None):
             raise UnfitError("a packet that is read with dissect(..., context=context), which goes on in order", "one read without")
         known = (self.now.number, self.key, data)
         results = self.now.results
@@ -260,42 +281,58 @@ class RunningState:
             if self.now.is_placed and self.now.number <= self.context.number:
                 raise UnfitError("what the packets before left", "a context that went on and dropped it: Context(most=...) keeps more")
             try:
-                state, after = self._state()
-                results[known] = function(state, data), after
+                kept = self._kept()
+                after, kept.after = kept.after, self.now.number
+                results[known] = function(kept.state, data), after, kept.read
+                kept.read += 1
             except Exception as error:
-                results[known] = error, 0
+                results[known] = error, 0, -1
                 if self.key in self.context._states:
                     unknown = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
-                    self.context._states[self.key] = unknown, self.now.number
+                    self.context._states[self.key] = KeptState(unknown, self.now.number)
             if len(results) > self.context.most:
                 del results[next(iter(results))]
-        found, self.after = results[known]
+        found, self.after, self.place = results[known]
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _check_order(self, kept: KeptState) -> None:
+        """Refuse to build what would not be read after what was sent before."""
+        if self.place is None and kept.built >= kept.read:
+            return
+        if self.place != kept.built:
+            counted = "an unknown number of" if self.place == -1 else kept.read if self.place is None else self.place
+            raise UnfitError(
+                "a value that goes on from those built before it in this context",
+                f"one that follows {counted} that were read, where {kept.built} were built",
+                "with Context(): build all messages of the connection anew, in order, each as Header(field=packet[Header].field); "
+                "for another direction, key=(sender(), receiver()) or a context of its own",
+            )
 
     @property
     def origin(self) -> str:
         """Which packet left the state, in words."""
         return "" if self.after is None else f"in the state that packet {self.after} left" if self.after else "in a new state"
 
-    def _state(self) -> tuple[Any, int]:
+    def _kept(self) -> KeptState:
+        assert self.context is not None and self.make is not None
         states, gone, most = self.context._states, self.context._gone, self.context.most
         if self.key not in states and (self.key in gone or len(gone) >= most):
             dropped = self.context.dropped[self.key[0]]
             raise UnfitError("what the packets before left", f"a context that dropped {dropped} states: Context(most=...) keeps more")
-        state, after = states.pop(self.key) if self.key in states else (self.make(), 0)
+        kept = states.pop(self.key) if self.key in states else KeptState(self.make())
         if isinstance(self.now, Moment) and self.now.is_behind_gap:
-            state = UnfitError("what the messages before left", "a stream of which not all was captured")
-        states[self.key] = state, self.now.number
+            kept.state = UnfitError("what the messages before left", "a stream of which not all was captured")
+        states[self.key] = kept
         if len(states) > most:
             oldest = next(iter(states))
             del states[oldest]
             gone.add(oldest)
             self.context.dropped[oldest[0]] += 1
-        if isinstance(state, UnfitError):
-            raise state
-        return state, after
+        if isinstance(kept.state, UnfitError):
+            raise kept.state
+        return kept
 
     def __eq__(self, other: object) -> bool:
         return True  # bytes that were captured do not change with it
@@ -304,7 +341,14 @@ class RunningState:
         return 0
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(None), ()
+        return _ended, (self.key, self.after, self.place)
+
+
+def _ended(key: Key, after: int | None, place: int | None) -> RunningState:
+    """Return what is kept of a state where the context is no more."""
+    made = RunningState(None, key, None)
+    made.after, made.place = after, place
+    return made
 
 
 current: ContextVar[Context | Moment | None] = ContextVar("current", default=None)

@@ -175,7 +175,14 @@ def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader],
     known = getattr(header, "__outer__", None)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
-    return recall(leaf, around, lambda name: own_value(header, name))
+    found = recall(leaf, around, lambda name: own_value(header, name))
+    if isinstance(found, RunningState) and known is not None and place < len(known):  # an edit of what was read there
+        before = known[place]
+        if isinstance(before, NoEntry):
+            found.place = -1
+        elif isinstance(before, RunningState) and before.key == found.key:
+            found.place = before.place
+    return found
 
 
 def own_value(header: AnyHeader, name: str) -> object:

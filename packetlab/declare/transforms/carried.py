@@ -315,7 +315,7 @@ class Through(Kind):
             if self.spreads and size > self._most(len(data)):
                 raise UnfitError(self._bound(len(data)), f"{size} bytes")
         except UnfitError as error:
-            raise BuildError(self.where, error.expected, error.got) from None
+            raise BuildError(self.where, error.expected, error.got, error.hint) from None
         return data
 
     def packed(self, raw: Raw, given: tuple[object, ...]) -> bytes:

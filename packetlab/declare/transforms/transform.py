@@ -35,13 +35,13 @@ Value: TypeAlias = Any
 
 
 class UnfitError(ValueError):
-    """Bytes that a transform cannot take: what it expects in their place, and what there is."""
+    """Bytes that a transform cannot take: what it expects in their place, what there is, and the way out."""
 
     waits = False  # whether what is inside may be known elsewhere: no fault then, only a remark
 
-    def __init__(self, expected: str, got: str = "other bytes") -> None:
+    def __init__(self, expected: str, got: str = "other bytes", hint: str = "") -> None:
         super().__init__(f"expected {expected}, got {got}")
-        self.expected, self.got = expected, got
+        self.expected, self.got, self.hint = expected, got, hint
 
 
 class Secret:
@@ -300,7 +300,8 @@ def named(
     With `state`, a function that makes one, these are ``decode(state, data)`` and ``encode(state, data)``, and what a packet leaves in
     the state counts for the next one: compression over a whole connection. The states live in a `Context`, one for each `key`, as
     in ``key=(sender(), receiver())`` (see `recalled`), and go on in packet order: with ``dissect(..., context=)``, in captures,
-    in `Capture.messages`, in ``with context:`` for what is built. Out of order the bytes stay, and a remark or fault says so.
+    in `Capture.messages`, in ``with context:`` for what is built. Out of order the bytes stay, and a remark or fault says so; what is
+    built goes on from what was built, so an edit of one message of several that were read is a BuildError.
 
     An exception of `decode` is a fault at the field, one of `encode` a BuildError. Code goes into no file: what is declared with
     it cannot be dumped.

@@ -15,6 +15,7 @@ from packetlab import (
     Bytes,
     Context,
     Header,
+    Packet,
     auto,
     bindings,
     dissect,
@@ -116,3 +117,56 @@ def test_malformed_packets_are_read_with_the_state_before_the_sound_one() -> Non
         cases = malformed(Inflated(id=1, body=b"some words before, and more"))
     assert cases and not [said for case in cases if (said := case.disagreements())]
     assert context.dropped.total() == 0
+
+
+def connection() -> tuple[Context, list[Packet]]:
+    """Three messages of one connection, read in order."""
+    with Context():
+        sent = [bytes(Inflated(id=1, body=b"the same words again")) for _ in range(3)]
+    context = Context()
+    return context, [dissect(data, Inflated, context=context) for data in sent]
+
+
+def bodies(sent: list[bytes]) -> list[bytes]:
+    """What a peer reads of messages, in order."""
+    peer = Context()
+    read = [dissect(data, Inflated, context=peer) for data in sent]
+    assert not [packet.faults for packet in read if packet.faults]
+    return [packet[Inflated].body for packet in read]
+
+
+OUT_OF_ORDER = r"follows 2 that were read, where 0 were built \(with Context\(\): build all messages of the connection anew, in order"
+
+
+def test_an_edit_of_one_message_is_refused_where_the_peer_could_not_read_it() -> None:
+    context, packets = connection()
+    for around, packet in ((context, packets[2]), (Context(), packets[2]), (Context(), pickle.loads(pickle.dumps(packets[2])))):
+        with around, pytest.raises(BuildError, match=OUT_OF_ORDER):
+            bytes(packet.replace(Inflated, body=b"other"))
+    with context, pytest.raises(BuildError, match="follows 3 that were read, where 0 were built"):
+        bytes(Inflated(id=1, body=b"one more"))
+    alone = dissect(bytes(packets[2]), Inflated).replace(Inflated, body=b"other")
+    with Context(), pytest.raises(BuildError, match="follows an unknown number of that were read"):
+        bytes(alone)
+
+
+def test_edits_of_all_messages_in_order_are_built_and_read_by_the_peer() -> None:
+    for around in connection()[0], Context():
+        _, packets = connection()
+        with around:
+            sent = [bytes(packet.replace(Inflated, body=b"other %d" % i)) for i, packet in enumerate(packets)]
+            sent.append(bytes(Inflated(id=1, body=b"one more")))
+        assert bodies(sent) == [b"other 0", b"other 1", b"other 2", b"one more"]
+
+
+def test_messages_of_another_key_are_built_beside_those_that_were_read() -> None:
+    context, packets = connection()
+    with context:
+        sent = [bytes(Inflated(id=2, body=b"an answer")), bytes(packets[1].replace(Inflated, id=3, body=b"another"))]
+    assert bodies(sent) == [b"an answer", b"another"]
+
+
+def test_other_fields_of_one_message_may_change() -> None:
+    context, packets = connection()
+    with context:
+        assert bytes(packets[2].replace(Inflated, id=7)) == b"\0\7" + bytes(packets[2])[2:]

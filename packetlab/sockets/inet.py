@@ -54,7 +54,9 @@ NO_PORT = "a port of 1..65535", "0", "host.at(port) is where a socket was bound"
 
 def create(host: NetworkHost, kind: str, protocol: int | None = None) -> InetSocket:
     """Return a kernel socket of a host. `protocol`: number of a raw socket's (1 is ICMP)."""
-    classes = {"stream": InetStream, "datagram": InetDatagram, "raw": InetRaw}
+    classes: dict[str, type[InetStream | InetDatagram]] = {
+        "stream": InetStream, "datagram": InetDatagram, "raw": InetRaw,
+    }  # fmt: skip
     if kind not in classes:
         hint = "IP has no sequenced packets but SCTP's"
         raise SocketMisuse(errno.ESOCKTNOSUPPORT, f"{kind} socket", "family xns", "inet", hint)
@@ -197,11 +199,17 @@ class InetStream(MessageStream, InetSocket):
 
     kind = "stream"
 
-    def __init__(self, host: NetworkHost, sock: _socket.socket) -> None:
+    def __init__(self, host: NetworkHost, sock: _socket.socket, accepted_from: tuple[str, int] | None = None) -> None:
         super().__init__(host, sock)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        self._connected = self.peer is not None
+        # Not what the kernel says now: of one that was reset it knows no other end, and holds what came before that.
+        self._remote, self._connected = accepted_from, accepted_from is not None
         self._taken: list[bytes] = []
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """The other end's address, or None; that of a connection that was reset too."""
+        return super().peer or (None if self.closed else self._remote)
 
     def bind(self, address: object) -> None:
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
@@ -230,7 +238,7 @@ class InetStream(MessageStream, InetSocket):
 
         blocked = errno.EALREADY if number == errno.EALREADY else errno.EINPROGRESS
         self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)], blocked=blocked)
-        self._connected = True
+        self._remote, self._connected = target, True
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections."""
@@ -246,8 +254,8 @@ class InetStream(MessageStream, InetSocket):
         self._need_open("accept")
         hint = "call listen() first"
         self._need(self._listens("accept"), errno.EINVAL, "accept", "a socket that listens", "one that does not", hint)
-        sock, _ = self._receive(self.sock.accept, "accept")
-        child = InetStream(self.host, sock)
+        sock, remote = self._receive(self.sock.accept, "accept")
+        child = InetStream(self.host, sock, remote)
         child.timeout = self.timeout
         return child
 
@@ -287,10 +295,10 @@ class InetStream(MessageStream, InetSocket):
     def take_connection(self) -> InetStream | None:
         """Return the next connection without waiting, or None."""
         try:
-            sock, _ = self.sock.accept()
+            sock, remote = self.sock.accept()
         except BlockingIOError:
             return None
-        return InetStream(self.host, sock)
+        return InetStream(self.host, sock, remote)
 
     def write(self, data: Data) -> int:
         """Send bytes; return when the kernel has taken all. What other threads write goes before or after the whole."""

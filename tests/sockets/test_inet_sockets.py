@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import errno
 import pickle
+import socket
+import struct
+import time
+from collections.abc import Callable
 
 import pytest
 
-from packetlab import ICMP, IPv4, LocalHost, LocalProtocolError, NeedsPrivilege, dissect
+from packetlab import (
+    ICMP,
+    U16,
+    Bytes,
+    Header,
+    IPv4,
+    LocalHost,
+    LocalProtocolError,
+    NeedsPrivilege,
+    auto,
+    dissect,
+    field,
+    size_of,
+    sized,
+)
+from packetlab.sockets.inet import InetStream
 
 
 @pytest.fixture(params=["lab", "here"])
@@ -153,3 +172,113 @@ def test_a_datagram_to_port_0_is_refused_with_the_ports_there_are() -> None:
     assert caught.value.errno == errno.EINVAL
     with LocalHost().socket("datagram", family="inet") as socket, pytest.raises(LocalProtocolError, match="1..65535"):
         socket.connect(("127.0.0.1", 0))
+
+
+class Noted(Header, stream=True):
+    size: U16 = auto(size_of("text"))
+    text: Bytes = sized(field("size"), b"")
+
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
+
+
+def ends(read: Callable[[], bytes], write: Callable[[], object]) -> list[object]:
+    """What reading gives up to an end and after it, and what writing then says."""
+    said: list[object] = []
+    for call in (read, read, read, write):
+        try:
+            said.append(call())
+        except OSError as error:
+            said.append(error.errno)
+    return said
+
+
+@pytest.mark.parametrize("data", [b"data", b""])
+def test_one_that_was_reset_before_it_was_accepted_reads_as_the_kernels_own(hosts, data: bytes) -> None:
+    a, b = hosts
+    found, peers = [], []
+    for plain in (True, False):
+        with b.kernel_socket() if plain else b.socket("stream", family="inet") as server:
+            server.bind((str(b.address), 0))
+            server.listen()
+            client = a.kernel_socket()
+            client.connect(server.getsockname() if plain else server.address)
+            peers.append(client.getsockname())
+            client.sendall(data)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+            time.sleep(0.05)
+            if plain:
+                conn, _ = server.accept()
+                conn.settimeout(20)
+                found.append(ends(lambda conn=conn: conn.recv(100), lambda conn=conn: conn.send(b"x")))
+                conn.close()
+                continue
+            with server.accept() as conn:
+                conn.timeout = 20
+                assert conn.peer == peers[-1] and dict(conn.facts())["peer"] == str(peers[-1])
+                found.append(ends(conn.read, lambda conn=conn: conn.write(b"x")))
+                with pytest.raises(OSError, match="a fresh socket") as caught:
+                    conn.connect(server.address)
+                assert caught.value.errno == errno.EISCONN
+            assert conn.peer is None
+    assert found[0] == found[1] and found[0][0] == (data or errno.ECONNRESET), found
+
+
+def test_messages_of_one_that_was_reset_before_it_was_accepted_are_read(hosts) -> None:
+    a, b = hosts
+    with b.socket("stream", family="inet") as server, a.kernel_socket() as client:
+        server.bind((str(b.address), 0))
+        server.listen()
+        client.connect(server.address)
+        client.sendall(bytes(Noted(text=b"seven")))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        client.close()
+        time.sleep(0.05)
+        with server.accept() as conn:
+            conn.timeout = 20
+            packet = conn.read_packet(Noted)
+            assert packet is not None and packet[Noted].text == b"seven"
+            with pytest.raises(ConnectionResetError):
+                conn.read_packet(Noted)
+
+
+def test_a_websocket_whose_stream_is_reset_at_once_says_so(monkeypatch) -> None:
+    host = LocalHost()
+    with socket.create_server(("127.0.0.1", 0)) as server, host.socket("websocket", family="inet") as client:
+        connect = InetStream.connect
+
+        def reset(stream: InetStream, address: object) -> None:
+            connect(stream, address)
+            conn, _ = server.accept()
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            conn.close()
+            time.sleep(0.05)
+
+        monkeypatch.setattr(InetStream, "connect", reset)
+        client.timeout = 20
+        with pytest.raises(ConnectionResetError):
+            client.connect(server.getsockname())
+        assert client.peer == server.getsockname()
+
+
+def test_a_websocket_that_was_reset_before_its_handshake_was_answered_is_passed_over() -> None:
+    host = LocalHost()
+    with host.socket("websocket", family="inet") as server, host.socket("websocket", family="inet") as other:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with server.host.loop.lock, socket.socket() as client:  # nobody serves it meanwhile
+            client.connect(server.address)
+            client.sendall(
+                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+            time.sleep(0.05)
+        server.timeout = other.timeout = 20
+        other.connect(server.address)
+        with server.accept() as conn:
+            conn.write("hello")
+            assert other.read() == "hello" and conn.peer == other.address
+            other.abort()

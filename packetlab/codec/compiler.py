@@ -15,7 +15,7 @@ from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.outer import is_around, is_read_now
 from packetlab.codec.around.presence import by_value, is_key
-from packetlab.codec.around.solving import tell
+from packetlab.codec.around.solving import solve, solvings
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
@@ -162,8 +162,8 @@ def compile_init(cls: Declaration) -> None:
     lines += [line for f in cls.fields if f not in numbers and f not in floats for line in _taken(cls, f, names)]
     lines += ["    _self._state = _s", *(["    _self.__outer__ = None"] if cls.outer_leaves else [])]
     if any(f.kind.has_headers for f in cls.fields):
-        names["_tell"] = tell
-        lines += ["    _tell(_self)"]
+        names.update(_D=cls, _solvings=solvings, _solve=solve)
+        lines += ["    if _solvings.get(_D, _self) is not None: _solve(_self)"]
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
@@ -339,7 +339,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     if loose:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
-    tell(made, inside)
+    solve(made, inside)
     if view is not None:
         kept(made, header, inside, changes)
     return made

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.outer import goes_by_outer, reads_by_outer
-from packetlab.codec.around.solving import told_stack
+from packetlab.codec.around.solving import solve_stack
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes, on_link
@@ -67,7 +67,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
     A header at a time; `Packet` asks `stack_encoders` first.
     """
     body: bytes = payload
-    headers = told_stack(headers)
+    headers = solve_stack(headers)
     above, linked = None, False
     for i in range(len(headers) - 1, -1, -1):
         header = headers[i]

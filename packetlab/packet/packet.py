@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
 from packetlab.codec.around.outer import has_context
-from packetlab.codec.around.solving import told_stack
+from packetlab.codec.around.solving import solve_stack
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.context.lending import lend, same_bytes
@@ -252,7 +252,7 @@ class Packet(Held):
         return Bodies(bytes(self), layers, self._trailing_bytes), layers
 
     def _resolve(self) -> tuple[Header, ...]:
-        headers, gaps = told_stack(self._headers), self._trailing_bytes
+        headers, gaps = solve_stack(self._headers), self._trailing_bytes
         resolved = []
         body, above = self._payload, None
         for i in range(len(headers) - 1, -1, -1):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from packetlab.codec.around.solving import tell
+from packetlab.codec.around.solving import solve
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
@@ -219,7 +219,7 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
             make(self, *args, **given)
         if own:
             held = inside(**own)
-            tell(self, held)
+            solve(self, held)
             if plain and not is_pattern(held):
                 try:
                     data = held._encode(held, b"", (self, held), 1, None)

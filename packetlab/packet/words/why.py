@@ -49,8 +49,8 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if (rule := f.rule if f.computed is None else f.computed) is None:
         if state != "given" and (filled := fills(scope, f, state == "captured")):
             return Text("\n".join([*lines, f"  {filled}"]))
-        told = f.kind.is_number and raw is not None and raw != f.default
-        words = {"auto": "as what stands in it, or above, was given" if told else "the default", "given": "set by the user", "captured": "as it came"}
+        solved = f.kind.is_number and raw is not None and raw != f.default
+        words = {"auto": "as what stands in it, or above, was given" if solved else "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))
     check = verdict(packet, i, path) if isinstance(f.rule, Checksum) else None

@@ -9,6 +9,7 @@ import socket as _socket
 from errno import ENETDOWN
 from random import Random
 from typing import Any
+from weakref import WeakSet
 
 from packetlab.declare.values.addresses import mac_bytes, mac_text
 from packetlab.errors import SocketMisuse
@@ -111,7 +112,7 @@ class LocalHost(Talker):
         self.address = "127.0.0.1"
         self._attachments: list[Attachment] = []
         self._mac = None if mac is None else mac_bytes(mac)
-        self._ports: list[Interface] = []
+        self._ports = WeakSet[Interface]()  # that were opened on its interface
         if interface is not None:
             self.interface = Interface(interface)
             own = self._mac or self.interface._socket.getsockname()[4]
@@ -124,7 +125,11 @@ class LocalHost(Talker):
 
     def _open(self, protocol: int | None = None, promiscuous: bool = False) -> Interface:
         every = EVERY_PROTOCOL if protocol is None else protocol
-        return Interface(self.interface.name, promiscuous=promiscuous or self._mac is not None, protocol=every)
+        with self.loop.lock:  # opened and known, or refused
+            self._need_open("open")
+            port = Interface(self.interface.name, promiscuous=promiscuous or self._mac is not None, protocol=every)
+            self._ports.add(port)
+        return port
 
     def xns_bytes(self) -> bytes:
         """Return the 48-bit address of this host in XNS."""
@@ -145,18 +150,23 @@ class LocalHost(Talker):
     def close(self) -> None:
         """Let go of the interface and of what was joined; connections end without a word.
 
-        Its sockets are of no use then, the kernel's neither: a thread that waits at one gets EBADF.
+        Its sockets are of no use then, the kernel's neither, nor are ports that were opened on its interface: a thread that
+        waits at one, or in `exchange`, gets EBADF. Engines that were attached are driven no more.
         """
         with self.loop.lock:
             self.closed = True
+            for driver in [*self.loop.drivers]:  # engines that are attached: they would be told of a closed port
+                if any(port in self._ports for port in driver.ports):
+                    self.loop.remove(driver)
             if self._stack is not None:
                 for port in self._stack.ports:
                     self._stack.dropped(port, "the host was closed")
                     port.close()
                 self.loop.remove(self._stack)  # its log stays
-            self.loop.poke()  # a thread that waits at a socket of this host waits in vain
         if self.attachments:
-            self.interface.close()
+            for port in (self.interface, *self._ports):
+                port.close()
+        self.loop.poke()  # a thread that waits at a socket or port of this host waits in vain
 
     def __enter__(self) -> LocalHost:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pytest
 from packetlab import LocalHost, SimNetwork, Timing, XNSAddress
 from packetlab.errors import SocketMisuse
 from packetlab.link.event_loop import RealTime
+from tests.link.queues import slow_down
 from tests.sockets.test_background import PATIENCE, in_thread, pair, socket_of, waits
 
 
@@ -162,3 +164,60 @@ def test_a_connection_is_with_one_host(kind: str, host: int) -> None:
     with pytest.raises(SocketMisuse, match="connect: expected an address with one host") as caught:
         a.socket(kind).connect(XNSAddress(0, host, 7))
     assert caught.value.errno == errno.EADDRNOTAVAIL and net.now == 0
+
+
+WITH_AN_INTERFACE = """
+import errno, threading, time
+from packetlab import Engine, Ether, LocalHost, exchange
+
+class Ticking(Engine):
+    "Sends a frame each millisecond."
+    at = 0
+    def next_timeout(self):
+        return self.at
+    def on_time(self, now):
+        self.at, self.due = now + 1_000_000, True
+    due = False
+    def packets_to_send(self, now):
+        due, self.due = self.due, False
+        return [Ether(type=0x88B5) / b"tick"] * due
+
+def ends(call):
+    host, other = LocalHost("eth0"), LocalHost("lo", name="other")
+    host.attach(Ticking())
+    errors = []
+    def run():
+        try:
+            errors.append(call(host))
+        except OSError as error:
+            errors.append((error.errno == errno.EBADF and "has been closed" in str(error)) or error)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    time.sleep(0.3)
+    start = time.monotonic()
+    host.close()
+    thread.join(10)
+    try:
+        exchange(frame, no, via=host)
+    except OSError as error:
+        errors.append(error.errno == errno.EBADF and "expected an open host" in str(error))
+    other.loop.run(0.05)  # the engine troubles nobody
+    other.close()
+    print(errors, time.monotonic() - start < 5, flush=True)
+
+frame = Ether(dst="02:00:00:00:00:77", type=0x88B5) / bytes(1000)
+no = lambda packet: False
+ends(lambda host: exchange(frame, no, via=host, timeout=3600))
+ends(lambda host: host.attachments[0].open().receive(timeout=None, where=no))
+ends(lambda host: host.interface.receive(timeout=None, where=no))
+ends(lambda host: exchange(frame, no, via=host, timeout=0.0, retries=3000))
+"""
+
+
+def test_what_waits_at_the_interface_of_a_host_that_is_closed_ends(lab) -> None:
+    """For an answer, for frames, and for room on a link that takes ten bytes a second."""
+    a = lab.host("a")
+    lab.link(a, lab.host("b"))
+    slow_down(a)
+    done = a.run(sys.executable, "-c", WITH_AN_INTERFACE, timeout=60)
+    assert done.stdout.splitlines() == ["[True, True] True"] * 4, done.stdout + done.stderr

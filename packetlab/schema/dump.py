@@ -29,7 +29,7 @@ from packetlab.schema.values import classes_in, data_of_value
 def describe(cls: object) -> dict[str, object]:
     """Return a header class as plain data; headers that it names are named only.
 
-    DeclareError where something of it is code.
+    DeclareError where something of it is code. Give `declare_from` a list of the descriptions of those too where other classes have their names.
     """
     header = declaration_of(cls, "describe")
     found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in own_fields(header)]}
@@ -94,11 +94,7 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
 
     def needed(header: Declaration) -> list[Declaration]:
         # Its body names items and whom it answers; what it is bound to may come after.
-        found = [] if header.refines is None else [header.refines]
-        fields = own_fields(header)
-        found += [f.kind.item for f in fields if f.kind.has_headers]
-        found += [one._declaration for f in fields if f.kind.wire == "items" and type(f.default) is tuple for one in f.default]
-        found += [request for request in header.answers if request is not None]
+        found = [*named_by(header), *[request for request in header.answers if request is not None]]
         lowers = [lower for lower, _, _ in bindings_of(header)]
         return [one for one in found if not one.is_own or one in wanted] + [one for one in lowers if not one.is_own and one not in wanted]
 
@@ -129,7 +125,20 @@ def described(headers: Iterable[object]) -> list[dict[str, object]]:
         visit(header)
     for header in later:
         visit(header)
+    names: dict[str, Declaration] = {}
+    for header in order:
+        if names.setdefault(header.name, header) is not header:
+            raise DeclareError(header.name, "one header of each name in descriptions", f"{names[header.name].key} and {header.key}", "another name for one of them")
     return [describe(header) for header in order]
+
+
+def named_by(header: Declaration) -> list[Declaration]:
+    """Return the headers that the body of one names: which it refines, and what its fields hold."""
+    fields = own_fields(header)
+    found = [] if header.refines is None else [header.refines]
+    found += [f.kind.item for f in fields if f.kind.has_headers]
+    found += [one._declaration for f in fields if f.kind.wire == "items" and type(f.default) is tuple for one in f.default]
+    return found
 
 
 def own_fields(header: Declaration) -> tuple[Field, ...]:

@@ -31,7 +31,7 @@ from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
 from packetlab.protocols.linktypes import link_type
 from packetlab.renamed import old_names
-from packetlab.schema.dump import describe, needed_places
+from packetlab.schema.dump import describe, named_by, needed_places
 from packetlab.schema.expressions import (
     answer,
     expect_list,
@@ -220,9 +220,12 @@ class _Maker:
         if wanted in self.made:
             return self.made[wanted]
         known = [header for header in registry.declared() if header.name == wanted]
-        known.sort(key=lambda header: not header.is_own)
+        known = [header for header in known if header.is_own] or known
         if not known:
             raise DeclareError(where, "a header that is declared", wanted)
+        if known[1:]:
+            several = " and ".join(header.key for header in known)
+            raise DeclareError(where, f"one header called {wanted}", several, "a list with its description before this one says which")
         return known[0]
 
     # A class ---------------------------------------------------------------------------------------------------
@@ -232,23 +235,25 @@ class _Maker:
         called = name(data.get("name"), "the name of a header")
         if called in self.made:
             raise DeclareError(called, "one declaration of each name", "two")
-        namesake = next((h for h in registry.declared() if h.name.lower() == called.lower()), None)
-        if namesake is None:
+        namesakes = [h for h in registry.declared() if h.name.lower() == called.lower()]
+        if not namesakes:
             cls = self.build(called, data)
             self.touched[cls] = None
         else:
-            cls = namesake
             with registry.bindings():
-                if cls.refines is not None:
-                    registry.unregister(cls)
-                if _form(self.build(called, data)) != _form(cls):
-                    other = f"another one, {cls.key}"
-                    raise DeclareError(called, "a free name, or the same declaration", other)
+                for one in namesakes:
+                    if one.refines is not None:
+                        registry.unregister(one)
+                form = _form(self.build(called, data))
+                same = [one for one in namesakes if _form(one) == form]
+            if not same:
+                raise DeclareError(called, "a free name, or the same declaration", f"another one, {namesakes[0].key}")
+            cls = same[0]
         self.made[called] = cls
         self.under.append((cls, data.get("under", [])))
         self.types += [(cls, one) for one in expect_list(data.get("linktypes", []), f"{called}, linktypes", 16)]
         if "answers" in data:
-            self.answers.append((cls, data["answers"], namesake is None))
+            self.answers.append((cls, data["answers"], not namesakes))
 
     def build(self, called: str, data: dict[str, object]) -> Declaration:
         """Make the class, not yet bound to any other."""
@@ -431,9 +436,10 @@ class _Maker:
             prove(cls)
 
 
-def _form(header: Declaration) -> dict[str, object]:
-    """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
-    return {word: value for word, value in describe(header).items() if word not in ("under", "linktypes", "answers", "doc")}
+def _form(header: Declaration) -> tuple[object, ...]:
+    """Return what a class says of its bytes, and the headers that it names; where it is bound and what it answers is another matter."""
+    said = {word: value for word, value in describe(header).items() if word not in ("under", "linktypes", "answers", "doc")}
+    return said, [None if one is header else one for one in named_by(header)]
 
 
 def _rule_texts(rules: Mapping[K, Expr]) -> dict[K, str]:

@@ -135,7 +135,7 @@ def compile_init(cls: Declaration) -> None:
     # A field may have any name without a leading underscore, so all other names here have one.
     header = classes[cls]
     names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": header, "_type": type}
-    names.update(_int=int, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
+    names.update(_int=int, _str=str, _isinstance=isinstance, _Tolerance=Tolerance, _D=cls, _solvings=solvings, _solve=solve)
     names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _other=_other, _plain=_plain, _tuple=tuple)
     keywords = "".join(f", {f.name}=None" for f in cls.fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
@@ -161,9 +161,9 @@ def compile_init(cls: Declaration) -> None:
         floats = []
     lines += [line for f in cls.fields if f not in numbers and f not in floats for line in _taken(cls, f, names)]
     lines += ["    _self._state = _s", *(["    _self.__outer__ = None"] if cls.outer_leaves else [])]
-    if any(f.kind.has_headers for f in cls.fields):
-        names.update(_D=cls, _solvings=solvings, _solve=solve)
-        lines += ["    if _solvings.get(_D, _self) is not None: _solve(_self)"]
+    if holding := [f for f in cls.fields if f.kind.has_headers]:
+        given = f"_s & {sum(f.bit for f in holding)} and" if all(f.default == () for f in holding) else ""
+        lines += [f"    if {given} _solvings.get(_D, _self) is not None: _solve(_self)"]
     made = header.__init__ = function(lines, names, f"{cls.name}.__init__")
     if cls.view is not None:
         header.__init__ = with_view(header, made)
@@ -190,8 +190,8 @@ def _all_fit(fields: list[Field]) -> str:
 
 
 def _alike(fields: list[Field]) -> str:
-    """Source for what all given values are of the class of."""
-    return " is ".join(f"{f.name}.__class__" for f in fields)
+    """Source for what all given values are of the class of; where the first is not given, no other is looked at."""
+    return f"{fields[0].name} is not None and {' is '.join(f'{f.name}.__class__' for f in fields)}"
 
 
 def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
@@ -272,8 +272,7 @@ def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
 def compile_copy(cls: Declaration) -> Compiled:
     """Return ``copy(header)``."""
     header = classes[cls]
-    lines = ["def copy(h):", "    r = new(*of)"]
-    lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls.fields))]
+    lines = ["def copy(h):", "    r = new(*of)", *(f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls.fields)))]
     lines += ["    r.__outer__ = getattr(h, '__outer__', None)"] if cls.outer_leaves else []
     return function([*lines, "    return r"], {"new": header.__new__, "of": (header,)}, f"{cls.name}.copy")
 
@@ -339,7 +338,8 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     if loose:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
-    solve(made, inside)
+    if solvings.get(declaration, made) is not None:
+        solve(made, inside)
     if view is not None:
         kept(made, header, inside, changes)
     return made

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.around.freeing import freed, holds_others
 from packetlab.codec.around.outer import remembered
@@ -18,6 +18,7 @@ from packetlab.codec.places.inner import without_numbers
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.stacks import rebuilder
+from packetlab.declare import registry
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.checksums.ranges import regions
 from packetlab.declare.declaration import Declaration
@@ -26,6 +27,8 @@ from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
+
+H = TypeVar("H", bound=AnyHeader)
 
 
 class Rederiving(Deriving):
@@ -137,6 +140,29 @@ class Rederiving(Deriving):
 
 def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> tuple[AnyHeader, int, int]:
     return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.after)
+
+
+_followers: dict[Declaration, int] = {}  # state of captured fields that follow from others; -1: values in it may too
+registry.caches.append(_followers)
+
+
+def rederived_alone(header: H) -> H | None:
+    """Return a header as `rederived` has it in a packet of nothing else, None where that is to be asked."""
+    own = header._declaration
+    if not header._state >> len(own.fields) or header._state > own.captured_state:
+        return header  # nothing is captured, its bytes ended early, or it is a pattern
+    captured = _followers.get(own)
+    if captured is None:
+        others = own.fills or own.view or own.through is not None or own.remembers or own.outer_leaves or holds_others(own)
+        captured = _followers[own] = -1 if others else sum(f.bit for f in own.fields if is_derived(f)) << len(own.fields)
+    if captured < 0:
+        return None
+    if not header._state & captured:
+        return header
+    data, stack = bytes(header), (header,)
+    whole: AnyHeader = header if header._state >= own.captured_state else header._resolve(header, b"", stack, 0, None)
+    again: Any = header._rederive
+    return again(header, whole, data, 0, len(data), (whole,), 0, None)[0]  # type: ignore[no-any-return]
 
 
 def rederived(packet: Any) -> tuple[AnyHeader, ...]:

@@ -20,6 +20,7 @@ from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.places.inner import said_count
+from packetlab.codec.rederive import rederived_alone
 from packetlab.codec.refinement.class_bodies import literal, names_with, owner_of, taken_apart
 from packetlab.codec.refinement.standing import parts
 from packetlab.codec.refinement.views import viewed
@@ -357,7 +358,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def replace(self: H, paths: Mapping[str, object] | None = None, /, **changes: object) -> H:
         """Return a copy with some fields given anew, or values in them: ``{"options[1].kind": 5}``; see `Packet.replace`. `auto` derives again."""
-        return hook("edits")(self, paths or {}, changes) if paths or self._state >> len(self._fields) else compiler.replaced(self, changes)
+        free = None if paths else rederived_alone(self)
+        return hook("edits")(self, paths or {}, changes) if free is None else compiler.replaced(free, changes)
 
     # Values ------------------------------------------------------------------------------------------------
 

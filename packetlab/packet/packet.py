@@ -289,7 +289,8 @@ class Packet(Held):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
-            headers[place] = replaced(one := headers[place], {**hook("inner_derived")(one, changes), **changes})
+            inner = hook("inner_derived")(headers[place], changes) if headers[place]._declaration.view is not None else {}
+            headers[place] = replaced(headers[place], {**inner, **changes})
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import values_of
-from packetlab.codec.objects import is_pattern, restored
+from packetlab.codec.objects import restored
 from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.rederive import rederived_alone
 from packetlab.codec.refinement.class_bodies import plain
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.declaration import outer_leaves, rules_of
@@ -118,10 +119,8 @@ def _places(whole: list[bool], pick: str) -> list[int]:
 
 def _free(item: H) -> H:
     """Return an item with what is captured and consistent made derived again, as an edited packet has its headers."""
-    if is_pattern(item):
-        return item
-    found: H = Packet((item,))._rederived()[0]  # type: ignore[assignment]
-    return found
+    found = rederived_alone(item)
+    return Packet((item,))._rederived()[0] if found is None else found  # type: ignore[return-value]
 
 
 def inner_derived(item: Header, names: Iterable[str]) -> dict[str, object]:

@@ -43,7 +43,7 @@ _MADE: dict[str, _Row] = {
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
     "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user rule none const when default"),
     "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
-    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper", "names none rule const when default"),
+    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper before", "names none rule const when default"),
     "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),
 }
 SAYS = {word: f"{row.arguments} {row.says}" for word, row in _MADE.items()}
@@ -79,7 +79,7 @@ def _given(word: str, row: dict[str, object], where: str) -> dict[str, object]:
         if data is None:
             continue
         key = {there: plain for plain, there in _RENAMED.items()}.get(key, key)
-        if key == "pad":
+        if key in ("pad", "before"):
             found[key] = bytes.fromhex(text(data, where, 64))
         elif key in _FLAGS:
             found[key] = bool(number(data, where, 0, 1))

@@ -18,7 +18,6 @@ from packetlab import (
     Ether,
     Frame,
     Header,
-    HexDigits,
     IPv4,
     Packet,
     Text,
@@ -26,6 +25,7 @@ from packetlab import (
     auto,
     choose,
     computed,
+    digits,
     dissect,
     ended,
     field,
@@ -36,6 +36,7 @@ from packetlab import (
     text,
     when,
 )
+from packetlab.declare.values.digits import SpelledDigits
 from tests.protocols.oracle import Ask, Readings, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.reading import of
 from tests.protocols.scope import Scope
@@ -62,9 +63,9 @@ with (scope := Scope()):
         coding: Annotated[str, text(rest=True)] = "chunked"
 
     class Chunk(Header):
-        """So many bytes (7.1); the last one is empty, and trailers follow it. Extensions of chunks are not read."""
+        """So many bytes (7.1), with an extension after a semicolon (7.1.1); the last one is empty, and trailers follow it."""
 
-        size: HexDigits = ended(b"\r\n", auto(size_of("data")))
+        size: Annotated[int, digits(16, before=b";")] = ended(b"\r\n", auto(size_of("data")))
         data: Bytes = sized(field("size"), b"")
         end: Annotated[bytes, fixed_bytes(2)] | None = when(field("size") != 0, b"\r\n")
 
@@ -160,6 +161,8 @@ def ok(*lines: Line, status: str = "200") -> Start:
 
 
 CHUNKS = (Chunk(data=b"hello "), Chunk(data=b"x" * 26))
+SPELLINGS = (6, b'6;name="a b"', b"hello "), (26, b"01A ;x", b"y" * 26), (0, b"0;last", b"")
+EXTENDED = [Chunk(size=SpelledDigits.of(size, spelled), data=data) for size, spelled, data in SPELLINGS]
 AGENT, KIND = Field(name="User-Agent", value=" lab"), Field(name="Content-Type", value=" text/plain")
 
 
@@ -181,11 +184,13 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         segment(4006, ok(Field(name="Content-Length", value="\t5 ")) / b"hello"),
         segment(4007, ok(KIND) / b"up to the close"),
         segment(4008, ok(status="304") / b""),
+        segment(4009, ok(Encoding()).replace(chunks=EXTENDED) / b""),
     ]
     packets = alike(tshark, made, HTTP_READINGS)
     sound(packets, Start)
     assert b"\r\n1a\r\nxxx" in bytes(packets[3]) and b"Content-Length:\t5 \r\n" in bytes(packets[5])
-    assert [(one.payload, one.trailer) for one in packets[5:]] == [(b"hello", b""), (b"up to the close", b""), (b"", b"")]
+    assert [(one.payload, one.trailer) for one in packets[5:]] == [(b"hello", b""), (b"up to the close", b""), (b"", b""), (b"", b"")]
+    assert [str(one.size) for one in packets[8][Start].chunks or ()] == ["6", "26", "0"] and b"\r\n01A ;x\r\nyyy" in bytes(packets[8])
     assert [one.name for one in packets[4][Start].trailers or () if isinstance(one, Field)] == ["Server-Timing"]
 
 

@@ -15,6 +15,7 @@ from packetlab.escaping import printable
 
 LIMIT = 1 << 64
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+WITHIN = DIGITS + DIGITS[10:].upper() + "+- \t"  # what a spelling of a number is made of
 
 
 class SpelledDigits(Spelled):
@@ -40,6 +41,7 @@ class DigitsKind(View):
     """A number in digits: of `width` of them, or (with `ended`) of as many as it takes.
 
     Signs, zeros, and spaces and tabs around are read, and kept as they came; written are the fewest digits, or zeros in front up to `width`.
+    So is what stands after the digits from `before` on, which is no part of the number.
     """
 
     function, user = "digits", "int"
@@ -49,12 +51,17 @@ class DigitsKind(View):
 
     def __init__(
         self, base: int = 10, width: int | None = None, signed: bool = False, names: type[IntEnum | IntFlag] | None = None, upper: bool = False,
+        before: bytes = b"",
     ) -> None:  # fmt: skip
         if type(base) is not int or not 2 <= base <= 36:
             raise DeclareError("digits(...), base", "2 to 36", base)
         if width is not None and (type(width) is not int or not 1 <= width <= 64):
             raise DeclareError("digits(...), width", "1 to 64 digits", width)
-        self.base, self.width, self.signed, self.named = base, width, signed, names
+        if not isinstance(before, bytes) or len(before) > 64 or not before.isascii() or before[:1].decode() in (WITHIN if before else ()):
+            raise DeclareError("digits(...), before", "up to 64 bytes of ASCII, the first one none of a number", f"{before!r:.80}")
+        if before and width is not None:
+            raise DeclareError("digits(...), before", "digits without a width, up to what ended(...) says", f"width={width}")
+        self.base, self.width, self.signed, self.named, self.before = base, width, signed, names, before
         self.unended, self.always = width is None, width or 0
         self.allows = f"rule {'ended ' if width is None else ''}{'size ' if width is None else ''}condition fixed"
         most = LIMIT >> signed if width is None else min(base ** (width - signed), LIMIT >> signed)
@@ -63,12 +70,15 @@ class DigitsKind(View):
         self.made_with |= {"width": width} if width is not None else {}
         self.made_with |= {"signed": 1} if signed else {}
         self.made_with |= {"upper": 1} if upper else {}
+        self.made_with |= {"before": before} if before else {}
         self.upper = bool(upper)
         letters = DIGITS[:base] + DIGITS[10:base].upper()
         self.pattern = re.compile(rf"[ \t]*[+-]?[{letters}]+[ \t]*".encode())
 
     def in_words(self) -> str:
-        return f"{f'{self.width} ' if self.width else ''}digits" + (f", base {self.base}" if self.base != 10 else "")
+        return f"{f'{self.width} ' if self.width else ''}digits" + (f", base {self.base}" if self.base != 10 else "") + (
+            f", and maybe {self.before!r} and more" if self.before else ""
+        )
 
     def annotation(self) -> str:
         return "int" if self.named is None else self.named.__name__
@@ -78,7 +88,7 @@ class DigitsKind(View):
             return self
         if not (isinstance(wanted, type) and issubclass(wanted, IntEnum | IntFlag)):
             raise DeclareError(where, "Annotated[int, digits(...)], or an IntEnum", _name(wanted))
-        return DigitsKind(self.base, self.width, self.signed, wanted, self.upper)
+        return DigitsKind(self.base, self.width, self.signed, wanted, self.upper, self.before)
 
     def parsed(self, data: bytes) -> int | None:
         """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
@@ -86,12 +96,18 @@ class DigitsKind(View):
         if self.base == 10 and size < 20 and data.isdigit() and (size == self.width or (size > (self.width or 0) and (data[0] != 48 or size == 1))):
             number = int(data)  # which is spelled so
             return number if number <= self.high else None
-        if len(data) > 80 or not self.pattern.fullmatch(data):
+        digits, more = self._parted(data)
+        if len(digits) > 80 or not self.pattern.fullmatch(digits) or (more and not more.isascii()):
             return None
-        number = int(data, self.base)
+        number = int(digits, self.base)
         if not self.low <= number <= self.high:
             return None
         return number if self.spell(number) == data else SpelledDigits.of(number, data)
+
+    def _parted(self, spelled: bytes) -> tuple[bytes, bytes]:
+        """Return the digits, and what stands after them."""
+        at = spelled.find(self.before) if self.before else -1
+        return (spelled, b"") if at < 0 else (spelled[:at], spelled[at:])
 
     def spell(self, number: int) -> bytes:
         """Return a number as it is written."""
@@ -130,9 +146,11 @@ class DigitsKind(View):
         return None if member is None else int(member)
 
     def quick_value(self) -> Lines | None:
-        return ("int", ["made = raw"], {}) if self.named is None else None
+        return ("int", ["made = raw"], {}) if self.named is None and not self.before else None
 
     def value(self, raw: int) -> int:
+        if self.before and isinstance(raw, SpelledDigits) and self.before in raw.spelled:
+            return raw
         if self.named is not None:
             try:
                 return self.named(int(raw))
@@ -149,7 +167,12 @@ class DigitsKind(View):
         return printable(f"{name} ({spelled})" if name else spelled)
 
     def respelled(self, raw: int, like: int) -> int:
-        """Return a number with as many zeros in front as another one has."""
+        """Return a number with as many zeros in front as another one has, and the same after it."""
+        if self.before and isinstance(like, SpelledDigits):
+            digits, more = self._parted(like.spelled)
+            made = self.respelled(raw, SpelledDigits.of(like, digits)) if more else raw
+            if more:
+                return SpelledDigits.of(raw, self.spell(made) + more)
         if isinstance(like, SpelledDigits) and (raw == like or like.spelled.isalnum()):
             wide = like.spelled if raw == like else self.spell(int(raw)).rjust(len(like.spelled), b"0")
             return SpelledDigits.of(raw, wide) if wide != self.spell(int(raw)) and wide.isalnum() else int(raw)
@@ -167,14 +190,17 @@ class DigitsKind(View):
         return self.spell(raw)
 
 
-def digits(base: int = 10, *, width: int | None = None, signed: bool = False, upper: bool = False) -> Kind:
+def digits(base: int = 10, *, width: int | None = None, signed: bool = False, upper: bool = False, before: bytes = b"") -> Kind:
     """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
 
     It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
     that is given, and what was read, keeps its spelling ("007", "+7", " 7", "\\t7", "1A"). Up to 64 bits; with `signed` there may be a minus before them.
     `upper` is whether letters are written as capitals; both are read. With a `width` a checksum may stand in them.
+
+    With ``before=b";"`` there may be a semicolon after the digits, and more text: "1a;name=value" is 26, as the size of a chunk is in HTTP
+    (RFC 9112 section 7.1.1). Such a value is the number, and has all that was written as `spelled`; a number that follows anew keeps it.
     """
-    return DigitsKind(base, width, signed, upper=bool(upper))
+    return DigitsKind(base, width, signed, upper=bool(upper), before=before)
 
 
 Digits: TypeAlias = Annotated[int, DigitsKind()]

@@ -327,6 +327,11 @@ function Reader:coded(f)  -- false where there is no such number
 end
 
 local function in_digits(f, raw)  -- the number that text spells: high and low half, and its sign; nil for none
+  local at = f.before and raw:find(f.before, 1, true)
+  if at then
+    if raw:find("[\128-\255]", at) then return nil end
+    raw = raw:sub(1, at - 1)
+  end
   local sign, letters = raw:match("^[ \t]*([+-]?)(%w+)[ \t]*$")
   if not letters or #raw > 80 then return nil end
   local high, low = 0, 0

@@ -49,6 +49,7 @@ def written(kind: Kind) -> list[str]:
         if inner.width is None and not isinstance(kind, Delimited):
             return []
         parts += [f"digits = {inner.base}", f"width = {inner.width or 'nil'}", f"negative = {str(inner.signed).lower()}"]
+        parts += [f'before = "{_octets(inner.before)}"'] if inner.before else []
         signed, bits = inner.low < 0, inner.high.bit_length() + (inner.low < 0)
         parts += ["bits = 64", f"type = {lua('int64' if signed else 'uint64')}", "base = 'DEC'", f"most = {float(inner.high)!r}"]
         parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", bits > 53)) if holds]

@@ -54,6 +54,7 @@ from packetlab import (
     xor8,
     zstd,
 )
+from packetlab.declare.values.digits import SpelledDigits
 from tests.declare.every_output.sample import Sample
 
 
@@ -164,7 +165,7 @@ class RowAround(Header, under=Ether, when={"type": 0x7C5D}):
 
 
 class RowSaid(Header, under=Ether, when={"type": 0x7C5F}):
-    number: Annotated[int, digits(signed=True)] = ended(b" ", 0)
+    number: Annotated[int, digits(signed=True, before=b";")] = ended(b" ", 0)
     words: Annotated[str, text(rest=True)] = ""
 
 
@@ -172,7 +173,7 @@ ROWS = [
     Sample("M1", "a list by its size, filled up, or none", RowFilled, [RowFilled(items=[RowSmall(data=b"abc"), RowSmall()], numbers=[1, 2]), RowFilled(numbers=[])], [
         ("04 01056162 00", "items"), ("00 02 0001", "numbers"),
     ]),
-    Sample("M5", "signed digits, text that is the rest", RowSaid, [RowSaid(number=-70, words="hello"), RowSaid(number=5)], [("2d20", "number"), ("3520ff", "words")], open=True),
+    Sample("M5", "signed digits, text that is the rest", RowSaid, [RowSaid(number=-70, words="hello"), RowSaid(number=5), RowSaid(number=SpelledDigits.of(-7, b"-07;a=b"))], [("353bff20", "number"), ("3b3520", "number"), ("2d20", "number"), ("3520ff", "words")], open=True),
     Sample("M9", "places since a header around", RowAround, [RowAround(entries=[RowPlaced(value=b"a"), RowPlaced(value=b"bcdef")]), RowAround()], [("01 01 09 61", "entries"), ("02 00 03 00", "entries")]),
     Sample("M7", "sums by name: Adler, CRC-32, CRC-32C", RowNamedSums, [RowNamedSums(number=300), RowNamedSums(number=1 << 31)], [("00000001 0000", "double")]),
     Sample("M7", "the sum of SCTP", RowSCTP, [RowSCTP(), RowSCTP(tag=70000)], [("00000001 00", "checksum")]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.beginnings import CaptureBeginnings, has_streams
-from packetlab.codec.around.outer import has_context
+from packetlab.codec.around.outer import has_context, told_in_streams
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
 from packetlab.protocols.dissect import dissected
@@ -74,7 +74,7 @@ class PacketOrder:
             return self._read(frame)
         with self._lock:
             before = lambda: self._read_before(frame.number)  # noqa: E731
-            moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True)
+            moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True, beside=self._beside())
             packet: Packet = read_in(moment, lambda: self._read(frame))
             if frame.number == self.seen + 1:
                 moment.keep()
@@ -93,6 +93,10 @@ class PacketOrder:
             if self.capture.again:
                 self._read_before(number)
             return self.context
+
+    def _beside(self) -> Callable[[int], Context] | None:
+        """Return what gives the context of messages of streams that frames before one brought to an end; None where these tell nothing."""
+        return self.beginnings.told if told_in_streams() else None
 
     def _read(self, frame: Frame) -> Packet:
         """Return the packet of a frame, read as the middle of a message where segments in order say that it is."""
@@ -124,7 +128,7 @@ class PacketOrder:
                 break
             self._next = None
             if frame.number > self.seen:
-                moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True)
+                moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True, beside=self._beside())
                 read_in(moment, self._read, frame)
                 moment.keep()
                 self.seen = frame.number

@@ -7,12 +7,12 @@ else is the middle of one. The first message of a packet is among its layers; by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.lists import is_last
-from packetlab.codec.around.outer import goes_by_outer, holds_contextual
+from packetlab.codec.around.outer import goes_by_outer, holds_contextual, told_in_streams
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current
 from packetlab.codec.faults import Dissection, Fault, InnerFault
@@ -35,8 +35,11 @@ SMALL = 4096  # bytes of a message that may be looked at after every piece
 SHOWN = 16  # further messages of one packet that are shown
 
 
-def looking(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that reads where it is not known yet whether a message stands there: what it tells is not kept."""
+def looking(read: Callable[..., Any], by_itself: bool = False) -> Callable[..., Any]:
+    """Return a function that reads where it is not known yet whether a message stands there: what it tells is not kept.
+
+    Of a packet that is read `by_itself` in a context, it is not known what messages before it in its stream told, unless a capture says so.
+    """
 
     @wraps(read)
     def read_and_forget(cls: type[AnyHeader], *args: Any) -> Any:
@@ -44,9 +47,12 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
         if now is None and not holds_contextual(cls._declaration):
             return read(cls, *args)
         context = Context() if now is None else now.context if isinstance(now, Moment) else now
-        beside = now.beside if isinstance(now, Moment) else None
-        number = context.number if beside is None else now.number  # type: ignore[union-attr]
-        token = current.set(Moment(context, number, is_look=True, beside=beside))
+        beside, before, is_placed, number = None, None, False, context.number
+        if isinstance(now, Moment) and (now.is_placed or now.beside is not None):
+            beside, is_placed, number = now.beside, now.is_placed, now.number
+            before = now.catch_up if is_placed else None
+        untold = told_in_streams() if by_itself and now is not None and beside is None else frozenset[str]()
+        token = current.set(Moment(context, number, before=before, is_look=True, is_placed=is_placed, beside=beside, untold=untold))
         try:
             return read(cls, *args)
         finally:
@@ -55,7 +61,7 @@ def looking(read: Callable[..., Any]) -> Callable[..., Any]:
     return read_and_forget
 
 
-@looking
+@partial(looking, by_itself=True)
 def begin(
     cls: type[AnyHeader], data: bytes, start: int, end: int, ctx: Dissection
 ) -> tuple[Any, int, int, Declaration | None] | None:

@@ -86,7 +86,7 @@ class Beginnings(MessageDirections[Header]):
     def __init__(self) -> None:
         self._placing = _Placing(keep=False)
         super().__init__(1 << 24, 1 << 26, self._placing)
-        self._context = Context() if has_context() else None
+        self.context = Context() if has_context() else None
         self.seen = 0  # number of the last frame
         self._first, self._marks = 1, bytearray()  # of the frames from a number on
         self._waiting: dict[tuple[int, str], list[tuple[int, int]]] = {}  # direction -> offset and number of frames
@@ -137,7 +137,7 @@ class Beginnings(MessageDirections[Header]):
         if first is None and not following.size:
             return None
         made = _Tracing(first or Header, end, self._largest, stream, following if following.size else None)
-        made.context = self._context
+        made.context = self.context
         return made
 
     def _changed(self, key: tuple[int, str], is_over: bool) -> None:
@@ -201,3 +201,8 @@ class CaptureBeginnings:
                 break
             self._found.take(frame)
         return self._found.begins(number)
+
+    def told(self, number: int) -> Context:
+        """Return the context of the messages that frames brought to an end, of those before a frame at the least."""
+        self.begins(number)
+        return self._found.context or Context()

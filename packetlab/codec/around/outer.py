@@ -267,7 +267,8 @@ def is_contextual(item: Declaration) -> bool:
 _declared: dict[str, bool] = {}
 _telling: dict[Declaration, bool] = {}
 _before: dict[Declaration, frozenset[str]] = {}
-registry.caches += [_declared, _telling, _before]
+_streams: dict[str, frozenset[str]] = {}
+registry.caches += [_declared, _telling, _before, _streams]
 
 
 def has_context() -> bool:
@@ -293,6 +294,20 @@ def read_with(declaration: Declaration) -> set[Declaration]:
             for refined in (one, *refinements(one)):
                 todo += [refined] if refined.view is None else [refined, refined.view[1]]
     return seen
+
+
+def told_in_streams() -> frozenset[str]:
+    """Return the tables in which something is remembered from messages of streams, or from what stands above or in them."""
+    if not _streams:
+        declared = registry.declared()
+        lowers = {one: {lower for lower, _, _ in registry.bindings_of(one)} for one in declared}
+        found = set[Declaration]().union(*(read_with(one) for one in declared if one.stream))
+        size = -1
+        while size < len(found):
+            size = len(found)
+            found.update(*(read_with(one) for one in declared if one not in found and not found.isdisjoint(lowers[one])))
+        _streams["all"] = frozenset(said.table for one in found for said in one.remembers or ())
+    return _streams["all"]
 
 
 def names_before(item: Declaration) -> frozenset[str]:

@@ -191,7 +191,9 @@ class Moment:
             keeps these, since where it stands in its stream is not known. is_placed: whether it is read as packet `number` of a capture,
             maybe once more, and `before` is called first when something is recalled, so that packets before it are read.
             is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
-        beside: gives another context, of the frames before that number, which a message of a stream came in; what is remembered later counts.
+        beside: gives another context, of the frames before that number, which a message of a stream came in, or of messages, for a frame; what
+            is remembered later counts.
+        untold: tables of which nothing is known here, nor that there is nothing: messages before in the stream may have said it.
     """
 
     def __init__(
@@ -205,10 +207,11 @@ class Moment:
         is_placed: bool = False,
         is_behind_gap: bool = False,
         beside: Callable[[int], Context] | None = None,
+        untold: frozenset[str] = frozenset(),
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
-        self.beside = beside
+        self.beside, self.untold = beside, untold
         self.entries: dict[Key, ContextEntry] = {}
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 

@@ -73,7 +73,7 @@ def _without(sign: str, way_out: str) -> Callable[..., Expr]:
 
 
 class Expr:
-    """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~, and the six comparisons; numbers on either side.
+    """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~ (of a condition: not), and the six comparisons; numbers on either side.
 
     `&` and `|` work on numbers and on conditions alike, a condition being 0 or 1: put comparisons in parentheses, as everywhere in Python.
     """
@@ -170,7 +170,7 @@ class Expr:
         return 0 - self
 
     def __invert__(self) -> Expr:
-        return -1 - self
+        return self == 0 if self.is_truth else -1 - self
 
     __truediv__ = __rtruediv__ = _without("/", "numbers are whole, write // instead of /")
     __pow__ = __rpow__ = _without("**", "write a product or a shift: n * n, 1 << n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from packetlab.declare.classbody.slips import condition as checked_condition
+from packetlab.declare.classbody.slips import condition as checked_condition, uninverted
 from packetlab.declare.expressions import Const, Expr, Scope, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
 from packetlab.declare.places.left import goes_by_left, of_field
@@ -152,7 +152,7 @@ def many(
         none=_none(none, size if count is None else count, value or None),
         size=None if size is None else _measure(size),
         count=None if count is None else _measure(count),
-        until=None if until is None else expression(until),
+        until=None if until is None else expression(uninverted(until, "many(..., until=)")),
         end=end,
         align=align,
         fill=_fill(fill, bool(align), "many(..., fill=)"),

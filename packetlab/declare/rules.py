@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from packetlab.declare.checksums.algorithms import INTERNET, XNS
 from packetlab.declare.checksums.catalogue import CRC32, CRC32C, SCTP
 from packetlab.declare.checksums.parts import SumPart
+from packetlab.declare.classbody.slips import uninverted
 from packetlab.declare.expressions import (
     Checksum,
     Const,
@@ -252,7 +253,7 @@ def choose(condition: object, yes: object, no: object) -> Expr:
     One of them may be a checksum, where it is the whole rule of a field, and the other is a number then, which is sent where there is
     none: ``auto(choose(field("kind") == 2, 0, crc32("self")))``. Whatever stands there instead, it is not checked.
     """
-    asked, one, other = expression(condition), expression(yes), expression(no)
+    asked, one, other = expression(uninverted(condition, "choose(...)")), expression(yes), expression(no)
     if isinstance(one, Checksum) or isinstance(other, Checksum):
         return _under(asked, one, other)
     return If(asked, one, other)

@@ -30,7 +30,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_with, resol
 from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
-from packetlab.declare.classbody.slips import NotARule
+from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_held
 from packetlab.declare.expressions import Expr, Next, expression
@@ -279,7 +279,7 @@ class HeaderType(type):
         header = cast("type[HeaderBase]", cls)
         header._by_name = {f.name: f for f in cls._fields}
         written = {"opaque": opaque, "unsized": unsized, "partial": partial, "quotes": quotes}
-        said: dict[str, Any] = {word: expression(rule) for word, rule in written.items() if rule is not None}
+        said: dict[str, Any] = {word: expression(uninverted(rule, f"{name}, {word}=")) for word, rule in written.items() if rule is not None}
         said |= {} if (size := size_above(payload_size, last, name)) is None else {"payload_size": size}
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)

@@ -108,6 +108,28 @@ def test_a_condition_has_no_truth_value(condition: str) -> None:
         declared(f"a: U8 = 0\nb: U8 = when({condition}, 0)")
 
 
+@pytest.mark.parametrize("condition", ["field('a') == 1", "(field('a') == 1) | (field('a') == 2)", "field('a').one_of(1, 3)", "has('b') & (field('a') < 2)"])
+def test_the_other_of_a_condition_is_not(condition: str) -> None:
+    with bindings():
+        body = f"a: U8 = 0\nb: U8 | None = when(field('a') < 2, 0)\nc: U8 | None = when({{}}({condition}), 9)"
+        there, other = declared(body.format("")), declared(body.format("~"))
+        for a in range(5):
+            data = bytes([a, 7, 8])
+            assert (dissect(data, there)[there].c is None) is not (dissect(data, other)[other].c is None)
+            assert bytes(other(a=a)) == bytes(dissect(bytes(other(a=a)), other))
+
+
+@pytest.mark.parametrize("body", [
+    "b: U8 | None = when(~field('a'), 0)", "b: U8 = must(~(field('a') & 1), 0)", "b: U8 = auto(choose(~field('a'), 1, 2))",
+    "b: Bytes = through(zlib(), b'', when=~(field('a') & 4))",
+])  # fmt: skip
+def test_the_other_bits_of_a_number_are_no_condition(body: str) -> None:
+    with bindings(), pytest.raises(DeclareError, match=r"expected \(a.*\) == 0 for not, got ~\(a.*\), the other bits of a number"):
+        declared(f"a: U8 = 0\n{body}")
+    with bindings(), pytest.raises(DeclareError, match=r"opaque=: expected \(a & 1\) == 0 for not"):
+        declared("a: U8 = 0", ", opaque=~(field('a') & 1)")
+
+
 WORK = [
     ("a: U8 = 0\nb: U8 = when(field('a') % 4 == 0, 7)", "", "0007"),
     ("a: U8 = 0\nb: U8 = when(~field('a') & 1, 7)", "", "0007"),

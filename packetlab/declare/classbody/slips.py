@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
+from packetlab.declare.expressions import Const, Op
 from packetlab.declare.kinds import WIDEST
 from packetlab.errors import DeclareError
 
@@ -29,6 +30,14 @@ def condition(said: object, where: str) -> object:
     """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives."""
     if isinstance(said, bool):
         raise DeclareError(where, 'a condition, such as field("kind") == 1', said, "other things compare at once, and give that")
+    return uninverted(said, where)
+
+
+def uninverted(said: object, where: str) -> object:
+    """Return a condition as it is. DeclareError for ~ of a number, whose bits are turned, which leaves some that are not 0."""
+    if isinstance(said, Op) and said.sign == "-" and isinstance(said.left, Const) and said.left.number == -1:
+        got = f"~({said.right}), the other bits of a number, which hardly ever are 0"
+        raise DeclareError(where, f"({said.right}) == 0 for not", got)
     return said
 
 

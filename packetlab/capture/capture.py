@@ -46,8 +46,8 @@ class Capture(Shown):
     ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A
     file that is damaged or ends inside a record gives every whole frame and then one `CaptureError`; with ``strict=False``
     iteration just ends and `faults` has the error. Blocks and records over 64 MiB, more than 4096 options of a block, and
-    more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` the end of a file
-    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called. A copy of `context` is what was remembered before.
+    more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` it waits for more at the
+    end of a file and at a silent pipe: for this many seconds (True: for ever), or until `stop`. A copy of `context` is what was remembered before.
 
     Attributes:
         name: for messages. strict: whether damage is raised.
@@ -191,7 +191,7 @@ class Capture(Shown):
         return decode_declarations(offers.sections, root.name)
 
     def stop(self) -> None:
-        """End the waiting of `follow`, from another thread too: iteration ends with the last whole frame."""
+        """End the waiting of `follow`, from another thread too: iteration ends with the last whole frame of what is there by then."""
         following = self._root._following
         if following is not None:
             following.stop.set()

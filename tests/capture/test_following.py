@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -116,3 +120,138 @@ def test_what_waits_is_written_when_a_file_is_closed_and_nothing_before_a_whole_
             writer.write(Frame(DATA * 10, i))
             assert Capture(path).count() <= i + 1 if path.stat().st_size else True
     assert Capture(path).count() == 200
+
+
+WAYS: dict[str, Callable[[Capture], list[object]]] = {
+    "frames": list,
+    "batches": lambda capture: [frame for batch in capture.batches() for frame in batch],
+    "batches of one window": lambda capture: [frame.time_ns for batch in capture.batches(False) for frame in batch],
+    "metadata": lambda capture: list(capture.metadata()),
+    "blocks": lambda capture: list(capture.blocks()),
+}
+
+
+def in_time(call: Callable[[], object], then: Callable[[], object]) -> object:
+    """What a call gives or raises in another thread, which `then` is to end."""
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.append(call())
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    time.sleep(0.15)
+    assert not found, found
+    then()
+    thread.join(20)
+    assert not thread.is_alive(), "the wait did not end"
+    return found[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("source", ["path", "object", "raw object", "object read of before", "socket", "pipe"])
+@pytest.mark.parametrize("half", [0, 5])
+def test_stopping_ends_the_wait_at_a_silent_pipe_with_the_last_whole_frame(
+    tmp_path: Path, way: str, source: str, half: int
+) -> None:
+    whole = tmp_path / "whole.pcapng"
+    Capture.of([Frame(DATA, 1), Frame(DATA, 2)]).write(whole)
+    data = whole.read_bytes() + whole.read_bytes()[:half]
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ExitStack() as stack:
+        if source in ("path", "object", "raw object", "object read of before"):
+            stack.callback(os.close, write := os.open(path, os.O_RDWR))
+            where = path if source == "path" else stack.enter_context(open(path, "rb", 0 if source == "raw object" else -1))
+        elif source == "socket":
+            ours, theirs = socket.socketpair()
+            stack.enter_context(theirs)
+            where, write = stack.enter_context(stack.enter_context(ours).makefile("rb")), theirs.fileno()
+        else:
+            read, write = os.pipe()
+            where = stack.enter_context(open(read, "rb"))
+            stack.callback(os.close, write)
+        os.write(write, data)
+        if source == "object read of before":
+            assert where.peek(4)[:4] == data[:4]
+        expected = WAYS[way](Capture(whole))
+        capture = Capture(where, follow=True)
+        assert in_time(lambda: WAYS[way](capture), capture.stop) == expected and capture.faults == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_stopping_and_silence_end_the_wait_at_a_pipe_that_never_says_anything(tmp_path: Path, named: bool) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)  # nobody writes to it: opening it waits, too
+    read, write = os.pipe()
+    with open(read, "rb") as pipe:
+        capture = Capture(path if named else pipe, follow=True)
+        error = in_time(lambda: list(capture), capture.stop)
+        assert error == [] or "nothing" in str(error)
+        with pytest.raises(CaptureError, match="nothing"):
+            list(Capture(path if named else pipe, follow=0.05))
+    os.close(write)
+
+
+def test_what_comes_through_a_pipe_that_is_followed_comes_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    Capture.of([Frame(DATA, 1)]).write(whole := tmp_path / "whole.pcapng")
+    got: list[Frame] = []
+    capture = Capture(path, follow=True)
+    thread = threading.Thread(target=lambda: got.extend(capture))
+    thread.start()
+    for _ in range(2):  # one writer goes, and another one comes
+        with open(path, "wb", buffering=0) as file:
+            seen = len(got)
+            file.write(whole.read_bytes())
+            end = time.monotonic() + 20
+            while len(got) == seen and time.monotonic() < end:
+                time.sleep(0.001)
+    capture.stop()
+    thread.join(20)
+    assert not thread.is_alive() and [frame.time_ns for frame in got] == [1, 1]
+
+
+@pytest.mark.parametrize("source", ["pipe", "file"])
+def test_stopping_ends_it_though_more_goes_on_coming(tmp_path: Path, source: str) -> None:
+    """Whoever writes is always quicker: for each frame that is read two are written."""
+    block = Capture.of([Frame(DATA, 1)])
+    block.write(path := tmp_path / "growing.pcap")
+    head, record = path.read_bytes()[:24], path.read_bytes()[24:]
+    read, write = os.pipe()
+    with open(read, "rb") as pipe, open(path, "ab", buffering=0) as file:
+        out = write if source == "pipe" else file.fileno()
+        os.set_blocking(write, False)
+        os.write(write, head + record)
+        capture, count = Capture(pipe if source == "pipe" else path, follow=True), 0
+        for count, _ in enumerate(capture, 1):
+            with suppress(BlockingIOError):
+                os.write(out, record * (2 if count < 100 else 20000))
+            if count == 10:
+                capture.stop()
+            assert count < 100_000
+        assert count >= 10
+    os.close(write)
+
+
+def test_standard_input_can_be_stopped_and_its_end_is_one(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading; from packetlab import Capture\n"
+        "capture = Capture('-', follow=True)\n"
+        "if sys.argv[1:]: threading.Timer(0.5, capture.stop).start()\n"
+        "print(len(list(capture)), flush=True)"
+    )
+    Capture.of([Frame(DATA, 1), Frame(DATA, 2)]).write(path := tmp_path / "whole.pcap")
+    for stopped in ([], ["stopped"]):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, *stopped], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            process.stdin.write(path.read_bytes())
+            process.stdin.flush()
+            if not stopped:
+                process.stdin.close()
+            assert process.stdout.read() == b"2\n" and process.wait(20) == 0

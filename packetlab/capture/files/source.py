@@ -9,8 +9,12 @@ import os
 import select
 import stat
 import sys
+from array import array
+from fcntl import ioctl
+from io import BufferedReader, RawIOBase
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
+from termios import FIONREAD
 from threading import Event
 from time import monotonic
 from typing import Any, BinaryIO
@@ -31,12 +35,13 @@ class ByteSource:
     """
 
     def __init__(
-        self, stream: BinaryIO, name: str, start: int | None = None, following: Following | None = None
+        self, stream: BinaryIO, name: str, start: int | None = None, following: Following | None = None, grows: bool = True
     ) -> None:
-        self.stream, self.name, self._following = stream, name, following
+        self.stream, self.name, self._following, self._grows = stream, name, following, grows
         self._begin = self._place = (
             start  # in a file object that can seek, so that two readers of it do not disturb each other
         )
+        self._left: int | None = None  # bytes to read before it stops
         self.offset = 0
         self.fault: CaptureError | None = None
         self.ended = False  # the stream gave nothing any more
@@ -51,13 +56,56 @@ class ByteSource:
         self._unpacker = _unpacker(self.packing, name) if self.packing else None
 
     def _read(self, size: int) -> bytes:
-        data = self._read_now(size)
-        if self._following is not None:
-            while not data and self.fault is None and self._following.wait():
-                data = self._read_now(size)
-            self._following.heard()
+        following, data = self._following, b""
+        if following is None:
+            data = self._read_now(size)
+        else:
+            while (most := min(size, self._most())) > 0:
+                silent = self._silent()  # where a read would wait, and could not be stopped
+                if silent is None:
+                    data = self._read_now(most)
+                    if data or self.fault is not None or not self._grows:
+                        break
+                if not following.wait(silent):
+                    break
+            self._left = None if self._left is None else self._left - len(data)
+            following.heard()
         self.ended = not data
         return data
+
+    def _most(self) -> int:
+        """Return how many bytes to read at the most: once it is to stop those that are there then, however much goes on coming."""
+        if self._left is None and self._following is not None and self._following.stop.is_set():
+            self._left = self._there()
+        return CHUNK if self._left is None else self._left
+
+    def _there(self) -> int:
+        """Return how many bytes can be read now, as far as that is known."""
+        stream: Any = self.stream
+        try:
+            number = stream.fileno()
+            status = os.fstat(number)
+            if stat.S_ISREG(status.st_mode):
+                return max(0, status.st_size - (stream.tell() if self._place is None else self._place))
+            count = array("i", [0])
+            ioctl(number, FIONREAD, count)
+            return count[0] + (len(_buffered(stream)) if type(stream) is BufferedReader else 0)
+        except (AttributeError, OSError, ValueError):
+            return sys.maxsize
+
+    def _silent(self) -> int | None:
+        """Return the descriptor of a pipe, socket or terminal that has nothing to read now, but may have; None for all others."""
+        stream: Any = self.stream
+        try:
+            raw = stream.raw if type(stream) is BufferedReader else stream
+            if not isinstance(raw, RawIOBase):  # it may have bytes of which the kernel knows nothing
+                return None
+            number = raw.fileno()
+            if stat.S_ISREG(os.fstat(number).st_mode) or _hung_up(number):
+                return None
+            return None if raw is not stream and _buffered(stream) else number
+        except (OSError, ValueError):  # no file, or a closed one, which reading says
+            return None
 
     def _read_now(self, size: int) -> bytes:
         # read1 gives what is there, so that a live pipe is not waited on for a full piece.
@@ -182,6 +230,16 @@ def _hung_up(number: int) -> bool:
     return any(events & (select.POLLHUP | select.POLLIN) for _, events in poll.poll(0))
 
 
+def _buffered(stream: BufferedReader) -> bytes:
+    """Return what lies in the buffer of a stream, from whoever has read of it before; the pipe itself is not read."""
+    raw = vars(stream.raw)
+    raw["readinto"] = lambda room: None  # "nothing now": where its buffer is empty peek() would wait for the pipe
+    try:
+        return stream.peek()
+    finally:
+        del raw["readinto"]
+
+
 class _Gunzip:
     """zlib's object with the interface that the unpackers of zstd and lz4 have."""
 
@@ -240,7 +298,7 @@ def start_of(where: Any) -> int | None:
 
 
 class Following:
-    """Waits for a file to grow: for `silence` seconds at a time at most (None: for ever), and until `stop` is set."""
+    """Waits for more of a file or pipe: for `silence` seconds at a time at most (None: for ever), and until `stop` is set."""
 
     PAUSE = 0.02  # seconds between two looks
 
@@ -249,12 +307,19 @@ class Following:
         self.stop = Event()
         self._since: float | None = None
 
-    def wait(self) -> bool:
-        """Wait a little; say whether to look again."""
+    def wait(self, silent: int | None = None) -> bool:
+        """Wait a little, for a descriptor where one is given; say whether to look again."""
         now = monotonic()
         self._since = now if self._since is None else self._since
         left = self.PAUSE if self.silence is None else self._since + self.silence - now
-        return left > 0 and not self.stop.wait(min(left, self.PAUSE))
+        if left <= 0:
+            return False
+        if silent is None:
+            return not self.stop.wait(min(left, self.PAUSE))
+        poll = select.poll()
+        poll.register(silent, select.POLLIN)
+        poll.poll(1000 * min(left, self.PAUSE))
+        return not self.stop.is_set()
 
     def heard(self) -> None:
         """Begin to wait anew: something came, or the end did."""
@@ -264,13 +329,19 @@ class Following:
 def open_source(where: Any, start: int | None = None, following: Following | None = None) -> ByteSource:
     """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened.
 
-    `start`: where in a file object to begin (see `start_of`). `following`: what waits at the end of a growing file.
+    `start`: where in a file object to begin (see `start_of`). `following`: what waits at the end of a growing file, and at a
+    silent pipe; the end of standard input is one.
     """
     if where == "-":
-        return ByteSource(sys.stdin.buffer, "standard input")
+        return ByteSource(sys.stdin.buffer, "standard input", None, following, grows=False)
     if isinstance(where, (str, Path)):
         try:
-            return ByteSource(open(where, "rb"), str(where), None, following)
+            if following is None:
+                return ByteSource(open(where, "rb"), str(where))
+            # Opening a named pipe would wait for who writes to it.
+            file = open(where, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
+            os.set_blocking(file.fileno(), True)
+            return ByteSource(file, str(where), None, following)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             raise CaptureError(str(where), "a readable file", getattr(error, "strerror", error)) from None
     return ByteSource(where, str(getattr(where, "name", "stream")), start, following)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.outer import is_contextual, look
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes
+from packetlab.codec.places.surroundings import bytes_before, counting_list
 from packetlab.codec.readback import no_bytes
 from packetlab.codec.source import function
 from packetlab.declare.places.origins import OwnPlace
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 def around_writer(field: Field) -> Compiled | None:
     """Return ``write(items, outside)`` -> bytes, or None for items that are written one by one (`writing.encode_around`): those of another class,
-    those that were read, prototypes. None where all are: they go by where they stand, recall what earlier packets said, or hold such items themselves.
+    those that were read, prototypes. None where all are: they count places from elsewhere than from the beginning of what holds them, recall
+    what earlier packets said, or hold such items themselves.
     """
     item = field.kind.item
     if field.until is not None or item.view is not None or is_contextual(item) or any(refinements(item)):
         return None
-    if any(isinstance(leaf, OwnPlace) for leaf in item.outer_leaves):
+    counted = any(isinstance(leaf, OwnPlace) for leaf in item.outer_leaves)
+    if counted and counting_list(field.owner) is not field:
         return None
     leaves = {f"x_{k}": leaf for k, leaf in enumerate(item.outer_leaves)}
     before = {name: item.by_name.get(leaf.name) for name, leaf in leaves.items() if not leaf.path}
@@ -34,15 +37,20 @@ def around_writer(field: Field) -> Compiled | None:
     part.outer_known = {str(leaf): name for name, leaf in leaves.items()}
     part.source()
     after = [f"{name} = {part.value(f.name)}" for name, f in before.items() if f is not None]
-    lines = ["s = h._state", *part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
     if part.needs_stack:
         return None
     part.names.update(item_class=classes[item], look=look, item=item, no_bytes=no_bytes, F=field, i=0, above=None)
     head = ["def write(items, outside):", "    found = []"]
     for name, leaf in leaves.items():
         part.names[f"L_{name}"] = leaf
+        if isinstance(leaf, OwnPlace):  # the list goes on where the item before ended
+            head.append(f"    {name} = {bytes_before(field)}")
+            after.append(f"{name} += len(data)")
+            continue
         head += [f"    {name} = look(L_{name}, outside, None, outside.holders, item)", f"    if {name} is None: return None"] if leaf.path else [f"    {name} = 0"]
-    lines = [f"if type(h) is not item_class or h._state >= {item.captured_state:#x}: return None", *lines]
+    lines = ["s = h._state", *part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
+    known = f"h._state >> {len(item.fields)}" if counted else f"h._state >= {item.captured_state:#x}"
+    lines = [f"if type(h) is not item_class or {known}: return None", *lines]
     lines += [] if field.kind.one else ["if not data: raise no_bytes(F)"]
     lines = ["    for h in items:", *("        " + line for line in [*lines, "found.append(data)"]), "    return b''.join(found)"]
     return function([*head, *lines], part.names, f"{field.owner.name}.{field.name} items")

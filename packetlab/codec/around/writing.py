@@ -18,7 +18,8 @@ from packetlab.codec.around.outer import (
     outer_names,
     outer_values,
 )
-from packetlab.codec.places.surroundings import is_placed
+from packetlab.codec.objects import classes
+from packetlab.codec.places.surroundings import all_built, counting_list, is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.codec.refinement.standing import asks_around, standing
 from packetlab.declare import registry
@@ -140,6 +141,7 @@ class Telling:
     names: dict[str, object]
     stack: tuple[Declaration, ...] | None
     done: set[str]
+    fill: bool
     needs_stack = False  # whether it needs the headers below themselves
     outer_known: Mapping[str, str] = MappingProxyType({})  # outer values -> the variables that have them, of the items of a list
 
@@ -164,7 +166,13 @@ class Telling:
             return []
         self.names.update(settled=hook("settled"), standing=standing)
         lines = ["h = standing(h, body, stack, i, above)"] if asks_around(self.cls) else []
-        return [*lines, *(["h = settled(h, stack, i)"] if is_placed(self.cls) else [])]
+        if not is_placed(self.cls):
+            return lines
+        listed = None if self.fill else counting_list(self.cls)
+        if listed is None or hook("around_writer")(listed) is None:
+            return [*lines, "h = settled(h, stack, i)"]
+        self.names.update(all_built=all_built, counted=classes[listed.kind.item])
+        return [*lines, f"if not all_built(h.{listed.slot}, counted): h = settled(h, stack, i)"]  # else who writes the list counts
 
     def knowing(self) -> list[str]:
         """Return the lines that have a header with all values filled in know what stands around it and inside it."""

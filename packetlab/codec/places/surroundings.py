@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from packetlab.codec.faults import Dissection
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
 
 Known = dict[tuple[int, int], "bytes | tuple[str, str]"]
 """(where pointers begin to count, where one leads to) -> the name there, or what was expected and got."""
@@ -120,3 +121,32 @@ def wanted(declaration: Declaration) -> Wanted:
 def is_placed(declaration: Declaration) -> bool:
     """Whether a header, or what is in its fields or becomes of it, has fields that go by where something stands."""
     return bool(wanted(declaration).names)
+
+
+def counting_list(declaration: Declaration) -> Field | None:
+    """Return the one list of a header whose items count places from where it begins, and nothing else in it from anywhere; None in other cases.
+
+    Places of such items follow from the sizes of those before, where nothing in these goes by anything else around.
+    """
+    placed = [f for f in declaration.fields if f.kind.wire == "items" and is_placed(f.kind.item)]
+    if len(placed) != 1 or placed[0].kind.transforms or declaration.view is not None or any(f.kind.counted_from for f in declaration.fields):
+        return None
+    item: Declaration = placed[0].kind.item
+    here = all(isinstance(leaf, OwnPlace) and is_called(declaration, leaf.name) and not is_called(item, leaf.name) for leaf in item.outer_leaves)
+    others = refinements(declaration) or refinements(item) or any(f.kind.counted_from or f.kind.wire == "items" for f in item.fields)
+    own = any(isinstance(leaf, OwnPlace) for leaf in declaration.outer_leaves)
+    return placed[0] if here and not others and not own and bytes_before(placed[0]) is not None else None
+
+
+def bytes_before(field: Field) -> int | None:
+    """Return how many bytes stand before a field in its header, None where that is not always as many."""
+    before = field.owner.before
+    some = before[: before.index(field)] if field in before else ()
+    fixed = field in before and all(f.kind.bits is not None and f.condition is None for f in some)
+    bits = sum(f.kind.fixed_bits for f in some) if fixed else 1
+    return bits // 8 if bits % 8 == 0 else None
+
+
+def all_built(items: object, cls: type[AnyHeader]) -> bool:
+    """Whether items are all of one class, and nothing in them was captured or is a pattern."""
+    return type(items) is tuple and all(type(one) is cls and not one._state >> len(cls._fields) for one in items)

@@ -282,3 +282,34 @@ def test_an_offset_that_does_not_follow_names_the_rule_that_does() -> None:
 
     with pytest.raises(DeclareError, match=r'the field that says where x lies follows it: auto\(offset_of\("x"\)\)'):
         bytes(Plain())
+
+
+class CountedItem(Header):
+    size: U8 = auto(size_of("value"))
+    where: U8 = auto(offset_of("value", since="CountedList"))
+    value: Bytes = b""
+    filler: Bytes = pad(4, since="CountedList")
+
+
+class CountedList(Header):
+    kind: U16 = 7
+    count: U8 = auto(count_of("items"))
+    items: tuple[CountedItem, ...] = many()
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.binary(max_size=6), st.booleans()), max_size=8))
+def test_places_in_a_list_are_the_same_whether_items_are_built_or_were_read(values: list[tuple[bytes, bool]]) -> None:
+    wanted = bytearray([0, 7, len(values)])
+    for value, _ in values:
+        wanted += bytes([len(value), len(wanted) + 2]) + value
+        wanted += bytes(-len(wanted) % 4)
+    built = CountedList(items=[CountedItem(value=value) for value, _ in values])
+    assert bytes(built) == wanted
+    read = dissect(bytes(wanted), CountedList)
+    assert not read.faults and read.layers == (built._resolved_alone(),)
+    mixed = [read[CountedList].items[n] if kept else CountedItem(value=value) for n, (value, kept) in enumerate(values)]
+    assert bytes(CountedList(items=mixed)) == wanted
+    assert bytes(Ether(type=0x88B5) / built)[14:] == wanted
+    with pytest.raises(BuildError, match=r"CountedItem.where: expected 0..255"):
+        bytes(CountedList(items=[CountedItem(value=bytes(250)), CountedItem(value=b"a")]))

@@ -28,8 +28,10 @@ from packetlab import (
     declare_from,
     describe,
     dissect,
+    field,
     iso_fletcher,
     size_of,
+    sized,
     span,
     zeroed,
 )
@@ -96,6 +98,35 @@ def test_what_is_varied_rewritten_and_shown_has_them_too(tmp_path: Path) -> None
         said = [[one.get("show") for one in layers[-1].iter("field") if (one.get("name") or "").endswith(".status")] for layers in shown]
         assert said == [["1", "1", "1"], ["0", "1", "1"]]
         assert "head.age: 2 bytes" in str(packet.why(summed, "one")) and "but(head.age, kind): 3 bytes left out" in str(packet.why(summed, "without"))
+
+
+@pytest.mark.parametrize("over", [("head.number",), ("head", but("head.number")), ("head", zeroed("head.number"))])
+def test_a_header_that_is_too_short_has_nothing_to_be_right(over: tuple[Any, ...], tmp_path: Path) -> None:
+    with bindings():
+
+        class ShortHead(Header):
+            kind: U8 = 1
+            number: U16 = 0
+
+        class Shortened(Header, under=Ether, when={"type": 0x7D52}):
+            size: U8 = auto(size_of("head"))
+            sum: U32 = auto(crc32(*over))
+            head: ShortHead = sized(field("size"))
+
+        for head, more in (b"\1\2\3", b""), (b"\1\2\3", b"\4\5\6"), (b"\1\2", b""), (b"\1", b"\4"), (b"", b"\4"):
+            seen = {b"\1\2\3": b"\2\3", b"\1\2": b"\2"}.get(head, b"") if over[0] == "head.number" else head[:1] if "but" in str(over[1]) else head[:1] + bytes(len(head[1:]))
+            right = zlib.crc32(seen)
+            frames = [bytes(Ether(type=0x7D52)) + bytes([len(head)]) + number.to_bytes(4, "big") + head + more for number in (right, right ^ 1)]
+            wanted = [Verdict.GOOD, Verdict.BAD] if len(head) == 3 else [Verdict.UNVERIFIED] * 2
+            assert [dissect(data).verdict(Shortened) for data in frames] == wanted
+            if more or len(head) == 3:
+                with Writer(tmp_path / "a.pcap", linktype=1) as writer:
+                    for data in frames:
+                        writer.write(data)
+                need("tshark")
+                shown = Tshark(tmp_path, Shortened).dissected(tmp_path / "a.pcap")
+                said = [one.get("show") for layers in shown for layer in layers for one in layer.iter("field") if (one.get("name") or "").endswith("shortened.sum.status")]
+                assert said == {3: ["1", "0"]}.get(len(head), ["2", "2"])
 
 
 @pytest.mark.parametrize("name", ["head.text", "head.none", "other.number", "head"])

@@ -182,7 +182,7 @@ local function pseudo(layers, i, below)
   if source and destination then return source .. destination, number_with(layers, i, 0) end
 end
 
-local function covered(n, sum, own)  -- what a checksum goes over, and where it stands in that
+local function covered(n, sum, own)  -- what a checksum goes over, and where it stands in that; nil where a header that has it is too short
   local data, at = "", 0
   for _, region in ipairs(sum.regions) do
     local first, last = n.start, n.pos
@@ -194,6 +194,7 @@ local function covered(n, sum, own)  -- what a checksum goes over, and where it 
           first, last = first or entry.first, entry.first + (entry.taken or entry.len)
         end
       end
+      if region.skip and (first and last - first or 0) < math.max(region.skip, region.stop or 0) then return nil end
       if last and region.less then last = last - region.less end
       if first and region.skip then
         if region.stop then last = math.min(last, first + region.stop) end
@@ -255,6 +256,7 @@ local function verdict(layers, i, entry, ctx, below)
     return value == right and GOOD or BAD, right
   end
   local data, at = covered(n, sum, entry)
+  if not data then return UNVERIFIED end
   local more = 0
   if addresses then
     more = number + #data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from packetlab.codec.bodies import Bodies
+from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare.checksums.bitwise import is_sum
@@ -113,6 +113,8 @@ def _verdict(scope: Derivation, f: Field, whole: bool) -> Verdict:
         return Verdict.UNVERIFIED
     plan, body = scope.cls._declaration.plan, has_payload(some)
     for region in some:
+        if region.cut is not None and measured(scope.header, list(region.fields)) < max(one or 0 for one in region.cut):
+            return Verdict.UNVERIFIED  # a header that a field holds is shorter than what it goes over in there
         if region.part == "tail" or not body:  # with a payload, what carries it says how much there is
             parts = [one.name for one in region.fields if one.pad or one.name in plan.sizes]
             if any(_is_short(scope, part) for part in parts + ["self"] * (region.part == "head" and region.end)):

@@ -55,10 +55,10 @@ class Whitened(Transform):
             raise DeclareError(where, f"seed= of {poly.bit_length() - 1} bits, not 0", f"{seed!r:.60}")
 
     def decoded(self, data: bytes, poly: int = 0, seed: Value = 0) -> bytes:
-        state = int.from_bytes(as_bytes(seed), "big")
+        state, size = _number(seed), len(data)
         if not 0 < state < 1 << poly.bit_length() - 1:
             raise UnfitError(f"a seed of {poly.bit_length() - 1} bits, not 0", f"{state}")
-        return (int.from_bytes(data, "big") ^ int.from_bytes(_noise(poly, state, len(data)), "big")).to_bytes(len(data), "big")
+        return (int.from_bytes(data, "big") ^ _noise(poly, state, size)).to_bytes(size, "big")
 
     encoded = decoded
 
@@ -81,10 +81,10 @@ class BLE(Whitened):
             raise DeclareError(where, "a channel from 0 to 39, or field(...)", f"{channel!r:.60}")
 
     def decoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
-        number = int.from_bytes(as_bytes(channel), "big")
+        number = _number(channel)
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
-        return super().decoded(data, *_on_channel(number))
+        return Whitened.decoded(self, data, *_on_channel(number))
 
     def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         return self.decoded(data, channel)
@@ -93,6 +93,12 @@ class BLE(Whitened):
         return _on_channel(self.given["channel"])
 
 
+def _number(value: Value) -> int:
+    """Return the value of a parameter as a number; bytes have the highest first."""
+    return value if type(value) is int and value >= 0 else int.from_bytes(as_bytes(value), "big")
+
+
+@lru_cache(64)
 def _on_channel(number: int) -> tuple[int, int]:
     """Return the polynomial and the state: positions are 1, then the channel, highest bit first; what leaves bit by bit is the state of the other form."""
     register, state = 1 | sum((number >> bit & 1) << 6 - bit for bit in range(6)), 0
@@ -104,8 +110,8 @@ def _on_channel(number: int) -> tuple[int, int]:
 
 
 @lru_cache(64)
-def _noise(poly: int, state: int, size: int) -> bytes:
-    """Return bytes of a register that gives its lowest bit and takes the sum of those of `poly`; the first bit is the lowest of a byte."""
+def _noise(poly: int, state: int, size: int) -> int:
+    """Return the bytes, as one number, of a register that gives its lowest bit and takes the sum of those of `poly`; the first bit is the lowest of a byte."""
     width, taps, found = poly.bit_length() - 1, poly & ~(1 << poly.bit_length() - 1), bytearray()
     for _ in range(size):
         byte = 0
@@ -113,7 +119,7 @@ def _noise(poly: int, state: int, size: int) -> bytes:
             byte |= (state & 1) << bit
             state = state >> 1 | ((state & taps).bit_count() & 1) << width - 1
         found.append(byte)
-    return bytes(found)
+    return int.from_bytes(found, "big")
 
 
 

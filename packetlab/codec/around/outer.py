@@ -106,10 +106,10 @@ def outer_values(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHea
     if isinstance(stack, Within) and stack.outer is not None and i == len(stack) - 1:
         return stack.outer
     before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
-    found: list[Any] = [look(leaf, stack[:i], before, holders, header._declaration) for leaf in leaves]
-    for place, leaf in enumerate(leaves):
-        if isinstance(leaf, Recalled):
-            found[place] = recall_built(leaf, header, stack[:i], place)
+    below, own = stack[:i], header._declaration
+    found: list[Any] = [
+        recall_built(leaf, header, below, place) if isinstance(leaf, Recalled) else look(leaf, below, before, holders, own) for place, leaf in enumerate(leaves)
+    ]  # fmt: skip
     if None not in found:
         return tuple(found)
     if known := remembered(header, leaves):

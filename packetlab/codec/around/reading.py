@@ -52,8 +52,9 @@ class Hearing(ReadSoFar):
     def hear(self) -> None:
         """Look up the outer values."""
         if self.cls.outer_leaves and not self.outer_values:
-            self.names.update({"heard": heard, f"A{self.tag}": self.cls.outer_leaves})
-            self.lines.append(f"outer{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
+            if not all(isinstance(leaf, Recalled) for leaf in self.cls.outer_leaves):  # these are recalled where they are needed
+                self.names.update({"heard": heard, f"A{self.tag}": self.cls.outer_leaves})
+                self.lines.append(f"outer{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
             self.outer_values = {str(leaf): f"outer{self.tag}[{k}]" for k, leaf in enumerate(self.cls.outer_leaves)}
 
         for place, leaf in enumerate(self.cls.outer_leaves):

@@ -236,7 +236,8 @@ class Moment:
 
     def keep(self) -> None:
         """Have the context know what is remembered from the packet."""
-        self.context.number = max(self.context.number, self.number)
+        if self.number > self.context.number:
+            self.context.number = self.number
         for key, entry in self.entries.items():
             self.context._put(key, entry)
 

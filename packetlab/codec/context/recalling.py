@@ -137,10 +137,10 @@ def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
 def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
     """Return what was remembered: of numbers a number, else a `ContextEntry`; the default, or None, where nothing was."""
     now = current.get()
-    if isinstance(leaf, StateOf):
+    if type(leaf) is StateOf:
         return _state(leaf, layers, own)
     if now is not None:
-        key = (leaf.table, key_of(leaf.key, layers, own))
+        key = (leaf.table, tuple([plain(own(name)) for name in leaf.own]) if leaf.is_of_fields else key_of(leaf.key, layers, own))
         found = now._find(key) if isinstance(now, Context) else now.find(key)
         if found is not None and not leaf.is_number:
             return found

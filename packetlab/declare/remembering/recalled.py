@@ -60,14 +60,17 @@ def receiver() -> Expr:
 class Recalled(Elsewhere):
     """What was remembered from an earlier packet: the value in a table under a key. `is_number`: whether a rule counts with it."""
 
-    __slots__ = ("default", "is_number", "key", "own", "table")
+    __slots__ = ("default", "is_number", "is_of_fields", "key", "own", "table")
     own: list[str]
     """The fields of the header itself that the key names, in order."""
+    is_of_fields: bool
+    """Whether the key is just these."""
 
     def __init__(self, table: str, key: tuple[Expr, ...], default: int | None = None, is_number: bool = True) -> None:
         super().__init__("=", table)  # no path to a header
         self.table, self.key, self.default, self.is_number = table, key, default, is_number
         self.own = own_fields(key)
+        self.is_of_fields = [part.name if type(part) is Ref else None for part in key] == self.own
 
     def __str__(self) -> str:
         words = [repr(self.table), *map(str, self.key), *([] if self.default is None else [f"default={self.default}"])]

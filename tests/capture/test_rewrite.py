@@ -389,6 +389,18 @@ def test_maps_take_the_first_network_that_fits_and_one_end_only_where_requested(
         ({"vlan_push": 5000}, "VLAN.id"),
         ({"vlan": {"colour": 1}}, "id, priority"),
         ({"mtu": -1}, "mtu"),
+        ({"ip": "10.0.0.1"}, r"rewrite: ip: expected \{network: network\}, as .* got '10.0.0.1'"),
+        *(({name: wrong}, f"rewrite: {name}: expected {{") for name in ("mac", "ip", "src_ip", "dst_ip", "ports", "vlan") for wrong in ("x", "", 0, [1], ("a", "b"), 1.5)),
+        *(({name: wrong}, f"rewrite: {name}: expected True or False") for name in ("vlan_pop", "fcs", "fixcsum") for wrong in ("no", 1, None, [])),
+        *(({name: wrong}, f"rewrite: {name}") for name in ("src_mac", "dst_mac", "ttl", "tos", "tclass", "flowlabel", "mtu", "anonymise", "link", "fixlen", "vlan_push")
+          for wrong in (True, 1.5, [1], {1: 2}, {3})),
+        *(({"link": "hdlc", "hdlc": wrong}, "rewrite: hdlc") for wrong in (15, (1,), (1, 256), (1, "x"), "ab", None, b"ab")),
+        ({"link": (147, "x")}, "link type, bytes"),
+        ({"link": (147, 5)}, "link type, bytes"),
+        ({"vlan": {"id": True}}, "vlan id"),
+        ({"vlan_push": {"type": "x", "id": 1}}, "tag type 0x8100"),
+        ({"ports": {1.5: 2}}, "a number, a range or first-last"),
+        ({"ports": {80: True}}, "a number, a range or first-last"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, Any], complaint: str) -> None:

@@ -1,6 +1,7 @@
 """Rewriting captures: addresses, ports, link layers; where they lie, and how checksums follow.
 
     rewrite               what `capture.rewrite` takes, and the order in which it is done
+    options               which types those have
     roles                 what of a header is an address, a port, a checksum, a length, as its declaration says
     located, found        where those lie in many frames, by a scan, and as arrays
     inside                addresses in options and messages that declarations leave as bytes

@@ -174,12 +174,12 @@ def vlan_tag(what: object) -> bytes:
     if isinstance(what, int):
         header = VLAN(id=what)
     elif isinstance(what, Mapping):
-        own = int(what.get("type", own))
+        own = what.get("type", own)
         header = VLAN(**{name: value for name, value in what.items() if name != "type"})
     elif isinstance(what, VLAN):
         header = what
     else:
         raise BuildError("rewrite: vlan_push", "an id, a VLAN header, or a dict of its fields", repr(what))
     if own not in TAGS:
-        raise BuildError("rewrite: vlan_push", "tag type 0x8100, 0x88a8 or 0x9100", hex(own))
+        raise BuildError("rewrite: vlan_push", "tag type 0x8100, 0x88a8 or 0x9100", hex(own) if isinstance(own, int) else repr(own))
     return own.to_bytes(2, "big") + bytes(header)[:2]

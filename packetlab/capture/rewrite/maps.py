@@ -120,6 +120,8 @@ def port_table(pairs: Pairs, where: str) -> Numbers:
             first, _, last = old.partition("-")
             last = last or first
         try:
+            if any(isinstance(one, float | bool) for one in (first, new)):
+                raise TypeError
             first, last, target = int(first), int(last), int(new)
         except (TypeError, ValueError):
             raise BuildError(where, "ports: a number, a range or first-last", f"{old!r}: {new!r}") from None

@@ -18,6 +18,7 @@ from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.loop import Loops
 from packetlab.capture.rewrite.maps import MacMap, NetMap, Pairs, each, mac_number, port_table, rows, words_at
+from packetlab.capture.rewrite.options import check_types
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Rewriter:
         capture_size: int | None = None,
     ) -> None:  # fmt: skip
         where = "rewrite: "
+        check_types({
+            "mac": mac, "src_mac": src_mac, "dst_mac": dst_mac, "ip": ip, "src_ip": src_ip, "dst_ip": dst_ip, "ports": ports, "vlan_push": vlan_push,
+            "vlan_pop": vlan_pop, "vlan": vlan, "ttl": ttl, "tos": tos, "tclass": tclass, "flowlabel": flowlabel, "mtu": mtu, "fixlen": fixlen,
+            "fcs": fcs, "link": link, "hdlc": hdlc, "anonymise": anonymise, "fixcsum": fixcsum,
+        })  # fmt: skip
         self.mac = MacMap(mac, where + "mac") if mac else None
         self.ends = tuple(
             None if one is None else mac_number(one, where + name)
@@ -238,7 +244,7 @@ def _unique(raw: ByteArray) -> tuple[ByteArray, Numbers]:
 
 
 def _checked(value: int | None, most: int, name: str) -> int | None:
-    if value is not None and not (isinstance(value, int) and 0 <= value <= most):
+    if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most):
         raise BuildError(f"rewrite: {name}", f"0..{most}", repr(value))
     return value
 
@@ -261,6 +267,8 @@ def _ttl(wanted: int | str | None) -> Callable[[Numbers], Numbers] | None:
     if wanted is None:
         return None
     try:
+        if not isinstance(wanted, int | str):
+            raise TypeError
         number = int(wanted)
     except (TypeError, ValueError):
         raise BuildError("rewrite: ttl", "0..255, or +n or -n as text", repr(wanted)) from None

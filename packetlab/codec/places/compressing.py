@@ -82,6 +82,21 @@ class _Names:
             at += name[at] + 1
         return name
 
+    def shortened(self, name: bytes, place: int) -> bytes:
+        """Do both of these at once: return a name as it is to stand at `place`, and note it there."""
+        of, at = self.of, 0
+        while size := name[at]:
+            rest = name[at:]
+            here = place + at
+            there = of.get(rest, place)
+            self.at[here] = rest
+            if there < place:
+                return Compressed.of(name, name[:at] + (0xC000 | there).to_bytes(2, "big"))
+            if here <= FURTHEST:
+                of.setdefault(rest, here)
+            at += size + 1
+        return name
+
 
 class _Message:
     """What is gone through. Of names that are `doubtful`, by their number, no pointer is kept that leads to no name; None: of all."""
@@ -183,12 +198,12 @@ class _Message:
                 at += size
                 continue
             raw = getattr(header, f.slot)
-            new = raw if raw is None else self.name(f, raw, at, starts, False)
+            new: bytes | None = raw if raw is None else self.name(f, raw, at, starts, False)
             if new is not raw:
                 if made is header:
                     made = type(header)._copied(header)
                 setattr(made, f.slot, new)
-            at += 0 if raw is None else len(f.kind.write(new))
+            at += 0 if new is None else len(new.written if type(new) is Compressed else new)
         return made, at
 
     def items(
@@ -229,13 +244,18 @@ class _Message:
             origin = 0
         else:
             for one, begin in reversed(starts):
-                if is_called(one, kind.counted_from):
+                if one.name == kind.counted_from or (one.bases and is_called(one, kind.counted_from)):
                     origin = begin
                     break
         if origin is None or isinstance(raw, Unnamed):
             return raw
-        names, place, number = self.names.setdefault(origin, _Names()), at - origin, self.count
+        names = self.names.get(origin)
+        if names is None:
+            names = self.names[origin] = _Names()
+        place, number = at - origin, self.count
         self.count += 1
+        if kind.compress and not captured and not isinstance(raw, Compressed):
+            return names.shortened(raw, place)
         made = raw
         if isinstance(raw, Compressed):
             target, end = pointer_of(raw.written) or 0, bytes(raw)[len(raw.written) - 2 :]
@@ -244,8 +264,6 @@ class _Message:
                 self.kept.append((number, origin, target, end))
             elif target >= place or there != end:
                 made = names.shortest(bytes(raw), place)
-        elif kind.compress and not captured:
-            made = names.shortest(raw, place)
         names.add(bytes(made), kind.write(made), place)
         return made
 

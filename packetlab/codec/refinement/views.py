@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from packetlab.codec.around.solving import solve
+from packetlab.codec.around.solving import solve, solvings
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
@@ -208,7 +208,7 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
     name, inner = header._declaration.view  # type: ignore[misc]
     f, plain = header._by_name[name], not _sized_beyond(inner) and header._by_name[name].kind.wire != "coded"
 
-    inside, names, slot, bit = classes[inner], {*inner.by_name}, f.slot, f.bit
+    declaration, inside, names, slot, bit = header._declaration, classes[inner], {*inner.by_name}, f.slot, f.bit
 
     def init(self: AnyHeader, *args: object, **given: object) -> None:
         if not args and given.keys() <= names and [value for value in given.values() if value is not None]:
@@ -219,8 +219,9 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
             make(self, *args, **given)
         if own:
             held = inside(**own)
-            solve(self, held)
-            if plain and not is_pattern(held):
+            if solvings.get(declaration, self) is not None:
+                solve(self, held)
+            if plain and not held._state & inner.prototype_bit:
                 try:
                     data = held._encode(held, b"", (self, held), 1, None)
                 except BuildError:

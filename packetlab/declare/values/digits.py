@@ -11,7 +11,7 @@ from packetlab.declare.kinds import Kind, Lines, explained
 from packetlab.declare.values.varints import Spelled
 from packetlab.declare.values.views import UNTYPED, View, _name
 from packetlab.errors import BuildError, DeclareError
-from packetlab.escaping import printable
+from packetlab.escaping import bytes_text, printable
 
 LIMIT = 1 << 64
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -179,7 +179,7 @@ class DigitsKind(View):
         return int(raw)
 
     def refused(self, data: bytes, pos: int, limit: int) -> str:
-        return repr(data[pos : min(limit, pos + (self.width or 32))])
+        return bytes_text(data[pos : limit if self.width is None else min(limit, pos + self.width)])
 
     def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         end = limit if self.width is None else pos + self.width

@@ -361,10 +361,10 @@ local function in_halves(f, raw)  -- the number in packed digits: high and low h
   return high, low
 end
 
-function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false where there is none
+function Reader:in_letters(f)  -- up to a delimiter, so many digits, or all that are left; false where there is none
   local pos, limit = floor(self.bit / 8), self:limit()
   local there = math.max(0, limit - pos)
-  local raw, size, taken = there > 0 and self.tvb:raw(pos, there) or "", f.width, f.width
+  local raw, size, taken = there > 0 and self.tvb:raw(pos, there) or "", f.width or there, f.width or there
   if f.ended then
     local at, from = nil, 1
     repeat

@@ -46,8 +46,6 @@ def written(kind: Kind) -> list[str]:
     if isinstance(kind, Delimited):
         parts += [f'ended = "{_octets(kind.delimiter)}"', f"letter = {kind.unit}"]
     if isinstance(inner, DigitsKind):
-        if inner.width is None and not isinstance(kind, Delimited):
-            return []
         parts += [f"digits = {inner.base}", f"width = {inner.width or 'nil'}", f"negative = {str(inner.signed).lower()}"]
         parts += [f'before = "{_octets(inner.before)}"'] if inner.before else []
         signed, bits = inner.low < 0, inner.high.bit_length() + (inner.low < 0)

@@ -7,8 +7,9 @@ from functools import cached_property
 from struct import Struct, error as struct_error
 from typing import Any, NamedTuple, TypeAlias
 
+from packetlab.declare.values.addresses import as_written
 from packetlab.errors import BuildError
-from packetlab.escaping import bytes_text, printable
+from packetlab.escaping import printable
 
 VARYING = 0xFFFF
 _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -254,16 +255,13 @@ class TemplateRecord(Mapping[Any, Any]):
         return hash(len(self.pairs))  # numbers may be given by their names
 
     def __repr__(self) -> str:
-        names = (
-            [place.name for place in self._layout]
-            if self._layout is not None
-            else [str(number) for number, _ in self.pairs]
-        )
-        shown = (
-            f"{name}={bytes_text(v) if isinstance(v, bytes) else v}"
-            for name, (_, v) in zip(names, self.pairs, strict=True)
-        )
-        return printable(f"TemplateRecord({', '.join(shown)})")
+        numbers = [number for number, _ in self.pairs]
+        named = [f"{place.name!r}" if place.name.isidentifier() else f"{place.number!r}" for place in self._layout or ()]
+        keys = named or [f"{number!r}" for number in numbers]
+        shown = [(key, f"{as_written(value)!r}") for key, (_, value) in zip(keys, self.pairs, strict=True)]
+        if len({*numbers}) < len(numbers):
+            return printable(f"TemplateRecord([{', '.join(f'({key}, {value})' for key, value in shown)}])")
+        return printable(f"TemplateRecord({{{', '.join(f'{key}: {value}' for key, value in shown)}}})")
 
     def __reduce__(self) -> Any:
         places = None if self._layout is None else [(place.number, place.name, place.size) for place in self._layout]

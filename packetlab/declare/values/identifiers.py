@@ -31,7 +31,7 @@ class UUIDKind(BytesView):
         self.words = "a UUID"
 
     def typed(self, wanted: object, where: str) -> Kind:
-        if wanted not in (uuid.UUID, *UNTYPED):
+        if wanted not in (*UNTYPED, uuid.UUID) and not (isinstance(wanted, type) and issubclass(wanted, uuid.UUID)):
             raise DeclareError(where, "UUID or GUID, whose values are uuid.UUID", _name(wanted))
         return self
 
@@ -53,7 +53,7 @@ class UUIDKind(BytesView):
 
     def quick_raw(self) -> Callable[[object], bytes | None]:
         part = attrgetter("bytes_le" if self.swapped else "bytes")
-        return lambda value: part(value) if type(value) is uuid.UUID else None
+        return lambda value: part(value) if isinstance(value, uuid.UUID) else None
 
     def value(self, raw: bytes) -> uuid.UUID:
         return uuid.UUID(bytes_le=raw) if self.swapped else uuid.UUID(bytes=raw)
@@ -295,8 +295,20 @@ def bcd(digits: int | None = None, *, swapped: bool = False, filler: int | None 
 if TYPE_CHECKING:
     from packetlab.declare.values.typed import GUID as GUID, UUID as UUID
 else:
-    UUID = Annotated[uuid.UUID, UUIDKind()]
-    GUID = Annotated[uuid.UUID, UUIDKind(True)]
+    class _Called(uuid.UUID):
+        """What ``UUID(...)`` makes, equal to the standard library's: `typing` tries to note on a value which annotation made it, where that raises AttributeError at the most."""
+
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(f"{name} of a UUID cannot be set")
+
+        def __reduce__(self) -> tuple[object, ...]:
+            return uuid.UUID, (str(self),)
+
+    _Called.__name__ = "UUID"
+    UUID = Annotated[_Called, UUIDKind()]
+    GUID = Annotated[_Called, UUIDKind(True)]
 
     explained({
         UUID: "A UUID, 16 bytes (RFC 9562). Gives `uuid.UUID`; takes that, text in any usual form, or 16 bytes.",

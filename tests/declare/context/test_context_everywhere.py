@@ -113,7 +113,7 @@ def read(frames: list[bytes]) -> Packet:
 def test_views_and_edits(frames: list[bytes]) -> None:
     packet = read(frames)
     assert not packet.faults
-    assert "TemplateRecord(1=300, 2=7)" in packet.show()
+    assert "TemplateRecord({1: 300, 2: 7})" in packet.show()
     assert "recalled('count', sender(), default=0) = 3, remembered from packet 1" in packet.why(Filled, "extra")
     assert packet == dissect(frames[1])  # by bytes
     edited = packet.replace(Filled, rows=[{1: 2, 2: 3}])

@@ -9,18 +9,20 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.filters.patterns import as_test
 from packetlab.capture.tables.engines import FieldFilter
+from packetlab.engine.contract import nanoseconds
 from packetlab.hooks import Shown
 from packetlab.link.interface import Interface
+from packetlab.link.replay.pipes import Cut, open_pipe
 from packetlab.link.waits import Stop
 
 if TYPE_CHECKING:
@@ -66,14 +68,29 @@ def record(
             frames must match; a function looks at each packet, which takes time, the interface's own `filter` takes none.
         stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
-    OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
+    A pipe that takes nothing is waited for as long as the recording goes on, and a fifth of a second more: then its stream ends
+    where it is, perhaps within a frame, and `frames` counts those before the batch that did not go whole. OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
     had been taken until then, within 20 ms.
     """
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
-    with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
+    until = None if seconds is None else start + nanoseconds(seconds, "record: seconds")
+
+    def ending() -> bool:
+        return (stop is not None and stop.is_set()) or (until is not None and time.monotonic_ns() >= until)
+
+    with ExitStack() as open_, suppress(Cut):
+        source = open_.enter_context(interface.ring(ring))
+        log = _Log(interface, source, passes, count)
+        pipe = open_pipe(where, interface, ending)
+        if pipe is not None:
+            open_.enter_context(pipe)
+            format = format or ("pcap" if isinstance(where, (str, Path)) and pipe.name.endswith(".pcap") else "pcapng")
+        sink: Any = where if pipe is None else pipe
+        log.writer = writer = open_.enter_context(Writer(sink, format, linktype=interface.linktype))
+        if pipe is not None:
+            open_.push(pipe.drop)
         interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
-        log = _Log(interface, source, writer, passes, count)
         try:
             with suppress(KeyboardInterrupt):
                 log.take(seconds, stop)
@@ -91,7 +108,7 @@ def record(
                 source.description, time_ns=now, start_ns=now - (time.monotonic_ns() - start), end_ns=now,
                 received=max(log.received, source.received) + log.dropped, dropped=log.dropped, delivered=writer.count,
             )  # fmt: skip
-    return Recording(writer.count, log.bytes, log.dropped, time.monotonic_ns() - start)
+    return Recording(log.frames, log.bytes, log.dropped, time.monotonic_ns() - start)
 
 
 class _Log:
@@ -101,12 +118,12 @@ class _Log:
         self,
         interface: Interface,
         source: Ring,
-        writer: Writer,
         passes: Callable[[FrameBatch], NDArray[np.bool_]] | None,
         count: int | None,
     ) -> None:
-        self.interface, self.source, self.writer, self.passes, self.count = interface, source, writer, passes, count
-        self.bytes = self.received = self.dropped = 0
+        self.interface, self.source, self.passes, self.count = interface, source, passes, count
+        self.frames = self.bytes = self.received = self.dropped = 0
+        self.writer: Writer
 
     def take(self, seconds: float | None, stop: Stop | None) -> None:
         """Write what comes until one of them, or the number of frames, is reached."""
@@ -118,7 +135,7 @@ class _Log:
             chosen = batch if self.passes is None else batch.chosen(np.flatnonzero(self.passes(batch))[:left])
             self.writer.write_batch(chosen)
             self.writer.flush()
-            self.bytes += chosen.total_bytes
+            self.frames, self.bytes = self.writer.count, self.bytes + chosen.total_bytes
             self.tally()  # in time: the kernel counts to 2**32
             left = None if self.count is None else self.count - self.writer.count
             if left == 0:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration, outer_leaves, rules_of
-from packetlab.declare.expressions import Checksum, Elsewhere, Next, Ref
+from packetlab.declare.expressions import Checksum, Elsewhere, Expr, Next, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.intervals import bounds, words
+from packetlab.declare.places.from_end import is_ahead
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
@@ -76,6 +77,45 @@ def _check(header: Declaration, held: Field, level: int, where: str, seen: froze
     for f in item.fields if level < 8 and item not in seen else ():
         if f.kind.wire == "items":
             _check(header, f, level + 1, where, seen | {item})
+
+
+def check_order_around(header: Declaration) -> None:
+    """Refuse headers in fields, or becoming so what is in fields, that would have to know a field of the header around before it is read."""
+    for one in (header, *(registry.declared() if header.refines is not None else ())):
+        for f in one.fields:
+            if f.kind.wire == "items" and (one is header or not one.is_own):
+                _check_order(one, f, outer_leaves([f.until]), f"until= of {f.name}", 1)
+                _check_orders(one, f, f.kind.item, 1, frozenset())
+
+
+def _check_orders(header: Declaration, held: Field, item: Declaration, level: int, seen: frozenset[Declaration]) -> None:
+    if level > 8 or item in seen:
+        return
+    _check_order(header, held, outer_leaves([*_at_once(item), item.when]), item.name, level)
+    for f in item.fields:
+        if f.kind.wire == "items":
+            _check_order(header, held, outer_leaves([f.until]), item.name, level + 1)
+            _check_orders(header, held, f.kind.item, level + 1, seen | {item})
+    if item.view is not None:
+        _check_orders(header, held, item.view[1], level + 1, seen | {item})
+    for one in refinements(item):
+        _check_orders(header, held, one, level, seen | {item})
+
+
+def _at_once(item: Declaration) -> list[Expr | None]:
+    """Return the rules of a header that are worked out while it is read: of presence, of sizes, and computed values."""
+    plan = item.plan
+    return [*(rule for f in item.fields for rule in (f.condition, f.computed, f.kind.wide, f.place)), *plan.sizes.values(), *plan.counts.values(), item.payload_size]
+
+
+def _check_order(header: Declaration, held: Field, leaves: tuple[Elsewhere, ...], by: str, level: int) -> None:
+    """Refuse values of a header that stand after the field whose headers ask for them, `level` levels further in."""
+    order = [f.name for f in header.fields]
+    for leaf in leaves:
+        around = leaf.out == level if leaf.out else leaf.path in (header.name, *(base.name for base in header.bases))
+        if around and leaf.name in order[order.index(held.name) :] and not is_ahead(header, held, leaf.name):
+            where, hint = f"{header.name}.{held.name}, for {leaf} of {by}", f"{leaf.name} before {held.name} in the class body"
+            raise DeclareError(where, "presence and size to follow from fields before it", leaf.name, hint)
 
 
 def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:

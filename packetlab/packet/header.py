@@ -32,7 +32,7 @@ from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
-from packetlab.declare.elsewhere import check_held
+from packetlab.declare.elsewhere import check_held, check_order_around
 from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -312,6 +312,7 @@ class HeaderType(type):
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_held(declaration)
+        check_order_around(declaration)
         compiler.reset(declaration)
         if "__hidden__" in body:
             return

@@ -229,7 +229,7 @@ def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     for i, header in enumerate(packet.layers):
         if header._declaration.stream:
             start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
-            found = tuple(_packets(type(header), bytes(packet)[start:end], packet.layers[:i], wanted))
+            found = tuple(_packets(_general(type(header)), bytes(packet)[start:end], packet.layers[:i], wanted))
             if found:
                 return found
     return ()
@@ -262,7 +262,16 @@ def _rests(packet: Packet) -> list[tuple[type[AnyHeader], bytes, Sequence[Header
     """Return what stands after messages, with the class of these and the headers below, the innermost first."""
     gaps, classes = packet._trailing_bytes, packet._classes
     places = [i for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream]
-    return [(classes[i], gaps[i], packet.layers[:i]) for i in places]
+    return [(_general(classes[i]), gaps[i], packet.layers[:i]) for i in places]
+
+
+def _general(cls: type[AnyHeader]) -> type[AnyHeader]:
+    """Return what messages of a stream are read as that became one of a class: what it refines, as far as that is a message of a stream."""
+    found = cls._declaration
+    while found.refines is not None and found.refines.stream:
+        found = found.refines
+    general: type[AnyHeader] = classes[found]
+    return general
 
 
 def _further(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader]) -> list[tuple[type[AnyHeader], int, int]]:

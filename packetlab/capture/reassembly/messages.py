@@ -339,12 +339,16 @@ class StreamMessages(MessageDirections[H]):
 
     def _wanted(self, found: list[StreamMessage[H]]) -> list[StreamMessage[H]]:
         """Return the messages of the class, of those that stand in its streams."""
-        return [message for message in found if issubclass(message._cls, self._cls)]
+        refined = self._cls._declaration.refines is not None
+        return [
+            one for one in found
+            if issubclass(one._cls, self._cls) or (refined and any(isinstance(header, self._cls) for header in one.packet.layers[:1]))
+        ]  # fmt: skip
 
     def _direction(self, stream: Stream, end: End) -> OneWay[H] | None:
         following = MessageClasses(below(stream, end.role)[-1])
         first = following(b"")
-        if not following.size and (first is None or not issubclass(first, self._cls)):
+        if not following.size and (first is None or not (issubclass(first, self._cls) or self._cls._declaration.stands_for(first._declaration))):
             return None
         made: OneWay[H] = OneWay(first or self._cls, end, self._largest, stream, following if following.size else None)
         made.context, made.frames = self._context, self._frames

@@ -131,7 +131,9 @@ class Context:
         known = self._tables.get(key)
         if not known:
             return None
-        place = len(known) if before is None else bisect_left(known, before, key=lambda entry: entry.number)
+        if before is None:
+            return known[-1]
+        place = bisect_left(known, before, key=lambda entry: entry.number)
         return known[place - 1] if place else None
 
     def copy(self) -> Context:
@@ -217,11 +219,14 @@ class Moment:
 
     def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
-        if key in self.entries:
+        if self.entries and key in self.entries:
             return self.entries[key]
-        self.catch_up()
+        if self.before is not None:
+            self.catch_up()
         found = self.context._find(key, self.number if self.is_placed else None)
-        other = self.beside(self.number)._find(key, self.number) if self.beside is not None else None
+        if self.beside is None:
+            return found
+        other = self.beside(self.number)._find(key, self.number)
         return other if found is None or (other is not None and other.number > found.number) else found
 
     def catch_up(self) -> None:
@@ -277,26 +282,28 @@ class RunningState:
             found = function(kept.state, data)
             kept.built += 1
             return found
-        if self.context is None or isinstance(self.now, Context | None):
+        if self.context is None or not isinstance(self.now, Moment):
             raise UnfitError("a packet that is read with dissect(..., context=context), which goes on in order", "one read without")
         known = (self.now.number, self.key, data)
         results = self.now.results
-        if known not in results:
+        result = results.get(known)
+        if result is None:
             if self.now.is_placed and self.now.number <= self.context.number:
                 raise UnfitError("what the packets before left", "a context that went on and dropped it: Context(most=...) keeps more")
             try:
                 kept = self._kept()
                 after, kept.after = kept.after, self.now.number
-                results[known] = function(kept.state, data), after, kept.read
+                result = function(kept.state, data), after, kept.read
                 kept.read += 1
             except Exception as error:
-                results[known] = error, 0, -1
+                result = error, 0, -1
                 if self.key in self.context._states:
                     unknown = UnfitError("what the packets before left", f"packet {self.now.number}, which could not be read")
                     self.context._states[self.key] = KeptState(unknown, self.now.number)
+            results[known] = result
             if len(results) > self.context.most:
                 del results[next(iter(results))]
-        found, self.after, self.place = results[known]
+        found, self.after, self.place = result
         if isinstance(found, Exception):
             raise found
         return found
@@ -322,10 +329,12 @@ class RunningState:
     def _kept(self) -> KeptState:
         assert self.context is not None and self.make is not None
         states, gone, most = self.context._states, self.context._gone, self.context.most
-        if self.key not in states and (self.key in gone or len(gone) >= most):
-            dropped = self.context.dropped[self.key[0]]
-            raise UnfitError("what the packets before left", f"a context that dropped {dropped} states: Context(most=...) keeps more")
-        kept = states.pop(self.key) if self.key in states else KeptState(self.make())
+        kept = states.pop(self.key, None)
+        if kept is None:
+            if self.key in gone or len(gone) >= most:
+                dropped = self.context.dropped[self.key[0]]
+                raise UnfitError("what the packets before left", f"a context that dropped {dropped} states: Context(most=...) keeps more")
+            kept = KeptState(self.make())
         if isinstance(self.now, Moment) and self.now.is_behind_gap:
             kept.state = UnfitError("what the messages before left", "a stream of which not all was captured")
         states[self.key] = kept

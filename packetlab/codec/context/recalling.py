@@ -58,6 +58,11 @@ def key_of(key: tuple[Expr, ...], layers: Sequence[AnyHeader], own: Own) -> tupl
     return tuple([_part(part, layers, own) for part in key])
 
 
+def _key(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> tuple[Hashable, ...]:
+    """Return the values of the key of a leaf, at once where it is only fields of the header itself."""
+    return tuple([plain(own(name)) for name in leaf.own]) if leaf.is_of_fields else key_of(leaf.key, layers, own)
+
+
 def _part(part: Expr, layers: Sequence[AnyHeader], own: Own) -> object:
     if isinstance(part, Ref):
         return plain(own(part.name))
@@ -140,7 +145,7 @@ def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
     if type(leaf) is StateOf:
         return _state(leaf, layers, own)
     if now is not None:
-        key = (leaf.table, tuple([plain(own(name)) for name in leaf.own]) if leaf.is_of_fields else key_of(leaf.key, layers, own))
+        key = leaf.table, _key(leaf, layers, own)
         found = now._find(key) if isinstance(now, Context) else now.find(key)
         if found is not None and not leaf.is_number:
             return found
@@ -161,11 +166,15 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
         return NoEntry(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
     if isinstance(now, Moment):
         now.catch_up()
-    return RunningState(now, (leaf.table, key_of(leaf.key, layers, own)), leaf.factory)
+    return RunningState(now, (leaf.table, _key(leaf, layers, own)), leaf.factory)
 
 
 def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
     """The same for a header that is read, with the values of the fields that the key names."""
+    if leaf.is_of_fields and leaf.is_number and type(now := current.get()) is Moment:  # the most of them
+        found = now.find((leaf.table, tuple([one if type(one) is int else plain(one) for one in values])))
+        if found is not None and type(found.value) is int:
+            return RecalledNumber.of(found)
     own = {leaf.own[0]: values[0]} if len(values) == 1 else dict(zip(leaf.own, values, strict=True))
     return recall(leaf, ctx.layers, own.get)
 

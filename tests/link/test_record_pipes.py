@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -89,6 +90,7 @@ def test_a_pipe_that_nobody_reads_is_waited_for_no_longer(lab: Lab, pipe: tuple[
     assert how == "close" or result.frames <= len(frames)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_all_of_it_whole_after_the_stop(lab: Lab, pipe: tuple[Any, int]) -> None:
     where, read = pipe
     port, other = linked(lab)
@@ -141,3 +143,13 @@ def test_a_reader_that_opens_a_pipe_later_and_leaves_early_is_an_error_with_its_
         port.send(frame(0))
         time.sleep(0.01)
     assert isinstance(found[0], BrokenPipeError) and found[0].filename == str(path)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_recording_into_a_full_pipe(lab: Lab, pipe: tuple[Any, int]) -> None:
+    where, read = pipe
+    port, other = linked(lab)
+    threading.Thread(target=full, args=(read, port), daemon=True).start()
+    threading.Timer(3.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    result = record(other, where)
+    assert result.frames < COUNT and result.bytes == result.frames * 1000

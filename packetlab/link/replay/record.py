@@ -69,7 +69,9 @@ def record(
         stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
     A pipe that takes nothing is waited for as long as the recording goes on, and a fifth of a second more: then its stream ends
-    where it is, perhaps within a frame, and `frames` counts those before the batch that did not go whole. OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
+    where it is, perhaps within a frame, and `frames` counts those before the batch that did not go whole.
+
+    OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
     had been taken until then, within 20 ms.
     """
     passes = None if pattern is None else _mask(pattern)
@@ -79,7 +81,7 @@ def record(
     def ending() -> bool:
         return (stop is not None and stop.is_set()) or (until is not None and time.monotonic_ns() >= until)
 
-    with ExitStack() as open_, suppress(Cut):
+    with suppress(Cut), ExitStack() as open_:
         source = open_.enter_context(interface.ring(ring))
         log = _Log(interface, source, passes, count)
         pipe = open_pipe(where, interface, ending)

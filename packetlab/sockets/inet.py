@@ -15,6 +15,8 @@ from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, d
 from packetlab.link.event_loop import Files
 from packetlab.network.host import NetworkHost, Place
 from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.ip import IPv4
+from packetlab.protocols.transport import TCP
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.messages import LARGEST as LARGEST_MESSAGE, MessageStream
 from packetlab.sockets.socket import QueuedCall, Socket
@@ -322,6 +324,7 @@ class InetStream(MessageStream, InetSocket):
     def read_packet(self, cls: type[Header], *, largest: int = LARGEST_MESSAGE) -> Packet | None:
         """Wait for the next whole message and return it; None at the end of the connection.
 
+        Rules of messages that ask the headers below, as ``field("TCP.dport")``, have the ports and addresses of both ends.
         Where it is no whole message, nothing is lost: what was taken for it is what `read` and `read_packet` go on with. A value
         that does not fit is a fault of the packet.
 
@@ -336,6 +339,10 @@ class InetStream(MessageStream, InetSocket):
 
     def _open_for_messages(self) -> None:
         self._need(self._connected, errno.ENOTCONN, "read_packet", *MISUSES[errno.ENOTCONN])
+
+    def _headers_below(self) -> tuple[Header, ...]:
+        (own, port), (other, far) = self.address, self.peer or ("0.0.0.0", 0)
+        return IPv4(src=other, dst=own), TCP(sport=far, dport=port)
 
     def _files(self) -> Files:
         return [(self.sock.fileno(), select.POLLIN)]

@@ -23,6 +23,7 @@ class MessageStream(Socket):
 
     _reader: MessageReader | None = None  # has the bytes that were taken from the stream for a message
     _kept = memoryview(b"")  # ... or these are what is left of them
+    _below: tuple[Header, ...] = ()  # what is the same of the headers below in all that comes, once it is known
 
     def _read_message(self, cls: type[Header], largest: int) -> Packet | None:
         """Do what `read_packet` of a stream says."""
@@ -35,11 +36,12 @@ class MessageStream(Socket):
         self._need(is_number(largest) and largest > 0, EINVAL, "read_packet", "a size of 1 or more", f"{largest!r:.60}", hint)
         with (queued := QueuedCall(self._timeout)).call, self._turn("read", "read_packet", queued):
             if self._reader is None or self._reader.cls is not cls or self._reader.largest != largest or self._reader.lost:
-                reader = MessageReader(cls, largest, eager=True)
+                self._below = self._below or self._headers_below()
+                reader = MessageReader(cls, largest, eager=True, below=self._below)
                 reader.give(self._ahead())
                 self._reader = reader
             data = self._wait(self._message, "read_packet", self._files(), queued)
-        return dissect(data, cls, context=here()) if data else None
+        return dissect(data, cls, context=here(), below=self._below) if data else None
 
     def _message(self) -> bytes | None:
         """Return the next message; None while it is not whole, empty at the end of the connection."""
@@ -73,6 +75,10 @@ class MessageStream(Socket):
 
     def _open_for_messages(self) -> None:
         """Say where the socket cannot be read."""
+        raise NotImplementedError
+
+    def _headers_below(self) -> tuple[Header, ...]:
+        """Return headers with both ends' addresses, as the other end sends them: rules of messages may ask for these."""
         raise NotImplementedError
 
     def _files(self) -> Files:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_states import SPPState
 from packetlab.errors import broken, deliberate
 from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Header, Packet
-from packetlab.protocols.xns import SPP
+from packetlab.protocols.xns import IDP, SPP, PacketType
 from packetlab.sockets.headers import NOTHING, Data, Prototype
 from packetlab.sockets.messages import LARGEST, MessageStream
 from packetlab.sockets.socket import QueuedCall
@@ -70,6 +71,9 @@ class StreamSocket(MessageStream, SPPSocket):
 
     def _open_for_messages(self) -> None:
         self._open("read_packet")
+
+    def _headers_below(self) -> tuple[Header, ...]:
+        return (IDP(src=self.peer or XNSAddress(), dst=self.address, packet_type=PacketType.SPP),)  # fields of SPP differ from packet to packet
 
     def _next_bytes(self) -> bytes | None:
         return self._some(AT_ONCE)

@@ -24,13 +24,14 @@ from packetlab import (
     ended,
     field,
     size_of,
+    when,
 )
 from packetlab.errors import SocketMisuse
 
 
 @pytest.fixture(scope="module", autouse=True)
 def declared() -> Iterator[None]:
-    global Rec, Alert, Line, Total, File
+    global Rec, Alert, Line, Total, File, Sided, Asked, Answered, Addressed
     with bindings():
 
         class Rec(Header, stream=True):
@@ -50,6 +51,19 @@ def declared() -> Iterator[None]:
 
         class File(Header, stream=True, payload_size=choose(field("size") != 0, field("size"), -1)):
             size: U8 = 0
+
+        class Sided(Header, stream=True):
+            length: U8 = auto(size_of("payload"))
+
+        class Asked(Header, under=Sided, when=field("TCP.sport") > field("TCP.dport")):
+            a: U8 = 1
+
+        class Answered(Header, under=Sided, when=field("TCP.sport") <= field("TCP.dport")):
+            b: U8 = 1
+
+        class Addressed(Header, stream=True):
+            near: U8 | None = when(field("IDP.packet_type") == 5, 1)
+            length: U8 = auto(size_of("payload"))
 
         yield
 
@@ -127,6 +141,20 @@ def test_the_end_inside_a_message_says_what_was_read(pair: Any) -> None:
             other.read_packet(Rec)
     assert other.read() == bytes(Rec() / b"abc")[:6]
     assert other.read() == b""
+
+
+def test_rules_of_messages_ask_the_ports_of_the_socket(pair: Any) -> None:
+    client, other = pair
+    if client.family == "xns":
+        for writer, reader in ((client, other), (other, client)):
+            writer.write(b"\7\0")
+            assert reader.read_packet(Addressed)[Addressed].near == 7
+        return
+    far, near = client.address[1], other.address[1]
+    for writer, reader, asks in ((client, other, far > near), (other, client, near > far)):
+        writer.write(b"\1\7" + b"\1\7")
+        for _ in range(2):
+            assert reader.read_packet(Sided).summary().split(" / ")[1] == ("Asked" if asks else "Answered")
 
 
 def test_a_message_may_go_on_up_to_the_close(pair: Any) -> None:

@@ -14,7 +14,7 @@ from packetlab.declare.classbody.slips import wide_number, wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const, Elsewhere
-from packetlab.declare.fields import REQUIRED, Spec
+from packetlab.declare.fields import REQUIRED, Spec, spec_of
 from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import ByteString, Kind, XNSAddressField
 from packetlab.declare.places.offsets import with_gap as with_gap
@@ -218,7 +218,7 @@ def with_end(spec: Spec, kind: Kind, where: str) -> Kind:
 
 def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
-    spec = given if isinstance(given, Spec) else Spec(given)
+    spec = spec_of(given)
     check_spec(spec, kind, where)
     if kind.wants and not any(hasattr(one, "carry") for one in spec.through):
         raise DeclareError(where, kind.wants, "a default" if spec.written == "default(...)" else spec.written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any, cast
 
 from packetlab.declare.classbody.slips import condition as checked_condition, uninverted
@@ -60,6 +61,11 @@ class Spec:
         return f"{[*words, 'default'][0]}(...)"
 
 
+def spec_of(value: object) -> Spec:
+    """Return a right-hand side as one of its own: what is written once may stand in several classes."""
+    return copy(value) if isinstance(value, Spec) else Spec(value)
+
+
 def words_for(value: object) -> str:
     """Return in words what a class body gives a name, where that is no plain value."""
     if isinstance(value, Spec):
@@ -97,7 +103,7 @@ def when(condition: object, value: object = REQUIRED) -> Any:
 
     `value` is its default, or `auto(...)`, `sized(...)`, `many(...)`. An absent field reads as None.
     """
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     spec.condition = expression(checked_condition(condition, "when(...)"))
     return spec
 
@@ -109,7 +115,7 @@ def must(condition: object, value: object = REQUIRED) -> Any:
     or numbers} says it too. It is read on all the same. Building refuses nothing: what is given goes out, as anywhere. `value` is its
     default, or ``auto(...)``, ``sized(...)``, ``ended(...)``; around it may stand ``when(...)``. `const` is a number that is always the same.
     """
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     spec.must = expression(checked_condition(condition, "must(...)"))
     return spec
 
@@ -129,7 +135,7 @@ def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
     ``ended(b"\\r\\n")`` is a line, ``ended(b"\\0")`` a C string. A size_of the field counts the delimiter. `value` is its default, or
     ``auto(...)`` for digits. BuildError for a value in which the delimiter is; without it in a packet, there is no such field.
     """
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     spec.ended = delimiter
     return spec
 
@@ -188,7 +194,7 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     ``padding: Bytes = sized(field("count") - 1)`` and ``count: U8 = from_end(1, auto(size_of("padding") + 1))``. What stands from
     there to the end has fixed sizes. `value` is a default, ``auto(...)`` or ``const(...)``; ``when(..., from_end(...))`` may be absent.
     """
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     if type(distance) is not int or not 0 < distance <= 1 << 16:
         raise DeclareError("from_end(...)", "1 to 65536 bytes", f"{distance!r:.60}")
     spec.from_end = distance

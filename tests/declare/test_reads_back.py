@@ -29,23 +29,30 @@ from packetlab import (
     Kind,
     Payload,
     Rest,
+    Text,
     U16le,
     Verdict,
     auto,
+    bcd,
     bind,
     bindings,
     choose,
     count_of,
     crc32,
+    default,
     dissect,
+    ended,
     field,
     has,
     internet_checksum,
     many,
+    must,
     pad,
     size_of,
     sized,
+    through,
     when,
+    xor,
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
@@ -620,3 +627,30 @@ def test_a_length_of_several_forms_is_that_of_the_form_that_is_there(size: int) 
         data = bytes(Layer() / bytes(size)) + b"rest"
         found = pl.dissect(data, Layer)
         assert len(found.payload) == size and found.trailer == b"rest" and bytes(found) == data
+
+
+class HeldOnce(Header):
+    a: U8 = 1
+
+
+RIGHT_HAND_SIDES: dict[str, tuple[Any, Any]] = {
+    "a header that may be absent": (HeldOnce | None, when(field("f") == 5, HeldOnce())),
+    "a list": (tuple[HeldOnce, ...], many(count=field("f") - 4, value=(HeldOnce(),))),
+    "text up to a delimiter": (Text, ended(b"\0", "abc")),
+    "bytes through a transform": (Bytes, through(xor(5), sized(1, b"a"))),
+    "a number with a rule": (U8, must(field("x") < 9, 7)),
+    "a number in packed digits": (Annotated[int, bcd(4)], default(17)),
+}
+
+
+@pytest.mark.parametrize("what", RIGHT_HAND_SIDES)
+def test_a_right_hand_side_that_stands_in_two_classes_is_each_ones(what: str) -> None:
+    annotation, given = RIGHT_HAND_SIDES[what]
+    first, second = (
+        type(Header)("T", (Header,), {"__annotations__": {"f": U8, "x": annotation}, "f": 5, "x": given}) for _ in range(2)
+    )
+    assert bytes(first()) == bytes(second())
+    wrapped = type(Header)("W", (Header,), {"__annotations__": {"f": U8, "x": annotation}, "f": 5, "x": when(field("f") == 5, given)})
+    assert bytes(wrapped()) == bytes(first())
+    third = type(Header)("T", (Header,), {"__annotations__": {"f": U8, "x": annotation}, "f": 5, "x": given})
+    assert bytes(third(f=5)) == bytes(first(f=5)) and str(third._field("x").condition) == str(first._field("x").condition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packetlab.declare.bits.kinds import ONE_WIDTH
@@ -38,6 +39,10 @@ def check_stretches(header: Declaration) -> set[Field]:
 def _check(header: Declaration, step: Loose) -> None:
     own = [said for said in (header.plan.own, header.plan.total) if said is not None and said.field is not None]
     first, last = (header.fields.index(f) for f in (step.fields[0], step.fields[-1]))
+    for before, f in pairwise(header.fields[first:last]):
+        if f.computed is None and f not in step.fields:  # it would be read before the bits that it stands behind
+            got, hint = f"{f.kind.in_words()} among bits, after {before.name}", "spare_bits() before it, as wide as there is need"
+            raise DeclareError(f"{header.name}.{f.name}", "a start on a byte boundary", got, hint)
     late = {f.name: f.computed for f in header.fields[first:last] if f.computed is not None}
     for place, part in enumerate(step.parts):
         for rule in (part.field.condition, part.measure):

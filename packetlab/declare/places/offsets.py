@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.bits.shares import shares
 from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Size
-from packetlab.declare.fields import REQUIRED, Spec, pad
+from packetlab.declare.fields import REQUIRED, Spec, pad, spec_of
 from packetlab.declare.kinds import ByteString, Kind
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError, suggestion
@@ -48,7 +48,7 @@ def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str =
     where they are built. A field of a size of 0 lies nowhere. An offset before the end of the field before it, or beyond what
     there is, is a fault at the gap. With ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
     """
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     spec.gap = pad(align, to=offset, since=since)
     return spec
 

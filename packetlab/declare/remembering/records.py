@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias, get_origin
 
 from packetlab.declare.annotations import kind_of
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.fields import REQUIRED, Spec
+from packetlab.declare.fields import REQUIRED, spec_of
 from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.declare.remembering.layouts import PLAIN, Number, RecordLayout, RecordPlace, TemplateRecord, number_of
 from packetlab.declare.remembering.recalled import NoEntry, Recalled
@@ -238,7 +238,7 @@ def laid_out(
     """
     if isinstance(layout, Recalled):
         layout = Recalled(layout.table, layout.key, None, is_number=False)
-    spec = value if isinstance(value, Spec) else Spec(() if value is REQUIRED else value)
+    spec = spec_of(() if value is REQUIRED else value)
     spec.through = (
         LaidOutBy(layout=layout, size=size, number=number, enterprise=enterprise, align=align, kinds=kinds),
         *spec.through,

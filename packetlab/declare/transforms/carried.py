@@ -14,7 +14,7 @@ from typing import Any
 from packetlab.declare.classbody.slips import condition as checked_condition
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Elsewhere, expression
-from packetlab.declare.fields import REQUIRED, Field, Spec
+from packetlab.declare.fields import REQUIRED, Field, Spec, spec_of
 from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire
 from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
@@ -398,7 +398,7 @@ def through(transform: Transform, value: Raw = REQUIRED, *, when: object = None)
     """
     if not isinstance(transform, Transform):
         raise DeclareError("through(...)", "a transform: zlib(), xor(...), named(...)", f"{transform!r:.60}")
-    spec = value if isinstance(value, Spec) else Spec(value)
+    spec = spec_of(value)
     if when is not None:
         if hasattr(transform, "carry"):
             raise DeclareError("through(...)", "a transform of bytes for when=", f"{transform!r:.60}")

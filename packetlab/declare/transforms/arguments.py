@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from packetlab.declare.computed import Computed
-from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Ref
+from packetlab.declare.expressions import ARITHMETIC, Checksum, Const, Elsewhere, Expr, Op, Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.intervals import Range, bounds
+from packetlab.declare.kinds import WIDEST, Int, Kind, Raw
 from packetlab.declare.transforms.carried import Through
 from packetlab.errors import DeclareError, suggestion
 
@@ -38,6 +41,8 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
             if keyed and of.kind.is_number and not width_of_number(of.kind) and (leaf is not rule or of.kind.wire == "computed"):
                 hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
                 raise DeclareError(where, f"numbers of a fixed width in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
+        if keyed and isinstance(rule, Expr) and not isinstance(rule, Ref | Const | Elsewhere):
+            _number_of(rule, fields, f"{where}, {word}")
     sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
     if kind.uses_header and (sums or not kind.is_sized):
         got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
@@ -54,8 +59,7 @@ def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | Non
             of = fields[rule.name].kind
             of = None if of.is_number and word in kind.transforms[place].as_numbers else of
         elif isinstance(rule, Expr) and word in kind.transforms[place].as_keys:
-            kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
-            of = max(kinds, key=width_of_number, default=None)
+            of = None if isinstance(rule, Elsewhere) else _number_of(rule, fields, f.name)
         found.append((rule, of))
     return found
 
@@ -64,3 +68,31 @@ def width_of_number(kind: Kind) -> int:
     """Return how many bits a number has in its bytes, 0 where that differs."""
     kind = kind.like if isinstance(kind, Computed) and kind.like is not None else kind
     return kind.fixed_bits if kind.wire == "number" else 0
+
+
+def _number_of(rule: Expr, fields: dict[str, Field], where: str) -> Kind | None:
+    """Return the number whose bytes a rule of fields is: of as many bytes as the greatest it comes to has, as wide as the widest field at least, in
+    the byte order of that. None for a rule without fields. DeclareError where the bytes would be cut or are not sure."""
+    kinds = [fields[leaf.name].kind for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in fields]
+    if not kinds:
+        return None
+    widest = max((getattr(kind, "like", None) or kind for kind in kinds), key=width_of_number)
+    low, high = bounds(rule, partial(_range, fields), where)
+    mask = (1 << width_of_number(widest)) - 1
+    carries = any(isinstance(part, Op) and part.sign in ARITHMETIC and part.sign not in ("<<", ">>") for part in rule.parts())
+    if low < 0 or (high > mask and carries and high & (high + 1)):
+        got = f"{rule}, from {low} to {high}"
+        raise DeclareError(where, "a rule that comes to a number of so many bytes", got, f"(...) & {mask:#x} has those of the widest field")
+    bits = -(-max(high.bit_length(), width_of_number(widest)) // 8) * 8
+    if bits > WIDEST:
+        raise DeclareError(where, f"a rule of {WIDEST} bits at most", f"{rule}, of {bits} bits")
+    return Int(bits, little=widest.little)
+
+
+def _range(fields: dict[str, Field], leaf: Expr) -> Range:
+    """Return the range of a number or a field in a rule; one that is absent counts as 0."""
+    if isinstance(leaf, Const):
+        return leaf.number, leaf.number
+    kind = fields[leaf.name].kind if isinstance(leaf, Ref) else None
+    kind = getattr(kind, "like", None) or kind
+    return (0, 1) if kind is None else (min(kind.low, 0), kind.high)

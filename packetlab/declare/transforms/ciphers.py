@@ -171,9 +171,13 @@ def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Valu
     """Encrypted and authenticated bytes, with the tag after them: "AES-GCM", "AES-CCM", "AES-CCM-8", "AES-GCM-SIV", "AES-OCB" or
     "CHACHA20-POLY1305" (RFC 5116, 5297, 6655, 7253, 8439, 8452).
 
-    `key` is ``secret("name")``, or bytes where it is no secret. `nonce` is ``field("nonce")`` or bytes; a field that is shorter has
-    zeros before it. `iv` is xored over it, as TLS 1.3 and QUIC do. `aad` is what is authenticated too: "self" is all of the header
-    that stands before the field. Needs the extra `crypto`.
+    `key` is ``secret("name")``, or bytes where it is no secret. `aad` is what is authenticated too: "self" is all of the header
+    that stands before the field. Of a field these are its bytes as they are sent. A rule of fields has as many bytes as the greatest number
+    it comes to, and as the widest of them: ``aad=(field("a") << 16) | field("b")`` is all bytes of both, b having 16 bits.
+
+    `nonce` is ``field("nonce")`` or bytes: of a number of a fixed width, and of bytes, those that are sent; of digits, packed digits and
+    varints, and of a rule of fields, the number, highest byte first. One that is shorter has zeros before it. One that comes to less than 0,
+    or to more than there is room for, is a fault, and a BuildError. `iv` is xored over it, as TLS 1.3 and QUIC do. Needs the extra `crypto`.
     """
     return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad)
 

@@ -127,7 +127,7 @@ def xor(key: Value) -> Transform:
     """Bytes xored with a key that starts again where it ends: bytes, a number of one byte, ``field("key")`` or a secret.
 
     Of a field, of this header or as in ``field("^.key")`` of another, the key is its bytes as they are sent; a rule of fields has as
-    many bytes as the widest of them, in its byte order. Where the field is absent, there is no mask, as in WebSocket's frames (RFC 6455 section 5.3).
+    many bytes as the greatest number that it comes to, and as the widest of them, in the byte order of that one. Where the field is absent, there is no mask, as in WebSocket's frames (RFC 6455 section 5.3).
     """
     if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < 256:
         key = bytes((key,))

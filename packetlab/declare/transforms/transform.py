@@ -310,11 +310,13 @@ def named(
 
 
 def as_bytes(value: object) -> bytes:
-    """Return the value of a parameter as bytes: a number as few as it takes, highest first."""
+    """Return the value of a parameter as bytes: a number as few as it takes, highest first. UnfitError for one below 0."""
     if type(value) is bytes:
         return value
     if isinstance(value, int):
-        return value.to_bytes(max(1, -(-value.bit_length() // 8)), "big") if value >= 0 else b""
+        if value < 0:
+            raise UnfitError("a rule that comes to 0 or more", f"{value}")
+        return value.to_bytes(max(1, -(-value.bit_length() // 8)), "big")
     return bytes(value) if isinstance(value, bytes | bytearray) else b""
 
 

@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Annotated, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings, strategies as st
 
@@ -15,6 +16,7 @@ from packetlab import (
     U8,
     U16,
     U32,
+    U64,
     Capture,
     DeclareError,
     Ether,
@@ -27,6 +29,8 @@ from packetlab import (
     auto,
     before,
     bindings,
+    bits,
+    cipher,
     computed,
     declare_from,
     describe,
@@ -42,6 +46,7 @@ from packetlab import (
     whitened,
     xor,
 )
+from tests.careful import careful
 
 FREE = 0x7D91
 
@@ -193,6 +198,94 @@ def test_a_seed_is_a_number_in_either_byte_order() -> None:
 
     assert bytes(Big(text=bytes(4)))[2:] == bytes(Little(text=bytes(4)))[2:] == whitened(seed=0x1FF).encode(bytes(4))
     assert dissect(bytes(Little(text=b"abcd")), Little)[Little].text == b"abcd"
+
+
+def test_a_rule_of_several_fields_is_authenticated_whole() -> None:
+    key = bytes(range(16))
+
+    class Joined(Header, under=Ether, when={"type": FREE}):
+        one: U32 = 0x01020304
+        other: U16 = 5
+        text: Rest = through(
+            aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=(field("one") << 16) | field("other")), b""
+        )
+
+    class Added(Header):
+        one: Annotated[int, bits(4)] = 1
+        other: Annotated[int, bits(12)] = 0x234
+        more: U8 = 0x56
+        text: Rest = through(xor(((field("one") << 12) + field("other") << 8) + field("more")), b"")
+
+    class Sealed(Header):
+        one: U64 = 1
+        other: U64 = 2
+        text: Rest = through(cipher("AES-ECB", key=(field("one") << 64) | field("other")), b"")
+
+    with secrets({"test": key}):
+        head = bytes.fromhex("010203040005")
+        sealed = AESGCM(key).encrypt(bytes(12), b"text", head)
+        reads_back(Ether() / Joined(text=b"text"), bytes(Ether(type=FREE)) + head + sealed, b"text")
+        zeros = bytes(Joined(one=0, other=0, text=b"text"))[6:]
+        assert zeros == AESGCM(key).encrypt(bytes(12), b"text", bytes(6))
+        forged = dissect(b"\xff\xff" + head[2:] + sealed, Joined)
+        assert [fault.expected for fault in forged.faults] == ["the tag of AES-GCM for this key, nonce and data"]
+        assert careful(Joined, b"\xff\xff" + head[2:] + sealed)[1] == [*forged.faults]
+    assert bytes(Added(text=bytes(4))).hex() == "123456" + "12345612"
+    made = Cipher(algorithms.AES(bytes.fromhex("00000000000000010000000000000002")), modes.CBC(bytes(16))).encryptor()  # one block
+    assert bytes(Sealed(text=b"x"))[16:] == made.update(b"x" + b"\x0f" * 15)
+    assert dissect(bytes(Sealed(text=b"x")), Sealed)[Sealed].text == b"x"
+
+
+def test_a_rule_whose_bytes_are_not_sure_is_refused_as_a_key() -> None:
+    for rule in (field("a") + 1, field("a") - 5, field("a") * 3, ~field("a")):
+        with pytest.raises(DeclareError, match=r"a rule that comes to a number of so many bytes.*& 0xff"):
+
+            class Unsure(Header):
+                a: U8 = 0
+                text: Rest = through(xor(rule), b"")
+
+    class Masked(Header):
+        a: U8 = 255
+        text: Rest = through(xor((field("a") + 3) & 0xFF), b"")
+
+    assert bytes(Masked(text=bytes(2))) == b"\xff\2\2"
+
+
+@pytest.mark.parametrize("transform", ["aead", "cipher", "whitened", "ble"])
+def test_a_rule_below_0_is_no_nonce_and_no_seed(transform: str) -> None:
+    rule, key = field("a") - 5, bytes(16)
+    transforms = {
+        "aead": aead("AES-GCM", key=key, nonce=rule), "cipher": cipher("AES-CTR", key=key, nonce=rule),
+        "whitened": whitened(seed=rule), "ble": pl.ble_whitened(rule),
+    }  # fmt: skip
+
+    class Below(Header):
+        a: U8 = 6
+        text: Rest = through(transforms[transform], b"")
+
+    right = bytes(Below(text=b"text"))
+    assert dissect(right, Below)[Below].text == b"text"
+    with pytest.raises(pl.BuildError, match="a rule that comes to 0 or more, got -4"):
+        bytes(Below(a=1, text=b"text"))
+    packet = dissect(b"\1" + right[1:], Below)
+    assert [(fault.expected, fault.got) for fault in packet.faults] == [("a rule that comes to 0 or more", "-4")]
+
+
+def test_a_nonce_is_the_bytes_of_a_fixed_width_or_the_number() -> None:
+    def nonce(kind: Any, value: int, rule: Any) -> bytes:
+        class Nonced(Header):
+            a: kind = value
+            text: Rest = through(aead("AES-GCM", key=bytes(16), nonce=rule), b"")
+
+        sealed = bytes(Nonced(text=b"text"))[-20:]
+        number = value.to_bytes(12, "big")
+        (found,) = [one for one in (number, number[::-1], number[:8] + number[:7:-1]) if AESGCM(bytes(16)).encrypt(one, b"text", b"") == sealed]
+        return found
+
+    assert nonce(U32le, 0x102, field("a")) == bytes(8) + b"\2\1\0\0"
+    assert nonce(U32le, 0x102, field("a") + 0) == bytes(10) + b"\1\2"
+    assert nonce(Annotated[int, pl.bcd(4)], 1234, field("a")) == bytes(10) + b"\x04\xd2"
+    assert nonce(VarInt, 300, field("a")) == bytes(10) + b"\x01\x2c"
 
 
 def test_what_has_no_width_of_its_own_is_refused_as_a_key() -> None:

@@ -19,6 +19,7 @@ from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
 from packetlab.protocols.dissect import dissected
 from packetlab.protocols.linktypes import FIRST
+from packetlab.protocols.streams.messages import may_begin
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
@@ -99,12 +100,14 @@ class PacketOrder:
         return self.beginnings.told if told_in_streams() else None
 
     def _read(self, frame: Frame) -> Packet:
-        """Return the packet of a frame, read as the middle of a message where segments in order say that it is."""
+        """Return the packet of a frame, read as the middle or the beginning of a message where segments in order say that it is."""
         packet = Frame.packet(frame)
-        if any(cls._declaration.stream for cls in packet._classes[1:]):
+        is_begun = any(cls._declaration.stream for cls in packet._classes[1:])
+        if is_begun or may_begin(packet):
             with self._lock:
-                if self.beginnings.begins(frame.number) is False:
-                    return dissected(frame.data, FIRST[frame.linktype], frame.wire_length, is_middle=True)
+                begins = self.beginnings.begins(frame.number)
+            if begins is not None and begins is not is_begun:
+                return dissected(frame.data, FIRST[frame.linktype], frame.wire_length, begins=begins)
         return packet
 
     def _read_before(self, number: int) -> None:

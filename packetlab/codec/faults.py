@@ -51,6 +51,12 @@ class LastFault(InnerFault):
     __slots__ = ()
 
 
+def expected_within(fault: Fault) -> str:
+    """What was expected, and of what field: once, however many headers of that sort it is in."""
+    where = f" for {fault.layer}.{fault.field}"
+    return fault.expected if where in fault.expected else fault.expected + where
+
+
 class Dissection:
     """What is known of one packet while it is read.
 

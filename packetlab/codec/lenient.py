@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remember, remembered, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
-from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, shortened
+from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.inner import HeldValues
@@ -243,8 +243,8 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     def at_once(self, f: Field, pos: int, end: int) -> object:
         """Read all that is there of headers that cannot wait until somebody looks into them; what is none of them stays bytes."""
         faults: list[Fault] = []
-        items, _ = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name, around=self.held(f))
-        faults = lasting(faults, self.ctx, end) if end == self.end and self.is_part(end) else faults
+        items, stop = read_items(f, self.data, pos, end, None, faults, whole=True, owner=self.cls.name, around=self.held(f))
+        faults = self.lasting(f, faults, items, stop, end) if end == self.end else faults
         self.ctx.faults += [fault if isinstance(fault, InnerFault) else LastFault(*fault) for fault in faults]
         return items
 
@@ -252,11 +252,16 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name, around=self.held(f))
-        self.ctx.faults += lasting(faults, self.ctx, limit) if self.is_part(limit) else faults
+        self.ctx.faults += self.lasting(f, faults, items, end, limit)
         if f.kind.one and not items:
             raise _Stop
         self.bit = end * 8
         return items
+
+    def lasting(self, f: Field, faults: list[Fault], items: object, stop: int, end: int) -> list[Fault]:
+        if not self.is_part(end):
+            return faults
+        return lasting(faults, self.ctx, end, self.data, items, stop, _reader(f.kind.item, True), self.held(f))
 
     def counted(self, f: Field, pos: int, limit: int, count: int) -> object:
         found, end = 0, pos
@@ -413,7 +418,7 @@ def read_items(
             return None, pos
         inner = [
             f._replace(offset=f.offset + origin) if (f.layer, f.field) == (owner, field.name) else
-            type(f)(owner, field.name, f.offset + origin, _within(f), f.got)
+            type(f)(owner, field.name, f.offset + origin, expected_within(f), f.got)
             for f in ctx.faults
         ]  # fmt: skip
         faults += inner if broken(inner) or not short else [*inner, Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
@@ -421,12 +426,6 @@ def read_items(
         items.append(data[pos:limit])
         pos = limit
     return Filled.of(items, fill) if fill else tuple(items), pos
-
-
-def _within(fault: Fault) -> str:
-    """What was expected, and of what field: once, however many headers of that sort it is in."""
-    where = f" for {fault.layer}.{fault.field}"
-    return fault.expected if where in fault.expected else fault.expected + where
 
 
 def values_of(header: AnyHeader) -> dict[str, Raw]:

@@ -5,7 +5,7 @@
     linktypes    link type of a capture file -> first header; write a new link type here
     dissect      bytes become a packet, along the bindings
     pieces       packets cut into IP fragments and TCP segments
-    messages     streams of bytes become messages: where one begins, and where it ends
+    streams      streams of bytes become messages: where one begins, and where it ends
 
 A new protocol is a class in one of these files, or in one of its own. Begin with `transport`.
 

@@ -22,7 +22,7 @@ from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  bytes may hold any of them
 from packetlab.protocols.link import PPP, Ether, ShortPPP
-from packetlab.protocols.messages import begin
+from packetlab.protocols.streams.messages import begin
 
 _new = Packet.__new__
 
@@ -69,9 +69,9 @@ def dissect(
 
 def dissected(  # noqa: C901
     data: bytes, first: type[Header] | None, wire_length: int | None, strict: bool = False, keep: bool = True,
-    below: Sequence[Header] = (), is_middle: bool = False,
+    below: Sequence[Header] = (), begins: bool | None = None,
 ) -> Packet:  # fmt: skip
-    """Return bytes as a packet, header by header (see `dissect`). `is_middle`: a message of a stream does not begin in it, whatever the bytes say."""
+    """Return bytes as a packet, header by header (see `dissect`). `begins`: whether a message of a stream begins in it, whatever the bytes say; None: these say it."""
     wire = data
     if first is not None and first._declaration.through:
         try:
@@ -91,7 +91,7 @@ def dissected(  # noqa: C901
     start = idle = 0
     while first is not None:
         if headers and first._declaration.stream:
-            begun = None if is_middle else begin(first, data, start, end, ctx)
+            begun = None if begins is False else begin(first, data, start, end, ctx, begins is True)
             if begun is None:
                 break  # the middle of a message
             header, after, stop, following = begun

@@ -10,7 +10,7 @@ from packetlab.escaping import bytes_text
 from packetlab.link.event_loop import Files
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
-from packetlab.protocols.messages import MessageReader
+from packetlab.protocols.streams.message_reader import MessageReader
 from packetlab.sockets.socket import QueuedCall, Socket, is_number
 
 __tracebackhide__ = deliberate

@@ -22,7 +22,7 @@ from packetlab import (
     field,
     many,
 )
-from packetlab.protocols.messages import whole_messages
+from packetlab.protocols.streams.messages import whole_messages
 from tests.careful import careful
 
 

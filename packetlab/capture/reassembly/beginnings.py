@@ -19,7 +19,7 @@ from packetlab.codec.context.context import Context
 from packetlab.declare import registry
 from packetlab.errors import CaptureError
 from packetlab.packet.packet import Header
-from packetlab.protocols.messages import MessageClasses
+from packetlab.protocols.streams.messages import MessageClasses
 
 REMEMBERED = 1024  # beginnings of one direction: segments sent again may begin with one
 WAITING = 1 << 16  # frames of which it is not known yet

@@ -1,6 +1,6 @@
 """Messages of declared protocols out of TCP streams: each whole, whatever the segments it came in, with what is known of it.
 
-How bytes are put in order is `ordering`'s business, where a message ends the declaration's (see `protocols.messages`). After a
+How bytes are put in order is `ordering`'s business, where a message ends the declaration's (see `protocols.streams.messages`). After a
 hole, and where the beginning was not captured, reading goes on with a segment that begins with a message: one whose constants
 (16 bits at the least) are there, or that whole messages fill to its end.
 """
@@ -25,7 +25,8 @@ from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.ip import IPv4, IPv6
-from packetlab.protocols.messages import MessageClasses, MessageReader, look, whole_messages
+from packetlab.protocols.streams.message_reader import MessageReader
+from packetlab.protocols.streams.messages import MessageClasses, look, whole_messages
 from packetlab.protocols.transport import TCP
 
 H = TypeVar("H", bound=Header)

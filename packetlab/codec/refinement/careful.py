@@ -27,10 +27,23 @@ def broken(faults: Iterable[Fault]) -> bool:
     return any(not isinstance(fault, InnerFault) for fault in faults)
 
 
-def lasting(faults: list[Fault], ctx: Dissection, end: int) -> list[Fault]:
-    """Return the faults of items up to `end`, but for an item whose rest is rightly elsewhere."""
+def lasting(
+    faults: list[Fault], ctx: Dissection, end: int, data: bytes, items: object, stop: int, read: Callable[..., Decoded], held: Dissection | None
+) -> list[Fault]:
+    """Return the faults of items up to `end`, but for an item whose rest is rightly elsewhere.
+
+    The items read so far end at `stop`. `read` reads one more, `held` is what it knows of what stands around.
+    """
     if not broken(faults):
         return faults
+    if isinstance(items, tuple) and items and type(items[-1]) is bytes:
+        stop -= len(items[-1])  # what is no item
+    if stop < end:
+        part = Dissection() if held is None else held
+        part.partial = True
+        read(data, stop, end, part)
+        if part.wanted <= end:
+            return faults  # more bytes would not make it one
     ctx.cut, ctx.wanted = True, max(ctx.wanted, end + 1)
     return [f if isinstance(f, InnerFault) else f._replace(cut=True) for f in faults if isinstance(f, InnerFault) or not ctx.partial]
 

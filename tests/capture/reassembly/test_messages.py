@@ -40,7 +40,7 @@ from packetlab import (
     many,
     size_of,
 )
-from packetlab.protocols.messages import MessageReader
+from packetlab.protocols.streams.message_reader import MessageReader
 from tests.capture.reassembly.segments import ACK, FIN, Line as Wire
 
 CORPUS = Path(__file__).parents[3] / "captures" / "corpus"

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from packetlab.packet.packet import Header, Packet
 
 UNENDED = 1 << 62  # bytes that a message has at the most which goes on up to the end of its stream
-SMALL = 4096  # bytes of a message that may be looked at after every piece
 SHOWN = 16  # further messages of one packet that are shown
 
 
@@ -63,18 +62,23 @@ def looking(read: Callable[..., Any], by_itself: bool = False) -> Callable[..., 
 
 @partial(looking, by_itself=True)
 def begin(
-    cls: type[AnyHeader], data: bytes, start: int, end: int, ctx: Dissection
+    cls: type[AnyHeader], data: bytes, start: int, end: int, ctx: Dissection, is_sure: bool = False
 ) -> tuple[Any, int, int, Declaration | None] | None:
-    """Read the header of a message that begins at `start`; None where none does, so that it is the middle of one."""
+    """Read the header of a message that begins at `start`; None where none does, so that it is the middle of one.
+
+    Where it `is_sure` that one begins there, it is read with whatever faults it has.
+    """
     own = Dissection(ctx.missing, ctx.partial)
     own.layers = ctx.layers
     found = cls._decode(data, start, end, own)
     if not _fits(found[0], own.faults):
-        own = Dissection(ctx.missing, True)
-        own.layers = ctx.layers
-        found = cls._decode(data, start, end, own)
-        if not _fits(found[0], own.faults) or own.wanted <= end:
+        part = Dissection(ctx.missing, True)
+        part.layers = ctx.layers
+        cut = cls._decode(data, start, end, part)
+        goes_on = part.wanted > end
+        if not is_sure and not (goes_on and _fits(cut[0], part.faults)):
             return None
+        own, found = (part, cut) if goes_on else (own, found)
     elif not own.cut and found[2] == end and _may_go_on(found[0], ctx.layers):
         own.cut = True
     ctx.faults += own.faults
@@ -108,6 +112,34 @@ class Beginning(NamedTuple):
     faults: tuple[Fault, ...]
     alone: bool = False
     unended: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its faults leave it open where it ends."""
+        return any(_loses(self.header, fault) for fault in self.faults)
+
+
+def _loses(header: AnyHeader, fault: Fault) -> bool:
+    """Whether a fault leaves it open where the message ends that begins with a header."""
+    declaration, f = header._declaration, header._by_name.get(fault.field)
+    if f is None or fault.layer not in (one.name for one in (declaration, *declaration.bases)):
+        return True
+    raw, plan = getattr(header, f.slot), declaration.plan
+    if isinstance(fault, InnerFault) and type(raw) is bytes and f.kind.wire != "items":
+        return False  # no text, but bytes that are compared and counted
+    if f.name in _sizing(declaration):
+        return True
+    ended = f.kind.wire == "items" and plan.own is None and plan.total is None  # the list did, and not where it says
+    return not isinstance(fault, InnerFault) and not f.fixed and (raw is None or ended)
+
+
+def _sizing(declaration: Declaration) -> frozenset[str]:
+    """Return the fields by which a message ends where it does."""
+    if declaration not in _known_sizing:
+        plan = declaration.plan
+        rules = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
+        _known_sizing[declaration] = frozenset(name for rule in (*rules, *plan.sizes.values(), *plan.counts.values()) for name in needs(rule))
+    return _known_sizing[declaration]
 
 
 @looking
@@ -165,7 +197,9 @@ class SureOf(NamedTuple):
 
 _alone: dict[Declaration, SureOf] = {}
 _looking_ahead: dict[Declaration, int] = {}
-registry.caches += [_alone, _looking_ahead]
+_known_sizing: dict[Declaration, frozenset[str]] = {}
+_carrying: dict[Declaration, bool] = {}  # whether messages of a stream may stand above
+registry.caches += [_alone, _looking_ahead, _known_sizing, _carrying]
 
 
 def _known(declaration: Declaration) -> SureOf:
@@ -209,16 +243,32 @@ class MessageClasses:
         return classes[found] if found is not None and found.stream else None
 
 
-def whole_messages(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader] = ()) -> Iterator[tuple[type[AnyHeader], int, Beginning]]:
-    """Yield (class, start, what stands there) of the messages that stand whole in bytes, one after the other; `cls` is that of the first."""
+def whole_messages(
+    cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader] = (), is_sure: bool = False
+) -> Iterator[tuple[type[AnyHeader], int, Beginning]]:
+    """Yield (class, start, what stands there) of the messages that stand whole in bytes, one after the other; `cls` is that of the first.
+
+    One with a fault, and none after it, is none of them unless it `is_sure` that a message begins there, and its end is known.
+    """
     following, start = MessageClasses(below[-1]) if below else None, 0
     while start < len(data):
         one = cls if not start or following is None or not following.size else following(data[start : start + following.size])
         found = None if one is None else _look_once(one, data, start) or look(one, data, start, below)
-        if one is None or found is None or found.wanted or found.faults or found.end <= start:
+        if one is None or found is None or found.wanted or found.end <= start or (found.is_lost if is_sure else found.faults):
             return
         yield one, start, found
         start = found.end
+
+
+def may_begin(packet: Packet) -> bool:
+    """Whether the payload of a packet stands where a message of a stream may, whatever its bytes."""
+    if not packet.payload or not packet._classes:
+        return False
+    lower = packet._classes[-1]._declaration
+    if lower not in _carrying:
+        uppers = *(upper for _, _, upper in registry.conditions(lower)), *(upper for _, one in lower.plan.numbered for upper in registry.space(one.space).headers.values())
+        _carrying[lower] = any(upper.stream for upper in uppers)
+    return _carrying[lower] and MessageClasses(packet.layers[-1])(packet.payload) is not None
 
 
 # In one packet -------------------------------------------------------------------------------------------------
@@ -245,7 +295,7 @@ def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
 def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header], wanted: type[Header] | None = None) -> Iterator[Packet]:
     dissect = hook("dissect")
     packet: Any = hook("Packet")
-    for one, start, found in whole_messages(cls, data, below):
+    for one, start, found in whole_messages(cls, data, below, True):
         if wanted is not None and not issubclass(one, wanted) and not isinstance(found.header, wanted):
             continue
         if found.alone and type(found.header) is one and _known(one._declaration).by_itself:  # it is read already
@@ -278,7 +328,7 @@ def _further(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader]) -> l
     """Return class, start and end of the messages that stand whole in bytes after the first message of a packet."""
     following = MessageClasses(below[-1]) if below else None
     first = cls if following is None or not following.size or not data else following(data)
-    return [] if first is None else [(one, start, found.end) for one, start, found in whole_messages(first, data, below)]
+    return [] if first is None else [(one, start, found.end) for one, start, found in whole_messages(first, data, below, True)]
 
 
 def further_summary(packet: Packet) -> str:
@@ -309,139 +359,3 @@ def rest_lines(packet: Packet) -> list[str]:
     if packet.trailer:
         lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     return lines
-
-
-# In a stream ---------------------------------------------------------------------------------------------------
-
-
-class MessageReader:
-    """Cuts a stream of bytes into messages, whatever the pieces it comes in.
-
-    Args:
-        cls: what a message begins with. largest: bytes of a message at the most. eager: look for the end of a message whose size is
-            not told after every piece; otherwise each time when so much came that all looking takes time in proportion to the bytes.
-        below: the headers below. choose: gives the class of a message by its first bytes, as many as its `size` says, None for none.
-
-    Attributes:
-        at: how many bytes the messages so far had. lost: why it is not known where the next message begins, once that is so.
-    """
-
-    def __init__(
-        self, cls: type[AnyHeader], largest: int, eager: bool = False, below: Sequence[AnyHeader] = (), choose: MessageClasses | None = None
-    ) -> None:  # fmt: skip
-        self.largest, self.eager = largest, eager
-        self._below, self._choose = below, choose
-        self.chosen = choose is None  # whether it is known of which class the next message is
-        self.at = 0
-        self.lost: tuple[Fault, ...] = ()
-        self._data, self._start = b"", 0  # what was put together, and where the next message begins in it
-        self._parts: list[bytes] = []  # what came after it
-        self._held = 0  # bytes that belong to no message so far
-        self._sure = 0
-        self._is_hurried = self._is_closed = False
-        self._wanted = 1  # bytes after the start that there have to be before it pays to look again
-        self._delimiter = self._tail = b""  # what has to come before it does, and the last bytes that may be part of it
-        self._become(cls)
-
-    def _become(self, cls: type[AnyHeader]) -> None:
-        self.cls, plan = cls, cls._declaration.plan
-        rules = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
-        self._sizing = {name for rule in (*rules, *plan.sizes.values(), *plan.counts.values()) for name in needs(rule)}
-
-    @property
-    def held(self) -> int:
-        """Bytes that wait for the rest of their message."""
-        return self._held
-
-    @property
-    def sure(self) -> int:
-        """Bytes that are known to be part of the next message, some maybe not there yet."""
-        return self._held if self._delimiter else self._sure
-
-    def give(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
-        if self._delimiter:
-            seen = self._tail + data
-            if self._delimiter in seen:
-                self._wanted, self._delimiter = 1, b""
-            self._tail = seen[max(0, len(seen) - len(self._delimiter) + 1) :]
-        self._parts.append(data)
-        self._held += len(data)
-
-    def rest(self) -> bytes:
-        """Return the bytes that belong to no message so far."""
-        if self._parts:
-            self._data, self._start = b"".join([self._data[self._start :], *self._parts]), 0
-            self._parts = []
-        return self._data[self._start :]
-
-    def hurry(self, is_closed: bool = False) -> None:
-        """Have the next `read` look at what there is, since no more will come; `is_closed` says that it is all that was sent."""
-        self._wanted, self._delimiter, self._is_hurried, self._is_closed = 1, b"", True, is_closed
-
-    def read(self) -> bytes | None:
-        """Return the next message; None where there is no whole one yet, or `lost` says that none can be found any more."""
-        if self.lost or self._held < self._wanted:
-            return None
-        if self._parts:
-            self.rest()
-        start = self._start
-        if not self.chosen and not self._choose_class():
-            return None
-        found = look(self.cls, self._data, start, self._below)
-        if found.unended and self._is_closed:
-            found = found._replace(wanted=0, faults=())
-        broken = any(
-            fault.layer != self.cls._declaration.name or fault.field in (*self._sizing, "") for fault in found.faults
-        )
-        if found.unended and found.faults and not self._is_hurried:
-            self._wanted, self._sure = self.largest + 1, UNENDED  # whatever comes is part of it
-            if self._held > self.largest:
-                self._too_large(self._held)
-        elif broken or (not found.wanted and found.end <= start):
-            faults = tuple(fault._replace(offset=fault.offset - start) for fault in found.faults)
-            self.lost = faults or (Fault(self.cls.__name__, "", start, "a message", "one of no bytes"),)
-        elif found.wanted:
-            self._wait(found)
-        elif found.end - start > self.largest:
-            self._too_large(found.end - start)
-        else:
-            data = self._data[start : found.end]
-            self._start, self._held, self.at = found.end, self._held - len(data), self.at + len(data)
-            self._wanted, self._delimiter, self._sure = 1, b"", 0
-            self.chosen = self._choose is None
-            return data
-        return None
-
-    def _choose_class(self) -> bool:
-        """Find out of which class the next message is; False where that takes more bytes, or it is of none."""
-        assert self._choose is not None
-        if self._held < self._choose.size and not self._is_hurried:
-            self._wanted = self._choose.size
-            return False
-        first = self._data[self._start : self._start + self._choose.size]
-        cls = self._choose(first)
-        if cls is None:
-            self.lost = (Fault(self.cls.__name__, "", 0, "the first bytes of a message", bytes_text(first)),)
-            return False
-        if cls is not self.cls:
-            self._become(cls)
-        self.chosen = True
-        return True
-
-    def _wait(self, found: Beginning) -> None:
-        self._wanted = self._sure = found.wanted - self._start
-        if self._wanted > self.largest:
-            self._too_large(self._wanted)
-        elif self._wanted == self._held + 1:  # its size is not known
-            f = next((f for f in found.header._declaration.before if getattr(found.header, f.slot) is None), None)
-            self._delimiter = getattr(f.kind, "delimiter", b"") if f is not None and f.condition is None else b""
-            if self._delimiter:
-                self._tail = self._data[max(self._start, len(self._data) - len(self._delimiter) + 1) :]
-                self._wanted = self.largest + 1 if self._held < self.largest else self._wanted
-            elif not self.eager and self._held > SMALL:
-                self._wanted += self._held // 2
-
-    def _too_large(self, size: int) -> None:
-        got = f"one of {size}" if size < 1 << 64 else "one of more than 2**64"
-        self.lost = (Fault(self.cls.__name__, "", 0, f"a message of {self.largest} bytes at most", got),)

@@ -1,0 +1,16 @@
+"""Messages of streams of bytes (``stream=True``), whatever the segments they come in.
+
+    messages          where one begins, and where it ends; which stand in one packet
+    message_reader    a stream of bytes becomes messages, whatever the pieces it comes in
+
+Begin with `look` in `messages`.
+
+>>> from packetlab import Header, Text, ended
+>>> from packetlab.protocols.streams.message_reader import MessageReader
+>>> class Spoken(Header, stream=True):
+...     text: Text = ended(b"\\n")
+>>> reader = MessageReader(Spoken, 100)
+>>> reader.give(b"hello\\nwor")
+>>> reader.read(), reader.read()
+(b'hello;', None)
+"""

@@ -217,7 +217,10 @@ class FieldPath(NamedTuple):
     def names(self) -> tuple[str, ...]:
         steps: list[str] = []
         for f, cls, pick in self.steps:
-            steps += [f.name] if cls is None else [f.name, cls.__name__.lower()]
+            steps.append(f.name)
+            if cls is not None:  # as it is spelled where its items have a field of that name in small letters
+                called = cls.__name__.lower()
+                steps.append(called if field_in(classes[f.kind.item], called) is None else cls.__name__)
             steps[-1] += f"[{pick}]" * bool(pick)
         return (*steps, *([self.part] if self.part else []))
 

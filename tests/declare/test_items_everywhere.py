@@ -574,3 +574,24 @@ def test_an_item_that_uses_what_surrounds_it_is_replaced() -> None:
     other = packet.replace({"wides.some[1].value": b"xy", "wides.some[0].tag": 9})
     assert bytes(other)[14:] == b"\2\x09ab\2xy"
     assert capture(other).where("wides.some[1].value == 7879").count() == 1
+
+
+def test_a_class_with_the_name_of_a_field_in_small_letters_is_named_as_it_is_spelled() -> None:
+    with bindings():
+
+        class Named(Header):
+            kind: U8 = 0
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Kind(Named, inside="data", when={"kind": 1}):
+            v: U16 = 5
+
+        class Naming(Header, under=UDP, when={"dport": 7911}):
+            named: tuple[Named, ...] = many()
+
+        for asked in ("naming.named.Kind.v", "naming.named.Kind[1].v", "naming.named.kind"):
+            path = FieldPath.parse(asked, "column")
+            assert path.name == asked and FieldPath.parse(path.name, "column") == path
+        capture = Capture.of([Ether() / IPv4() / UDP(dport=7911) / Naming(named=[Kind(v=9)])])
+        assert [capture.where(f"{path} == {value}").count() for path, value in (("naming.named.Kind.v", 9), ("naming.named.kind", 1))] == [1, 1]

@@ -8,9 +8,9 @@ Begin with `look` in `messages`.
 >>> from packetlab import Header, Text, ended
 >>> from packetlab.protocols.streams.message_reader import MessageReader
 >>> class Spoken(Header, stream=True):
-...     text: Text = ended(b"\\n")
+...     text: Text = ended(b";")
 >>> reader = MessageReader(Spoken, 100)
->>> reader.give(b"hello\\nwor")
+>>> reader.give(b"hello;wor")
 >>> reader.read(), reader.read()
 (b'hello;', None)
 """

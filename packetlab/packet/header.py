@@ -312,12 +312,12 @@ class HeaderType(type):
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_held(declaration)
-        check_order_around(declaration)
         compiler.reset(declaration)
         if "__hidden__" in body:
             return
         with _bindings.all_or_none():
             _bindings.declare(declaration, header)
+            check_order_around(declaration)
             _bindings.answer(declaration)
             for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
                 _bindings.bind(header, lower, when, sets, port)

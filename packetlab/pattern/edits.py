@@ -65,8 +65,8 @@ def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
 
     What is captured of the items on the way and follows from a rule is derived again.
     """
-    f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:], refined=path.refined[1:])
-    cls = path.steps[0][1]
+    f, rest = path.fields[0], path._replace(fields=path.fields[1:], picks=path.picks[1:], refined=path.refined[1:], numbered=path.numbered[1:])
+    _, cls, pick, is_numbered = path.steps[0]
     if not rest.fields and not path.pick and cls is None and (not path.part or not lists(f.kind)):
         return _with_part(f, path, getattr(holder(header, f), f.slot), value, where)
     if path.part == COUNT and not rest.fields:
@@ -78,9 +78,15 @@ def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
         whole = [isinstance(one, Header) and (cls is None or isinstance(one, cls)) for one in values]
     else:
         whole = [True] * len(values)
-    places = _places(whole, path.picks[0])
+    if is_numbered and cls is not None:
+        meant = _places([isinstance(one, Header) for one in values], pick)
+        places = [place for place in meant if isinstance(values[place], cls)]
+        if meant and not places:
+            raise BuildError(where, f"a {cls.__name__} at [{pick}] of {f.owner.name}.{f.name}", type(values[meant[0]]).__name__, f"{cls.__name__.lower()}[{pick}] counts those")
+    else:
+        places = _places(whole, pick)
     if not places:
-        which = f"{'a value' if cls is None else cls.__name__}" + f" [{path.picks[0]}]" * bool(path.picks[0])
+        which = f"{'a value' if cls is None else cls.__name__}" + f" [{pick}]" * bool(pick)
         raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{sum(whole)} of them")
     for place in places:
         if rest.fields:

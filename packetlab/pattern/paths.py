@@ -9,6 +9,7 @@
     list[2], list[-1]    one item, from 0 and from the end; or one value of a list of values (l.ports[0])
     list[all], list[any] every item: in a column a tuple, in a filter all have to fit; any of them
     list.class           items that a class declared for them takes apart, and fields of it: tcp.options.mss.value, tcp.options.mss[1]
+    list[2].class        the item with that number, where it is of the class: nothing where it is of another
     list.count           how many there are (of items that have a field `count`, that field)
 
 A name that nothing declares is a BuildError with the name that was meant.
@@ -67,6 +68,7 @@ class FieldPath(NamedTuple):
         part: of the last field: a part of an address, a flag, "count"; or "payload" for the bytes above the header; or "".
         picks: for each field which of the values that it lists: a number in digits, "all", "any", or "".
         refined: for each field the class that its items have to be of, None for any.
+        numbered: for each field whether the number stands before the class, and so counts all items and not those of the class.
     """
 
     header: type[AnyHeader]
@@ -75,6 +77,7 @@ class FieldPath(NamedTuple):
     part: str = ""
     picks: tuple[str, ...] = ()
     refined: tuple[type[AnyHeader] | None, ...] = ()
+    numbered: tuple[bool, ...] = ()
 
     @classmethod
     def parse(cls, text: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> FieldPath:
@@ -94,6 +97,7 @@ class FieldPath(NamedTuple):
         fields: list[Field] = []
         picks: list[str] = []
         refined: list[type[AnyHeader] | None] = []
+        numbered: list[bool] = []
         inside, called = header, header.__name__
         for place, step in enumerate(names):
             found = _STEP.fullmatch(step)
@@ -106,15 +110,17 @@ class FieldPath(NamedTuple):
                     raise BuildError(where, "no part of a payload", ".".join(names[1:]))
                 return cls(header, occurrence, (), PAYLOAD)
             if name == COUNT and own is None and fields and not pick and place + 1 == len(names):
-                return cls(header, occurrence, tuple(fields), COUNT, tuple(picks), tuple(refined))
+                return cls(header, occurrence, tuple(fields), COUNT, tuple(picks), tuple(refined), tuple(numbered))
             if name.lower() == RAW and own is None and fields and fields[-1].kind.transforms and place + 1 == len(names) and not (pick or picks[-1]):
-                return cls(header, occurrence, tuple(fields), RAW, tuple(picks), tuple(refined))
+                return cls(header, occurrence, tuple(fields), RAW, tuple(picks), tuple(refined), tuple(numbered))
             among = {one.__name__.lower(): one for one in _refinements(inside)} if fields and own is None else {}
             if name.lower() in among:
-                inside = refined[-1] = among[name.lower()]
                 if pick and (picks[-1] or fields[-1].kind.one):
                     raise BuildError(where, f"one of {name} by a number after its name alone", f"{called}.{step}")
-                picks[-1] = picks[-1] or pick
+                if refined[-1] is not None and picks[-1] and not numbered[-1]:
+                    raise BuildError(where, f"a number after {name}, or after {fields[-1].name}", f"{called}.{step}")
+                numbered[-1], picks[-1] = bool(picks[-1]), picks[-1] or pick
+                inside = refined[-1] = among[name.lower()]
                 called += f".{step}"
                 continue
             if own is None or own.kind.wire == "payload":
@@ -128,13 +134,14 @@ class FieldPath(NamedTuple):
             fields.append(own)
             picks.append(pick)
             refined.append(None)
+            numbered.append(False)
             called += f".{name}" + f"[{pick}]" * bool(pick)
             if own.kind.has_headers:
                 inside = classes[own.kind.item]
             elif place + 1 < len(names):
                 part = _part(own, ".".join(names[place + 1 :]), called, where)
-                return cls(header, occurrence, tuple(fields), part, tuple(picks), tuple(refined))
-        return cls(header, occurrence, tuple(fields), "", tuple(picks), tuple(refined))
+                return cls(header, occurrence, tuple(fields), part, tuple(picks), tuple(refined), tuple(numbered))
+        return cls(header, occurrence, tuple(fields), "", tuple(picks), tuple(refined), tuple(numbered))
 
     @property
     def field(self) -> Field | None:
@@ -216,19 +223,20 @@ class FieldPath(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         steps: list[str] = []
-        for f, cls, pick in self.steps:
+        for f, cls, pick, is_numbered in self.steps:
             steps.append(f.name)
             if cls is not None:  # as it is spelled where its items have a field of that name in small letters
                 called = cls.__name__.lower()
                 steps.append(called if field_in(classes[f.kind.item], called) is None else cls.__name__)
-            steps[-1] += f"[{pick}]" * bool(pick)
+            steps[-2 if is_numbered else -1] += f"[{pick}]" * bool(pick)
         return (*steps, *([self.part] if self.part else []))
 
     @property
-    def steps(self) -> list[tuple[Field, type[AnyHeader] | None, str]]:
-        """The fields, each with the class of items that is meant and with which of them."""
+    def steps(self) -> list[tuple[Field, type[AnyHeader] | None, str, bool]]:
+        """The fields, each with the class of items that is meant, with which of them, and whether that counts all items (see `numbered`)."""
         count = len(self.fields)
-        return [*zip(self.fields, self.refined or (None,) * count, self.picks or ("",) * count, strict=True)]
+        parts = (self.refined or (None,) * count, self.picks or ("",) * count, self.numbered or (False,) * count)
+        return [*zip(self.fields, *parts, strict=True)]
 
     def found(self, packet: Packet) -> list[int]:
         """Return the places among the layers of a packet where such headers are."""
@@ -244,22 +252,22 @@ class FieldPath(NamedTuple):
     def raws_of(self, header: Header) -> list[object]:
         """Return the raw values of a field in a header whose derived fields are filled in."""
         headers = [header]
-        for f, cls, pick in self.steps[:-1]:
-            headers = [item._resolved_alone() for one in headers for item in _picked(_items(one, f, cls), pick)]
+        for step in self.steps[:-1]:
+            headers = [item._resolved_alone() for one in headers for item in _meant(one, *step)]
         return [raw for one in headers for raw in self._raws_in(one)]
 
     def _raws_in(self, header: Header) -> list[object]:
         """Return the raw values of the last field in the header that has it."""
-        f, cls, pick = self.steps[-1]
+        f, cls, pick, is_numbered = self.steps[-1]
         header = holder(header, f)
         raw = getattr(header, f.slot)
         if raw is None:
             return []
         listed = f.kind.inside.element is not None and not (f.kind.transforms and self.part == RAW and not pick)
         if self.part == COUNT:
-            return [len(_items(header, f, cls)) if f.kind.has_headers else f.kind.count(raw)]
+            return [len(_meant(header, f, cls, pick if is_numbered else "", is_numbered)) if f.kind.has_headers else f.kind.count(raw)]
         if f.kind.wire == "items" or (f.kind.has_headers and (pick or cls is not None)):
-            single: list[object] = [encode_items((one,), 0) for one in _picked(_items(header, f, cls), pick)]
+            single: list[object] = [encode_items((one,), 0) for one in _meant(header, f, cls, pick, is_numbered)]
             return single if pick or cls is not None else [encode_items(raw, 0)]
         return [self._taken(one) for one in (_picked(f.kind.raws(raw), pick) if listed and (pick or self.part) else [raw])]
 
@@ -307,6 +315,13 @@ def _items(header: Header, f: Field, cls: type[AnyHeader] | None) -> list[Header
     some = () if raw is None else f.kind.raws(raw) if f.kind.transforms else header._items_of(f)
     items = [one for one in some if isinstance(one, Header)]
     return items if cls is None else [one for one in items if isinstance(one, cls)]
+
+
+def _meant(header: Header, f: Field, cls: type[AnyHeader] | None, pick: str, is_numbered: bool) -> list[Header]:
+    """Return the items of a field that a step of a path means."""
+    if not is_numbered or cls is None:
+        return _picked(_items(header, f, cls), pick)
+    return [one for one in _picked(_items(header, f, None), pick) if isinstance(one, cls)]
 
 
 def _picked(values: list[T], pick: str) -> list[T]:

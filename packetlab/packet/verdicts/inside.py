@@ -45,7 +45,8 @@ class InsideDerivation(Derivation):
 def at_path(packet: Packet, i: int, path: str) -> tuple[InsideDerivation, AnyHeader, str, str]:
     """Return the scope of the header in layer `i` that holds what a path means, that header as it was given, the path with all numbers, and the name of the field.
 
-    Without a number it is the first item; a class that items become may stand after it ("options.mss.value"). BuildError where there is none.
+    Without a number it is the first item; a class that items become may stand after it ("options.mss.value", "options.mss[1].value", and
+    "options[1].mss.value" for an item that is one). BuildError where there is none.
     """
     stack, called = Within(packet.layers[: i + 1]), type(packet.layers[i]).__name__
     *steps, last = path.split(".")
@@ -53,15 +54,20 @@ def at_path(packet: Packet, i: int, path: str) -> tuple[InsideDerivation, AnyHea
     way: list[str] = []
     given: AnyHeader = packet._headers[i]
     few: list[AnyHeader] = []  # the same as they were given
+    numbered = False  # whether the path says which of them
     for step in steps:
         found = _STEP.fullmatch(step)
         if found is None:
             raise BuildError(f"{called}.{path}", 'names and numbers, as in "items[0].value"', repr(step))
-        named = [one for one in some if step.lower() in [cls.__name__.lower() for cls in type(one[-1]).__mro__]]
+        named = [at for at, one in enumerate(some) if found[1].lower() in [cls.__name__.lower() for cls in type(one[-1]).__mro__]]
         if some and found[1] not in _in_view(stack, found[1])[-1]._by_name and named:
-            way[-1] = f"{way[-1].partition('[')[0]}[{next(place for place, one in enumerate(some) if one is named[0])}]"
-            given, few = few[some.index(named[0])], []
-            stack, some = named[0], []
+            number = int(found[2] or 0)
+            if not -len(named) <= number < len(named):
+                raise BuildError(f"{called}.{path}", f"a header at {step}", f"{len(named)} of them")
+            at = named[number]
+            way[-1] = way[-1] if numbered else f"{way[-1].partition('[')[0]}[{at}]"
+            given, few = few[at], []
+            stack, some = some[at], []
             continue
         stack, given = _in_view(stack, found[1]), _viewed_for(given, found[1])
         f = cast("type[Header]", type(stack[-1]))._field(found[1])
@@ -72,7 +78,8 @@ def at_path(packet: Packet, i: int, path: str) -> tuple[InsideDerivation, AnyHea
         if not -len(some) <= place < len(some):
             raise BuildError(f"{called}.{path}", f"a header at {step}", f"{len(some)} of them")
         way.append(f.name if getattr(f.kind, "inner", f.kind).one else f"{f.name}[{place % len(some)}]")
-        stack, some, given = some[place], some if found[2] is None else [], few[place]
+        numbered, given, stack = found[2] is not None, few[place], some[place]
+        some, few = ([stack], [given]) if numbered else (some, few)
     return InsideDerivation(packet, _in_view(stack, last)), _viewed_for(given, last), ".".join([*way, last]), last
 
 

@@ -303,7 +303,7 @@ class Space:
 def settle_bits(header: Declaration) -> None:
     """Check the order of bits, and let checksums over parts of bytes be rules of fields, before anything goes by these."""
     check_bit_order(header)
-    find_bit_sums(header.before, header.after, header.low)
+    find_bit_sums(header.before, header.after, header.low, bool(header.in_bits))
 
 
 def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) -> list[str]:

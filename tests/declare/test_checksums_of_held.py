@@ -58,6 +58,31 @@ def declared() -> tuple[Any, Any]:
     return HeldHead, Summed
 
 
+def test_a_path_that_is_named_itself_is_left_out_or_zeros_too() -> None:
+    with bindings():
+        head_class, _ = declared()
+
+        class Named(Header):
+            head: head_class = head_class()
+            kind: U8 = 9
+            zeros: U32 = auto(crc32("head.number", "head.age", "kind", zeroed("head.number")))
+            without: U32 = auto(crc32("head.age", "kind", "head.number", but("head.age")))
+            both: U32 = auto(crc32("head.number", "head.age", zeroed("head.age"), but("head.number")))
+
+        for number in (1, 0xFFFF):
+            packet = dissect(bytes(Named(head=head_class(number=number))), Named)
+            data = bytes(packet)
+            assert packet[Named].zeros == zlib.crc32(bytes(2) + data[2:4] + b"\x09")
+            assert packet[Named].without == zlib.crc32(b"\x09" + data[:2])
+            assert packet[Named].both == zlib.crc32(bytes(2))
+            assert {*packet.verdicts().values()} == {Verdict.GOOD} and careful(Named, data)[0] == packet[Named]
+        with pytest.raises(DeclareError, match="which leaves nothing|bytes that the checksum goes over"):
+
+            class Nothing(Header):
+                head: head_class = head_class()
+                zeros: U32 = auto(crc32("head.number", but("head.number")))
+
+
 @given(st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=20))
 def test_each_is_that_of_zlib_over_the_bytes_that_are_named(number: int, age: int, text: bytes) -> None:
     with bindings():

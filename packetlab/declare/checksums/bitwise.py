@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.declare.bits.kinds import SpareBits
+from packetlab.declare.bits.shares import shares
 from packetlab.declare.checksums.crc import mirrored
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.checksums.ranges import regions
@@ -24,13 +26,13 @@ MOST = 512  # bits that one goes over
 
 
 class BitSum(Op):
-    """The rule of such a CRC. checksum: as the class body says it."""
+    """The rule of such a CRC. checksum: as the class body says it. begins: at which bit of a byte fields begin, where the order of bits goes by that."""
 
-    __slots__ = ("checksum",)
+    __slots__ = ("begins", "checksum")
 
-    def __init__(self, form: Expr, checksum: Checksum) -> None:
+    def __init__(self, form: Expr, checksum: Checksum, begins: dict[str, int]) -> None:
         super().__init__("^", form, Const(0))
-        self.checksum = checksum
+        self.checksum, self.begins = checksum, begins
 
     def text(self, *operands: str) -> str:
         return str(self.checksum)
@@ -45,11 +47,12 @@ class _Bit(NamedTuple):
     bit: int
 
 
-def find_bit_sums(before: list[Field], after: list[Field], low: bool) -> None:
-    """Let checksums of a header that go over parts of bytes, or stand in one, be rules of its fields; `low`: its lowest bits come first."""
+def find_bit_sums(before: list[Field], after: list[Field], low: bool, in_bits: bool) -> None:
+    """Let checksums of a header that go over parts of bytes, or stand in one, be rules of its fields; `low`: its lowest bits come first;
+    `in_bits`: it may begin at any bit."""
     for f in before:
-        if isinstance(f.rule, Checksum) and (form := _form(before, after, low, f, f.rule)) is not None:
-            f.derive(BitSum(form, f.rule))
+        if isinstance(f.rule, Checksum) and (form := _form(before, after, low, in_bits, f, f.rule)) is not None:
+            f.derive(form)
 
 
 def is_sum(f: Field) -> bool:
@@ -57,7 +60,7 @@ def is_sum(f: Field) -> bool:
     return isinstance(f.rule, Checksum | BitSum)
 
 
-def _form(fields: list[Field], after: list[Field], low: bool, f: Field, rule: Checksum) -> Expr | None:
+def _form(fields: list[Field], after: list[Field], low: bool, in_bits: bool, f: Field, rule: Checksum) -> BitSum | None:
     """Return a CRC as arithmetic; None where it is one of whole bytes, or none that can be such a rule."""
     kind = f.kind
     named = [name for part in rule.over for name in (part.names if isinstance(part, SumPart) else (part,))]
@@ -65,13 +68,13 @@ def _form(fields: list[Field], after: list[Field], low: bool, f: Field, rule: Ch
         return None
     if kind.wire != "number" or kind.signed or kind.fixed_bits < rule.algorithm.bits or any(part.word == "value_of" for part in rule.over if isinstance(part, SumPart)):
         return None
-    starts, at = {}, 0
-    for one in fields:
-        starts[one.name] = at
-        at = (at + (one.kind.fixed_bits if one.condition is None else 0)) % 8
+    starts, unsure = _starts(fields, in_bits)
     some = regions(rule, fields, after, f)
     covered = [one for region in some for one in region.fields]
-    ends = [place for one in covered for place in (starts[one.name], (starts[one.name] + one.kind.fixed_bits) % 8)]
+    # Of fields whose place is sure only the borders count: bits between these share whole bytes.
+    known = not unsure & {f.name, *(one.name for one in covered)}
+    borders = [(region.fields[0], region.fields[-1]) for region in some if region.fields] if known else [(one, one) for one in covered]
+    ends = [place for first, last in borders for place in (starts[first.name], (starts[last.name] + last.kind.fixed_bits) % 8)]
     if not any(ends) and not starts[f.name] and not kind.fixed_bits % 8:
         return None
     if any(one.kind.wire != "number" or one.condition is not None or not one.kind.fixed_bits for one in covered):
@@ -95,7 +98,23 @@ def _form(fields: list[Field], after: list[Field], low: bool, f: Field, rule: Ch
             terms.append(((refs[bit.field.name] >> bit.bit) & 1) * number)
     while len(terms) > 1:  # side by side, so that none stands deep
         terms = [reduce(lambda one, other: one ^ other, terms[at : at + 2]) for at in range(0, len(terms), 2)]
-    return terms[0]
+    ordered = low is not lowest_first or any(one.kind.fixed_bits > 8 and (low or one.kind.little) for one in covered)
+    return BitSum(terms[0], rule, {run[0][0].name: starts[run[0][0].name] for run in runs} if ordered and not in_bits else {})
+
+
+def _starts(fields: list[Field], in_bits: bool) -> tuple[dict[str, int], set[str]]:
+    """Return at which bit of a byte each field begins, optional ones being absent, and of which that is not sure."""
+    starts: dict[str, int] = {}
+    at, sure, unsure = 0, not in_bits, set()
+    for f in fields:
+        starts[f.name] = at
+        unsure |= set() if sure else {f.name}
+        at = (at + (f.kind.fixed_bits if f.condition is None else 0)) % 8
+        if isinstance(f.kind, SpareBits):
+            at, sure = 0, not in_bits
+        elif shares(f) and (f.condition is not None or f.kind.loose):
+            sure = False
+    return starts, unsure
 
 
 def _in_order(fields: Sequence[tuple[Field, bool]], start: int, low: bool, lowest_first: bool) -> list[_Bit]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from packetlab.declare.bits.stretches import Loose
+from packetlab.declare.checksums.bitwise import BitSum
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.checksums.ranges import Region, awaited, held, names_between
 from packetlab.declare.expressions import Checksum, Ref
 from packetlab.declare.values.digits import DigitsKind
+from packetlab.declare.values.units import Run
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
@@ -108,6 +112,23 @@ def _check_part(header: Declaration, part: SumPart, where: str) -> None:
             raise DeclareError(where, "the field that comes first, then the last one", str(part))
 
 
+def _check_begins(header: Declaration, rule: BitSum, where: str) -> None:
+    """Refuse bits that a CRC takes in the order in which they lie in bytes, where that is not the same in all packets."""
+    places: dict[str, frozenset[int]] = {}
+    for step in header.plan.head:
+        if isinstance(step, Loose):
+            places |= {f.name: begin for f, begin in zip(step.fields, [frozenset({0}), *step.ends], strict=False)}
+        elif isinstance(step, Run):
+            for unit in step.units:
+                widths = [0, *accumulate(f.kind.fixed_bits for f in unit.fields)]
+                places |= {f.name: frozenset({at % 8}) for f, at in zip(unit.fields, widths, strict=False)}
+    for name, begin in rule.begins.items():
+        if (found := places.get(name, frozenset({0}))) != {begin}:
+            got = f"{name}, at bit {' or '.join(map(str, sorted(found)))}"
+            hint = f"a reflected CRC takes the bits of each byte by themselves: {name} on a byte boundary, or the optional fields behind it"
+            raise DeclareError(where, "bits at a place of a byte that is always the same", got, hint)
+
+
 def _may_be_empty(rule: Checksum) -> bool:
     return not any(isinstance(part, SumPart) for part in rule.over)
 
@@ -130,6 +151,8 @@ def check_sums(header: Declaration) -> None:
         )  # fmt: skip
     sums = {f.name for f in header.before if isinstance(f.rule, Checksum)}
     for f in header.fields:
+        if isinstance(f.rule, BitSum) and f.rule.begins:
+            _check_begins(header, f.rule, f"{header.name}.{f.name}")
         rules = [f.condition, f.rule.where if isinstance(f.rule, Checksum) else f.rule]
         leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
         for name in sorted({leaf.name for leaf in leaves if isinstance(leaf, Ref)} & sums):

@@ -91,7 +91,7 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
             continue
         some, zeros = {"head": before, "tail": after, "body": []}[where], (where, place) in zero
         if piece is not None or (where, place) in pieces:
-            cuts = _cut(pieces[where, place], zeros) if piece is None else [(*piece, zeros)]
+            cuts = _cut(pieces.get((where, place), []), zeros, *(piece or (0, None)))
             found += [Region(where, (some[place],), zeroed, False, False, cut=(first, end)) for first, end, zeroed in cuts]
             last_one = None
             continue
@@ -120,15 +120,18 @@ def _pieces(rule: Checksum, before: list[Field]) -> dict[tuple[str, int], list[t
     return found
 
 
-def _cut(pieces: list[tuple[int, int, str]], zeros: bool) -> list[tuple[int, int | None, bool]]:
-    """Return the bytes of a field under a checksum of which some are left out, or count as zeros: from, up to, and whether they are zeros."""
+def _cut(pieces: list[tuple[int, int, str]], zeros: bool, at: int, last: int | None) -> list[tuple[int, int | None, bool]]:
+    """Return the bytes from `at` up to `last` of a field under a checksum of which some are left out, or count as zeros: from, up to, and whether
+    they are zeros."""
     found: list[tuple[int, int | None, bool]] = []
-    at = 0
     for first, end, word in sorted(pieces):
+        if end <= at or (last is not None and first >= last):
+            continue
+        end = end if last is None else min(end, last)
         found += [(at, first, zeros)] if first > at else []
-        found += [(max(at, first), end, True)] if word == "zeroed" and end > at else []
-        at = max(at, end)
-    return [*found, (at, None, zeros)]
+        found += [(max(at, first), end, True)] if word == "zeroed" else []
+        at = end
+    return [*found, (at, last, zeros)] if last is None or at < last else found
 
 
 def names_between(before: list[Field], after: list[Field], first: str, last: str) -> list[str]:

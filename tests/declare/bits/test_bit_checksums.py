@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import (
+    F32,
     U3,
     U4,
     U5,
@@ -16,6 +17,8 @@ from packetlab import (
     U8,
     U9,
     U11,
+    U16,
+    Capture,
     DeclareError,
     Ether,
     Header,
@@ -28,11 +31,18 @@ from packetlab import (
     declare_from,
     describe,
     dissect,
+    field,
+    has,
     malformed,
+    many,
     span,
+    spare_bits,
+    sum8,
+    when,
     zeroed,
 )
 from packetlab.declare.checksums.catalogue import named_crc
+from packetlab.declare.expressions import Checksum
 from tests.careful import careful
 from tests.conftest import need
 from tests.export.pdml import Tshark
@@ -87,6 +97,62 @@ def test_numbers_that_fill_whole_bytes_have_the_crc_of_these_bytes(name: str, wi
     with bindings():
         (again,) = declare_from(description)
         assert bytes(again(**values)) == wire
+
+
+def test_numbers_that_fill_whole_bytes_are_bytes_also_when_rewritten() -> None:
+    """Beside floats and other sums too; in one arithmetic of bytes, as where no number is smaller than a byte."""
+    modbus = named_crc("CRC-16/MODBUS", "").sum
+    with bindings():
+        class Headed(Header, under=Ether, when={"type": 0x7D32}):
+            version: U4 = 1
+            flags: U4 = 5
+            sport: U16 = 80
+            dport: U16 = 1000
+            speed: F32 = 1.5
+            own: U8 = auto(sum8("sport"))
+            c: U16 = auto(crc("CRC-16/MODBUS", span("version", "own")))
+            last: U4 = 3
+            more: U4 = 0xC
+            after: U16 = auto(crc("CRC-16/MODBUS", "last", "more", "dport", zeroed("dport")))
+
+        wire = bytes(Ether() / Headed())
+        head = wire[14:24]
+        assert wire[14:] == head + modbus(head).to_bytes(2, "big") + b"\x3c" + modbus(b"\x3c\0\0").to_bytes(2, "big")
+        assert careful(Headed, wire[14:])[0] == dissect(wire)[Headed]
+        assert all(isinstance(Headed._by_name[name].rule, Checksum) for name in ("c", "after"))
+        new = Capture.of([wire]).rewrite(ports={80: 8080})
+        (frame,) = [one.packet() for one in new]
+        assert frame[Headed].sport == 8080 and {*frame.verdicts().values()} == {Verdict.GOOD} and not new.left
+        mended = Capture.of([bytes(Ether() / Headed(c=1, after=2))]).rewrite(fixcsum=True)
+        assert [bytes(one.packet()) for one in mended] == [wire]
+
+
+def test_reflected_crcs_take_the_bits_of_each_byte_where_that_is_sure() -> None:
+    with bindings():
+        class Spared(Header):
+            h: U3 = 1
+            rest: int = spare_bits()
+            a: U8 = 0x31
+            c: U8 = auto(crc("CRC-8/MAXIM-DOW", "a"))
+
+        class Straight(Header):
+            h: U4 = auto(has("o"))
+            o: U4 | None = when(field("h"))
+            a: U8 = 0x31
+            c: U8 = auto(crc("CRC-8/SMBUS", "a"))
+            rest: int = spare_bits()
+
+        assert bytes(Spared()).hex() == "2031" + f"{named_crc('CRC-8/MAXIM-DOW', '').sum(b'1'):02x}"
+        assert bytes(Straight(o=1)).hex() == "1131" + f"{named_crc('CRC-8/SMBUS', '').sum(b'1'):02x}"
+        for before in ("o: U4|None = when(field('h'))", "o: Annotated[int, bits(field('h'))] = 0", "o: tuple[U3, ...] = many(count=field('h'))"):
+            source = f"""class Unsure(Header):
+                h: U4 = 0
+                {before}
+                a: U8 = 0x31
+                c: U8 = auto(crc("CRC-8/MAXIM-DOW", "a"))
+                rest: int = spare_bits()"""
+            with pytest.raises(DeclareError, match=r"Unsure.c: expected bits at a place of a byte that is always the same, got a, at bit 0 or "):
+                exec(source, {**globals(), "many": many})
 
 
 def test_bits_that_count_as_zeros_count() -> None:

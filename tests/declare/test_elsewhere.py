@@ -20,6 +20,7 @@ from packetlab import (
     auto,
     before,
     bindings,
+    computed,
     count_of,
     dissect,
     field,
@@ -208,3 +209,32 @@ def test_names_are_checked_as_far_as_they_can_be() -> None:
 
 def test_what_is_looked_up_is_none_where_nothing_has_it() -> None:
     assert heard(SheetRow._declaration.outer_leaves, Dissection()) == (0,)
+
+
+def test_a_condition_on_a_header_in_a_field_of_one_around_is_refused_with_the_way_out() -> None:
+    with bindings():
+
+        class AroundKey(Header):
+            kind: U8 = 0
+
+        class AroundItem(Header):
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class AroundList(Header):
+            key: AroundKey = AroundKey()
+            kind: int = computed(field("key.kind"))
+            items: tuple[AroundItem, ...] = many()
+
+        for words in ("AroundList.key.kind", "^.key.kind"):
+            with pytest.raises(DeclareError, match="as a computed field of that outer header"):
+
+                class Refused(AroundItem, inside="data", when=field(words) == 1):
+                    v: U8 = 5
+
+        class AroundNumber(AroundItem, inside="data", when=field("AroundList.kind") == 1):
+            v: U8 = 5
+
+        made = AroundList(key=AroundKey(kind=1), items=[AroundNumber(v=7)])
+        assert dissect(bytes(made), AroundList)[AroundList].items == (AroundNumber(v=7),)
+        assert type(dissect(b"\2\1\7", AroundList)[AroundList].items[0]) is AroundItem

@@ -11,7 +11,7 @@ from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.declare.rules import apart
 from packetlab.declare.validate import ITEM, Leaves, described, field_of
 from packetlab.declare.values.delimited import Delimited
-from packetlab.declare.values.said import Says
+from packetlab.declare.values.said import FirstOf, Says
 from packetlab.errors import DeclareError
 
 
@@ -46,6 +46,10 @@ def check_refinement(header: Declaration) -> None:
         raise DeclareError(f"{header.name}, remembers=", "no such thing of a class that takes a field apart", header.view[0], hint)
     if header.is_deeper:
         return  # its condition is one of the header inside
+    beyond = next((one for one in rule.leaves() if isinstance(one, FirstOf) and one.name not in base.by_name), None)
+    if beyond is not None:
+        hint = "a number in a header that a field there holds: as a computed field of that outer header"
+        raise DeclareError(where, f"a field of {base.name}, or a header around and one field of it", str(beyond), hint)
     if bounds(rule, Leaves(base, where, ITEM), where)[1] == 0:
         raise DeclareError(where, "a condition that can hold", words(rule))
     later = {f.name for f in base.after}

@@ -102,6 +102,8 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
         if f.place is not None and f not in before:
             where, hint = f"{header}.{f.name.removesuffix('_gap')}", "after a payload places count from the end: from_end(...)"
             raise DeclareError(where, "a field before the payload at an offset", "one after it", hint)
+        if f.place is not None:
+            _check_default(header, f, before)
         rule = f.rule
         if rule is not None and not isinstance(rule, Checksum | Next):
             names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]
@@ -111,6 +113,23 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
                 f.rule = _sizes(rule, f"{header}.{f.name}", before)
                 found += [(f.name, name) for name in names if name != "self"]
     return found
+
+
+def _check_default(header: str, gap: Field, before: list[Field]) -> None:
+    """Refuse an offset whose default lies in the fields before the first place, so that no header could be built as it stands."""
+    by = next((f for f in before[: before.index(gap)] if isinstance(gap.place, Ref) and f.name == gap.place.name), None)
+    if not before[before.index(gap) + 1 : before.index(gap) + 2] or not before[before.index(gap) + 1].kind.fixed_bits:
+        return  # what may be of no bytes lies nowhere then
+    if by is None or by.rule is not None or gap.condition is not None or not gap.name.endswith("_gap") or not isinstance(by.default, int) or gap.since != "self":
+        return
+    first = next(place for place, f in enumerate(before) if f.place is not None)
+    always = [f for f in before[:first] if f.condition is None]
+    ends = sum(f.kind.fixed_bits for f in always) // 8
+    ends += sum(len(f.kind.write(f.default)) for f in always if f.kind.wire == "coded" and isinstance(f.default, int))
+    if by.default < ends:
+        name = gap.name.removesuffix("_gap")
+        hint = f'the field that says where {name} lies follows it: auto(offset_of("{name}")); without a default it has to be given'
+        raise DeclareError(f"{header}.{by.name}", f"a default of {ends} or more, where the fields before {name} end", by.default, hint)
 
 
 def _check_circle(header: str, f: Field, names: list[str], before: list[Field]) -> None:

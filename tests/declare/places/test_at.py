@@ -297,3 +297,16 @@ def test_an_offset_in_a_number_that_takes_as_many_bytes_as_it_needs_is_refused(k
         end: U8 = 0
 
     assert bytes(Solved(text=b"abc"))[0] & 0x3F == 5
+
+
+@pytest.mark.parametrize("number", ["VarInt", "U8"])
+def test_a_default_that_lies_among_the_fields_before_is_refused_at_the_class(number: str) -> None:
+    names = {**globals(), "VarInt": pl.VarInt}
+    body = f"class Early(Header):\n    o: {number} = 0\n    x: U8 = at(field('o'), 5)"
+    with bindings(), pytest.raises(DeclareError, match=r"Early\.o: expected a default of 1 or more, .*auto\(offset_of\(\"x\"\)\)"):
+        exec(body, names)
+    for right in body.replace("= 0", "= 1"), body.replace(" = 0", ""):
+        with bindings():
+            exec(right, names)
+            made = names["Early"](o=1)
+            assert dissect(bytes(made), names["Early"]) == made / b"" and not dissect(bytes(made), names["Early"]).faults

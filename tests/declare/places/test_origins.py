@@ -276,12 +276,11 @@ def test_a_multiple_at_an_offset_is_a_number_of_bytes(multiple) -> None:
 
 
 def test_an_offset_that_does_not_follow_names_the_rule_that_does() -> None:
-    class Plain(Header):
-        off: U16 = 0
-        x: U32 = at(field("off"), 0)
-
     with pytest.raises(DeclareError, match=r'the field that says where x lies follows it: auto\(offset_of\("x"\)\)'):
-        bytes(Plain())
+
+        class Plain(Header):
+            off: U16 = 0
+            x: U32 = at(field("off"), 0)
 
 
 class CountedItem(Header):

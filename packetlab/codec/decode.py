@@ -13,10 +13,10 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.lists import one_by_one
-from packetlab.codec.around.outer import is_around, is_contextual, is_read_now, outer_beside
+from packetlab.codec.around.outer import holds_contextual, is_around, is_contextual, is_read_now, outer_beside
 from packetlab.codec.around.reading import Hearing
 from packetlab.codec.bits.reading import BitReading
-from packetlab.codec.context.recalling import remember_read
+from packetlab.codec.context.recalling import marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import ItemValues, read_items, walk
 from packetlab.codec.objects import classes
@@ -96,6 +96,10 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
 
     def compile(self) -> Compiled:
         """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, declaration of the next or None)``."""
+        if holds_contextual(self.cls):  # its items may say something for those after them, which are read anew where it is
+            self.names.update(marked=marked, rewind=rewind)
+            self.lines.append("m = marked()")
+            self.away, self.became = "return walk(declaration, data, start, end, ctx, m)", ["rewind(m)", "return y._decode(data, start, end, ctx)"]
         end = self.source()
         self.lines += self.next_header()
         for short in self.cls.shortened:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remember, remembered, within
 from packetlab.codec.bits.careful import BitWalking
-from packetlab.codec.context.recalling import Recalling, Unrecalled, remember_read
+from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
@@ -53,8 +53,9 @@ USUAL = 1500
 """The usual MTU of a link, in bytes (RFC 894): what hands packets over without a length, for a card to cut, has more."""
 
 
-def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Decoded:
-    """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
+def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection, mark: int | None = None) -> Decoded:
+    """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return. `mark`: of before it was tried."""
+    rewind(mark)
     if trying.get():
         raise NeedsCare
     return _LenientParser(cls, data, start, end, ctx).read()
@@ -98,13 +99,13 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     # Reading -----------------------------------------------------------------------------------------------
 
     def read(self) -> Decoded:
-        cut, last, faults = False, "", len(self.ctx.faults)
+        cut, last, faults, mark = False, "", len(self.ctx.faults), marked()
         try:
             for step in self.plan.head:
                 self.step(step)
                 if self.choices and (other := chosen(self.choices, self.known, self.scope)):
                     del self.ctx.faults[faults:]  # which the other one finds again
-                    return walk(other, self.data, self.start, self.end, self.ctx)
+                    return walk(other, self.data, self.start, self.end, self.ctx, mark)
                 last = step.fields[-1].name if step.fields else last
         except _Stop:
             cut = self.forgotten()
@@ -212,10 +213,8 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         if isinstance(step, Counted):
             return self.counted(f, pos, limit, step.count.evaluate(self.scope))
         if isinstance(step, Open):
-            if self.stop is None and self.total is not None:
-                limit = self.total
-            elif self.stop is None:
-                limit = max(pos, self.end - self.plan.trailing)
+            if self.stop is None:
+                limit = self.total if self.total is not None else max(pos, self.end - self.plan.trailing)
             size = limit - pos
             if step.after is not None:
                 self.read_from_end(limit, pos)

@@ -215,6 +215,7 @@ class Moment:
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.beside, self.untold = beside, untold
         self.entries: dict[Key, ContextEntry] = {}
+        self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 
     def find(self, key: Key) -> ContextEntry | None:
@@ -237,7 +238,21 @@ class Moment:
 
     def put(self, key: Key, value: object) -> None:
         """Note what is remembered from this packet."""
+        self._log.append((key, self.entries.get(key)))
         self.entries[key] = ContextEntry(value, self.number, self.time_ns)
+
+    def mark(self) -> int:
+        """Return how much was noted."""
+        return len(self._log)
+
+    def rewind(self, mark: int) -> None:
+        """Forget what was noted since, of what is read anew."""
+        while len(self._log) > mark:
+            key, before = self._log.pop()
+            if before is None:
+                del self.entries[key]
+            else:
+                self.entries[key] = before
 
     def keep(self) -> None:
         """Have the context know what is remembered from the packet."""

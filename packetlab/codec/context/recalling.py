@@ -218,6 +218,19 @@ class Recalling(HeldValues):
 # Remembering ---------------------------------------------------------------------------------------------------
 
 
+def marked() -> int:
+    """Return how much the packet that is being read has said so far for later ones; for `rewind`."""
+    now = current.get()
+    return now.mark() if isinstance(now, Moment) else 0
+
+
+def rewind(mark: int | None) -> None:
+    """Forget what was remembered since, unless that is None: what stands there is read anew."""
+    now = current.get()
+    if isinstance(now, Moment) and mark is not None:
+        now.rewind(mark)
+
+
 def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
     """Note what is remembered from a header that was read whole."""
     now = current.get()

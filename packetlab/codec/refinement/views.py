@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.codec.around.solving import solve, solvings
+from packetlab.codec.context.recalling import marked, rewind
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
@@ -56,10 +57,12 @@ def read_whole(
     ctx.place = place
     if holder is not None:
         ctx.layers = (*(() if around is None else around.layers), holder)
+    mark = marked()
     token = trying.set(quick)  # in line, as each level of a chain takes frames of Python's stack
     try:
         header, end, _, _ = classes[inner]._decode(raw, 0, len(raw), ctx)
     except NeedsCare:
+        rewind(mark)
         return None
     finally:
         trying.reset(token)

@@ -157,3 +157,36 @@ def test_what_has_a_rule_or_a_constant_keeps_it() -> None:
         bytes(SolvedCount(items=[SolvedCounted(text=b"ab")]))
     with pytest.raises(BuildError, match=r"SolvedCounted.more: expected a field that is there"):
         bytes(SolvedCount(items=[SolvedCounted(text=b"a", more=1)]))
+
+
+class SolvedByNext(Header):
+    size: U8 = 0
+    x: Bytes = sized(before("size"), b"")
+
+
+class SolvedRow(Header):
+    items: tuple[SolvedByNext, ...] = many()
+
+
+def test_an_item_does_not_keep_the_number_that_a_neighbour_required() -> None:
+    row = SolvedRow(items=[SolvedByNext(), SolvedByNext(x=b"abc"), SolvedByNext(x=b"q")])
+    assert bytes(row) == b"\x03\x01abc\0q"
+    first, second, third = row.items
+    for items, expected in (
+        ([first, second], b"\x03\0abc"),
+        ([first, third], b"\x01\0q"),
+        ([first, SolvedByNext(), third], b"\0\x01\0q"),
+        ([first, b"\x07"], b"\0\x07"),
+    ):
+        assert bytes(SolvedRow(items=items)) == expected
+    assert bytes(row.replace(items=[first, SolvedByNext(x=b"hello")])) == b"\x05\0hello"
+    assert bytes(SolvedRow(items=[SolvedByNext(size=3), second])) == b"\x03\0abc"  # what was given stays
+
+
+def test_a_header_does_not_keep_the_number_that_one_above_it_required_in_another_packet() -> None:
+    packet = Ether() / SolvedBelow() / SolvedAbove(x=b"abc", y=1)
+    below = packet[SolvedBelow]
+    assert (below.size, below.flags) == (4, 3)
+    made = Ether() / below / SolvedAbove(x=b"abcde")
+    assert (made[SolvedBelow].size, made[SolvedBelow].flags) == (6, 0)
+    assert bytes(made) == bytes(Ether() / SolvedBelow() / SolvedAbove(x=b"abcde"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from packetlab.codec.around.outer import is_called, place_of, read_with
+from packetlab.codec.around.outer import is_called, names_before, place_of, read_with
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Op
@@ -173,7 +173,7 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
     for f in plan.lists:
         raw = getattr(header, f.slot)
         if type(raw) is tuple:
-            setattr(header, f.slot, _solved_items(raw))
+            setattr(header, f.slot, _solved_items(raw, names_before(f.kind.item)))
     to_solve = {f.name: f for f in plan.targets if not header._state & f.bit}
     for f in to_solve.values():  # another edit may have solved it
         setattr(header, f.slot, None if f.default is REQUIRED else f.default)
@@ -188,18 +188,26 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
                         return
 
 
-def _solved_items(items: tuple[Any, ...]) -> tuple[Any, ...]:
+def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, ...]:
+    """Return items with the numbers of these `names` that those after them require; whatever others required where they stood before counts no more."""
     made = [*items]
-    for k in range(len(items) - 1, 0, -1):
-        if isinstance(made[k], AnyHeader) and isinstance(made[k - 1], AnyHeader):
-            numbers: dict[str, int | None] = {}
-            for one in _of_item_before(made[k]._declaration):
-                number = _number(made[k], one)
-                if numbers.get(one.leaf.name) is None:
-                    numbers[one.leaf.name] = number
-            for name, number in numbers.items():
-                made[k - 1] = _with(made[k - 1], name, number, anew=True)
+    for k in range(len(items) - 1, -1, -1):
+        if not isinstance(made[k], AnyHeader):
+            continue
+        numbers: dict[str, int | None] = dict.fromkeys(names)
+        after: Any = made[k + 1] if k + 1 < len(made) else None
+        for one in _of_item_before(after._declaration) if isinstance(after, AnyHeader) else ():
+            if numbers.get(one.leaf.name) is None:
+                numbers[one.leaf.name] = _number(after, one)
+        for name, number in numbers.items():
+            made[k] = _with(made[k], name, number, anew=not _is_target(made[k], name))
     return items if all(one is other for one, other in zip(made, items, strict=True)) else tuple(made)
+
+
+def _is_target(header: AnyHeader, name: str) -> bool:
+    """Whether what a header holds may require a number of it."""
+    plan = solving(header._declaration)
+    return plan is not None and any(f.name == name for f in plan.targets)
 
 
 def _parts(header: AnyHeader, inner: AnyHeader | None = None) -> list[Any]:
@@ -250,15 +258,22 @@ def solve_stack(headers: tuple[H, ...]) -> tuple[H, ...]:
         plan = _stacks[kinds] = _above(kinds)
     if not plan:
         return headers
-    made = [*headers]
+    made, told = [*headers], set[tuple[int, str]]()
+
+    def tell(place: int, name: str, number: int | None) -> None:  # the first one counts, and what it was in another packet does not
+        anew = (place, name) not in told and not _is_target(made[place], name)
+        if number is not None:
+            told.add((place, name))
+        if number is not None or anew:
+            made[place] = _with(made[place], name, number, anew)
+
     for i, own, holds in plan:
         for one, place in own:
-            if (number := _number(headers[i], one)) is not None:
-                made[place] = _with(made[place], one.leaf.name, number)
+            tell(place, one.leaf.name, _number(headers[i], one))
         for ancestors, one, number in _required_inside(headers[: i + 1]) if holds else ():
             place = place_of(one.leaf, ancestors)
             if 0 <= place < i:
-                made[place] = _with(made[place], one.leaf.name, number)
+                tell(place, one.leaf.name, number)
     return headers if all(one is other for one, other in zip(made, headers, strict=True)) else tuple(made)
 
 

@@ -5,7 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from packetlab import U4, UDP, Bytes, Digits, Ether, Header, HexDigits, IPv4, bindings, digits, ended, size_of
+from packetlab import (
+    U4,
+    U8,
+    U16,
+    UDP,
+    Bytes,
+    Digits,
+    Ether,
+    Header,
+    HexDigits,
+    IPv4,
+    auto,
+    bindings,
+    digits,
+    ended,
+    field,
+    size_of,
+    sized,
+    when,
+)
 from tests.conftest import need
 from tests.export.pdml import Tshark, compare
 
@@ -39,3 +58,31 @@ def test_digits_that_are_none_of_any_length_and_digits_up_to_the_end_of_what_hol
             *(bytes(below / UDP(sport=1, dport=7803) / (said + b"\r\n")) for said in (b"1", b"00fF", b" 1a ", b"f" * 16, b"f" * 17, b"")),
         ]
         compare(Tshark(tmp_path, DigitsUpTo, DigitsShared, DigitsHeld), frames)
+
+
+def test_digits_of_a_size_that_a_field_or_a_rule_says(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class DigitsSized(Header, under=UDP, when={"dport": 7804}):
+            n: U8 = auto(size_of("number"))
+            number: Digits = sized(field("n"), 12345)
+            more: U16 | None = when(field("number") > 99, 7)
+
+        class DigitsFive(Header, under=UDP, when={"dport": 7805}):
+            number: HexDigits = sized(5, 0x12345)
+            t: U8 = 7
+
+        class DigitsLess(Header, under=UDP, when={"dport": 7806}):
+            n: U8 = 0
+            number: Digits = sized(field("n") - 2, 0)
+            t: U8 = 7
+
+        below = Ether() / IPv4()
+        sized_as_said = (b"\x0512345ab", b"\x0512a45ab", b"\x0512", b"\0ab", b"\x03 12\x07", b"\x0312", b"\x02-7z", b"\x15" + b"9" * 21, b"\x03123ab", b"")
+        frames = [
+            *(bytes(below / UDP(sport=1, dport=7804) / said) for said in sized_as_said),
+            *(bytes(below / UDP(sport=1, dport=7805) / said) for said in (b"12345\x07", b"12a45\x07", b"12x45\x07", b"12", b"12345")),
+            *(bytes(below / UDP(sport=1, dport=7806) / said) for said in (b"\x0412\x07", b"\0\x07", b"\x0212\x07", b"\x0512")),
+        ]
+        compare(Tshark(tmp_path, DigitsSized, DigitsFive, DigitsLess), frames)

@@ -361,10 +361,22 @@ local function in_halves(f, raw)  -- the number in packed digits: high and low h
   return high, low
 end
 
-function Reader:in_letters(f)  -- up to a delimiter, so many digits, or all that are left; false where there is none
+function Reader:in_letters(f)  -- up to a delimiter, so many digits, of a size, or all that are left; false where there is none
   local pos, limit = floor(self.bit / 8), self:limit()
   local there = math.max(0, limit - pos)
   local raw, size, taken = there > 0 and self.tvb:raw(pos, there) or "", f.width or there, f.width or there
+  if f.size then
+    local exact
+    size, exact = f.size(self.s)
+    taken = size
+    if size < 0 then
+      self:fault(f.name, pos, "a size of 0 or more", int(size, exact))
+      return false
+    elseif size > there then
+      self:truncated_field(f.name, pos, size, there, nil, exact)
+      return false
+    end
+  end
   if f.ended then
     local at, from = nil, 1
     repeat

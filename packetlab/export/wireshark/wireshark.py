@@ -225,7 +225,7 @@ class _Script:
         if kind.form and not in_bytes(kind):
             parts += coding(f, kind)
         parts += view(kind) + judged(kind) + name_of(kind) + each(kind, ADDRESSES)
-        if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded | Loose):
+        if not kind.form and (isinstance(step.step if isinstance(step, When) else step, Coded | Loose) or base_of(kind)):
             parts += written(kind)
         if kind.wire == "number" and kind.fixed_bits <= WIDE:
             parts += self.whole_number(f, kind, plan, units.get(f.name))

@@ -74,7 +74,7 @@ class PacketOrder:
         if not has_context():
             return self._read(frame)
         with self._lock:
-            before = lambda: self._read_before(frame.number)  # noqa: E731
+            before = lambda: self._catch_up(frame.number)  # noqa: E731
             moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True, beside=self._beside())
             packet: Packet = read_in(moment, lambda: self._read(frame))
             if frame.number == self.seen + 1:
@@ -109,6 +109,10 @@ class PacketOrder:
             if begins is not None and begins is not is_begun:
                 return dissected(frame.data, FIRST[frame.linktype], frame.wire_length, begins=begins)
         return packet
+
+    def _catch_up(self, number: int) -> None:
+        with self._lock:  # messages of a packet may be read later than it was
+            self._read_before(number)
 
     def _read_before(self, number: int) -> None:
         """Read the packets before one, as far as that was not done."""

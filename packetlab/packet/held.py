@@ -27,9 +27,10 @@ class Held(Shown):
 
     # As long as it has a path (see `codec.stacks`), only `_data`, `_anomalies`, `_made`, `_start` and `_end` are there too.
     __slots__ = (
-        "_anomalies", "_data", "_derived", "_end", "_made", "_path", "_payload", "_resolved", "_stack", "_start",
+        "_anomalies", "_data", "_derived", "_end", "_made", "_now", "_path", "_payload", "_resolved", "_stack", "_start",
     )  # fmt: skip
     _derived: Headers
+    _now: Any  # of one with messages of a stream that was read in a context: that, or the moment in it
     _made: list[object]
     _start: int
     _end: int
@@ -143,4 +144,4 @@ class Held(Shown):
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # What is compiled does not travel.
         _, kept = self._headers, super().__getstate__()[1]  # type: ignore[index]
-        return None, {name: value for name, value in kept.items() if name != "_made"}
+        return None, {name: value for name, value in kept.items() if name not in ("_made", "_now")}

@@ -298,10 +298,9 @@ class Packet(Held):
         made._stack, made._payload = lend(headers, self._headers) if has_context() else tuple(headers), payload
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
-        for header in headers:
-            if header._declaration.coded:
-                return hook("respelled")(self, made)  # type: ignore[no-any-return]
-        return made
+        if hasattr(self, "_now"):
+            made._now = self._now
+        return hook("respelled")(self, made) if any(header._declaration.coded for header in headers) else made
 
     def vary(self, count: int, fields: Mapping[object, object] | None = None, /, **named: object) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths

@@ -10,7 +10,7 @@ from typing import Any
 
 from packetlab.codec.around.bodiless import bodiless, follows as in_no_bytes
 from packetlab.codec.bodies import measured
-from packetlab.codec.context.context import Context, Moment, read_in
+from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes, off_link
 from packetlab.codec.stacks import count_use, stack_decoders
@@ -63,8 +63,16 @@ def dissect(
     if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
         found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
-            return found
+            return knowing(found)
     return dissected(data, first, wire_length, strict, keep, below)
+
+
+def knowing(packet: Packet) -> Packet:
+    """Return a packet that was read in a context, if it was, so that further messages in it are read in that too."""
+    now = current.get()
+    if now is not None and any(cls._declaration.stream for cls in packet._classes):
+        packet._now = now
+    return packet
 
 
 def dissected(  # noqa: C901
@@ -136,4 +144,4 @@ def dissected(  # noqa: C901
         )
     if not keep:
         packet._data = packet.encode()
-    return packet
+    return knowing(packet)

@@ -218,6 +218,15 @@ class Moment:
         self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 
+    @classmethod
+    def again(cls, now: Context | Moment, untold: frozenset[str]) -> Moment:
+        """Return the moment in which messages of a packet are read again, from the first one on, that was read in another one, or in a context."""
+        if isinstance(now, Context):
+            return cls(now, now.number, is_look=True)
+        moment = cls(now.context, now.number, now.time_ns, before=now.catch_up, is_look=True, is_placed=True, is_behind_gap=now.is_behind_gap)
+        moment.beside, moment.untold = now.beside, untold if now.beside is None else frozenset()
+        return moment
+
     def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
         if self.entries and key in self.entries:

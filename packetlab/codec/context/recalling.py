@@ -236,7 +236,7 @@ def remember_read(header: AnyHeader, layers: Sequence[AnyHeader]) -> None:
     now = current.get()
     if isinstance(now, Context):
         _put(now, header, layers, "a packet that was read")
-    elif now is not None and not now.is_look:
+    elif now is not None:
         for one in header._declaration.remembers or ():
             now.put(
                 (one.table, key_of(one.key, layers, lambda name: getattr(header, slot_of(name)))),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.lists import is_last
 from packetlab.codec.around.outer import goes_by_outer, holds_contextual, told_in_streams
 from packetlab.codec.bodies import measured
-from packetlab.codec.context.context import Context, Moment, current
+from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.packet.packet import Header, Packet
 
+R = TypeVar("R")
 UNENDED = 1 << 62  # bytes that a message has at the most which goes on up to the end of its stream
 SHOWN = 16  # further messages of one packet that are shown
 
@@ -50,8 +51,12 @@ def looking(read: Callable[..., Any], by_itself: bool = False) -> Callable[..., 
         if isinstance(now, Moment) and (now.is_placed or now.beside is not None):
             beside, is_placed, number = now.beside, now.is_placed, now.number
             before = now.catch_up if is_placed else None
-        untold = told_in_streams() if by_itself and now is not None and beside is None else frozenset[str]()
-        token = current.set(Moment(context, number, before=before, is_look=True, is_placed=is_placed, beside=beside, untold=untold))
+        untold = now.untold if isinstance(now, Moment) else frozenset[str]()
+        untold = told_in_streams() if by_itself and now is not None and beside is None else untold
+        moment = Moment(context, number, before=before, is_look=True, is_placed=is_placed, beside=beside, untold=untold)
+        if isinstance(now, Moment):
+            moment.entries = {**now.entries}
+        token = current.set(moment)
         try:
             return read(cls, *args)
         finally:
@@ -274,45 +279,88 @@ def may_begin(packet: Packet) -> bool:
 # In one packet -------------------------------------------------------------------------------------------------
 
 
+def _as_read(read: Callable[..., R]) -> Callable[..., R]:
+    """Return what reads messages of a packet as it was read: with what was remembered before it, and from messages before them in it."""
+
+    @wraps(read)
+    def read_in_context(packet: Packet, *args: Any) -> R:
+        now = getattr(packet, "_now", None)
+        if now is None or current.get() is not None:
+            return read(packet, *args)
+        found: R = read_in(Moment.again(now, told_in_streams()), read, packet, *args)
+        return found
+
+    return read_in_context
+
+
+@_as_read
 def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     """Return the whole messages of a packet whose first header is a `wanted` one, each as a packet."""
     for i, header in enumerate(packet.layers):
         if header._declaration.stream:
+            if not i and hasattr(packet, "_now") and not (packet.truncated or packet._trailing_bytes):  # it is a message itself
+                return (packet,) if isinstance(header, wanted) and not any(_loses(header, fault) for fault in packet.faults) else ()
             start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
-            found = tuple(_packets(_general(type(header)), bytes(packet)[start:end], packet.layers[:i], wanted))
+            messages = [*_packets(_general(type(header)), bytes(packet)[start:end], packet.layers[:i])]
+            found = tuple(one.read() for one in messages if issubclass(one.cls, wanted) or isinstance(one.header, wanted))
             if found:
                 return found
     return ()
 
 
+@_as_read
 def further_headers(packet: Packet, wanted: type[Header]) -> list[Header]:
     """Return the headers of a class in the whole messages after the first one."""
-    rests = ((one, data[start:end], below) for cls, data, below in _rests(packet) for one, start, end in _further(cls, data, below))
-    messages = (message for rest in rests for message in _packets(*rest))
-    return [header for message in messages for header in message.layers if isinstance(header, wanted)]
+    return [header for _, _, found in _rests(packet) for one in found for header in one.read().layers if isinstance(header, wanted)]
 
 
-def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header], wanted: type[Header] | None = None) -> Iterator[Packet]:
-    dissect = hook("dissect")
-    packet: Any = hook("Packet")
+class InPacket(NamedTuple):
+    """A message that stands whole in a packet: of what class, its first header, where it ends; `read` gives it as a packet."""
+
+    cls: type[AnyHeader]
+    header: AnyHeader
+    start: int
+    end: int
+    read: Callable[[], Packet]
+
+
+def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[InPacket]:
     for one, start, found in whole_messages(cls, data, below, True):
-        if wanted is not None and not issubclass(one, wanted) and not isinstance(found.header, wanted):
-            continue
-        if found.alone and type(found.header) is one and _known(one._declaration).by_itself:  # it is read already
-            made = packet.__new__(packet)
-            made._stack = made._resolved = (found.header,)
-            made._payload, made._data = b"", data[start : found.end]
-            made._anomalies = made._path = None
-            yield made
+        if found.alone and type(found.header) is one and _known(one._declaration).by_itself:
+            read = partial(_read_already, found.header, data[start : found.end])
         else:
-            yield dissect(data[start : found.end], one, below=below)
+            read = partial(hook("dissect"), data[start : found.end], one, below=below)
+            if current.get() is not None:  # those after it may recall what it tells
+                made = read()
+                read = partial(_itself, made)
+        yield InPacket(one, found.header, start, found.end, read)
 
 
-def _rests(packet: Packet) -> list[tuple[type[AnyHeader], bytes, Sequence[Header]]]:
-    """Return what stands after messages, with the class of these and the headers below, the innermost first."""
-    gaps, classes = packet._trailing_bytes, packet._classes
-    places = [i for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream]
-    return [(_general(classes[i]), gaps[i], packet.layers[:i]) for i in places]
+def _read_already(header: AnyHeader, data: bytes) -> Packet:
+    packet: Any = hook("Packet")
+    made = packet.__new__(packet)
+    made._stack = made._resolved = (header,)
+    made._payload, made._data = b"", data
+    made._anomalies = made._path = None
+    return made  # type: ignore[no-any-return]
+
+
+def _itself(packet: Packet) -> Packet:
+    return packet
+
+
+def _rests(packet: Packet) -> list[tuple[type[AnyHeader], int, list[InPacket]]]:
+    """Return the messages that stand whole after others, with the class of these and how many bytes there are, the innermost first."""
+    gaps, classes, rests = packet._trailing_bytes, packet._classes, []
+    for i in (i for i in sorted(gaps, reverse=True) if classes[i]._declaration.stream):
+        cls, data, below = _general(classes[i]), gaps[i], packet.layers[:i]
+        if current.get() is not None:  # those after the first one may recall what it tells
+            start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
+            hook("dissect")(bytes(packet)[start : end - len(data)], cls, below=below)
+        following = MessageClasses(below[-1]) if below else None
+        first = cls if following is None or not following.size or not data else following(data)
+        rests.append((cls, len(data), [] if first is None else [*_packets(first, data, below)]))
+    return rests
 
 
 def _general(cls: type[AnyHeader]) -> type[AnyHeader]:
@@ -324,38 +372,31 @@ def _general(cls: type[AnyHeader]) -> type[AnyHeader]:
     return general
 
 
-def _further(cls: type[AnyHeader], data: bytes, below: Sequence[AnyHeader]) -> list[tuple[type[AnyHeader], int, int]]:
-    """Return class, start and end of the messages that stand whole in bytes after the first message of a packet."""
-    following = MessageClasses(below[-1]) if below else None
-    first = cls if following is None or not following.size or not data else following(data)
-    return [] if first is None else [(one, start, found.end) for one, start, found in whole_messages(first, data, below, True)]
-
-
+@_as_read
 def further_summary(packet: Packet) -> str:
     """Return further messages for the end of a packet's summary: " + Rec + Rec / 5 bytes + 3 bytes of a Rec"."""
     words = []
-    for cls, data, below in _rests(packet):
-        found = _further(cls, data, below)
-        words += [hook("dissect")(data[start:end], one, below=below).summary() for one, start, end in found[:SHOWN]]
+    for cls, size, found in _rests(packet):
+        words += [one.read().summary() for one in found[:SHOWN]]
         words += [f"{len(found) - SHOWN} more {cls.__name__}"] if len(found) > SHOWN else []
-        end = found[-1][2] if found else 0
-        words += [f"{len(data) - end} bytes of a {cls.__name__}"] if end < len(data) else []
+        end = found[-1].end if found else 0
+        words += [f"{size - end} bytes of a {cls.__name__}"] if end < size else []
     return "".join(f" + {word}" for word in words)
 
 
+@_as_read
 def rest_lines(packet: Packet) -> list[str]:
     """Return further messages as `Packet.show` has them, a headline before each, and what fills the frame."""
     lines: list[str] = []
-    for cls, data, below in _rests(packet):
-        found = _further(cls, data, below)
-        for number, (one, start, end) in enumerate(found[:SHOWN], 2):
-            lines.append(f"message {number} of the segment, {end - start} bytes")
-            lines += hook("dissect")(data[start:end], one, below=below).show().splitlines()
+    for _, size, found in _rests(packet):
+        for number, one in enumerate(found[:SHOWN], 2):
+            lines.append(f"message {number} of the segment, {one.end - one.start} bytes")
+            lines += one.read().show().splitlines()
         if len(found) > SHOWN:
             lines.append(f"{len(found) - SHOWN} more messages")
-        end = found[-1][2] if found else 0
-        if end < len(data):
-            lines.append(f"{len(data) - end} bytes of a message that does not end here")
+        end = found[-1].end if found else 0
+        if end < size:
+            lines.append(f"{size - end} bytes of a message that does not end here")
     if packet.trailer:
         lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     return lines

@@ -169,7 +169,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
             return []
         there = f"{self.present(f)} and " if f.condition is not None else ""
         error = self.refuse(f"misfit(((h{self.tag}, '{self.tag}'),), locals())")
-        return [f"if {there}not {f.kind.low} <= {value} <= {f.kind.high}: {error}"]
+        return [f"if {there}not {f.kind.low:#x} <= {value} <= {f.kind.high:#x}: {error}"]
 
     def derived(self, f: Field) -> str:
         """Source for what follows for a field from others; a sum is 0 until it comes last."""
@@ -364,7 +364,8 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
                 terms.append(repr(bytes(region.cut[1] - region.cut[0])))
             elif region.zeros:
                 known, more = self.measured([*region.fields])
-                terms.append(f"bytes({_total(known, more)})" if more or known >= 99 else repr(bytes(known)))
+                known -= region.less + (region.cut[0] if region.cut is not None else 0)  # a delimiter, and what of the field is left out
+                terms.append(f"bytes(max(0, {_total(known, more)}))" if more or known >= 99 else repr(bytes(max(0, known))))
             else:
                 fields = self.before if region.part == "head" else self.after
                 first = "" if region.start else self.sizes(fields[: fields.index(region.fields[0])])

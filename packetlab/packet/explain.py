@@ -104,7 +104,8 @@ class Derivation(HeldScope):
             fields = self.cls._declaration.before if region.part == "head" else self.cls._declaration.after
             first, last = fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1
             start, end = (measured(self.header, fields[:place]) for place in (first, last))
-            piece = bytes(end - start) if region.zeros else wholes[region.part][start : max(start, end - region.less)]
+            end = max(start, end - region.less)
+            piece = bytes(end - start) if region.zeros else wholes[region.part][start:end]
             found.append(piece if region.cut is None else piece[slice(*region.cut)])
         return b"".join(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import given, settings, strategies as st
 
 from packetlab import (
     U8,
+    U16,
+    U32,
     UDP,
     Capture,
     DeclareError,
@@ -25,7 +28,9 @@ from packetlab import (
     auto,
     bind,
     bindings,
+    but,
     const,
+    crc32,
     declare_from,
     describe,
     digits,
@@ -40,6 +45,7 @@ from packetlab import (
     sum16,
     value_of,
     xor8,
+    zeroed,
 )
 from packetlab.schema.source import class_body
 from tests.careful import careful
@@ -129,6 +135,39 @@ def test_captures_edits_and_files() -> None:
         assert 'xor8(value_of("body"))' in class_body(data) and "upper=True" in class_body(data)
         new = Capture.of([stack / Sentence(body="GPGLL")]).rewrite(ip={"10.0.0.1": "10.0.0.9"})
         assert [bytes(frame.packet())[-11:] for frame in new] == [bytes(packet)[-11:]]
+
+
+def test_a_value_that_counts_as_zeros_has_no_delimiter_either() -> None:
+    with bindings():
+
+        class Blank(Header, under=UDP, port=10112, last=True):
+            body: Text = ended(b"\r\n", "abc")
+            check: U32 = auto(crc32(value_of("body"), zeroed("body")))
+
+        for text in ("abc", "", "a longer one"):
+            packet = dissect(bytes(Ether() / IPv4() / UDP(dport=10112) / Blank(body=text)))
+            assert packet[Blank].check == zlib.crc32(bytes(len(text))) and packet.verdict(Blank) is Verdict.GOOD
+            assert f"gives 0x{zlib.crc32(bytes(len(text))):08x}" in str(packet.why(Blank, "check"))
+            new = Capture.of([packet]).rewrite(ip={"127.0.0.1": "10.0.0.9"})
+            assert [frame.packet().verdict(Blank) for frame in new] == [Verdict.GOOD]
+            varied = packet.vary(2, {"blank.body": ["x", "yy"]})
+            assert [dissect(bytes(one)).verdict(Blank) for one in varied] == [Verdict.GOOD] * 2
+
+
+def test_what_is_left_of_a_header_of_zeros_is_as_long_as_that() -> None:
+    with bindings():
+
+        class TwoParts(Header):
+            first: U16 = 1
+            last: U16 = 2
+
+        class ZeroedParts(Header):
+            parts: TwoParts = TwoParts()
+            kind: U8 = 9
+            check: U32 = auto(crc32("parts", "kind", zeroed("parts"), but("parts.first")))
+
+        packet = dissect(bytes(ZeroedParts()), ZeroedParts)
+        assert packet[ZeroedParts].check == zlib.crc32(b"\0\0\x09") and packet.verdict(ZeroedParts) is Verdict.GOOD
 
 
 def test_what_does_not_hold_a_sum_is_refused() -> None:

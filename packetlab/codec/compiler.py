@@ -183,7 +183,7 @@ def _all_fit(fields: list[Field]) -> str:
         if low == 0 and not high & high + 1:
             bits.setdefault(high.bit_length(), []).append(f.name)
         else:
-            tests.append(f"{low} <= {f.name} <= {high}")
+            tests.append(f"{low:#x} <= {f.name} <= {high:#x}")  # decimal text of thousands of digits is none of Python's
     for shift, some in bits.items():
         tests += [f"not ({' | '.join(some[n : n + 16])}) >> {shift}" for n in range(0, len(some), 16)]
     return f"{_alike(fields)} is _int and {' and '.join(tests)}"
@@ -202,7 +202,7 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
         return [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
     initial = None if f.default is REQUIRED or (f.condition is not None and not is_key(cls, f)) or is_derived(f) else f.default
     names.update({f"_K_{name}": kind.raw, f"_D_{name}": initial, f"_F_{name}": kind})
-    default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
+    default = repr(initial) if initial is None or (type(initial) is int and abs(initial) < 1 << 64) else f"_D_{name}"
     lines = [f"    if {name} is None: _self.{f.slot} = {default}"]
     forms: list[tuple[str, str]] = []
     if kind.wire == "items":
@@ -215,7 +215,7 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
         forms = [(f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})", f"_bounded({made}, {where})" if recursive else made)]
     elif _plain_range(f):
         bits = kind.high.bit_length() if kind.low == 0 and not kind.high & kind.high + 1 else 0
-        forms = [(f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low} <= {name} <= {kind.high}"), name)]
+        forms = [(f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low:#x} <= {name} <= {kind.high:#x}"), name)]
     else:
         usual, more = kind.usual_forms()
         names.update({f"_{key}_{name}": one for key, one in more.items()})

@@ -20,7 +20,7 @@ from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.transforms.carried import Through
 from packetlab.declare.values import integers
 from packetlab.declare.values.delimited import Delimited
-from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Varint
+from packetlab.declare.values.varints import WIDEST_SIZED, CodedNumber, LengthOfBER, Prefixed, SizedInt, Varint
 from packetlab.errors import DeclareError
 from packetlab.schema import views
 from packetlab.schema.expressions import (
@@ -178,7 +178,7 @@ def _coded(word: str) -> Form:
             if one in row and isinstance(value, tuple):
                 given[one] = tuple(number(size, where) for size in expect_list(row[one], where, 128, 1))
             elif one in row:
-                given[one] = type(value)(number(row[one], where, 0, 64))  # type: ignore[call-arg]
+                given[one] = type(value)(number(row[one], where, 0, WIDEST_SIZED))  # type: ignore[call-arg]
         signed = (word == "ber_integer",) if of is SizedInt else ()
         made: Kind = of(*signed, *given.values())
         return made

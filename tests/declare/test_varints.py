@@ -62,6 +62,7 @@ from packetlab import (
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.declare.kinds import Named
+from packetlab.declare.values.varints import WIDEST_SIZED
 from packetlab.packet.header import HeaderType
 from packetlab.schema.source import class_body
 from tests.conftest import amount, need
@@ -545,6 +546,33 @@ def test_coded_numbers_are_numbers_in_rules_bindings_enums_and_columns() -> None
         assert Outer(sort=Spelled(1, 2)).matches(Ether() / Outer() / b"z")
         assert "sort" in str(packet.diff(wide))
         assert "Outer.sort: OPEN (1) (in 3 bytes) != OPEN (1)" in str(wide.diff(wide.replace(Outer, sort=1)))
+
+
+@pytest.mark.parametrize("most", [64, 65, 513, WIDEST_SIZED])
+def test_integers_of_any_width_travel_in_files(most: int, tmp_path: Path) -> None:
+    value = 1 << min(8 * most - 2, 4095)  # what stands in a class body itself has 4096 bits at most
+    with bindings():
+
+        class Key(Header, under=Ether, when={"type": 0x88B6}):
+            size: BERLength = auto(size_of("number"))
+            number: Annotated[int, ber_integer(most)] = sized(field("size"), value)
+            more: U16 = auto(size_of("other"))
+            other: Annotated[int, sized_int(most)] = sized(field("more"), value + 1)
+
+        data, wire = describe(Key), bytes(Ether() / Key())
+        assert f"Annotated[int, ber_integer(most={most})]" in class_body(data)
+        with Writer(tmp_path / "keys.pcapng", declare=[Key]) as writer:
+            writer.write(wire)
+    with bindings():
+        (again,) = declare_from(data)
+        assert bytes(Ether() / again()) == wire and describe(again) == data
+    with bindings():
+        capture = Capture(tmp_path / "keys.pcapng")
+        capture.declarations.declare()
+        (packet,) = (frame.packet() for frame in capture)
+        assert packet.layers[-1].number == value and bytes(packet) == wire
+        largest = packet.replace(type(packet.layers[-1]), number=-1 << 8 * most - 1, other=(1 << 8 * most) - 1)
+        assert dissect(bytes(largest)).layers[-1].other == (1 << 8 * most) - 1 and not dissect(bytes(largest)).faults
 
 
 def test_they_travel_in_files_and_are_printed_as_they_were_written() -> None:

@@ -92,7 +92,7 @@ def agreement(to: Working, f: Field) -> list[str]:
     low, high = f.kind.low, f.kind.high
     error = to.refuse(f"disagrees(h{to.tag}, {f.name!r}, {value}, {read})")
     captured = f.bit << len(to.cls.fields)
-    return [f"if not s{to.tag} & {captured:#x} and not ({read} == {value} and {low} <= {value} <= {high}): {error}"]
+    return [f"if not s{to.tag} & {captured:#x} and not ({read} == {value} and {low:#x} <= {value} <= {high:#x}): {error}"]
 
 
 def disagrees(header: AnyHeader, name: str, value: int, read: int) -> BuildError:

@@ -41,6 +41,9 @@ FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
     "text": (
         "seq: [{id: a, type: str, size: 4, pad-right: 0x20}, {id: b, type: strz}, {id: c, type: str, terminator: 10}, {id: d, type: str, size-eos: true}]",
         "61622020 6300 640a 6566", lambda h: (h.a, h.b, h.c, h.d), ("ab", "c", "d", "ef")),
+    "text up to an end within a size": (
+        "seq: [{id: n, type: u1}, {id: a, type: t, size: n}, {id: b, type: t, size: 3}]\ntypes: {t: {seq: [{id: value, type: strz}]}}",
+        "05 6162007878 630000", lambda h: (h.a.value, h.a.unread, h.b.value, h.b.unread), ("ab", b"xx", "c", b"\0")),
     "text in two bytes": ("seq: [{id: a, type: str, size: 4, encoding: UTF-16LE}]", "61006200", lambda h: h.a, "ab"),
     "bytes up to a delimiter": ("seq: [{id: a, terminator: 0}, {id: b, size-eos: true}]", "0102 00 03", lambda h: (h.a, h.b), (b"\1\2", b"\3")),
     "numbers up to one of them": (

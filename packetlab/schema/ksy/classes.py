@@ -14,6 +14,7 @@ from packetlab.schema.expressions import dump_expression, load_expression
 from packetlab.schema.ksy import ends, instances
 from packetlab.schema.ksy.fields import (
     Row,
+    check_end,
     checked_value,
     contents,
     enum_data,
@@ -120,6 +121,8 @@ class KsyHeader:
 
     def _counted(self, env: Env, end: ends.KsyCounted) -> None:
         """Fields up to the end, the last of which says how many of them are padding."""
+        check_end(end.data)
+        check_end(end.padding)
         names = [plain_name(attr.name) for attr in (end.data, end.padding, end.number)]
         there = [] if end.condition is None else [self.rules(env, end.number, "if").truth(end.condition)]
         self._add({"name": names[0], "kind": "rest"}, [], end.data)
@@ -140,6 +143,7 @@ class KsyHeader:
         return Rules(KsyPlace("", env), f"{attr.said.at(key)}: {attr.owner.id}.{attr.name}, {key}", self.computed, item)
 
     def _field(self, env: Env, attr: Attr, conditions: list[Term], item: bool = False) -> None:
+        check_end(attr)
         name = plain_name(env.prefix + attr.name)
         if not item and attr.condition is not None:
             if instances.is_more(attr):

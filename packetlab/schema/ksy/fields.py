@@ -73,6 +73,30 @@ def contents(attr: Attr) -> bytes:
     return found
 
 
+WITHIN = "in a type of its own that has this size, {seq: [{id: value, type: strz}]}, what stands behind the end is kept as unread"
+
+
+def check_end(attr: Attr) -> None:
+    """Refuse an end of a value that stands beside another one: only one of them would be read.
+
+    Kaitai cuts what a size gives at the terminator, and takes the padding off it; a header has such bytes as they are.
+    """
+    sized, types = attr.size is not None or attr.to_end, {*attr.types}
+    ends = "terminator" if attr.said.get("terminator") is not None else "include" if attr.flag("include") else None
+    if ends is None and "strz" in types:
+        ends = "type"
+    if sized and ends is not None:
+        raise attr.refuse(ends, "one thing that says where a value ends", "a size, and an end that is looked for within it", WITHIN)
+    if ends in ("terminator", "include") and (types - {"str", "strz"} or "contents" in attr.said):
+        raise attr.refuse(ends, "a terminator of bytes or of text", "one of another type", "bytes up to it, or a size for the type")
+    pad = attr.said.get("pad-right")
+    if pad is not None and (types != {"str"} or attr.size is None or attr.size.word != "number" or "process" in attr.said):
+        raise attr.refuse(
+            "pad-right", "text of a size that is a number, which alone has its padding taken off", safe_repr(pad),
+            "without pad-right the value has the bytes that fill it up",
+        )  # fmt: skip
+
+
 def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
     """Return bytes or text: where they end is said by a size, a delimiter, or the end of what holds them."""
     inner: Row = {"kind": "bytes"}
@@ -109,8 +133,7 @@ def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
         raise attr.refuse("size", "a size of up to 65536 bytes", size)
     if inner["kind"] == "bytes":
         return {"kind": "bytes", "bytes": size}
-    filler = end if pad is None else pad
-    return {**inner, "taken": size, **({} if filler is None else {"fill": f"{filler:02x}"})}
+    return {**inner, "taken": size, **({} if pad is None else {"fill": f"{pad:02x}"})}
 
 
 def _encoding(attr: Attr) -> Row:

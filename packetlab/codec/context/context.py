@@ -195,6 +195,7 @@ class Moment:
             is_behind_gap: whether something before it in its stream was not captured, so that no state is known.
         beside: gives another context, of the frames before that number, which a message of a stream came in, or of messages, for a frame; what
             is remembered later counts.
+        is_again: whether a packet that was read is read again, as `is_look`: what is not known then will not be later.
         untold: tables of which nothing is known here, nor that there is nothing: messages before in the stream may have said it.
     """
 
@@ -218,13 +219,17 @@ class Moment:
         self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 
+    is_again = False
+
     @classmethod
     def again(cls, now: Context | Moment, untold: frozenset[str]) -> Moment:
         """Return the moment in which messages of a packet are read again, from the first one on, that was read in another one, or in a context."""
         if isinstance(now, Context):
-            return cls(now, now.number, is_look=True)
-        moment = cls(now.context, now.number, now.time_ns, before=now.catch_up, is_look=True, is_placed=True, is_behind_gap=now.is_behind_gap)
-        moment.beside, moment.untold = now.beside, untold if now.beside is None else frozenset()
+            moment = cls(now, now.number, is_look=True)
+        else:
+            moment = cls(now.context, now.number, now.time_ns, before=now.catch_up, is_look=True, is_placed=True, is_behind_gap=now.is_behind_gap)
+            moment.beside, moment.untold = now.beside, untold if now.beside is None else frozenset()
+        moment.is_again = True
         return moment
 
     def find(self, key: Key) -> ContextEntry | None:

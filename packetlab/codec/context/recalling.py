@@ -153,7 +153,7 @@ def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
             return RecalledNumber.of(found)
     if leaf.is_number:
         return None if isinstance(now, Moment) and leaf.table in now.untold else leaf.default
-    return NoEntry(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look)
+    return NoEntry(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look and not now.is_again)
 
 
 def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState | NoEntry:

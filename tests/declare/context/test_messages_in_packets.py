@@ -17,11 +17,15 @@ from packetlab import (
     Header,
     IPv4,
     Packet,
+    Records,
     Rest,
     auto,
     bindings,
+    count_of,
     dissect,
     field,
+    laid_out,
+    many,
     recalled,
     sender,
     size_of,
@@ -48,6 +52,18 @@ with (scope := Scope()):
         id: U8 = 1
         body: Bytes = sized(recalled("piece size", sender(), field("id"), default=1))
         rest: Rest = b""
+
+    class Column(Header):
+        number: U8
+        width: U8
+
+    class Layout(Header, under=Piece, when={"k": 4}, remembers={("piece rows", sender()): field("columns")}):
+        count: U8 = auto(count_of("columns"))
+        columns: tuple[Column, ...] = many(count=field("count"))
+
+    class Rows(Header, under=Piece, when={"k": 5}):
+        size: U8 = auto(size_of("rows"))
+        rows: Records = laid_out(recalled("piece rows", sender()), size="width", number="number", kinds={1: int})
 
 
 SIZE, BODY, GUESSED = b"\2\1\1\3", b"\5\2\1abcd", b"\5\3\1abcd"
@@ -138,3 +154,13 @@ def test_what_others_told_counts_too() -> None:
             bytes(low / TCP(sport=4000, dport=7103, flags="ACK", seq=1) / data),
         ])  # fmt: skip
         assert [one[Near].body for one in capture[2].packet().messages(Near)] == [b"abc", b"def"]
+
+
+def test_records_are_read_by_the_layout_that_came_before_and_a_missing_one_is_a_fault() -> None:
+    layout, rows = b"\3\4\1\1\2", b"\5\5\4\0\1\0\2"
+    for sent, at in ((frames(layout, rows * 2), 2), (frames(layout + rows * 2), 1)):
+        found = [one[Rows] for one in Capture.of(sent)[at].packet().messages(Piece) if Rows in one]
+        assert len(found) == 2 and [[record[1] for record in one.rows] for one in found] == [[1, 2]] * 2
+    packet = Capture.of(frames(rows * 2))[1].packet()
+    assert [fault.field for fault in packet.faults] == ["rows"]
+    assert [[(fault.field, fault.got) for fault in one.faults] for one in packet.messages(Piece)] == [[("rows", "none")]] * 2

@@ -248,12 +248,12 @@ end
 
 function Reader:truncated_field(field, at, expected, got, what, exact)
   if self.ctx.partial then
-    self.ctx.cut = true
+    self.ctx.cut, self.short = true, true
     return
   end
   self:fault(field, at, int(expected, exact) .. " " .. (what or "bytes"), int(got))
   if self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0 then
-    self.ctx.cut = true
+    self.ctx.cut, self.short = true, true
     self.ctx.faults[#self.ctx.faults].cut = true
   end
 end
@@ -535,6 +535,7 @@ function Reader:field(f)
 end
 
 function Reader:obeyed(f, noted)  -- its kind, and the rule, of a value that was read; `noted`: how many faults there were before
+  if self.short and floor(self.bit / 8) >= self.limit_of_layer then return end  -- the first bytes of a value tell nothing of it
   local count, e = #self.ctx.faults, self.entries[#self.entries]
   if count == noted and (f.judge or f.element or f.whole) then self:judge(f, e) end
   if #self.ctx.faults > count or not f.must or f.must(self.s) then return end

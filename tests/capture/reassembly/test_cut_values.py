@@ -1,0 +1,118 @@
+"""Messages that a segment ends in the middle of a value: its first bytes are judged as none, and the message waits for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from packetlab import (
+    TCP,
+    U8,
+    Capture,
+    Ether,
+    Fault,
+    Header,
+    IPv4,
+    SimNetwork,
+    Text,
+    Writer,
+    auto,
+    dissect,
+    size_of,
+    text,
+)
+from tests.conftest import need
+from tests.export.pdml import Tshark
+from tests.protocols.scope import Scope
+
+with (scope := Scope()):
+
+    class CutAny(Header, under=TCP, port=7031, stream=True, last=True):
+        id: U8 = 0
+
+    class CutText(CutAny, when={"id": 2}):
+        size: U8 = auto(size_of("said"))
+        said: Text = "hé"
+
+    class CutWide(CutAny, when={"id": 3}):
+        size: U8 = auto(size_of("said"))
+        said: Annotated[str, text("utf-16-le")] = "hé"
+
+    class CutSelf(CutAny, when={"id": 4}):
+        size: U8 = auto(size_of("self"))
+        said: Text = "hé"
+
+    class CutPlain(Header, under=TCP, port=7032, stream=True, last=True):
+        size: U8 = auto(size_of("said"))
+        said: Text = "hé"
+
+
+@pytest.fixture(autouse=True)
+def declared() -> Iterator[None]:
+    with scope:
+        yield
+
+
+LOW = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
+STREAMS: dict[int, list[Header]] = {
+    7031: [CutText(), CutAny(id=9), CutWide(), CutSelf(), CutText(said="xy"), CutSelf(said="é€")],
+    7032: [CutPlain(), CutPlain(said="xy"), CutPlain(said="€")],
+}
+
+
+@pytest.mark.parametrize("port", STREAMS)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7])
+def test_messages_are_found_whichever_bytes_a_segment_ends_with(port: int, size: int) -> None:
+    sent = [bytes(one) for one in STREAMS[port]]
+    cls = CutAny if port == 7031 else CutPlain
+    segments = (LOW / TCP(sport=9, dport=port, flags="ACK", seq=1) / b"".join(sent)).segments(size)
+    capture = Capture.of([LOW / TCP(sport=9, dport=port, flags="SYN", seq=0), *segments])
+    assert [(one.data, one.whole) for one in capture.messages(cls)] == [(one, True) for one in sent]
+
+
+def test_what_is_cut_in_a_letter_has_that_fault_alone_and_what_is_wrong_before_it_is_noted() -> None:
+    said = bytes(CutText())
+    assert dissect(said[:4], CutAny, 5).faults == (Fault("CutText", "said", 2, "3 bytes", "2", True),)
+    assert [fault.expected for fault in dissect(said[:4] + b"z", CutAny).faults] == ["text, utf-8"]
+    segment = dissect(bytes(LOW / TCP(dport=7031, flags="ACK", seq=1) / said[:4]))
+    assert (type(segment.layers[-1]), segment.faults) == (CutText, ())
+
+
+def test_a_socket_waits_for_the_rest_of_a_letter() -> None:
+    network = SimNetwork(seed=1)
+    one, other = network.host("one"), network.host("other")
+    network.link(one, other, delay=0.01)
+    server, client = other.socket("stream"), one.socket("stream")
+    server.bind(3000)
+    server.listen()
+    client.connect(other.at(3000))
+    accepted = server.accept()
+    data = b"".join(map(bytes, STREAMS[7031]))
+    for start in range(0, len(data), 4):
+        client.write(data[start : start + 4])
+    assert [bytes(accepted.read_packet(CutAny)) for _ in STREAMS[7031]] == [*map(bytes, STREAMS[7031])]
+
+
+@pytest.mark.parametrize("port", STREAMS)
+def test_tshark_finds_the_same(port: int, tmp_path: Path) -> None:
+    need("tshark")
+    cls = CutAny if port == 7031 else CutPlain
+    data = b"".join(map(bytes, STREAMS[port]))
+    for size in (1, 2, 3, 5):
+        tshark = Tshark(tmp_path, cls)
+        segments = (LOW / TCP(sport=9, dport=port, flags="ACK", seq=1) / data).segments(size)
+        path = tmp_path / "cut.pcapng"
+        with Writer(path) as writer:
+            for frame in (LOW / TCP(sport=9, dport=port, flags="SYN", seq=0), *segments):
+                writer.write(bytes(frame))
+        options = ("-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tcp.analyze_sequence_numbers:TRUE", "-T", "fields", "-e", "tcp.payload")
+        shown = " or ".join({type(one).__name__.lower() for one in STREAMS[port]})
+        told = tshark.run(path, *options, "-e", "_ws.expert.message", "-e", "_ws.malformed", "-Y", shown)
+        assert "expected" not in told
+        ends = [sum(len(bytes(one)) for one in STREAMS[port][: count + 1]) for count in range(len(STREAMS[port]))]
+        frames = {-(-end // size) + 1 for end in ends}  # those in which messages end
+        numbers = tshark.run(path, *options[:4], "-T", "fields", "-e", "frame.number", "-Y", shown).split()
+        assert {*map(int, numbers)} == frames

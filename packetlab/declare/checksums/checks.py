@@ -10,8 +10,8 @@ from packetlab.declare.checksums.bitwise import BitSum
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.checksums.ranges import Region, awaited, held, names_between
 from packetlab.declare.expressions import Checksum, Ref
+from packetlab.declare.plan import Fixed
 from packetlab.declare.values.digits import DigitsKind
-from packetlab.declare.values.units import Run
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
@@ -118,10 +118,9 @@ def _check_begins(header: Declaration, rule: BitSum, where: str) -> None:
     for step in header.plan.head:
         if isinstance(step, Loose):
             places |= {f.name: begin for f, begin in zip(step.fields, [frozenset({0}), *step.ends], strict=False)}
-        elif isinstance(step, Run):
-            for unit in step.units:
-                widths = [0, *accumulate(f.kind.fixed_bits for f in unit.fields)]
-                places |= {f.name: frozenset({at % 8}) for f, at in zip(unit.fields, widths, strict=False)}
+        elif isinstance(step, Fixed):
+            widths = [0, *accumulate(f.kind.fixed_bits for f in step.fields)]
+            places |= {f.name: frozenset({at % 8}) for f, at in zip(step.fields, widths, strict=False)}
     for name, begin in rule.begins.items():
         if (found := places.get(name, frozenset({0}))) != {begin}:
             got = f"{name}, at bit {' or '.join(map(str, sorted(found)))}"

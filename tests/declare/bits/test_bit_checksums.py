@@ -142,7 +142,25 @@ def test_reflected_crcs_take_the_bits_of_each_byte_where_that_is_sure() -> None:
             c: U8 = auto(crc("CRC-8/SMBUS", "a"))
             rest: int = spare_bits()
 
-        assert bytes(Spared()).hex() == "2031" + f"{named_crc('CRC-8/MAXIM-DOW', '').sum(b'1'):02x}"
+        class Inside(Header):
+            h: U3 = 1
+            a: U5 = 0x11
+            c: U8 = auto(crc("CRC-8/MAXIM-DOW", "a"))
+
+        class After(Header):
+            c: U5 = auto(crc("CRC-5/USB", "a"))
+            a: U11 = 0x15
+
+        class Third(Header):
+            whole: U16 = 0
+            h: U7 = 0
+            a: U9 = 0x115
+            c: U5 = auto(crc("CRC-5/USB", "a"))
+            rest: U3 = 0
+
+        for header, read in ((Inside(), Inside), (After(), After), (Third(), Third)):
+            assert dissect(bytes(header), read).verdict(read) is Verdict.GOOD
+        assert bytes(After()).hex() == "5815" and bytes(Spared()).hex() == "2031" + f"{named_crc('CRC-8/MAXIM-DOW', '').sum(b'1'):02x}"
         assert bytes(Straight(o=1)).hex() == "1131" + f"{named_crc('CRC-8/SMBUS', '').sum(b'1'):02x}"
         for before in ("o: U4|None = when(field('h'))", "o: Annotated[int, bits(field('h'))] = 0", "o: tuple[U3, ...] = many(count=field('h'))"):
             source = f"""class Unsure(Header):

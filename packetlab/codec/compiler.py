@@ -27,7 +27,7 @@ from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
-from packetlab.codec.refinement.depth import is_nested, is_recursive, trying
+from packetlab.codec.refinement.depth import is_recursive, trying
 from packetlab.codec.refinement.views import kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
@@ -35,7 +35,6 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.elsewhere import check_asked
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.items import bounded
-from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError, suggestion
 
@@ -414,19 +413,6 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
             if f.kind.wire == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)
-
-
-def parse_inside(field: Field, data: bytes) -> tuple[object, tuple[tuple[str, str], ...]]:
-    """Read headers inside bytes that stand for others; returns these, what is none of them last and as bytes, and what was expected and got."""
-    item = field.kind.item
-    # Of what holds others all levels are read with care, once; and what stands for other bytes is opened once.
-    if not (is_around(field) or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
-        found = items_reader(field, False)(data, 0, len(data), None)
-        if found is not None and found[1] == len(data):
-            return found[0], ()
-    faults: list[Fault] = []
-    items, _ = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults, whole=True)
-    return items, tuple((fault.expected, f"{fault.got} at byte {fault.offset} inside") for fault in faults)
 
 
 def parse_items(

@@ -148,6 +148,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
             self.settled(f, begin)
         if name in self.cls.fills and not self.plain:
             self.fill_in(name, var)
+        self.stand_inside(f, var)
         self.doing.pop()
         self.done.add(name)
         return self.value(name)

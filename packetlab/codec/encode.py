@@ -179,7 +179,7 @@ class Packing(Deriving):
         value = self.value(f.name)
         if f.align and not is_around(f):
             value = self.bytes_source(f)  # filled up, as it will be read back
-        if is_around(f):
+        if is_around(f) and not f.kind.transforms:
             self.names[f"F_{f.name}"], value = f, f"filled_in(F_{f.name}, {value}, {self.outside(f)})"
             return value if f.condition is None else f"{value} if {self.present(f)} else None"
         if f.kind.transforms:

@@ -11,11 +11,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remember, remembered, within
+from packetlab.codec.around.opening import open_carried
+from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remembered, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
-from packetlab.codec.objects import AnyHeader, Decoded, classes, open_carried, restored
+from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.names import name_at
@@ -135,14 +136,12 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         return header, pos, payload_end, following
 
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
-        open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
+        if cut or refined:  # else it is not read yet what may stand around them
+            open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
         cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk, read_items, self.start) if refined else (self.cls, None)
-        made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields))
-        if inner is not None:
-            made.__viewed__ = inner  # type: ignore[attr-defined]
-        if self.cls.outer_leaves:
-            remember(made, tuple(self.values[str(leaf)] for leaf in self.cls.outer_leaves))
+        outer = tuple(self.values[str(leaf)] for leaf in self.cls.outer_leaves) or None
+        made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields), outer, inner)
         return made
 
     def limit(self) -> int:

@@ -6,16 +6,13 @@ Compilers take a `Declaration`. Where what they write makes a header, its class 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
-from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
+from packetlab.codec.faults import Fault
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.transforms.arguments import parameters
-from packetlab.declare.transforms.carried import Through
 from packetlab.declare.transforms.transform import UnfitError
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError
@@ -113,25 +110,6 @@ def restored(cls: type[H], state: int, values: tuple[object, ...], outer: tuple[
     if inner is not None:
         _set(header, "__viewed__", inner)
     return header
-
-
-def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, int], ctx: Dissection) -> None:
-    """Look into the fields whose bytes stand for others, as far as they were read; `known` says where each field is."""
-    for f in cls.transformed:
-        raw, kind, given = scope.values.get(f.name), cast("Through", f.kind), list[object]()
-        if raw is None:
-            continue
-        for number, (rule, of) in enumerate(parameters(f, cls.by_name)):
-            if isinstance(rule, str):
-                given.append(scope.data[start : known[f.name]])
-                continue
-            value = scope.values.get(rule.name) if of is not None and isinstance(rule, Ref) else rule.evaluate(scope)
-            given.append(value if of is None else kind.argument(value, number, of))
-        scope.values[f.name] = found = kind.opened(raw, tuple(given))
-        noted = ctx.cut or any((one.layer, one.field) == (cls.name, f.name) and one.offset >= known[f.name] for one in ctx.faults)
-        if found.expected and not noted:
-            wrongs = found.wrongs or ((found.expected, found.got),)
-            ctx.faults += [InnerFault(cls.name, f.name, known[f.name], expected, got) for expected, got in wrongs]
 
 
 def on_link(headers: tuple[AnyHeader, ...], data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import Listed, Open, Sized, When, needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
-from packetlab.declare.transforms.carried import InnerValue
+from packetlab.declare.transforms.raws import InnerValue
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:

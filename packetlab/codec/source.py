@@ -212,7 +212,11 @@ class ReadSoFar(OneByOne):
         """Look into a field whose bytes stand for others."""
         var, key = self.v(f.name), f"T_{f.name}{self.tag}"
         self.names[key] = f.kind.opened  # type: ignore[attr-defined]
-        self.lines.append(f"if {var} is not None: {var} = {key}({var}, {self.arguments(f)})")
+        self.lines.append(f"if {var} is not None: {var} = {key}({var}, {self.arguments(f)}{self.held(f)})")
+
+    def held(self, f: Field) -> str:
+        """Source for one more operand of what reads headers in a field, where these ask what stands around them."""
+        raise NotImplementedError
 
     def bytes_before(self, f: Field) -> str:
         return f"data[{self.start}:o_{f.name}{self.tag}]"

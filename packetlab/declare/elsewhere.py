@@ -45,6 +45,7 @@ def check_held(header: Declaration) -> None:
                 where = f"{header.name}.{f.name}, count"
                 if bounds(f.count, Leaves(header, where, READ), where)[0] > 0:
                     raise DeclareError(where, "a count that may be 0, for a list of the class itself", words(f.count), "a field of its own counts: auto(count_of(...))")
+        if f.kind.has_headers:
             _check(header, f, 1, f"{header.name}.{f.name}", frozenset())
     check_layouts(header)
 
@@ -75,7 +76,7 @@ def _check(header: Declaration, held: Field, level: int, where: str, seen: froze
         if leaf.out == level:
             _check_field(header, leaf, f"{where}, for {leaf} of {item.name}", number)
     for f in item.fields if level < 8 and item not in seen else ():
-        if f.kind.wire == "items":
+        if f.kind.has_headers:
             _check(header, f, level + 1, where, seen | {item})
 
 
@@ -127,6 +128,8 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
         item = f.kind.item if f.kind.has_headers else None
         if item is not None and not item.is_own and item not in seen:
             check_asked(item, seen | {header, item})
+        if f.kind.transforms and item is not None:
+            _check_places(f"{header.name}.{f.name}", item)
     check_layouts(header)
     _check_in_lists(header)
     ends = [(leaf, False, True) for leaf in outer_leaves(f.until for f in header.fields)]
@@ -143,6 +146,23 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
             _check_field(found, leaf, f"{header.name}, {leaf}", number)
         if in_key:
             _check_around(header, leaf)
+
+
+def _check_places(where: str, item: Declaration) -> None:
+    """Refuse what counts places from a header that is not inside a field through a transform, where bytes begin anew."""
+    held = [item]
+    for one in held:
+        more = [f.kind.item for f in one.fields if f.kind.has_headers]
+        for refined in (one, *refinements(one)):
+            more += [refined] if refined.view is None else [refined, refined.view[1]]
+        held += [other for other in dict.fromkeys(more) if other not in held]
+    inside = {"self", "packet", *(said.name for one in held for said in (one, *one.bases))}
+    for one in held:
+        named = [f.kind.counted_from for f in one.fields if f.kind.counted_from]
+        for name in (*named, *(leaf.name for leaf in one.outer_leaves if isinstance(leaf, OwnPlace))):
+            if name not in inside:
+                expected = "places counted from a header inside, where the bytes that a transform gives begin anew"
+                raise DeclareError(where, expected, f"since={name!r} of {one.name}", "since='self', or the class of a header inside")
 
 
 def _with_inside(header: Declaration) -> list[Field]:

@@ -37,6 +37,7 @@ from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement, settled
+from packetlab.declare.transforms.raws import InnerValue
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.values.said import constant
@@ -100,7 +101,9 @@ class FieldProperty(NotARule, property, Field):
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
         if raw is None and (raw := getattr(header := header._resolved_alone(), self.slot)) is None:
             return None
-        if (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
+        if self.kind.transforms:
+            raw = getattr(header._resolved_alone(), self.slot) if isinstance(raw, InnerValue) and is_around(self) else raw
+        elif (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
             raw = header._items_of(self)
         try:
             return self.kind.value(raw)
@@ -289,6 +292,7 @@ class HeaderType(type):
             one.bit = 1 << number
             if one not in theirs:
                 one.owner = declaration
+                getattr(one.kind, "field", one).owner = declaration  # that of what is inside, too
                 if one.kind.wire == "items" and one.kind.item is None:  # typing.Self
                     one.kind.item = declaration
         classes.known[declaration] = header
@@ -382,7 +386,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:
-        header = self._resolved_alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
+        known = [(f, getattr(self, f.slot)) for f in self._fields]
+        header = self._resolved_alone() if any(raw is None or (type(raw) is InnerValue and is_around(f)) for f, raw in known) else self
         return tuple(
             header._items_of(f)
             if f.kind.wire == "items" and getattr(header, f.slot) is not None

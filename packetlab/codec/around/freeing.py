@@ -10,6 +10,7 @@ from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.standing import asks_around, keep
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Filled
+from packetlab.declare.transforms.raws import Carried
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -28,14 +29,16 @@ def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[Any
         raw = getattr(header, f.slot)
         if raw is None or not is_around(f) or f.kind.loose:
             continue
-        raw = header._items_of(f) if type(raw) is bytes else raw
+        carried = raw if isinstance(raw, Carried) and raw.opened else None
+        raw = carried.inner if carried is not None else header._items_of(f) if type(raw) is bytes else raw
         if type(raw) is tuple or type(raw) is Filled:
             items, before = list[AnyHeader | bytes](), cast("AnyHeader", FIRST)
             for item in cast("tuple[AnyHeader | bytes, ...]", raw):
                 items.append(_freed(item, outside, before) if isinstance(item, AnyHeader) else item)
                 before = item if isinstance(item, AnyHeader) else before
             if any(one is not other for one, other in zip(items, raw, strict=True)):
-                setattr(made, f.slot, Filled.of(items, raw.fill) if type(raw) is Filled else tuple(items))
+                anew = Filled.of(items, raw.fill) if type(raw) is Filled else tuple(items)
+                setattr(made, f.slot, anew if carried is None else carried.holding(anew))
     if asks_around(header._declaration):
         keep(made, header)
         _free_inside(made, header, outside)

@@ -160,19 +160,22 @@ def outer_beside(conditions: Sequence[Expr], leaves: Sequence[Elsewhere]) -> tup
 # Which fields hold such headers --------------------------------------------------------------------------------
 
 
-def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset()) -> int:
-    """Return how many levels around it the rules of a header, or of what is in its fields, reach: 0 for none, `FAR` for any header below."""
+def reach(declaration: Declaration, seen: frozenset[Declaration] = frozenset(), in_bytes: bool = True) -> int:
+    """Return how many levels around it the rules of a header, or of what is in its fields, reach: 0 for none, `FAR` for any header below.
+
+    `in_bytes`: whether it stands in the bytes of the packet; what comes out of a transform begins anew, and places are counted from there.
+    """
     if declaration in seen:
         return 0
     pseudo = any(isinstance(f.rule, Checksum) and "pseudo" in f.rule.over for f in declaration.fields)
-    found = FAR if declaration.remembers or pseudo or is_placed(declaration) else 0
+    found = FAR if declaration.remembers or pseudo or (in_bytes and is_placed(declaration)) else 0
     found = max(found, _levels((*declaration.outer_leaves, *outer_leaves(one.when for one in refinements(declaration)))))
     for f in declaration.fields:
-        if f.kind.wire == "items":
-            inner = max(reach(f.kind.item, seen | {declaration}), _levels(outer_leaves([f.until])))
+        if f.kind.has_headers:
+            inner = max(reach(f.kind.item, seen | {declaration}, in_bytes and not f.kind.transforms), _levels(outer_leaves([f.until])))
             found = max(found, inner if inner == FAR or is_inside(declaration) else inner - 1)
     for one in (*([declaration] if declaration.view is not None else []), *refinements(declaration)):  # who reads a list reads these
-        inner = reach(one if one.view is None else one.view[1], seen | {declaration})
+        inner = reach(one if one.view is None else one.view[1], seen | {declaration}, in_bytes)
         found = max(found, inner if inner == FAR or one.view is None else inner - 1)
     return found
 
@@ -201,10 +204,10 @@ registry.caches.append(_held)
 
 
 def _reach(field: Field) -> int:
-    if field.kind.wire != "items":
+    if not field.kind.has_headers:
         return 0
     if field not in _held:
-        inner = _reaches[field.kind.item] if reaches_out(field.kind.item) else 0
+        inner = reach(field.kind.item, in_bytes=not field.kind.transforms)
         _held[field] = inner if field.until is None else max(inner, _levels(outer_leaves([field.until])))
     return _held[field]
 
@@ -239,7 +242,7 @@ def reads_by_outer(declaration: Declaration) -> bool:
 
 def outer_names(field: Field, level: int = 1) -> set[str]:
     """Return the names of the fields that rules of what a field holds name of the header around it."""
-    return _names(field, field.owner, 1, frozenset()) if field.kind.wire == "items" else set()
+    return _names(field, field.owner, 1, frozenset()) if field.kind.has_headers else set()
 
 
 def _names(field: Field, holder: Declaration, level: int, seen: frozenset[tuple[Declaration, int]]) -> set[str]:
@@ -249,7 +252,7 @@ def _names(field: Field, holder: Declaration, level: int, seen: frozenset[tuple[
     leaves = (*item.outer_leaves, *outer_leaves([field.until]))
     found = {leaf.name for leaf in leaves if leaf.path and (leaf.out == level if leaf.out else is_called(holder, leaf))}
     for f in item.fields:
-        if f.kind.wire == "items":
+        if f.kind.has_headers:
             found |= _names(f, holder, level + 1, seen | {(item, level)})
     return found & holder.by_name.keys()
 

@@ -19,6 +19,7 @@ from packetlab.declare.fields import REQUIRED
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
+from packetlab.declare.transforms.raws import Carried, InnerValue
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -149,7 +150,7 @@ def solving(declaration: Declaration) -> Solving | None:
     """Return what there is to solve in headers of a declaration, None for nothing."""
     if declaration not in solvings:
         names = {one.leaf.name for held in _held(declaration) for one in _of_holder(declaration, held)}
-        lists = [f for f in declaration.fields if f.kind.wire == "items" and any(map(_of_item_before, read_with(f.kind.item)))]
+        lists = [f for f in declaration.fields if f.kind.has_headers and any(map(_of_item_before, read_with(f.kind.item)))]
         targets = [declaration.by_name[name] for name in names]
         solvings[declaration] = Solving((*targets,), (*lists,), {}) if targets or lists else None
     return solvings[declaration]
@@ -174,6 +175,8 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
         raw = getattr(header, f.slot)
         if type(raw) is tuple:
             setattr(header, f.slot, _solved_items(raw, names_before(f.kind.item)))
+        elif isinstance(raw, InnerValue) and (items := _solved_items(raw.inner, names_before(f.kind.item))) is not raw.inner:
+            setattr(header, f.slot, InnerValue(items))
     to_solve = {f.name: f for f in plan.targets if not header._state & f.bit}
     for f in to_solve.values():  # another edit may have solved it
         setattr(header, f.slot, None if f.default is REQUIRED else f.default)
@@ -214,8 +217,9 @@ def _parts(header: AnyHeader, inner: AnyHeader | None = None) -> list[Any]:
     """Return what a header holds."""
     held: list[Any] = [] if header._declaration.view is None else [inner or getattr(header, "__viewed__", None)]
     for f in header._fields:
-        if f.kind.wire == "items" and type(raw := getattr(header, f.slot)) is tuple:
-            held += raw
+        raw = getattr(header, f.slot) if f.kind.has_headers else None
+        raw = raw.inner if isinstance(raw, Carried | InnerValue) else raw
+        held += raw if type(raw) is tuple else ()
     return held
 
 

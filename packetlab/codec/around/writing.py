@@ -11,6 +11,7 @@ from packetlab.codec.around.lists import is_last
 from packetlab.codec.around.outer import (
     Within,
     _number,
+    is_around,
     is_whole,
     look,
     names_before,
@@ -28,6 +29,7 @@ from packetlab.declare.fields import Field, Filled, slot_of
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Listed
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.declare.transforms.raws import Carried, InnerValue
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
@@ -64,6 +66,24 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
     return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
 
 
+def standing_inside(field: Field, raw: Any, outside: Within) -> Any:
+    """Return the value of a field through transforms with what follows for the headers inside it where it stands filled in.
+
+    Captured bytes stay as they are where those inside are the same there.
+    """
+    if not (isinstance(raw, Carried | InnerValue) and raw.opened):
+        return raw
+    inner: Field = field.kind.field  # type: ignore[attr-defined]
+    items = raw.inner
+    if is_placed(inner.kind.item):  # places are counted from the beginning of what is inside
+        items = tuple(one if type(one) is bytes else hook("settled")(one, (one,), 0) for one in items)
+    data = encode_around(inner, items, 0, outside)
+    filled = filled_in(inner, items, outside)
+    if isinstance(raw, InnerValue):
+        return raw.stood(filled, data)
+    return raw.holding(filled) if data == hook("encode_items")(raw.inner, 0) else InnerValue(raw.inner).stood(filled, data)
+
+
 def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None) -> bytes:
     """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last."""
     if type(value) is bytes:
@@ -73,7 +93,7 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
     if (write := _writers[field]) is not None and type(value) is tuple and (whole := write(value, outside)) is not None:
         return whole + field.fill * (-len(whole) % align) if align else whole  # type: ignore[no-any-return]
     data, ended, until = b"", False, field.until
-    alone = any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
+    alone = until is not None and any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
     for item, one, stack in _each(field, value, outside):
         if ended and (alone or type(item) is not bytes):
             raise after_end(field, item)
@@ -142,10 +162,14 @@ class Telling:
     stack: tuple[Declaration, ...] | None
     done: set[str]
     fill: bool
+    direct: dict[str, str]
     needs_stack = False  # whether it needs the headers below themselves
     outer_known: Mapping[str, str] = MappingProxyType({})  # outer values -> the variables that have them, of the items of a list
 
     def value(self, name: str) -> str:
+        raise NotImplementedError
+
+    def present(self, f: Field) -> str:
         raise NotImplementedError
 
     def elsewhere(self, leaf: Elsewhere) -> str:
@@ -178,6 +202,15 @@ class Telling:
         """Return the lines that have a header with all values filled in know what stands around it and inside it."""
         inner = ["if hasattr(h, '__viewed__'): r.__viewed__ = h.__viewed__"] if asks_around(self.cls) else []
         return [*inner, *(["r.__outer__ = outer"] if self.cls.outer_leaves else [])]
+
+    def stand_inside(self, f: Field, var: str) -> None:
+        """Fill in what follows for headers inside a field through transforms from what stands around them, where they ask for that."""
+        if not (f.kind.transforms and is_around(f)):
+            return
+        value = self.direct.pop(f.name, var)
+        self.names.update({f"F_{f.name}": f, "standing_inside": standing_inside})
+        code = f"standing_inside(F_{f.name}, {value}, {self.outside(f)})"
+        self.lines.append(f"{var} = {code}" if f.condition is None else f"{var} = {code} if {self.present(f)} else {value}")
 
     def outside(self, f: Field) -> str:
         """Source for what stands around the items of a field."""

@@ -11,7 +11,7 @@ from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.remembering.recalled import NoEntry, PacketEnd, Recalled, Remembered, StateOf
-from packetlab.declare.transforms.carried import Carried, InnerValue
+from packetlab.declare.transforms.raws import Carried, InnerValue
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader

@@ -15,7 +15,8 @@ from packetlab.declare.fields import REQUIRED, spec_of
 from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.declare.remembering.layouts import PLAIN, Number, RecordLayout, RecordPlace, TemplateRecord, number_of
 from packetlab.declare.remembering.recalled import NoEntry, Recalled
-from packetlab.declare.transforms.carried import Carried, InnerValue, Through
+from packetlab.declare.transforms.carried import Through
+from packetlab.declare.transforms.raws import Carried, InnerValue
 from packetlab.declare.transforms.transform import Transform
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.declare.values.views import RawValue
@@ -149,7 +150,7 @@ class LaidOut(Through):
             self._layouts[key] = template, self.transforms[0].layout(template)
         return self._layouts[key][1]
 
-    def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
+    def opened(self, data: bytes, given: tuple[object, ...], around: object = None) -> Carried:
         found, (entry,) = Carried(data), given
         found.given = given
         if not data:

@@ -7,7 +7,8 @@
     masks       xor with a key, whitening
     ciphers     AEAD and block ciphers, by way of the package cryptography
     arguments   the parameters of them that follow from fields, and which a class body may say
-    carried     `through(...)`, the kind of such a field, and its values: captured bytes with what is inside
+    raws        raw values of fields through transforms: captured bytes with what is inside, or that alone
+    carried     `through(...)` and the kind of such a field
 
 A transform is data. What it gives is bounded (`LIMIT`), and bytes that it cannot take are a fault at the field. Begin with `transform`.
 

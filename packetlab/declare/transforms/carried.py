@@ -7,7 +7,7 @@ where what is inside is: another level of compression, or another masking key, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +17,7 @@ from packetlab.declare.expressions import Elsewhere, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, spec_of
 from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire
 from packetlab.declare.remembering.recalled import StateOf
+from packetlab.declare.transforms.raws import Carried, EqualInside, InnerValue, bytes_inside
 from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
@@ -26,63 +27,6 @@ from packetlab.hooks import hook
 
 _room: ContextVar[int | None] = ContextVar("room", default=None)
 """How many bytes transforms may give yet in what another gave."""
-
-
-class _Equal:
-    """What is equal by what is inside."""
-
-    inner: Raw
-    opened = True
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Equal) and self.opened and other.opened:
-            return bool(self.inner == other.inner)
-        return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
-
-    def __contains__(self, piece: Raw) -> bool:
-        """Whether a piece is in what is inside (of headers in their bytes); where nothing is known of that, in the bytes themselves."""
-        if not self.opened or (isinstance(self, bytes) and isinstance(self.inner, tuple) and any(isinstance(one, Mapping) for one in self.inner)):
-            return piece in bytes(self)  # type: ignore[call-overload]  # records are there as they are
-        return piece in (hook("encode_items")(self.inner, 0) if isinstance(self.inner, tuple) else self.inner)
-
-    def __hash__(self) -> int:
-        return hash(self.inner) if self.opened or not isinstance(self, bytes) else hash(bytes(self))
-
-
-class InnerValue(_Equal):
-    """What is inside, whose bytes are not worked out yet; `made`: those that a transform with a state gave, and in which context."""
-
-    __slots__ = ("inner", "made")
-    made: tuple[object, Carried] | None
-
-    def __init__(self, inner: Raw) -> None:
-        self.inner, self.made = inner, None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return InnerValue, (self.inner,)
-
-    def __repr__(self) -> str:
-        return f"InnerValue({self.inner!r})"
-
-
-class Carried(_Equal, bytes):
-    """Bytes of a packet, and what they stand for.
-
-    Attributes:
-        inner: the raw value inside; opened: whether there is one. given: the parameters that it was found with, None for none.
-        expected, got: what is wrong with the bytes, "" for nothing; wrongs: all of it, of headers inside. note: why it is not known here what is inside.
-    """
-
-    inner: Raw = None
-    opened = False
-    given: tuple[object, ...] | None = None
-    expected = got = note = ""
-    wrongs: tuple[tuple[str, str], ...] = ()
-
-    def __repr__(self) -> str:
-        return f"raw({bytes(self)!r})"
-
-    __hash__ = _Equal.__hash__
 
 
 class OuterBytes(Elsewhere):
@@ -97,7 +41,7 @@ class OuterBytes(Elsewhere):
 
     def of(self, raw: Raw, kind: Kind) -> Raw:
         """Return what a field comes to."""
-        raw = raw.inner if isinstance(raw, _Equal) else raw
+        raw = raw.inner if isinstance(raw, EqualInside) else raw
         return (None if raw is None else parameter_bytes(raw, kind, is_key=True),)
 
 
@@ -180,7 +124,7 @@ class Through(Kind):
 
     def value(self, raw: Raw) -> Raw:
         """Return what is inside; where that cannot be found, the bytes as they are (of text: `Undecoded`), or no header."""
-        if isinstance(raw, _Equal) and raw.opened:
+        if isinstance(raw, EqualInside) and raw.opened:
             return self.inner.value(raw.inner)
         raw = raw if isinstance(raw, Carried) else Carried(raw)
         if isinstance(self.inner, TextKind):
@@ -188,7 +132,7 @@ class Through(Kind):
         return None if self.inner.one else () if self.inner.wire == "items" or self.inner.element is not None else raw
 
     def text(self, raw: Raw) -> str:
-        if not (isinstance(raw, _Equal) and raw.opened):
+        if not (isinstance(raw, EqualInside) and raw.opened):
             return bytes_text(bytes(raw))
         if self.inner.wire == "items":
             shown = repr(raw.inner[0]) if self.inner.one and raw.inner else ", ".join(map(repr, raw.inner or ())) or "none"
@@ -201,7 +145,7 @@ class Through(Kind):
 
     def raws(self, raw: Raw) -> list[Raw]:
         """Return the headers or values inside, as far as these are known."""
-        if not (isinstance(raw, _Equal) and raw.opened):
+        if not (isinstance(raw, EqualInside) and raw.opened):
             return []
         return self.inner.raws(raw.inner) if self.inner.element is not None else [*(raw.inner or ())] if self.has_headers else []
 
@@ -260,8 +204,8 @@ class Through(Kind):
             for place, one in enumerate(self.transforms)
         ]  # fmt: skip
 
-    def opened(self, data: bytes, given: tuple[object, ...]) -> Carried:
-        """Return bytes of a packet with what is inside, or with what is wrong with them."""
+    def opened(self, data: bytes, given: tuple[object, ...], around: object = None) -> Carried:
+        """Return bytes of a packet with what is inside, or with what is wrong with them; `around`: what is known of the header that holds these."""
         found = Carried(data)
         found.given = given
         try:
@@ -291,7 +235,7 @@ class Through(Kind):
         if self.inner.wire == "items":
             token = _room.set(LIMIT) if _room.get() is None else None
             try:
-                found.inner, found.wrongs = hook("parse_inside")(self.field, data)
+                found.inner, found.wrongs = hook("parse_inside")(self.field, data, around)
             finally:
                 if token is not None:
                     _room.reset(token)
@@ -342,15 +286,13 @@ class Through(Kind):
         """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""
         if isinstance(raw, Carried) and (not raw.opened or raw.given == given):
             return raw
-        if not isinstance(raw, _Equal):
+        if not isinstance(raw, EqualInside):
             return Carried(raw)
         # Of a state, which goes on once for it.
         context = next((value.context for value in given if hasattr(value, "context")), None) if given else None
         if isinstance(raw, InnerValue) and raw.made is not None and raw.made[0] is context:
             return raw.made[1]
-        inner = data = raw.inner
-        if self.inner.wire == "items":
-            data = hook("encode_items")(data, 0)
+        inner, data = raw.inner, bytes_inside(raw)
         found = Carried(self._encoded(data, given))
         found.inner, found.opened, found.given = inner, True, given
         if isinstance(raw, InnerValue) and context is not None:
@@ -369,7 +311,7 @@ class Through(Kind):
         """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""
         if isinstance(raw, bytes):
             return len(raw)
-        size = len(hook("encode_items")(raw.inner, 0) if self.inner.wire == "items" else raw.inner)
+        size = len(bytes_inside(raw))
         for one in reversed(self.transforms):
             size = one.size(size) or 0
         return size

@@ -146,7 +146,7 @@ class SizeInside(Ref):
             return 0
         if not getattr(raw, "opened", False):
             return -1
-        return len(hook("encode_items")(raw.inner, 0) if isinstance(raw.inner, tuple) else raw.inner)
+        return len(hook("bytes_inside")(raw))
 
     def written(self, to: Emitter, *operands: str) -> str:
         return to.on_raw(self.name, self.found)

@@ -1,0 +1,30 @@
+"""Headers in what transforms give, read: with what is known of the header that holds them."""
+
+from __future__ import annotations
+
+from packetlab.codec.around.outer import is_around
+from packetlab.codec.decode import items_reader
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.lenient import read_items
+from packetlab.codec.places.surroundings import Standing
+from packetlab.codec.refinement.depth import is_nested, is_recursive
+from packetlab.declare.fields import Field
+from packetlab.declare.refinement.registered import refinements
+
+
+def parse_inside(field: Field, data: bytes, around: Dissection | None = None) -> tuple[object, tuple[tuple[str, str], ...]]:
+    """Read headers inside bytes that stand for others; returns these, what is none of them last and as bytes, and what was expected and got.
+
+    `around` is what is known of the header that holds them, where they ask that; places in them are counted in these bytes.
+    """
+    item = field.kind.item
+    # Of what holds others all levels are read with care, once; and what stands for other bytes is opened once.
+    if not (is_around(field) or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
+        found = items_reader(field, False)(data, 0, len(data), None)
+        if found is not None and found[1] == len(data):
+            return found[0], ()
+    faults: list[Fault] = []
+    if around is not None:
+        around.place = Standing(data, 0, (), (), {})
+    items, _ = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults, whole=True, around=around)
+    return items, tuple((fault.expected, f"{fault.got} at byte {fault.offset} inside") for fault in faults)

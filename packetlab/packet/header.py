@@ -14,7 +14,7 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
-from packetlab.codec.around.outer import Alone, fills_in, is_around, is_whole
+from packetlab.codec.around.outer import Alone, fills_in, follows_inside, is_around, is_whole
 from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
@@ -37,7 +37,6 @@ from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement, settled
-from packetlab.declare.transforms.raws import InnerValue
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.values.said import constant
@@ -102,7 +101,7 @@ class FieldProperty(NotARule, property, Field):
         if raw is None and (raw := getattr(header := header._resolved_alone(), self.slot)) is None:
             return None
         if self.kind.transforms:
-            raw = getattr(header._resolved_alone(), self.slot) if isinstance(raw, InnerValue) and is_around(self) else raw
+            raw = getattr(header._resolved_alone(), self.slot) if follows_inside(self, raw) else raw
         elif (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
             raw = header._items_of(self)
         try:
@@ -387,7 +386,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def _raw_values(self) -> tuple[object, ...]:
         known = [(f, getattr(self, f.slot)) for f in self._fields]
-        header = self._resolved_alone() if any(raw is None or (type(raw) is InnerValue and is_around(f)) for f, raw in known) else self
+        header = self._resolved_alone() if any(raw is None or follows_inside(f, raw) for f, raw in known) else self
         return tuple(
             header._items_of(f)
             if f.kind.wire == "items" and getattr(header, f.slot) is not None
@@ -418,7 +417,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             return bool(one._is_among(others, known)) if isinstance(one, HeaderBase) else mine == theirs
         if field.kind.wire == "items" and None is not mine and theirs is not None:
             return same_items(self._items_of(field), other._items_of(field), known)
-        if field.kind.wire == "items" or theirs is None:
+        if field.kind.wire == "items" or theirs is None or is_around(field):
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
 

@@ -76,6 +76,10 @@ FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
         "seq: [{id: n, type: u1}, {id: a, size: n, process: zlib, type: t}]\ntypes: {t: {seq: [{id: x, type: u2}]}}",
         f"{len(zlib.compress(bytes(2), 6)):02x} {zlib.compress(bytes(2), 6).hex()}", lambda h: h.a.x, 0),
     "masked": ("seq: [{id: k, type: u1}, {id: a, size: 3, process: xor(k)}]", "ff 9e9d9c", lambda h: h.a, b"abc"),
+    "masked, and what is around": (
+        "seq: [{id: k, type: u1}, {id: a, size: 3, process: xor(85), type: t}]\n"
+        "types: {t: {seq: [{id: x, type: u1, if: _parent.k == 1}, {id: y, type: u1}, {id: z, size: _root.k}]}}",
+        "01 545756", lambda h: (h.a.x, h.a.y, h.a.z), (1, 2, b"\3")),
     "masked with bytes": ("seq: [{id: a, size: 3, process: 'xor([1, 2])'}]", "606062", lambda h: h.a, b"abc"),
     "contents": ("seq: [{id: a, contents: [0x41, b, 3]}, {id: b, contents: hi}]", "416203 6869", lambda h: h.a, b"Ab\3"),
     "a number that is valid": ("seq: [{id: a, type: u2, valid: 5}, {id: b, type: u1, valid: {eq: 2}}]", "0005 02", lambda h: h.b, 2),

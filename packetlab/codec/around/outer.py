@@ -22,6 +22,7 @@ from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
+from packetlab.declare.transforms.raws import InnerValue
 
 
 class Within(tuple[AnyHeader, ...]):
@@ -265,6 +266,11 @@ def is_whole(item: AnyHeader | bytes) -> bool:
 def is_contextual(item: Declaration) -> bool:
     """Whether a header remembers something for later packets, or recalls what earlier ones did, so that it is read with care for order."""
     return bool(item.remembers) or any(isinstance(leaf, Recalled) for leaf in item.outer_leaves)
+
+
+def follows_inside(field: Field, raw: object) -> bool:
+    """Whether what is inside a field through transforms is yet to be filled in from what stands around it."""
+    return type(raw) is InnerValue and is_around(field) and not all(map(is_whole, raw.inner))
 
 
 _declared: dict[str, bool] = {}

@@ -19,6 +19,7 @@ from packetlab import (
     aead,
     auto,
     base64,
+    before,
     cobs,
     crc,
     field,
@@ -28,6 +29,7 @@ from packetlab import (
     size_of,
     sized,
     through,
+    when,
     xor,
     zlib,
 )
@@ -52,6 +54,18 @@ class RowNullable(Header, under=Ether, when={"type": 0x7C5B}):
     body: RowBody | None = through(xor(5), sized(field("more") - 1, none=-1))
     count: S8 = auto(size_of("list"))
     list: tuple[RowBody, ...] | None = through(base64(), sized(field("count"), none=-1))
+
+
+class RowAsking(Header):
+    kind: U8 = 0
+    more: U16 | None = when(field("^.long") == 1, 5)
+    again: U8 | None = when(before("kind") == 2, 3)
+
+
+class RowAnswering(Header, under=Ether, when={"type": 0x7CE9}):
+    long: U8 = 0
+    size: U8 = auto(size_of("some"))
+    some: tuple[RowAsking, ...] = through(xor(0x55), sized(field("size"), ()))
 
 
 class RowMasked(Header, under=Ether, when={"type": 0x7C52}):
@@ -108,6 +122,9 @@ ROWS = [
     Sample("M8", "through, or none", RowNullable, [RowNullable(data=b"ab"), RowNullable(body=RowBody(number=5), list=[RowBody(), RowBody(number=7)])], [
         ("0003 616263 00 ff", "data"), ("ffff 03 6162 ff", "body"), ("ffff 00 02 2a2a", "list"),
     ]),
+    Sample("M8", "through xor, by what is around", RowAnswering, [
+        RowAnswering(long=1, some=[RowAsking(kind=2), RowAsking(more=7)]), RowAnswering(long=0, some=[RowAsking(kind=1)]),
+    ], [("01 01 55", "some")]),
     Sample("M8", "through xor with a key", RowMasked, [RowMasked(text="Hello"), RowMasked(text="x", key=1)], [("05 37fa213d 7f", "text"), ("01 00000000 ff", "text")]),
     Sample("M8", "through byte stuffing", RowStuffed, [RowStuffed(data=b"a\0b"), RowStuffed(data=b"c", end=1)], [("02 0961 07", "data")]),
     Sample("M8", "through base64", RowLetters, [RowLetters(data=b"hello"), RowLetters(data=b"x")], [("02 2a2a", "data")]),

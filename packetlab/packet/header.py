@@ -385,8 +385,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:
-        known = [(f, getattr(self, f.slot)) for f in self._fields]
-        header = self._resolved_alone() if any(raw is None or follows_inside(f, raw) for f, raw in known) else self
+        follows = any(follows_inside(f, getattr(self, f.slot)) for f in self._declaration.transformed)
+        header = self._resolved_alone() if follows or any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
             header._items_of(f)
             if f.kind.wire == "items" and getattr(header, f.slot) is not None

@@ -105,6 +105,8 @@ def not_counted(kind: Kind, name: str) -> str:
     """Return the way out for count_of(...) or width_of(...) of a field of which nothing is counted."""
     if kind.is_number:
         return f"{name}: Annotated[int, bits(field(...))] is a number of which width_of({name!r}) counts the bits"
+    if kind.transforms and kind.has_headers:
+        return f"what comes out of a transform is counted inside: a header with the count and {name}, as in body: Body = through(...)"
     return f"size_of({name!r}) is how many bytes it has"
 
 

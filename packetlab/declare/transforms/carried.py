@@ -354,7 +354,8 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
     for word, said in (("count=", spec.count), ("until=", spec.until), ("align=", spec.align or None), ("ended", spec.ended),
                        ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None)):  # fmt: skip
         if said is not None:
-            raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word)
+            hint = "what says where a list ends is inside: a header with it and the list, as in body: Body = through(...)"
+            raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word, hint if word in ("count=", "until=") else "")
     for one in spec.through:
         if hasattr(one, "carry"):
             if spec.through[1:]:

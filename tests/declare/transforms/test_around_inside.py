@@ -27,6 +27,7 @@ from packetlab import (
     cobs,
     computed,
     const,
+    count_of,
     dissect,
     field,
     many,
@@ -303,6 +304,37 @@ def test_places_in_the_packet_are_refused_inside() -> None:
         expected = r"^Sheet\.some: expected places counted from a header inside, .* got since='Sheet' of Filled"
         with pytest.raises(DeclareError, match=expected):
             bytes(Sheet(some=[Filled()]))
+
+
+def test_counts_of_what_is_inside_stand_inside() -> None:
+    """Outside they are refused, with the way out: that it works is tried too."""
+    with pytest.raises(DeclareError, match=r"^Outside\.count: .*a header with the count and some, as in body: Body = through"):
+
+        class Outside(Header):
+            count: U8 = auto(count_of("some"))
+            some: tuple[Flagged, ...] = through(zlib(), many())
+
+    with pytest.raises(DeclareError, match=r"^Counting\.some: .*got count= \(.*as in body: Body = through"):
+
+        class Counting(Header):
+            count: U8 = 0
+            some: tuple[Flagged, ...] = through(zlib(), many(count=field("count")))
+
+    with bindings():
+
+        class Entry(Header):
+            v: U8 = 0
+
+        class Body(Header):
+            count: U8 = auto(count_of("some"))
+            some: tuple[Entry, ...] = many(count=field("count"))
+
+        class Around(Header):
+            body: Body = through(zlib(), Body())
+
+        made = Around(body=Body(some=[Entry(), Entry(v=1)]))
+        assert dissect(bytes(made), Around)[Around] == made
+        assert dissect(bytes(made), Around)[Around].body.count == 2
 
 
 def test_drawn_headers_read_back() -> None:

@@ -88,7 +88,8 @@ class AEAD(_Keyed):
         for word in ("key", "nonce", "iv"):
             key_parameter(self.given[word], where, word)
         if isinstance(self.given["aad"], Expr) or self.given["aad"] != SELF:
-            key_parameter(self.given["aad"], where, "aad", '"self" is all of the header before the field')
+            hint = '"self" is all of the header before the field, (field("a") << 16) | field("b") two fields, b having 16 bits'
+            key_parameter(self.given["aad"], where, "aad", hint)
 
     def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
         called, sizes, tag = AEADS[algorithm]

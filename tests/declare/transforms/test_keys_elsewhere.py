@@ -236,6 +236,11 @@ def test_a_rule_of_several_fields_is_authenticated_whole() -> None:
     assert dissect(bytes(Sealed(text=b"x")), Sealed)[Sealed].text == b"x"
 
 
+def test_what_is_authenticated_is_no_span_and_the_message_has_the_rule() -> None:
+    with pytest.raises(DeclareError, match=r"as aad, got .*\(field\(\"a\"\) << 16\) \| field\(\"b\"\) two fields"):
+        aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=pl.span("a", "b"))
+
+
 def test_a_rule_whose_bytes_are_not_sure_is_refused_as_a_key() -> None:
     for rule in (field("a") + 1, field("a") - 5, field("a") * 3, ~field("a")):
         with pytest.raises(DeclareError, match=r"a rule that comes to a number of so many bytes.*& 0xff"):

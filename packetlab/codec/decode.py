@@ -18,9 +18,10 @@ from packetlab.codec.around.reading import Hearing
 from packetlab.codec.bits.reading import BitReading
 from packetlab.codec.context.recalling import marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Values
-from packetlab.codec.lenient import ItemValues, read_items, walk
+from packetlab.codec.lenient import read_items, walk
 from packetlab.codec.objects import classes
 from packetlab.codec.places.from_end import FromEnd
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.depth import is_nested, is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
@@ -310,9 +311,8 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
         # What holds others is read by one reader at all levels, or else by the careful one at all: twice at each, the work doubles.
-        more = self.held(step.field)
+        item, more = step.field.kind.item, self.held(step.field)
         again = f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
-        item = step.field.kind.item
         other = "(None, 0)" if is_recursive(item) or is_nested(item) or is_contextual(item) else again
         self.lines.append(f"{var}, {pos} = R_{name}({given}{more}) or {other}")
         self.check(f"{var} is None")

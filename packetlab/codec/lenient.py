@@ -6,19 +6,18 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.opening import open_carried
-from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, remembered, within
+from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
-from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, lasting, refine
@@ -258,6 +257,10 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.bit = end * 8
         return items
 
+    def size_of_items(self, f: Field, at: int, count: int | None) -> int | None:
+        items, end = read_items(f, self.data, at, self.limit(), count, None, owner=self.cls.name, around=self.held(f))
+        return None if items is None else end - at
+
     def lasting(self, f: Field, faults: list[Fault], items: object, stop: int, end: int) -> list[Fault]:
         if not self.is_part(end):
             return faults
@@ -426,24 +429,3 @@ def read_items(
         items.append(data[pos:limit])
         pos = limit
     return Filled.of(items, fill) if fill else tuple(items), pos
-
-
-def values_of(header: AnyHeader) -> dict[str, Raw]:
-    """Return the raw values of a header by name."""
-    leaves = header._declaration.outer_leaves
-    values = {f.name: getattr(header, f.slot) for f in header._fields}
-    return values | dict(zip(map(str, leaves), remembered(header, leaves), strict=True)) if leaves else values
-
-
-class ItemValues(HeldValues):
-    """A scope of an item that was read: sizes are those of its fields in the packet."""
-
-    def __init__(self, header: AnyHeader, data: bytes, end: int, more: Mapping[str, int] = MappingProxyType({})) -> None:
-        super().__init__({**values_of(header), **more}, data, end)
-        self.fields = header._by_name
-
-    def size(self, part: str) -> int:
-        f = self.fields.get(part)
-        if f is None or f.kind.wire != "coded" or self.values[part] is None:
-            return super().size(part)
-        return len(f.kind.write(self.values[part]))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes, is_pattern
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.careful import broken
 from packetlab.codec.refinement.found_by import fitting, unfound
 from packetlab.declare.bits.stretches import Loose

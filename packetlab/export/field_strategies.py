@@ -15,9 +15,9 @@ from packetlab.codec.compiler import replaced
 from packetlab.codec.context.context import ContextEntry, Moment, current
 from packetlab.codec.context.recalling import recall
 from packetlab.codec.faults import Dissection, Fault, Values
-from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref, Size

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import restored
 from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.item_values import values_of
 from packetlab.codec.rederive import rederived_alone
 from packetlab.codec.refinement.class_bodies import plain
 from packetlab.codec.refinement.views import viewed

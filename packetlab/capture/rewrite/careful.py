@@ -13,9 +13,9 @@ from packetlab.bulk.scan_places import Part, Visit
 from packetlab.capture.rewrite.roles import holds, refuse_refined, roles, wants
 from packetlab.codec.around.lists import is_last
 from packetlab.codec.faults import Values
-from packetlab.codec.lenient import values_of
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.item_values import values_of
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Elsewhere, Expr, Ref, Size

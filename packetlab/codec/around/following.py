@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Values
-from packetlab.codec.lenient import values_of
+from packetlab.codec.places.item_values import values_of
 from packetlab.declare.computed import dependents
 from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import REQUIRED

@@ -7,8 +7,9 @@ from typing import Any
 
 from packetlab.codec.around.outer import look, outer_beside
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.lenient import ItemValues, read_items
+from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.source import Compiled
 from packetlab.declare.fields import Field
 

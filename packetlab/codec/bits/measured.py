@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.codec.bits.numbers import joined
 from packetlab.codec.faults import Values
-from packetlab.codec.lenient import values_of
+from packetlab.codec.places.item_values import values_of
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader

@@ -5,6 +5,7 @@ r"""Where in a message something stands: what names that point back need to know
     compressing    ... and kept, or made anew, when one is written
     held           bytes of a field with the header inside them, which points to what is outside
     from_end       fields whose place is counted from an end, and what stands after the payload
+    item_values    the values of a header that was read, as rules see them
     scattered      fields at offsets that lie in another order than they are declared in
     inner          numbers of headers that fields hold, for the rules around them
     held_writing   ... and fields that are there if bytes are left, when a header is packed

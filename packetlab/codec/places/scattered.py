@@ -7,15 +7,17 @@ its field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.codec.around.outer import holds_contextual
 from packetlab.codec.faults import Values
 from packetlab.codec.source import OneByOne, PackedPiece
 from packetlab.declare import registry
+from packetlab.declare.expressions import Checksum, Const
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import needs
+from packetlab.declare.plan import Coded, Counted, Fixed, Listed, needs
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
     from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
     from packetlab.declare.plan import Plan, Step
+    from packetlab.declare.values.units import Unit
 
 
 class AtOffset(NamedTuple):
-    """A field at an offset, the bytes before it, and the size of the field."""
+    """A field at an offset, the bytes before it, and the size of the field: None where only reading it shows how many bytes it takes."""
 
     gap: Field
     field: Field
-    size: Expr
+    size: Expr | None
 
 
 _runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
@@ -42,21 +45,40 @@ def runs(declaration: Declaration) -> dict[Field, tuple[AtOffset, ...]]:
     found = _runs.get(declaration)
     if found is None:
         found = _runs[declaration] = {}
-        before, sizes = declaration.before, declaration.plan.sizes
+        before = declaration.before
+        steps = {f: step for step in declaration.plan.head for f in step.fields}
         known, row = set[str](), list[AtOffset]()
         for gap, f in zip(before, [*before[1:], None], strict=False):
             if row and gap is row[-1].field:
                 continue
-            size = sizes.get(f.name) if f is not None else None
-            if row and (gap.place is None or f is None or size is None or f.condition is not None or not needs(gap.place) | needs(size) <= known):
+            size = _size(declaration, f, steps) if gap.place is not None and f is not None else None
+            fits = gap.place is not None and size is not None and needs(gap.place) | needs(size[1]) <= known
+            if row and not fits:
                 found.update({row[0].gap: tuple(row)} if len(row) > 1 else {})
                 row = []
             if not row:
                 known = {g.name for g in before[: before.index(gap)]}
-            if gap.place is not None and f is not None and size is not None and f.condition is None and needs(gap.place) | needs(size) <= known:
-                row.append(AtOffset(gap, f, size))
+            if gap.place is not None and f is not None and size is not None and needs(gap.place) | needs(size[1]) <= known:
+                row.append(AtOffset(gap, f, size[0]))
         found.update({row[0].gap: tuple(row)} if len(row) > 1 else {})
     return found
+
+
+def _size(declaration: Declaration, f: Field, steps: Mapping[Field, Step]) -> tuple[Expr | None, Expr] | None:
+    """Return the size of a field (None where reading it shows it) and what has to be known to read it; None where it cannot be in a row."""
+    size, step, unknown = declaration.plan.sizes.get(f.name), steps.get(f), Const(0)
+    if f.condition is not None:
+        return None
+    if size is not None:
+        return size, size
+    if isinstance(step, Fixed):
+        alone = step.fields == [f] and f.kind.fixed_bits % 8 == 0 and not isinstance(f.rule, Checksum)
+        return (Const(f.kind.fixed_bits // 8),) * 2 if alone else None
+    if isinstance(step, Listed):
+        return None if holds_contextual(f.kind.item) else (None, unknown if step.count is None else step.count)
+    if isinstance(step, Counted):
+        return None, step.count
+    return (None, unknown) if isinstance(step, Coded) else None
 
 
 def permuted(here: int, entries: Sequence[tuple[int, int, int]]) -> list[int] | None:
@@ -121,6 +143,12 @@ class ScatteredWalking:
     def varying(self, step: Raw) -> object:
         raise NotImplementedError
 
+    def fixed(self, f: Field) -> object:
+        raise NotImplementedError
+
+    def size_of_items(self, f: Field, at: int, count: int | None) -> int | None:
+        raise NotImplementedError
+
     def noted(self, f: Field, at: int, faults: int) -> None:
         raise NotImplementedError
 
@@ -129,9 +157,11 @@ class ScatteredWalking:
         row = runs(self.cls).get(step.fields[0], ())
         here = self.bit // 8
         entries: list[tuple[int, int, int]] = []
+        steps = {one.fields[0]: one for one in self.plan.head if one.fields}
         for pair in row:
-            size, at = pair.size.evaluate(self.scope), self.start + _offset(pair, self.scope)
-            if size < 0 or not self._fits(pair.field, at, size):
+            at = self.start + _offset(pair, self.scope)
+            size = self._size_at(pair, steps[pair.field], at)
+            if size is None or size < 0:
                 return
             entries.append((at, 0, size))
         order = sorted((k for k, one in enumerate(entries) if one[2]), key=lambda k: entries[k][0])
@@ -144,23 +174,32 @@ class ScatteredWalking:
             pos = at + size
         if pos > self.limit() or permuted(here, entries) is None:
             return
-        steps = {one.fields[0]: one for one in self.plan.head if one.fields}
         for k in [*order, *(k for k, one in enumerate(entries) if not one[2])]:
             at, gap, size = entries[k] if entries[k][2] else (pos, 0, 0)
             self.values[row[k].gap.name] = self.data[at - gap : at]
             self.noted(row[k].gap, at - gap, 0)
             self.bit = at * 8
-            self.values[row[k].field.name] = self.varying(steps[row[k].field])
+            step = steps[row[k].field]
+            self.values[row[k].field.name] = self.fixed(row[k].field) if isinstance(step, Fixed) else self.varying(step)
             self.noted(row[k].field, at, 0)
         self.bit = pos * 8
         self.taken |= {f for pair in row for f in (pair.gap, pair.field)}
 
-    def _fits(self, f: Field, at: int, size: int) -> bool:
-        """Whether a field can be read there: where it cannot, reading ends."""
-        if f.kind.wire != "coded":
-            return True
-        found = f.kind.read(self.data, at, at + size) if at >= 0 else None
-        return found is not None and found[1] == at + size
+    def _size_at(self, pair: AtOffset, step: Step, at: int) -> int | None:
+        """Return how many bytes a field takes there; None where it cannot be read there, so that reading ends."""
+        f, size = pair.field, None if pair.size is None else pair.size.evaluate(self.scope)
+        if size is not None and f.kind.wire != "coded":
+            return size
+        if not self.start <= at <= self.limit():
+            return None
+        if isinstance(step, Counted):
+            end = f.kind.end(self.data, at, self.limit(), step.count.evaluate(self.scope))
+            return None if end is None else end - at
+        if isinstance(step, Listed):
+            count = None if step.count is None else step.count.evaluate(self.scope)
+            return 0 if count == 0 else self.size_of_items(f, at, count)
+        found = f.kind.read(self.data, at, self.limit() if size is None else at + size)
+        return None if found is None or size not in (None, found[1] - at) else found[1] - at
 
 
 # Writing -------------------------------------------------------------------------------------------------------
@@ -209,6 +248,12 @@ class Scattering(OneByOne):
     def bytes_source(self, f: Field) -> str:
         raise NotImplementedError
 
+    def unit(self, unit: Unit) -> str:
+        raise NotImplementedError
+
+    def joined(self, pieces: tuple[PackedPiece, ...]) -> str:
+        raise NotImplementedError
+
     def own(self, f: Field) -> str:
         raise NotImplementedError
 
@@ -218,17 +263,25 @@ class Scattering(OneByOne):
     def in_row(self, steps: Sequence[Step], pieces: list[PackedPiece]) -> Iterator[Step]:
         """Give steps one by one but those of rows, which are added to `pieces` in place."""
         rows, over = runs(self.cls), set[object]()
+        written = {f: step for step in steps for f in step.fields}
         for step in steps:
             f = step.fields[0] if step.fields else None
             row = rows.get(f, ()) if f is not None else ()
             if row:
                 self.names["laid"] = laid
-                entries = [f"({self.offset(pair)}, {self.bytes_source(pair.gap)}, {self.bytes_source(pair.field)}), " for pair in row]
+                entries = [f"({self.offset(pair)}, {self.bytes_source(pair.gap)}, {self.alone(pair.field, written)}), " for pair in row]
                 here = self.sizes(self.before[: self.before.index(row[0].gap)])
                 pieces.append(PackedPiece((f"laid({here}, ({''.join(entries)}))",), self.sizes([f for pair in row for f in (pair.gap, pair.field)])))
                 over |= {f for pair in row for f in (pair.gap, pair.field)}
             elif f not in over:
                 yield step
+
+    def alone(self, f: Field, steps: Mapping[Field, Step]) -> str:
+        """Source for the bytes of a field by itself."""
+        step = steps.get(f)
+        if not isinstance(step, Fixed):
+            return self.bytes_source(f)
+        return self.joined((PackedPiece(tuple(map(self.unit, step.run.units)), step.run.size, step.run),))
 
     def offset(self, pair: AtOffset) -> str:
         """Source for where a field lies, from its header's start."""

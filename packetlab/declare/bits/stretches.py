@@ -265,7 +265,7 @@ class Pieces:
             if width % 8 == 0:
                 units.append(Unit(sharing, self.low))
                 sharing, width = [], 0
-                if worked_out:
+                if worked_out or (place and fields[place - 1].place is not None):  # what is at an offset may lie elsewhere
                     found, units, worked_out = [*found, Run(units), *worked_out], [], []
             place += 1
         return [*found, *([Run(units)] if units else []), *worked_out]

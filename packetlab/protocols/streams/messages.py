@@ -16,8 +16,8 @@ from packetlab.codec.around.outer import goes_by_outer, holds_contextual, told_i
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault, InnerFault
-from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
+from packetlab.codec.places.item_values import ItemValues
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const
 from packetlab.declare.plan import needs

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import (
+    F32,
+    MAC,
     U8,
+    U16,
+    U32,
     Bytes,
     Header,
     Payload,
     Text,
+    VarInt,
     at,
     auto,
     count_of,
     dissect,
+    ended,
     field,
+    fixed_bytes,
+    labels,
     many,
     offset_of,
     size_of,
@@ -109,3 +118,66 @@ def test_a_header_without_fields_has_none_of_them() -> None:
         body: Payload
 
     assert bytes(Bare() / b"up") == b"up" and dissect(b"up", Bare).payload == b"up"
+
+
+class Pair(Header):
+    v: U16 = 0
+    w: U16 = 0
+
+
+@pytest.mark.parametrize(
+    "kind, given_, value, data",
+    [
+        (U32, (7,), 8, bytes([0, 0, 0, 8])), (MAC, (MAC(0),), MAC(5), bytes([0, 0, 0, 0, 0, 5])), (F32, (0.0,), 1.5, b"\x3f\xc0\0\0"),
+        (Annotated[bytes, fixed_bytes(4)], (b"abcd",), b"wxyz", b"wxyz"), (Pair, (), Pair(v=1, w=2), bytes([0, 1, 0, 2])),
+        (tuple[Pair, ...], (many(count=field("n"), value=(Pair(),) * 3),), (Pair(v=1, w=2), Pair(v=3, w=4), Pair(v=5, w=6)), bytes([0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6])),
+        (VarInt, (5,), 300, b"\xac\2"),
+        (Text, (ended(b"\0", ""),), "hi", b"hi\0"), (Annotated[str, labels()], ("",), "a.b", b"\1a\1b\0"),
+    ],
+)  # fmt: skip
+def test_what_is_not_bytes_of_a_told_size_lies_before_what_is_declared_before_it(kind: Any, given_: Any, value: Any, data: bytes) -> None:
+    class Mixed(Header):
+        first: U8 = auto(offset_of("a"))
+        second: U8 = auto(offset_of("b"))
+        n: U8 = auto(size_of("a"))
+        a: Bytes = at(field("first"), sized(field("n"), b"aaa"))
+        b: kind = at(field("second"), *given_)  # type: ignore[valid-type]
+        end: U8 = 9
+
+    for gap in (b"", b"??"):
+        raw = bytes([3 + len(gap + data), 3 + len(gap), 3]) + gap + data + b"aaa\t"
+        packet = dissect(raw + b"up", Mixed)
+        found: Any = packet[Mixed]
+        assert packet.faults == () and packet.payload == b"up"
+        assert (found.a, found.b, found.end) == (b"aaa", value, 9)
+        assert bytes(packet) == bytes(packet.replace(Mixed)) == raw + b"up"
+        assert bytes(packet.replace(Mixed, a=b"zzz")) == raw.replace(b"aaa", b"zzz") + b"up"
+        (span,) = [span for span in field_offsets(packet).spans if span.field.name == "b"]
+        assert raw[slice(*span.byte_range)] == data
+    made: Any = Mixed(first=3 + len(data), second=3, b=value)
+    assert bytes(made) == bytes([3 + len(data), 3, 3]) + data + b"aaa\t"
+    assert dissect(bytes(Mixed(b=value)), Mixed).faults == ()
+
+
+@given(st.binary(max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_of_numbers_and_items_at_offsets_come_back(data: bytes) -> None:
+    class Kinds(Header):
+        one: U8 = auto(offset_of("a"))
+        two: U8 = auto(offset_of("b"))
+        three: U8 = auto(offset_of("c"))
+        n: U8 = auto(count_of("c"))
+        four: U8 = auto(offset_of("d"))
+        m: U8 = auto(count_of("d"))
+        a: U16 = at(field("one"), 1)
+        b: Text = at(field("two"), ended(b"\0", ""))
+        c: tuple[Pair, ...] = at(field("three"), many(count=field("n")))
+        d: tuple[VarInt, ...] = at(field("four"), many(count=field("m")))
+
+    reversed_: Any = dissect(bytes([16, 14, 10, 1, 6, 3]) + b"\1\xc8\1\3" + b"\0\1\0\2" + b"i\0" + b"\0\5", Kinds)
+    assert reversed_.faults == () and (reversed_[Kinds].a, reversed_[Kinds].b, reversed_[Kinds].d) == (5, "i", (1, 200, 3))
+    for some in (data, bytes(byte & 15 for byte in data), bytes([14, 12, 7, 1, 6, 1]) + data):
+        packet, careful = dissect(some, Kinds), Dissection()
+        read, start, end, _ = walk(Kinds._declaration, some, 0, len(some), careful)
+        assert (packet.layers[0], packet.payload, packet.faults) == (read, some[start:end], tuple(careful.faults))
+        assert bytes(packet) == bytes(packet.replace(Kinds)) == some

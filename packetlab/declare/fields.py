@@ -271,6 +271,7 @@ class Field:
         self.name, self.kind, self.slot = name, kind, slot_of(name)
         self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
+        self.filled = False  # whether numbers in the header it holds follow from what is around it, in a class that has the field
         self.must = spec.must
         self.size, self.count, self.until, self.end = spec.size, spec.count, spec.until, spec.end
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed

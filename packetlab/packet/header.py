@@ -73,7 +73,7 @@ class FieldProperty(NotARule, property, Field):
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
-            code = "raw if False" if is_around(self) or self.name in self.owner.fills else code
+            code = "raw if False" if is_around(self) or self.filled or self.name in self.owner.fills else code
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
@@ -304,7 +304,7 @@ class HeaderType(type):
             if base is None:
                 raise DeclareError(name, "under= with when=, or a base with fields, which it refines", "when= alone")
             declaration.refines = base
-            declaration.when = settled(declaration, expression(when)) if base.view is None else base.when
+            declaration.when = settled(declaration, expression(when))
             within = base.view[0] if base.view else inside
             declaration.view = None if within is None else (within, body["__inside__"]._declaration)
             check_refinement(declaration)

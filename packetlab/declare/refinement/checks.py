@@ -102,10 +102,17 @@ def settled(header: Declaration, rule: Expr) -> Expr:
 
     Such a number follows from it then, in headers of the class that are built without.
     """
-    assert header.refines is not None
-    for (name, inner), number in wanted_in_held(header.refines, rule).items():
+    base = header.refines
+    assert base is not None
+    for (name, inner), number in ({} if base.view else wanted_in_held(base, rule)).items():
         header.fills.setdefault(name, {}).setdefault(inner, Const(number))
-    return with_inner(rule, header.refines.by_name, f"{header.name}, when=")
+    for name, numbers_in_held in base.fills.items():  # what the base says of itself holds for what refines it
+        header.fills[name] = {**numbers_in_held, **header.fills.get(name, {})}
+    for name in header.fills:
+        f = header.by_name[name]
+        f.filled = True
+        f.derive(f.rule)  # the field may be that of the base too: it reads its header as each class fills it
+    return base.when if base.view and base.when is not None else with_inner(rule, base.by_name, f"{header.name}, when=")
 
 
 def wanted_in_held(base: Declaration, rule: Expr) -> dict[tuple[str, str], int]:

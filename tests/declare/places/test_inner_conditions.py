@@ -46,6 +46,29 @@ def _declared() -> Any:
         yield
 
 
+def test_what_is_built_by_such_a_number_has_it_when_it_is_asked_as_in_its_bytes() -> None:
+    with bindings():
+
+        class Deep(Note, inside="data", when={"key.kind": 12}):
+            sort: U8 = 0
+            left: Rest = b""
+
+        class Deeper(Deep, inside="left", when={"sort": 7}):
+            y: U8 = 1
+
+        class Notes(Header):
+            first: Longer = Longer()
+            notes: tuple[Note, ...] = many()
+
+        for one in (Two(), Three(), Deep(), Deeper(), Notes(notes=[Two()]).notes[0]):
+            read: Any = dissect(bytes(one), Note).layers[0]
+            assert type(read) is type(one) and read.key.kind == read.key.replace().kind != 0
+            assert one.key.kind == read.key.kind and one.key == read.key and (one / b"")[Note].key.kind == read.key.kind
+        assert Longer().key.kind == Notes().first.key.kind == 4 and Deeper().key == Key(kind=12, size=9)
+        assert Two(key=Key(kind=5)).key.kind == 5 and Note().key.kind == 0
+        assert str(dissect(bytes(Two()), Note).why(Two, "key.kind")).startswith("Two.key.kind = 2")
+
+
 def test_a_class_refines_by_a_number_in_a_header_that_a_field_holds() -> None:
     for header, data in (
         (Two(), "020901"),

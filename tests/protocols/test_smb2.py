@@ -7,10 +7,13 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Annotated
 
+import pytest
+
 from packetlab import (
     TCP,
     U8,
     U24,
+    BuildError,
     Bytes,
     Ether,
     Header,
@@ -241,7 +244,9 @@ with (scope := Scope()):
         body: Rest = b""
 
     class AnotherBefore(SMB2, when=(field("sort") == 0) & (field("next") != 0)):
-        next = auto(size_of("body") + 64)
+        """Of any other command, before another message: that begins at a multiple of 8 bytes (2.2.1.2), up to which the body goes."""
+
+        next = auto((size_of("body") + 64 + 7) // 8 * 8)
         body: Bytes = b""
         following: SMB2 = SMB2()
 
@@ -315,6 +320,12 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert [(one.id, one.next) for one in compound(packets[2])] == [(3, 104), (4, 104), (5, 0)]
     assert packets[2][QueryInfo].following is not None and len(packets[6][QueryInfo].filler or b"") == 8
     assert [[type(one).__name__ for one in compound(p)] for p in packets[4:6]] == [["Create", "Write", "Another"], ["AnotherBefore", "Read"]]
+
+
+def test_a_message_before_another_one_is_filled_up_to_a_multiple_of_8() -> None:
+    with pytest.raises(BuildError, match="AnotherBefore.next: expected a size that comes back"):
+        bytes(AnotherBefore(body=b"abc", following=Read()))
+    assert AnotherBefore(body=b"abc".ljust(8), following=Read()).next == 72
 
 
 def test_an_edited_compound_is_one_still(tshark: Ask) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -32,7 +33,7 @@ from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
-from packetlab.declare.elsewhere import check_held, check_order_around
+from packetlab.declare.elsewhere import check_below, check_held, check_order_around
 from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -324,6 +325,7 @@ class HeaderType(type):
             _bindings.answer(declaration)
             for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
                 _bindings.bind(header, lower, when, sets, port)
+            check_below(declaration)
 
 
 class HeaderBase(AnyHeader, metaclass=HeaderType):
@@ -381,7 +383,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             raw = compiler.parse_items(field, raw, noted, count=count, around=(self,)) if raw or field.kind.one else ()
             object.__setattr__(self, field.slot, raw)
         elif isinstance(raw, tuple) and (fills_in(self, field) or (is_around(field) and not (self._is_partial or all(map(is_whole, raw))))):
-            raw = getattr(self._resolved_alone(), field.slot)
+            with suppress(BuildError):  # what they are goes by what will stand around: until then they are as they were given
+                raw = getattr(self._resolved_alone(), field.slot)
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:

@@ -122,8 +122,16 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
         hint = f"give {name} too to send it so"
         return BuildError(where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint)
     names = ", ".join(sorted(needs(rule)))
-    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else ""
+    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else follows_around(rule)
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
+
+
+def follows_around(rule: Expr) -> str:
+    """Return how a number of another header that a rule names comes to fit; "" where it names none, or more than such numbers."""
+    leaves = [leaf for leaf in rule.leaves() if not isinstance(leaf, Const)]
+    if not all(type(leaf) is Elsewhere and leaf.path for leaf in leaves):
+        return ""
+    return ", ".join(f"{leaf} can be given too, or follows where it is auto" for leaf in dict.fromkeys(map(str, leaves)))
 
 
 def absent(header: AnyHeader, name: str) -> BuildError:
@@ -131,7 +139,7 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     f = header._by_name[name]
     assert f.condition is not None
     names = ", ".join(sorted(needs(f.condition)))
-    hint = f"{names} can be given too, or follow by auto(has({name!r}))" if names else ""
+    hint = f"{names} can be given too, or follow by auto(has({name!r}))" if names else follows_around(f.condition)
     raw = getattr(header, f.slot)
     got = f.kind.text(raw) if f.kind.wire != "items" else f.kind.item.name if f.kind.one else f"items of {f.kind.item.name}"
     return BuildError(

@@ -190,3 +190,14 @@ def test_a_header_does_not_keep_the_number_that_one_above_it_required_in_another
     made = Ether() / below / SolvedAbove(x=b"abcde")
     assert (made[SolvedBelow].size, made[SolvedBelow].flags) == (6, 0)
     assert bytes(made) == bytes(Ether() / SolvedBelow() / SolvedAbove(x=b"abcde"))
+
+
+def test_the_error_for_a_number_that_was_read_says_how_it_follows() -> None:
+    read = dissect(bytes(SolvedBelow() / SolvedAbove(x=b"abc")), SolvedBelow)
+    with pytest.raises(BuildError, match=r"SolvedAbove\.x: .* \(SolvedBelow\.size can be given too, or follows where it is auto\)"):
+        bytes(read.replace(SolvedAbove, x=b"abcde"))
+    expected = bytes(SolvedBelow() / SolvedAbove(x=b"abcde"))
+    assert bytes(read.replace({"solvedbelow.size": auto, "solvedabove.x": b"abcde"})) == expected
+    assert bytes(read.replace({"solvedbelow.size": 6, "solvedabove.x": b"abcde"})) == expected
+    with pytest.raises(BuildError, match=r"SolvedAbove\.y: expected a field that is there.*\^\.flags can be given too, or follows where it is auto"):
+        bytes(SolvedBelow(size=1, flags=1) / SolvedAbove(y=1))

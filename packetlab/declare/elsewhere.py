@@ -80,8 +80,12 @@ def _check(header: Declaration, held: Field, level: int, where: str, seen: froze
             _check(header, f, level + 1, where, seen | {item})
 
 
-def check_order_around(header: Declaration) -> None:
-    """Refuse headers in fields, or becoming so what is in fields, that would have to know a field of the header around before it is read."""
+def check_around(header: Declaration) -> None:
+    """Refuse what a header that is declared and bound asks of those around it, where they do not have it, or not in time.
+
+    Headers in fields, and what these become, would have to know a field of the header around before it is read.
+    """
+    _check_below(header)
     for one in (header, *(registry.declared() if header.refines is not None else ())):
         for f in one.fields:
             if f.kind.wire == "items" and (one is header or not one.is_own):
@@ -165,7 +169,7 @@ def _check_places(where: str, item: Declaration) -> None:
                 raise DeclareError(where, expected, f"since={name!r} of {one.name}", "since='self', or the class of a header inside")
 
 
-def check_below(header: Declaration) -> None:
+def _check_below(header: Declaration) -> None:
     """Refuse rules of values that headers below do not have, of those that are known for good: what the class stands under, and packetlab's own."""
     below = [lower for lower, _, _ in registry.bindings_of(header)]
     for one in below:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
-from packetlab.codec.around.outer import Alone, fills_in, follows_inside, is_around, is_whole
+from packetlab.codec.around.outer import Alone, fills_in, follows_inside, is_around, is_whole, items_alone
 from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
@@ -33,7 +32,7 @@ from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import size_above
 from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
-from packetlab.declare.elsewhere import check_below, check_held, check_order_around
+from packetlab.declare.elsewhere import check_around, check_held
 from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -321,11 +320,10 @@ class HeaderType(type):
             return
         with _bindings.all_or_none():
             _bindings.declare(declaration, header)
-            check_order_around(declaration)
             _bindings.answer(declaration)
             for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
                 _bindings.bind(header, lower, when, sets, port)
-            check_below(declaration)
+            check_around(declaration)
 
 
 class HeaderBase(AnyHeader, metaclass=HeaderType):
@@ -383,8 +381,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             raw = compiler.parse_items(field, raw, noted, count=count, around=(self,)) if raw or field.kind.one else ()
             object.__setattr__(self, field.slot, raw)
         elif isinstance(raw, tuple) and (fills_in(self, field) or (is_around(field) and not (self._is_partial or all(map(is_whole, raw))))):
-            with suppress(BuildError):  # what they are goes by what will stand around: until then they are as they were given
-                raw = getattr(self._resolved_alone(), field.slot)
+            raw = items_alone(self, field)
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.transforms.raws import InnerValue
+from packetlab.errors import BuildError
 
 
 class Within(tuple[AnyHeader, ...]):
@@ -326,6 +327,14 @@ def names_before(item: Declaration) -> frozenset[str]:
         leaves = [leaf for one in read_with(item) for leaf in (*one.outer_leaves, *outer_leaves(refined.when for refined in refinements(one)))]
         found = _before[item] = frozenset(leaf.name for leaf in leaves if not leaf.path)
     return found
+
+
+def items_alone(header: Any, field: Field) -> Any:
+    """Return the items of a field by themselves: as they were given while what they are goes by what will stand around."""
+    try:
+        return getattr(header._resolved_alone(), field.slot)
+    except BuildError:
+        return getattr(header, field.slot)
 
 
 def fills_in(header: AnyHeader, field: Field) -> bool:

@@ -112,8 +112,11 @@ class Float(NumberView):
             return False
 
     def array(self, numbers: Array) -> Array:
+        import numpy as np
+
         size = self.bits // 8
-        shown: Array = numbers.astype(f"u{size}").view(f"f{size}").astype("f8")
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            shown: Array = numbers.astype(f"u{size}").view(f"f{size}").astype("f8")
         return shown
 
 

@@ -18,6 +18,7 @@ from packetlab.protocols.ip import DestinationOptions, Fragment, HopByHop, IPv4,
 from packetlab.protocols.transport import TCP, TCPFlags
 
 UNIT = 8  # bytes that fragment offsets count
+LONGEST = 60000  # of data, with headers of any usual size (RFC 791 section 3.1: 65,535 with them)
 COPIED = 0x80  # of an IPv4 option's kind: every fragment has it (RFC 791 section 3.1)
 
 Layer: TypeAlias = "type[Header] | tuple[type[Header], int] | None"
@@ -141,13 +142,19 @@ def segments(packet: Packet, mss: int, layer: Layer = None, *, overlap: int) -> 
     if overlap >= mss:
         hint = "each segment has to bring something new"
         raise BuildError(f"{where}: overlap", f"less than mss, {mss}", overlap, hint)
-    place = _place(packet, where, layer, (TCP,))
+    try:
+        place = _place(packet, where, layer, (TCP,))
+        body = packet._build()[0][place]
+    except BuildError as error:
+        if not error.where.endswith(".length") or error.expected != "0..65535":
+            raise
+        hint = f"segments of each part of the data, of {LONGEST} bytes or less, the next one with seq= larger by so many"
+        raise BuildError(where, "data that one packet can hold (a length of 0..65535)", str(error), hint) from None
     _refuse_parts(packet, place, where)
     if any(
         ip.flags & 1 if isinstance(ip, IPv4) else isinstance(ip, Fragment) and ip.more for ip in packet.layers[:place]
     ):
         raise BuildError(where, "a whole packet", "a part of one", "fragments are put together by capture.datagrams()")
-    body = packet._build()[0][place]
     if len(body) <= mss:
         return iter((packet,))
     again = packet._rederived()

@@ -278,3 +278,14 @@ def test_segments_go_over_ipv6_and_into_fragments() -> None:
     assert list(whole.segments(200)) == [whole]
     both = [piece for one in segment(600).segments(300) for piece in one.fragments(200)]
     assert [made.packet().payload for made in put(frames(both))] == [p.payload for p in segment(600).segments(300)]
+
+
+@pytest.mark.parametrize("lower", [IPv4(), IPv6()])
+def test_data_that_no_packet_can_hold_is_refused_with_the_way_out(lower: Packet) -> None:
+    data = bytes(range(256)) * 400
+    with pytest.raises(BuildError, match=r"^segments: expected data that one packet can hold .*segments of each part of the data, of 60000 bytes or less"):
+        (Ether() / lower / TCP(flags="ACK") / data).segments(20000)
+    parts = [(Ether() / lower / TCP(flags="ACK", seq=at) / data[at : at + 60000]).segments(20000) for at in range(0, len(data), 60000)]
+    segments = [segment for part in parts for segment in part]
+    assert b"".join(segment.payload for segment in segments) == data
+    assert [segment[TCP].seq for segment in segments] == [0, 20000, 40000, 60000, 80000, 100000]

@@ -251,7 +251,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name, around=self.held(f))
-        self.ctx.faults += self.lasting(f, faults, items, end, limit)
+        self.ctx.faults += self.lasting(f, faults, items, end, limit, count)
         if f.kind.one and not items:
             raise _Stop
         self.bit = end * 8
@@ -261,10 +261,10 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         items, end = read_items(f, self.data, at, self.limit(), count, None, owner=self.cls.name, around=self.held(f))
         return None if items is None else end - at
 
-    def lasting(self, f: Field, faults: list[Fault], items: object, stop: int, end: int) -> list[Fault]:
+    def lasting(self, f: Field, faults: list[Fault], items: object, stop: int, end: int, count: int | None = None) -> list[Fault]:
         if not self.is_part(end):
             return faults
-        return lasting(faults, self.ctx, end, self.data, items, stop, _reader(f.kind.item, True), self.held(f))
+        return lasting(faults, self.ctx, end, self.data, items, stop, _reader(f.kind.item, True), self.held(f), self.bit // 8 + (count or 0) * f.kind.item.plan.least)
 
     def counted(self, f: Field, pos: int, limit: int, count: int) -> object:
         found, end = 0, pos

@@ -28,11 +28,13 @@ def broken(faults: Iterable[Fault]) -> bool:
 
 
 def lasting(
-    faults: list[Fault], ctx: Dissection, end: int, data: bytes, items: object, stop: int, read: Callable[..., Decoded], held: Dissection | None
+    faults: list[Fault], ctx: Dissection, end: int, data: bytes, items: object, stop: int, read: Callable[..., Decoded], held: Dissection | None,
+    least: int = 0,
 ) -> list[Fault]:
     """Return the faults of items up to `end`, but for an item whose rest is rightly elsewhere.
 
-    The items read so far end at `stop`. `read` reads one more, `held` is what it knows of what stands around.
+    The items read so far end at `stop`. `read` reads one more, `held` is what it knows of what stands around. `least` is where
+    the list ends at the least.
     """
     if not broken(faults):
         return faults
@@ -44,7 +46,7 @@ def lasting(
         read(data, stop, end, part)
         if part.wanted <= end:
             return faults  # more bytes would not make it one
-    ctx.cut, ctx.wanted = True, max(ctx.wanted, end + 1)
+    ctx.cut, ctx.wanted = True, max(ctx.wanted, end + 1, least)
     return [f if isinstance(f, InnerFault) else f._replace(cut=True) for f in faults if isinstance(f, InnerFault) or not ctx.partial]
 
 

@@ -11,6 +11,7 @@ import pytest
 from packetlab import (
     TCP,
     U8,
+    U16,
     Capture,
     Ether,
     Fault,
@@ -20,10 +21,13 @@ from packetlab import (
     Text,
     Writer,
     auto,
+    count_of,
     dissect,
+    many,
     size_of,
     text,
 )
+from packetlab.protocols.streams.message_reader import MessageReader
 from tests.conftest import need
 from tests.export.pdml import Tshark
 from tests.protocols.scope import Scope
@@ -116,3 +120,25 @@ def test_tshark_finds_the_same(port: int, tmp_path: Path) -> None:
         frames = {-(-end // size) + 1 for end in ends}  # those in which messages end
         numbers = tshark.run(path, *options[:4], "-T", "fields", "-e", "frame.number", "-Y", shown).split()
         assert {*map(int, numbers)} == frames
+
+
+def test_a_list_by_count_over_many_segments_is_not_read_anew_with_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CutItem(Header):
+        v: U8 = 0
+
+    class CutList(Header, under=TCP, port=7033, stream=True, last=True):
+        count: U16 = auto(count_of("items"))
+        items: tuple[CutItem, ...] = many()
+
+    sent = bytes(CutList(items=[CutItem(v=1)] * 400))
+    segments = (LOW / TCP(sport=9, dport=7033, flags="ACK", seq=1) / sent).segments(4)
+    looked = list[int]()
+    read = CutList._decode
+    monkeypatch.setattr(CutList, "_decode", lambda data, *rest: looked.append(len(data)) or read(data, *rest))
+    reader = MessageReader(CutList, 1 << 16)
+    found = list[bytes | None]()
+    for segment in segments:
+        reader.give(bytes(segment.payload))
+        found.append(reader.read())
+    assert [one for one in found if one] == [sent]
+    assert len(looked) <= 8  # once for the count, and once for all of it, in a few steps each

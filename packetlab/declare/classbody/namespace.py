@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 
 from packetlab.declare.classbody.slips import wide_number
 from packetlab.errors import DeclareError, suggestion
@@ -28,8 +29,18 @@ class Namespace(dict[str, object]):
         super().__init__(__annotations__=Annotations(header))
         self.header = header
 
+    def __getitem__(self, name: str) -> object:
+        """Return what the body has under a name. DeclareError where a field has the name of a function of packetlab that is meant."""
+        found, frame, library = super().__getitem__(name), sys._getframe(1), sys.modules.get("packetlab")
+        if frame.f_locals is self and not callable(found) and name in getattr(library, "__all__", ()):
+            word = getattr(library, name)
+            if isinstance(word, FunctionType) and frame.f_globals.get(name, word) is word:
+                hint = f"import packetlab as pl, and pl.{name}(...) in this class; or another name for the field"
+                raise DeclareError(f"{self.header}.{name}", f"{name}(...) of packetlab", f"the field {name}, which is declared before it", hint)
+        return found
+
     def __missing__(self, name: str) -> object:
-        frame = sys._getframe(1)
+        frame = sys._getframe(2)  # that of the body, which asked `__getitem__`
         known = name in frame.f_globals or name in frame.f_builtins or name in frame.f_code.co_freevars
         if known or name.startswith("__"):
             raise KeyError(name)  # Python goes on to look there

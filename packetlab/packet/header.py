@@ -106,7 +106,7 @@ class FieldProperty(NotARule, property, Field):
             raw = header._items_of(self)
         try:
             return self.kind.value(raw)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             if isinstance(raw, Tolerance):
                 return raw
             raise

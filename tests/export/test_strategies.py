@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, find as find_with, given, settings, strategies as st
@@ -191,3 +191,26 @@ def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
             pl.strategies.headers(Own), lambda h: h.extra is not None and h.more is not None and len(h.parts) > 1
         )
         assert seen.flag == 1 and seen.kind > 4
+
+
+def test_text_up_to_the_end_that_another_class_takes_apart_is_drawn() -> None:
+    with bindings():
+
+        class Line(Header):
+            name: pl.Text = pl.ended(b":", "Host")
+            value: Annotated[str, pl.text(rest=True)] = "a"
+
+        class Length(Line, inside="value", when={"name": "Content-Length"}):
+            space: pl.U8 = 0x20
+            length: pl.Digits = 0
+
+        class Held(Header):
+            size: pl.U8 = pl.auto(pl.size_of("line"))
+            line: Line = pl.sized(pl.field("size"), Line())
+
+        @settings(RELAXED, database=None)
+        @given(st.one_of(pl.strategies.headers(Length), pl.strategies.headers(Line), pl.strategies.headers(Held)))
+        def drawn(header: Header) -> None:
+            assert bytes(header)
+
+        drawn()

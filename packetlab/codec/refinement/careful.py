@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.outer import is_around, reaches_out
-from packetlab.codec.faults import Dissection, Fault, InnerFault, Values
+from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, Values
 from packetlab.codec.objects import classes, restored
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.inner import said_count
@@ -40,14 +40,17 @@ def lasting(
         return faults
     if isinstance(items, tuple) and items and type(items[-1]) is bytes:
         stop -= len(items[-1])  # what is no item
+    last = set[int]()  # where reading ends in the item of which the rest is elsewhere, whatever the rest is
     if stop < end:
         part = Dissection() if held is None else held
         part.partial = True
         read(data, stop, end, part)
         if part.wanted <= end:
             return faults  # more bytes would not make it one
+        last = {f.offset for f in part.faults if isinstance(f, LastFault)}
+    stays = [isinstance(f, InnerFault) and (not isinstance(f, LastFault) or f.offset < stop or f.offset in last) for f in faults]
     ctx.cut, ctx.wanted = True, max(ctx.wanted, end + 1, least)
-    return [f if isinstance(f, InnerFault) else f._replace(cut=True) for f in faults if isinstance(f, InnerFault) or not ctx.partial]
+    return [f if inner else f._replace(cut=True) for f, inner in zip(faults, stays, strict=True) if inner or not ctx.partial]
 
 
 def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declaration | None:

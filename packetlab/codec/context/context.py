@@ -97,8 +97,12 @@ class Context:
     def remember(self, table: str, *key: Hashable, value: object) -> None:
         """Remember something that is in no packet: ``context.remember("quic.cid", value=8)`` for a length that was agreed on elsewhere.
 
-        What headers recall are whole numbers, and templates: headers, in a list or tuple. Bytes are for `recall` alone. TypeError for others.
+        What headers recall are whole numbers, and templates: headers, in a list or tuple. Bytes are for `recall` alone. Keys
+        are raw values, as at `recall`. TypeError for others.
         """
+        words = [one for part in key for one in (part if isinstance(part, tuple) else (part,)) if isinstance(one, str | float)]
+        if words:  # which no field has as its raw value: nothing would ever be found under them
+            raise TypeError(f"expected raw values as key (numbers, bytes, pairs of address and port), got {words[0]!r:.60}")
         if isinstance(value, int):
             value = int(value)
         elif not isinstance(value, bytes):

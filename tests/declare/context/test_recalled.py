@@ -367,3 +367,12 @@ def test_why_says_which_packet_told_it() -> None:
         bytes(Hello(id=3, size=2) / b"")
         built = Body(id=3, body=b"ab") / b""
         assert "remembered from a packet that was built" in str(built.why(Body, "body"))
+
+
+@pytest.mark.parametrize("key", [("a.b",), (1.5,), (4, "a.b"), (("10.0.0.1", 80),)])
+def test_a_key_that_is_no_raw_value_is_refused(key: tuple[Any, ...]) -> None:
+    context = Context()
+    with pytest.raises(TypeError, match="expected raw values as key"):
+        context.remember("size", *key, value=3)
+    context.remember("size", b"\1a\1b\0", (b"\12\0\0\1", 80), value=3)
+    assert context.recall("size", b"\1a\1b\0", (b"\12\0\0\1", 80)) == 3

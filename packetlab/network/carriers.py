@@ -19,6 +19,7 @@ from contextlib import suppress
 from functools import reduce
 from operator import iconcat
 from sys import byteorder
+from threading import get_ident
 from typing import NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
@@ -157,10 +158,11 @@ class UDPPort(SocketPort):
 
 
 class Written(NamedTuple):
-    """A frame on its way to a hub, and how many bytes each call wrote of it."""
+    """A frame on its way to a hub, how many bytes each call wrote of it, and the thread that sends it."""
 
     frame: bytes
     parts: list[int]
+    thread: int
 
 
 class NetHubPort(SocketPort):
@@ -185,7 +187,7 @@ class NetHubPort(SocketPort):
         self._buffer = bytearray()  # what was read of the line and not yet received
         self._lines = deque[Written]()  # what is being written, and what handlers of signals send meanwhile
         self._writing, self._moved = False, 0  # whether its turn's owner writes; how often something was written
-        self._broken = ""  # what is wrong with the line
+        self._broken = self._stuck = ""  # what is wrong with the line, and with sending alone
 
     def _put(self, data: bytes, gone: list[int]) -> bool:
         if self._enter(data) is None:
@@ -200,12 +202,12 @@ class NetHubPort(SocketPort):
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
         with self._waits.turn:
             self._waits.check()
-            if self._broken:
-                raise ConnectionError(self._broken)
+            if self._broken or self._stuck:
+                raise ConnectionError(self._broken or self._stuck)
             self._write()
             if self._lines and not self._writing:  # a signal's handler writes after what it interrupts
                 return None
-            frame = Written(len(data).to_bytes(2, "big") + data, [])
+            frame = Written(len(data).to_bytes(2, "big") + data, [], get_ident())
             self._lines.append(frame)
             self._write()
             return frame
@@ -218,7 +220,7 @@ class NetHubPort(SocketPort):
             try:
                 self._writing = True
                 while self._lines:
-                    frame, parts = self._lines[0]
+                    frame, parts, _ = self._lines[0]
                     while rest := frame[sum(parts) :]:
                         # One call, so that no interrupt comes between what is written and the note of it.
                         parts.extend(map(self._socket.send, (rest,), (_socket.MSG_DONTWAIT,)))
@@ -243,7 +245,8 @@ class NetHubPort(SocketPort):
             mine = mine or self._enter(data)
             with self._waits.turn:
                 self._write()
-                if mine is not None and (self._writing or mine not in self._lines):
+                # What a handler sent in the midst of it goes before it returns, too.
+                if mine is not None and (self._writing or all(one.thread != mine.thread for one in [*self._lines])):
                     return True
             if stop is not None and stop.is_set():
                 return not self._withdrawn(mine)
@@ -252,8 +255,8 @@ class NetHubPort(SocketPort):
             left = end - time.monotonic()
             if left <= 0:
                 self._withdrawn(mine)
-                self._broken = f"{self.name}: the hub takes nothing"
-                raise ConnectionError(self._broken)
+                self._stuck = f"{self.name}: the hub takes nothing"
+                raise ConnectionError(self._stuck)
             self._waits.ready(self.fileno(), select.POLLOUT, left if stop is None else min(left, AT_ONCE))
 
     def _withdrawn(self, frame: Written | None) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EBADF, ENOBUFS
-from typing import NamedTuple
 
 from packetlab.errors import PacketlabError
 from packetlab.link.port import Port
@@ -19,12 +19,14 @@ from packetlab.packet.packet import Packet
 MOST = 1000  # frames that wait at a port, as in a queue of the kernel's
 
 
-class Waiting(NamedTuple):
+class Waiting:
     """A frame that waits for room, and what notes that it went."""
 
-    packet: Packet
-    data: bytes
-    gone: list[int]
+    __slots__ = ("data", "gone", "packet")
+
+    def __init__(self, packet: Packet, data: bytes) -> None:
+        self.packet, self.data = packet, data
+        self.gone: list[int] = []
 
 
 class Outgoing:
@@ -49,7 +51,7 @@ class Outgoing:
         if len(waiting) >= self.most:
             self.refused(packet, port, OSError(ENOBUFS, f"{port.name}: {self.most} frames wait for room in it"))
             return
-        waiting.append(Waiting(packet, data, []))
+        waiting.append(Waiting(packet, data))
         if len(waiting) == 1:
             self._flush(port, now)
 
@@ -89,12 +91,15 @@ class Outgoing:
 
     def waits(self, packet: Packet) -> bool:
         """Whether a packet waits at a port."""
-        return any(one.packet is packet for waiting in self._waiting.values() for one in waiting)
+        return any(one.packet is packet for waiting in [*self._waiting.values()] for one in [*waiting])
 
     def take_back(self, packet: Packet) -> None:
         """Do not send a packet that waits."""
-        for port, waiting in self._waiting.items():
-            self._waiting[port] = deque(one for one in waiting if one.packet is not packet or one.gone)
+        for waiting in [*self._waiting.values()]:  # handlers of signals may send meanwhile
+            for one in [*waiting]:
+                if one.packet is packet and not one.gone:
+                    with suppress(ValueError):
+                        waiting.remove(one)
 
     def drop(self, port: Port) -> list[Packet]:
         """Drop what waits at a port that is gone, and return it."""

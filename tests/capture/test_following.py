@@ -255,3 +255,28 @@ def test_standard_input_can_be_stopped_and_its_end_is_one(tmp_path: Path) -> Non
             if not stopped:
                 process.stdin.close()
             assert process.stdout.read() == b"2\n" and process.wait(20) == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "pipe"])
+def test_what_is_written_before_a_stop_is_read(tmp_path: Path, kind: str) -> None:
+    path, whole = tmp_path / "some.pcap", tmp_path / "whole.pcap"
+    Capture.of([Frame(bytes([number]) * 60, number) for number in range(3)]).write(whole)
+    raw = whole.read_bytes()
+    first = len(raw) - 2 * (60 + 16)
+    for _ in range(5):
+        path.unlink(missing_ok=True)
+        if kind == "fifo":
+            os.mkfifo(path)
+        write = os.open(path, os.O_CREAT | (os.O_WRONLY if kind == "file" else os.O_RDWR)) if kind != "pipe" else -1
+        read, write = os.pipe() if kind == "pipe" else (-1, write)
+        os.write(write, raw[:first])
+        capture, got = Capture(path if read < 0 else os.fdopen(read, "rb"), follow=True), list[Frame]()
+        thread = threading.Thread(target=lambda capture=capture, got=got: got.extend(capture))
+        thread.start()
+        while not got:
+            os.sched_yield()
+        os.write(write, raw[first:])
+        capture.stop()
+        thread.join(20)
+        os.close(write)
+        assert [frame.data[0] for frame in got] == [0, 1, 2]

@@ -127,3 +127,43 @@ def test_stop_says_what_the_hub_gets(hub_line) -> None:
         port.receive_frame(0.5)  # whoever waits at it writes what is left
     port.close()
     assert end_of(*reader) == [*range(sent)]
+
+
+def test_a_handler_that_sends_just_after_a_frame_has_its_own_sent_whole_before_both_return(hub_line) -> None:
+    port, line = hub_line
+    sock, nested = port._socket, False
+
+    class Interrupted:
+        """A socket within whose calls a handler sends, after what they did."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(sock, name)
+
+        def send(self, data: bytes, flags: int) -> int:
+            nonlocal nested
+            sent = sock.send(data, flags)
+            if not nested:
+                nested = True
+                for number in range(100, 120):  # more than there is room for
+                    port.send(long_frame(number))
+            return sent
+
+    port._socket = Interrupted()
+    thread = started(port.send, long_frame(1))
+    at_rest(lambda: port._moved)
+    reader = started(read_whole, line)
+    assert end_of(*thread) is None
+    port._socket = sock
+    port.close()
+    assert end_of(*reader) == [1, *range(100, 120)]
+
+
+def test_what_a_hub_that_takes_nothing_had_sent_is_read(hub_line, monkeypatch) -> None:
+    port, line = hub_line
+    monkeypatch.setattr(carriers, "PATIENCE", 0.2)
+    for number in range(5):
+        line.sendall((1000).to_bytes(2, "big") + long_frame(number))
+    with pytest.raises(ConnectionError, match="takes nothing"):
+        while True:
+            port.send(long_frame(9))
+    assert [port.receive_frame(1).data for _ in range(5)] == [long_frame(number) for number in range(5)]

@@ -66,7 +66,8 @@ class ByteSource:
                     data = self._read_now(most)
                     if data or self.fault is not None or not self._grows:
                         break
-                if not following.wait(silent):
+                # What is there when it is to stop is still read.
+                if not following.wait(silent) and (self._left is not None or not following.stop.is_set()):
                     break
             self._left = None if self._left is None else self._left - len(data)
             following.heard()

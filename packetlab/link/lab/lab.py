@@ -294,17 +294,17 @@ class Lab(Shown):
             if self._asking:
                 within, hint = "one within it, as a signal's handler makes", "let the handler note it, and do it after"
                 raise PacketlabError(f"Lab: {do}", "a request after the one under way in this thread", within, hint)
-            self._serial += 1
-            message = json.dumps({"do": do, "serial": self._serial, **request}).encode()
-            if len(message) > _namespaces.LARGEST:
-                raise PacketlabError(f"Lab: {do}", f"{_namespaces.LARGEST} bytes of arguments at most", len(message))
-            reply, got = {"serial": 0}, list[int]()
+            reply, got, serial = {"serial": 0}, list[int](), 0
             try:
-                self._asking = True
+                self._asking = True  # first: from here on a handler's request is refused
+                serial = self._serial = self._serial + 1
+                message = json.dumps({"do": do, "serial": serial, **request}).encode()
+                if len(message) > _namespaces.LARGEST:
+                    raise PacketlabError(f"Lab: {do}", f"{_namespaces.LARGEST} bytes of arguments at most", len(message))
                 with suppress(BrokenPipeError, ConnectionResetError):
                     socket.send_fds(self._control, [message], fds)
                     # A request from before an interrupt may be answered first; None: the namespace helper could not read the request.
-                    while reply["serial"] not in (self._serial, None):
+                    while reply["serial"] not in (serial, None):
                         for fd in got:
                             os.close(fd)
                         answer, got, _ = _namespaces.receive(self._control, max(want, 1))
@@ -317,7 +317,7 @@ class Lab(Shown):
                 raise
             finally:
                 self._asking = False
-        if reply["serial"] not in (self._serial, None):
+        if reply["serial"] not in (serial, None):
             raise PacketlabError(f"Lab: {do}", "an answer of the namespace helper", "none: it has ended")
         if "ok" not in reply:
             if reply["errno"] and reply["errno"] not in NO_ROOM:

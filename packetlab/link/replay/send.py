@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
 AHEAD = 4  # stretches that wait for a thread; then reading on waits
+PAUSE = 0.0005  # seconds between looks whether a thread has room for one more
 STRETCH = 4096  # frames
 MOST = 1 << 16  # frames between looks whether to stop
 PIECES = 1000  # a second, into which a rate is cut at most
@@ -144,7 +146,10 @@ class _Sending:
         self, onto: Port, workers: int, report: bool | Callable[[int, int], None] | None, stop: Stop | None
     ) -> None:  # fmt: skip
         self.onto, self.tell, self.stop = onto, progress(report), stop
-        self.queues: list[queue.Queue[Batch | None]] = [queue.Queue(AHEAD) for _ in range(workers)]
+        # In C throughout: an exception of a signal's handler within Python's own would keep a lock, or lose who waits.
+        self.queues: list[queue.SimpleQueue[Batch | None]] = [queue.SimpleQueue() for _ in range(workers)]
+        self.begun, self.ended = list[Tally](), list[Tally]()  # of threads
+        self.done: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each that has ended
         self.tallies = [Tally() for _ in range(workers)]
         self.error: BaseException | None = None  # ends it at once
         self.broken: Exception | None = None  # of where the frames are from: those before it go out
@@ -172,22 +177,20 @@ class _Sending:
             for pair in zip(self.queues, self.tallies, strict=True)
         ]
         begun = clock()
-        running: list[threading.Thread] = []
         try:
             for thread in threads:
                 start(thread)
-                running.append(thread)
             for batch in batches:
                 self.hand_out(batch)
                 self.tell(sum(tally.sent for tally in self.tallies), clock() - begun)
                 if self.error is not None:
                     break
-            self.end(running)
+            self.end(threads)
         except BaseException as error:
             self.error = self.error or error  # the threads throw away what still waits
             raise
         finally:
-            self.end(running)
+            self.end(threads)
             self.tell(-1, 0)
         duration = clock() - begun
         if self.error is not None or self.broken is not None:
@@ -197,16 +200,20 @@ class _Sending:
             whole.add(tally)
         return whole.report(duration)
 
-    def end(self, running: list[threading.Thread]) -> None:
+    def end(self, threads: list[threading.Thread]) -> None:
         """Wait until the threads have sent what they were given, or thrown it away."""
-        for waiting, thread in zip(self.queues, running, strict=False):
+        for waiting in self.queues:
+            waiting.put(None)  # for one too that is about to begin, where an exception came in the midst of that
+        while len(self.ended) < len(self.begun):  # an exception within Thread.join makes it forget that the thread lives
+            with suppress(queue.Empty):
+                self.done.get(timeout=AT_ONCE)
+        for thread in threads:
             if thread.is_alive():
-                waiting.put(None)
-                thread.join()
+                thread.join(AT_ONCE)
 
     def hand_out(self, batch: Batch) -> None:
         if len(self.queues) == 1:
-            self.queues[0].put(batch)
+            self.put(self.queues[0], batch)
             return
         import numpy as np
 
@@ -216,9 +223,23 @@ class _Sending:
         for number, waiting in enumerate(self.queues):
             rows = np.flatnonzero(workers == number)
             if len(rows):
-                waiting.put(part_of(batch, rows))
+                self.put(waiting, part_of(batch, rows))
 
-    def work(self, waiting: queue.Queue[Batch | None], tally: Tally) -> None:
+    def put(self, waiting: queue.SimpleQueue[Batch | None], batch: Batch) -> None:
+        """Give a thread a batch, once it has few enough of them."""
+        while waiting.qsize() >= AHEAD and not self.is_set():
+            time.sleep(PAUSE)
+        waiting.put(batch)
+
+    def work(self, waiting: queue.SimpleQueue[Batch | None], tally: Tally) -> None:
+        self.begun.append(tally)
+        try:
+            self.send_all(waiting, tally)
+        finally:
+            self.ended.append(tally)
+            self.done.put(None)
+
+    def send_all(self, waiting: queue.SimpleQueue[Batch | None], tally: Tally) -> None:
         while (batch := waiting.get()) is not None:
             if self.error is not None:
                 continue

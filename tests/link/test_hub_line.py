@@ -99,13 +99,13 @@ def test_a_hub_that_takes_little_takes_nothing_amiss(hub_line, monkeypatch) -> N
     port, line = hub_line
     monkeypatch.setattr(carriers, "PATIENCE", 1.0)
     fill_line(port)
-    senders = [started(port.send, long_frame(number)) for number in (1, 2, 3)]
+    senders = [started(port.send_all, [long_frame(number)] * 6) for number in (1, 2, 3)]
     since = time.monotonic()
     while any(thread.is_alive() for thread, _ in senders):
         line.recv(500)
         time.sleep(0.05)
     assert time.monotonic() - since > 1.0
-    assert [end_of(*sender) for sender in senders] == [None] * 3
+    assert [end_of(*sender) for sender in senders] == [6] * 3
     fill_line(port)
     with pytest.raises(ConnectionError, match="takes nothing"):
         port.send(long_frame(4))

@@ -213,9 +213,9 @@ def _is_target(header: AnyHeader, name: str) -> bool:
     return plan is not None and any(f.name == name for f in plan.targets)
 
 
-def _parts(header: AnyHeader, inner: AnyHeader | None = None) -> list[Any]:
+def _parts(header: AnyHeader, inner: AnyHeader | None = None) -> list[object]:
     """Return what a header holds."""
-    held: list[Any] = [] if header._declaration.view is None else [inner or getattr(header, "__viewed__", None)]
+    held: list[object] = [] if header._declaration.view is None else [inner or getattr(header, "__viewed__", None)]
     for f in header._fields:
         raw = getattr(header, f.slot) if f.kind.has_headers else None
         raw = raw.inner if isinstance(raw, Carried | InnerValue) else raw
@@ -223,7 +223,7 @@ def _parts(header: AnyHeader, inner: AnyHeader | None = None) -> list[Any]:
     return held
 
 
-def _inside(stack: tuple[AnyHeader, ...], held: list[Any], plan: Solving, holder: Declaration) -> Iterator[tuple[Elsewhere, int]]:
+def _inside(stack: tuple[AnyHeader, ...], held: list[object], plan: Solving, holder: Declaration) -> Iterator[tuple[Elsewhere, int]]:
     """Yield what headers require of the one that holds them, at any level; `stack` begins with it, and ends with the one that holds `held`."""
     for one in held:
         if not isinstance(one, AnyHeader):

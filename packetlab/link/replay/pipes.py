@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,7 +41,6 @@ class Pipe(io.RawIOBase):
         self._fd, self.name, self._port, self._ending = fd, name, port, ending
         self._held = bytearray()
         self._cut = self._dropping = False  # nothing goes after half a record
-        self._interrupted: bool | None = False  # while it took nothing: the recording ends as by `ending`, and what was taken still goes
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         """Take bytes; they go by `flush` at the latest."""
@@ -66,25 +66,16 @@ class Pipe(io.RawIOBase):
                 except OSError as error:
                     raise OSError(error.errno, error.strerror, self.name) from None
             whole = True
-            if self._interrupted is True:
-                self._interrupted = None
-                raise KeyboardInterrupt
         finally:
             self._cut = self._cut or not whole
 
     def _wait(self) -> None:
         while True:
-            try:
+            with suppress(SocketMisuse):  # closed meanwhile
                 if not self._over():
                     if self._port._waits.ready(self._fd, select.POLLOUT, AT_ONCE):
                         return
                     continue
-            except SocketMisuse:  # closed meanwhile
-                pass
-            except KeyboardInterrupt:
-                if self._interrupted is not False:
-                    raise
-                self._interrupted = True
             if not _has_room(self._fd, AT_ONCE):
                 self._port._check()
                 raise Cut
@@ -92,7 +83,7 @@ class Pipe(io.RawIOBase):
 
     def _over(self) -> bool:
         self._port._check()
-        return self._interrupted is not False or self._ending()
+        return self._ending()
 
     def drop(self, kind: type[BaseException] | None, *_: object) -> None:
         """As the end of a `with`: after an error that cut the stream off what is written to it is dropped."""

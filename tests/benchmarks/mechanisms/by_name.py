@@ -471,6 +471,54 @@ def nullable_built() -> bytes:
     return b"".join([struct.pack("!h", one.size), inside, struct.pack("!Bb", one.more, one.count), letters])
 
 
+# M8: through xor, by what is around ------------------------------------------------------------------------------
+
+
+class TimedInnerItem(Header):
+    kind: U8 = 0
+    more: U16 | None = when(field("^.long") == 1, 5)
+
+
+class TimedInner(Header):
+    long: U8 = 0
+    size: U8 = auto(size_of("some"))
+    some: tuple[TimedInnerItem, ...] = through(xor(5), sized(field("size"), ()))
+
+
+@dataclass(slots=True)
+class PlainInnerItem:
+    kind: int
+    more: int | None
+
+
+@dataclass(slots=True)
+class PlainInner:
+    long: int
+    size: int
+    some: tuple[PlainInnerItem, ...]
+
+
+def inner_read(data: bytes) -> PlainInner:
+    long, size = data[0], data[1]
+    inside, some, pos = data[2 : 2 + size].translate(FIVES), list[PlainInnerItem](), 0
+    while pos < len(inside):
+        if long == 1:
+            kind, more = struct.unpack_from("!BH", inside, pos)
+            some.append(PlainInnerItem(kind, more))
+            pos += 3
+        else:
+            some.append(PlainInnerItem(inside[pos], None))
+            pos += 1
+    return PlainInner(long, size, tuple(some))
+
+
+def inner_built() -> bytes:
+    one = PlainInner(1, 0, tuple(PlainInnerItem(kind, 5) for kind in range(4)))
+    inside = b"".join(struct.pack("!BH", item.kind, item.more) for item in one.some).translate(FIVES)
+    one.size = len(inside)
+    return struct.pack("!BB", one.long, one.size) + inside
+
+
 # M1: a list by its size, filled up, or none ----------------------------------------------------------------------
 
 
@@ -768,5 +816,6 @@ LINES = [
     Line("M8", "through ciphers", TimedCiphered, lambda: TimedCiphered(stream=WORDS, blocks=WORDS), ciphered, ciphered_built),
     Line("M8", "through whitening", TimedWhitened, lambda: TimedWhitened(air=BYTES, radio=BYTES), whitened_read, whitened_built),
     Line("M8", "through base16, SLIP", TimedHexed, lambda: TimedHexed(letters=BYTES, line=LINE), hexed, hexed_built),
+    Line("M8", "through xor, by what is around", TimedInner, lambda: TimedInner(long=1, some=[TimedInnerItem(kind=kind, more=5) for kind in range(4)]), inner_read, inner_built),
     Line("M8", "through, or none", TimedNullable, lambda: TimedNullable(data=WORDS, letters=BYTES[:60]), nullable, nullable_built),
 ]  # fmt: skip

@@ -270,7 +270,8 @@ def test_what_is_written_before_a_stop_is_read(tmp_path: Path, kind: str) -> Non
         write = os.open(path, os.O_CREAT | (os.O_WRONLY if kind == "file" else os.O_RDWR)) if kind != "pipe" else -1
         read, write = os.pipe() if kind == "pipe" else (-1, write)
         os.write(write, raw[:first])
-        capture, got = Capture(path if read < 0 else os.fdopen(read, "rb"), follow=True), list[Frame]()
+        stream = None if read < 0 else os.fdopen(read, "rb")
+        capture, got = Capture(stream or path, follow=True), list[Frame]()
         thread = threading.Thread(target=lambda capture=capture, got=got: got.extend(capture))
         thread.start()
         while not got:
@@ -279,4 +280,6 @@ def test_what_is_written_before_a_stop_is_read(tmp_path: Path, kind: str) -> Non
         capture.stop()
         thread.join(20)
         os.close(write)
+        if stream is not None:
+            stream.close()
         assert [frame.data[0] for frame in got] == [0, 1, 2]

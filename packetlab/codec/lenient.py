@@ -75,7 +75,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.stop: int | None = None  # where the header ends by its own word
         self.total: int | None = None  # where the payload ends by its own word
         self.trusted = True  # whether what follows the header can be trusted
-        self.is_short = False  # whether bytes of it are rightly elsewhere
+        self.short = ""  # the field of which bytes are rightly elsewhere
         self.known: set[str] = set()
         self.places: dict[str, int] = {}  # where fields begin
         self.choices = choices_of(cls)
@@ -88,7 +88,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
         if self.is_part(self.end):
-            self.is_short, self.ctx.cut, self.ctx.wanted = True, True, max(self.ctx.wanted, offset + expected)
+            self.short, self.ctx.cut, self.ctx.wanted = field, True, max(self.ctx.wanted, offset + expected)
             wanted = f"{shortened(expected)} {what}"
             self.ctx.faults += [Fault(self.cls.name, field, offset, wanted, str(got), True)][self.ctx.partial :]
         else:
@@ -169,7 +169,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         """Look at what was read for a field: at the byte `at`, with so many faults before."""
         self.places[f.name] = at
         self.known.add(f.name)
-        there = not self.is_short or self.bit // 8 < self.end  # the first bytes of a value tell nothing of it: half a letter is no fault
+        there = self.short != f.name  # the first bytes of a value tell nothing of it: half a letter is no fault
         if there and f.fixed and (raw := self.values[f.name]) != f.default:
             self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) and not f.kind.judges else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.beginnings import CaptureBeginnings, has_streams
-from packetlab.codec.around.outer import has_context, told_in_streams
+from packetlab.codec.around.outer import has_context, remembered_in_streams
 from packetlab.codec.context.context import Context, Moment, read_in
 from packetlab.errors import CaptureError
 from packetlab.protocols.dissect import dissected
@@ -97,7 +97,7 @@ class PacketOrder:
 
     def _beside(self) -> Callable[[int], Context] | None:
         """Return what gives the context of messages of streams that frames before one brought to an end; None where these tell nothing."""
-        return self.beginnings.told if told_in_streams() else None
+        return self.beginnings.remembered if remembered_in_streams() else None
 
     def _read(self, frame: Frame) -> Packet:
         """Return the packet of a frame, read as the middle or the beginning of a message where segments in order say that it is."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EBADF, ENOBUFS
 
+from packetlab.engine.contract import Ignored
 from packetlab.errors import PacketlabError
 from packetlab.link.port import Port
 from packetlab.link.socket_port import SOON
@@ -49,7 +50,7 @@ class Outgoing:
         """Send the frame of a packet, after those that wait at the port."""
         waiting = self._waiting.setdefault(port, deque())
         if len(waiting) >= self.most:
-            self.refused(packet, port, OSError(ENOBUFS, f"{port.name}: {self.most} frames wait for room in it"))
+            self.refused(packet, port, OSError(ENOBUFS, f"{self.most} frames wait for room in it"))
             return
         waiting.append(Waiting(packet, data))
         if len(waiting) == 1:
@@ -75,7 +76,7 @@ class Outgoing:
                     self._again(now + min(int(SOON * 1e9), self.every))
                     return
                 # Where it is closed, nothing goes there any more.
-                lost = self.drop(port) if number == EBADF else [waiting.popleft().packet]
+                lost = self._drop(port) if number == EBADF else [waiting.popleft().packet]
                 for packet in lost:
                     self.refused(packet, port, error)
                 if number == EBADF:
@@ -101,9 +102,17 @@ class Outgoing:
                     with suppress(ValueError):
                         waiting.remove(one)
 
-    def drop(self, port: Port) -> list[Packet]:
-        """Drop what waits at a port that is gone, and return it."""
+    def drop(self, port: Port, why: object) -> list[Ignored]:
+        """Drop what waits at a port that is gone; return that as events."""
+        return [not_sent(packet, port, why) for packet in self._drop(port)]
+
+    def _drop(self, port: Port) -> list[Packet]:
         return [one.packet for one in self._waiting.pop(port, ()) if not one.gone]
+
+
+def not_sent(packet: Packet, port: Port, why: object) -> Ignored:
+    """Return the event of a packet that did not go out."""
+    return Ignored(packet, f"{port.name}: not sent ({why})")
 
 
 def earliest(*times: int | None) -> int | None:

@@ -6,10 +6,10 @@ from collections import deque
 from errno import ENOBUFS
 
 from packetlab.capture import matcher
-from packetlab.engine.contract import Engine, Event, Ignored
+from packetlab.engine.contract import Engine, Event
 from packetlab.errors import deliberate
 from packetlab.link.port import Port
-from packetlab.network.outgoing import Outgoing, earliest
+from packetlab.network.outgoing import Outgoing, earliest, not_sent
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
@@ -65,10 +65,10 @@ class EngineDriver:
     def failed(self, port: Port, error: OSError) -> None:
         """The interface is gone."""
         self.ports.remove(port)
-        self.log.extend(Ignored(packet, f"{port.name}: not sent ({error})") for packet in self._outgoing.drop(port))
+        self.log.extend(self._outgoing.drop(port, error))
         port.close()
 
     def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
         if not (isinstance(error, OSError) and error.errno == ENOBUFS):
             raise error
-        self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
+        self.log.append(not_sent(packet, port, error))

@@ -11,7 +11,7 @@ from packetlab.engine.xns.idp import Departure, Node
 from packetlab.errors import PacketlabError
 from packetlab.link.port import Port
 from packetlab.network.carriers import Framing
-from packetlab.network.outgoing import Outgoing, earliest
+from packetlab.network.outgoing import Outgoing, earliest, not_sent
 from packetlab.network.runner import KEPT
 from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
@@ -22,7 +22,7 @@ class XNSDriver:
     """The XNS layers of a host on its interfaces; a driver (see `link.event_loop`).
 
     Attributes:
-        node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
+        node: the layers. outgoing: what waits for room in a port. log: the last events; `Ignored` among them says what was not taken, and why.
     """
 
     served = True
@@ -38,7 +38,7 @@ class XNSDriver:
         )  # for the next turn; see `NetworkHost.schedule`
         self._joined: dict[Port, tuple[int, Framing]] = {}
         self._out: list[tuple[Port, Framing]] = []
-        self._outgoing = Outgoing(self._refused)
+        self.outgoing = Outgoing(self._refused)
         self._leaving: deque[Departure] = deque()
 
     def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
@@ -57,7 +57,7 @@ class XNSDriver:
     def poll(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
         node, scheduled, leaving = self.node, self.scheduled, self._leaving
-        self._outgoing.flush(now)
+        self.outgoing.flush(now)
         while scheduled:
             endpoint, act = first = scheduled[0]
             act(now)
@@ -71,34 +71,22 @@ class XNSDriver:
             packet, via, host = leaving.popleft()
             port, framing = self._out[via]
             try:
-                self._outgoing.send(packet, framing.wrap(packet, host), port, now)
+                self.outgoing.send(packet, framing.wrap(packet, host), port, now)
             except PacketlabError as error:
                 self._refused(packet, port, error)
         events = node.events()
         if events:
             self.log.extend(events)
         self._timer = node.next_timeout()
-        self.due = earliest(self._timer, self._outgoing.due)
-
-    def waits(self, packet: Packet) -> bool:
-        """Whether a packet waits for room in a port."""
-        return self._outgoing.waits(packet)
-
-    def take_back(self, packet: Packet) -> None:
-        """Do not send a packet that waits for room in a port."""
-        self._outgoing.take_back(packet)
+        self.due = earliest(self._timer, self.outgoing.due)
 
     def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
         # What is too big for a carrier does not hold up the others.
-        self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
-
-    def dropped(self, port: Port, why: object) -> None:
-        """Note what waited for room in a port that is gone."""
-        self.log.extend(Ignored(packet, f"{port.name}: not sent ({why})") for packet in self._outgoing.drop(port))
+        self.log.append(not_sent(packet, port, error))
 
     def failed(self, port: Port, error: OSError) -> None:
         """Go on without a port; connections over it time out."""
         self.ports.remove(port)
-        self.dropped(port, error)
+        self.log.extend(self.outgoing.drop(port, error))
         port.close()
         self.log.append(Ignored(Packet(), str(error)))

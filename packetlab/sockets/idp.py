@@ -78,17 +78,17 @@ class _IDPSocket(Socket):
                 return None
 
             self._wait(way, "write")
-        driver = self.host.xns
+        outgoing = self.host.xns.outgoing
         with loop.lock:
             self._endpoint.send(packet)
             self.host.schedule(self._endpoint)
-            waits = driver.waits(packet) and self._patient and not loop.under_way
+            waits = outgoing.waits(packet) and self._patient and not loop.under_way
         if waits:
             try:
-                self._wait(lambda: None if driver.waits(packet) else True, "write")
+                self._wait(lambda: None if outgoing.waits(packet) else True, "write")
             except BaseException:
                 with loop.lock:
-                    driver.take_back(packet)
+                    outgoing.take_back(packet)
                 raise
 
     def _built(self, packet: Packet) -> bytes:

@@ -160,7 +160,7 @@ class LocalHost(Talker):
                     self.loop.remove(driver)
             if self._stack is not None:
                 for port in self._stack.ports:
-                    self._stack.dropped(port, "the host was closed")
+                    self._stack.log.extend(self._stack.outgoing.drop(port, "the host was closed"))
                     port.close()
                 self.loop.remove(self._stack)  # its log stays
         if self.attachments:

@@ -202,7 +202,7 @@ class CaptureBeginnings:
             self._found.take(frame)
         return self._found.begins(number)
 
-    def told(self, number: int) -> Context:
+    def remembered(self, number: int) -> Context:
         """Return the context of the messages that frames brought to an end, of those before a frame at the least."""
         self.begins(number)
         return self._found.context or Context()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from packetlab.codec.around.outer import Within, is_around
 from packetlab.codec.around.writing import FIRST
 from packetlab.codec.objects import AnyHeader
-from packetlab.codec.refinement.standing import asks_around, keep
+from packetlab.codec.refinement.standing import goes_by_around, keep
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Filled
 from packetlab.declare.transforms.raws import Carried
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def holds_others(declaration: Declaration) -> bool:
     """Whether rules of what a header holds ask what stands around it."""
-    return asks_around(declaration) or any(map(is_around, declaration.fields))
+    return goes_by_around(declaration) or any(map(is_around, declaration.fields))
 
 
 def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> None:
@@ -39,7 +39,7 @@ def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[Any
             if any(one is not other for one, other in zip(items, raw, strict=True)):
                 anew = Filled.of(items, raw.fill) if type(raw) is Filled else tuple(items)
                 setattr(made, f.slot, anew if carried is None else carried.holding(anew))
-    if asks_around(header._declaration):
+    if goes_by_around(header._declaration):
         keep(made, header)
         _free_inside(made, header, outside)
 

@@ -306,7 +306,7 @@ def read_with(declaration: Declaration) -> set[Declaration]:
     return seen
 
 
-def told_in_streams() -> frozenset[str]:
+def remembered_in_streams() -> frozenset[str]:
     """Return the tables in which something is remembered from messages of streams, or from what stands above or in them."""
     if not _streams:
         declared = registry.declared()

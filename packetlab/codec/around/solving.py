@@ -262,22 +262,22 @@ def solve_stack(headers: tuple[H, ...]) -> tuple[H, ...]:
         plan = _stacks[kinds] = _above(kinds)
     if not plan:
         return headers
-    made, told = [*headers], set[tuple[int, str]]()
+    made, settled = [*headers], set[tuple[int, str]]()
 
-    def tell(place: int, name: str, number: int | None) -> None:  # the first one counts, and what it was in another packet does not
-        anew = (place, name) not in told and not _is_target(made[place], name)
+    def put(place: int, name: str, number: int | None) -> None:  # the first one counts, and what it was in another packet does not
+        anew = (place, name) not in settled and not _is_target(made[place], name)
         if number is not None:
-            told.add((place, name))
+            settled.add((place, name))
         if number is not None or anew:
             made[place] = _with(made[place], name, number, anew)
 
     for i, own, holds in plan:
         for one, place in own:
-            tell(place, one.leaf.name, _number(headers[i], one))
+            put(place, one.leaf.name, _number(headers[i], one))
         for ancestors, one, number in _required_inside(headers[: i + 1]) if holds else ():
             place = place_of(one.leaf, ancestors)
             if 0 <= place < i:
-                tell(place, one.leaf.name, number)
+                put(place, one.leaf.name, number)
     return headers if all(one is other for one, other in zip(made, headers, strict=True)) else tuple(made)
 
 

@@ -22,7 +22,7 @@ from packetlab.codec.around.outer import (
 from packetlab.codec.objects import classes
 from packetlab.codec.places.surroundings import all_built, counting_list, is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
-from packetlab.codec.refinement.standing import asks_around, standing
+from packetlab.codec.refinement.standing import goes_by_around, standing
 from packetlab.declare import registry
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled, slot_of
@@ -189,7 +189,7 @@ class Telling:
         if self.stack is not None:
             return []
         self.names.update(settled=hook("settled"), standing=standing)
-        lines = ["h = standing(h, body, stack, i, above)"] if asks_around(self.cls) else []
+        lines = ["h = standing(h, body, stack, i, above)"] if goes_by_around(self.cls) else []
         if not is_placed(self.cls):
             return lines
         listed = None if self.fill else counting_list(self.cls)
@@ -200,7 +200,7 @@ class Telling:
 
     def knowing(self) -> list[str]:
         """Return the lines that have a header with all values filled in know what stands around it and inside it."""
-        inner = ["if hasattr(h, '__viewed__'): r.__viewed__ = h.__viewed__"] if asks_around(self.cls) else []
+        inner = ["if hasattr(h, '__viewed__'): r.__viewed__ = h.__viewed__"] if goes_by_around(self.cls) else []
         return [*inner, *(["r.__outer__ = outer"] if self.cls.outer_leaves else [])]
 
     def stand_inside(self, f: Field, var: str) -> None:

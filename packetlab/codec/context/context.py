@@ -200,7 +200,7 @@ class Moment:
         beside: gives another context, of the frames before that number, which a message of a stream came in, or of messages, for a frame; what
             is remembered later counts.
         is_again: whether a packet that was read is read again, as `is_look`: what is not known then will not be later.
-        untold: tables of which nothing is known here, nor that there is nothing: messages before in the stream may have said it.
+        undecided: tables of which nothing is known here, nor that there is nothing: messages before in the stream may have said it.
     """
 
     def __init__(
@@ -214,11 +214,11 @@ class Moment:
         is_placed: bool = False,
         is_behind_gap: bool = False,
         beside: Callable[[int], Context] | None = None,
-        untold: frozenset[str] = frozenset(),
+        undecided: frozenset[str] = frozenset(),
     ) -> None:
         self.context, self.number, self.time_ns = context, number, time_ns
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
-        self.beside, self.untold = beside, untold
+        self.beside, self.undecided = beside, undecided
         self.entries: dict[Key, ContextEntry] = {}
         self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
@@ -226,13 +226,13 @@ class Moment:
     is_again = False
 
     @classmethod
-    def again(cls, now: Context | Moment, untold: frozenset[str]) -> Moment:
+    def again(cls, now: Context | Moment, undecided: frozenset[str]) -> Moment:
         """Return the moment in which messages of a packet are read again, from the first one on, that was read in another one, or in a context."""
         if isinstance(now, Context):
             moment = cls(now, now.number, is_look=True)
         else:
             moment = cls(now.context, now.number, now.time_ns, before=now.catch_up, is_look=True, is_placed=True, is_behind_gap=now.is_behind_gap)
-            moment.beside, moment.untold = now.beside, untold if now.beside is None else frozenset()
+            moment.beside, moment.undecided = now.beside, undecided if now.beside is None else frozenset()
         moment.is_again = True
         return moment
 

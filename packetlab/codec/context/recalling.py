@@ -152,7 +152,7 @@ def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
         if found is not None and type(found.value) is int:
             return RecalledNumber.of(found)
     if leaf.is_number:
-        return None if isinstance(now, Moment) and leaf.table in now.untold else leaf.default
+        return None if isinstance(now, Moment) and leaf.table in now.undecided else leaf.default
     return NoEntry(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look and not now.is_again)
 
 

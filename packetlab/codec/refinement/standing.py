@@ -24,21 +24,21 @@ _names: dict[Declaration, frozenset[str]] = {}
 registry.caches += [_far, _names]
 
 
-def asks_around(declaration: Declaration) -> bool:
-    """Whether a header takes a field apart, and what is inside asks what stands around it, the header itself among that."""
+def goes_by_around(declaration: Declaration) -> bool:
+    """Whether a header takes a field apart, and what is inside goes by what stands around it, the header itself among that."""
     return declaration.view is not None and reaches_out(declaration.view[1]) and not is_placed(declaration.view[1])
 
 
-def asks_further(declaration: Declaration) -> bool:
+def goes_by_further(declaration: Declaration) -> bool:
     """The same of what stands around the header itself, or of what follows in it from there."""
     if declaration not in _far:
-        told = asks_around(declaration) and (declaration.outer_leaves or reach(declaration.view[1]) > 1)  # type: ignore[index]
-        _far[declaration] = bool(told)
+        found = goes_by_around(declaration) and (declaration.outer_leaves or reach(declaration.view[1]) > 1)  # type: ignore[index]
+        _far[declaration] = bool(found)
     return _far[declaration]
 
 
-def _asked(declaration: Declaration) -> frozenset[str]:
-    """Return the names of what rules of a header, and of what is in it, ask of what stands around."""
+def _names_around(declaration: Declaration) -> frozenset[str]:
+    """Return the names of what rules of a header, and of what is in it, name of what stands around."""
     if declaration not in _names:
         _names[declaration] = frozenset(leaf.name for one in read_with(declaration) for leaf in one.outer_leaves)
     return _names[declaration]
@@ -72,15 +72,15 @@ def standing(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: in
     if inner is None or header._is_partial or is_pattern(inner) or header._state >> len(header._fields) & f.bit:
         return header
     made: Any = header._copied(header)  # without the header inside: it is not written again for what follows in the one around it
-    told: tuple[object, ...] | None = None
+    before: tuple[object, ...] | None = None
     for _ in range(ROUNDS):
         below = Within((*stack[:i], made))
         below.holders, below.before = (stack.holders, stack.before) if isinstance(stack, Within) else (i, None)
         holder = made._resolve(made, body, below, i, above)
-        said = tuple(getattr(holder, one.slot) for one in header._fields if one.name in _asked(inner._declaration))
-        if said == told:
+        said = tuple(getattr(holder, one.slot) for one in header._fields if one.name in _names_around(inner._declaration))
+        if said == before:
             break  # the bytes change nothing for what is inside
-        told, whole = said, Within((*stack[:i], holder, inner))
+        before, whole = said, Within((*stack[:i], holder, inner))
         whole.holders = below.holders
         seen: Any = type(inner)._resolve(inner, b"", whole, i + 1, None)
         alone: Any = type(inner)._copied(inner)
@@ -94,7 +94,7 @@ def standing(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: in
 def parts(header: AnyHeader) -> tuple[object, ...]:
     """Return what a header is made of again by `objects.restored`."""
     values = tuple(getattr(header, f.slot) for f in header._fields)
-    inner = getattr(header, "__viewed__", None) if asks_around(header._declaration) else None
+    inner = getattr(header, "__viewed__", None) if goes_by_around(header._declaration) else None
     return type(header), header._state, values, getattr(header, "__outer__", None), inner
 
 
@@ -102,7 +102,7 @@ def keep(made: AnyHeader, header: AnyHeader) -> None:
     """Have a copy with the same bytes in the field that is taken apart keep the header inside, where it is not read of them again."""
     said, inner = header._declaration, getattr(header, "__viewed__", None)
     read = header._state >> len(header._fields) & _field(header).bit
-    if inner is not None and asks_around(said) and (not read or asks_further(said)):
+    if inner is not None and goes_by_around(said) and (not read or goes_by_further(said)):
         made.__viewed__ = inner  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,7 @@ from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.refinement.depth import NeedsCare, trying
-from packetlab.codec.refinement.standing import Unwritten, asks_around, asks_further, keep
+from packetlab.codec.refinement.standing import Unwritten, goes_by_around, goes_by_further, keep
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
@@ -104,7 +104,7 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
             holder = _measured(inner, holder)
             return type(inner)._encode(inner, b"", (holder, inner), 1, None)
         except BuildError:
-            if asks_further(holder._declaration) and not any(f.default is REQUIRED and not inner._state & f.bit for f in inner._fields):
+            if goes_by_further(holder._declaration) and not any(f.default is REQUIRED and not inner._state & f.bit for f in inner._fields):
                 return Unwritten.of(inner)  # there it may fit
             if inner._state & (1 << 2 * len(inner._fields)) - 1 == (1 << len(inner._fields)) - 1:
                 raise  # nothing is left to give
@@ -114,7 +114,7 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
 def shown(header: AnyHeader) -> AnyHeader:
     """Return the header inside with what follows for it filled in, as far as the header that holds it says so."""
     inner = viewed(header)
-    if not asks_around(header._declaration) or header._is_partial or inner._state >= inner._declaration.captured_state:
+    if not goes_by_around(header._declaration) or header._is_partial or inner._state >= inner._declaration.captured_state:
         return inner
     try:
         return viewed(header._resolve(header, b"", (header,), 0, None))

@@ -112,10 +112,10 @@ def term(rule: Expr, header: Declaration) -> Term:
         return _operation(rule.sign, term(rule.left, header), term(rule.right, header))
     if isinstance(rule, Const):
         return _constant(rule.number)
-    return _asked(rule, header)
+    return _wanted(rule, header)
 
 
-def _asked(rule: Expr, header: Declaration) -> Term:
+def _wanted(rule: Expr, header: Declaration) -> Term:
     """Return what a rule asks of the scope."""
     match rule:
         case Ref():

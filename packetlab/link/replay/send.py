@@ -148,7 +148,7 @@ class _Sending:
         self.onto, self.tell, self.stop = onto, progress(report), stop
         # In C throughout: an exception of a signal's handler within Python's own would keep a lock, or lose who waits.
         self.queues: list[queue.SimpleQueue[Batch | None]] = [queue.SimpleQueue() for _ in range(workers)]
-        self.begun, self.ended = list[Tally](), list[Tally]()  # of threads
+        self.begun, self.ended = set[int](), set[int]()  # numbers of threads
         self.done: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each that has ended
         self.tallies = [Tally() for _ in range(workers)]
         self.error: BaseException | None = None  # ends it at once
@@ -173,13 +173,14 @@ class _Sending:
     def run(self, batches: Iterator[Batch]) -> SendReport:
         clock = time.monotonic_ns
         threads = [
-            threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)
-            for pair in zip(self.queues, self.tallies, strict=True)
+            threading.Thread(target=self.work, args=(number,), name="packetlab send", daemon=True)
+            for number in range(len(self.queues))
         ]
         begun = clock()
         try:
-            for thread in threads:
+            for number, thread in enumerate(threads):
                 start(thread)
+                self.begun.add(number)
             for batch in batches:
                 self.hand_out(batch)
                 self.tell(sum(tally.sent for tally in self.tallies), clock() - begun)
@@ -204,7 +205,7 @@ class _Sending:
         """Wait until the threads have sent what they were given, or thrown it away."""
         for waiting in self.queues:
             waiting.put(None)  # for one too that is about to begin, where an exception came in the midst of that
-        while len(self.ended) < len(self.begun):  # an exception within Thread.join makes it forget that the thread lives
+        while self.begun - self.ended:  # an exception within Thread.join makes it forget that the thread lives
             with suppress(queue.Empty):
                 self.done.get(timeout=AT_ONCE)
         for thread in threads:
@@ -231,12 +232,12 @@ class _Sending:
             time.sleep(PAUSE)
         waiting.put(batch)
 
-    def work(self, waiting: queue.SimpleQueue[Batch | None], tally: Tally) -> None:
-        self.begun.append(tally)
+    def work(self, number: int) -> None:
+        self.begun.add(number)  # here too: an exception may come while it is started
         try:
-            self.send_all(waiting, tally)
+            self.send_all(self.queues[number], self.tallies[number])
         finally:
-            self.ended.append(tally)
+            self.ended.add(number)
             self.done.put(None)
 
     def send_all(self, waiting: queue.SimpleQueue[Batch | None], tally: Tally) -> None:

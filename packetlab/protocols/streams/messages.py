@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.lists import is_last
-from packetlab.codec.around.outer import goes_by_outer, holds_contextual, told_in_streams
+from packetlab.codec.around.outer import goes_by_outer, holds_contextual, remembered_in_streams
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault, InnerFault
@@ -51,9 +51,9 @@ def looking(read: Callable[..., Any], by_itself: bool = False) -> Callable[..., 
         if isinstance(now, Moment) and (now.is_placed or now.beside is not None):
             beside, is_placed, number = now.beside, now.is_placed, now.number
             before = now.catch_up if is_placed else None
-        untold = now.untold if isinstance(now, Moment) else frozenset[str]()
-        untold = told_in_streams() if by_itself and now is not None and beside is None else untold
-        moment = Moment(context, number, before=before, is_look=True, is_placed=is_placed, beside=beside, untold=untold)
+        undecided = now.undecided if isinstance(now, Moment) else frozenset[str]()
+        undecided = remembered_in_streams() if by_itself and now is not None and beside is None else undecided
+        moment = Moment(context, number, before=before, is_look=True, is_placed=is_placed, beside=beside, undecided=undecided)
         if isinstance(now, Moment):
             moment.entries = {**now.entries}
         token = current.set(moment)
@@ -287,7 +287,7 @@ def _as_read(read: Callable[..., R]) -> Callable[..., R]:
         now = getattr(packet, "_now", None)
         if now is None or current.get() is not None:
             return read(packet, *args)
-        found: R = read_in(Moment.again(now, told_in_streams()), read, packet, *args)
+        found: R = read_in(Moment.again(now, remembered_in_streams()), read, packet, *args)
         return found
 
     return read_in_context

@@ -417,10 +417,26 @@ function Reader:in_letters(f)  -- up to a delimiter, so many digits, of a size, 
   return true
 end
 
+function Reader:lasting(f, items, faults, stop, limit)  -- the rest of the item at `stop` is elsewhere: what ended there may be no fault
+  local last = {}
+  if stop < limit then
+    local former = items[#items]
+    local part = {missing = 0, partial = true, faults = {}, tvb = self.tvb, parent = self.s, former = former and former.s}
+    level = level + (f.deep and 1 or 0)
+    read(declared[f.item], self.tvb, stop, limit, part)
+    level = level - (f.deep and 1 or 0)
+    for _, fault in ipairs(part.faults) do last[fault.at] = last[fault.at] or fault.last end
+  end
+  for _, fault in ipairs(faults) do
+    fault.inner = fault.inner and (not fault.last or fault.at < stop or last[fault.at])
+  end
+  self.ctx.cut = true
+end
+
 function Reader:at_once(f, first, limit)  -- headers that cannot wait until they are shown; what is none of them stays bytes
   local items, stop, faults = read_items(self, f, first, limit, nil, true)
   local cut = broken(faults) and limit == self.limit_of_layer and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
-  if cut then self.ctx.cut = true end
+  if cut then self:lasting(f, items, faults, stop, limit) end
   for _, fault in ipairs(faults) do
     if fault.inner or not (cut and self.ctx.partial) then
       fault.last, fault.cut = fault.last or not fault.inner, cut and not fault.inner
@@ -470,7 +486,7 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
     items, after, faults, ended = read_items(self, f, pos, limit, count, false, whole)
     if f["until"] and not (count or ended or self.stop or self.total) and after == self.tvb:len() then self.ctx.goes_on = true end
     local cut = broken(faults) and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
-    if cut then self.ctx.cut = true end
+    if cut then self:lasting(f, items, faults, after, limit) end
     for _, fault in ipairs(faults) do  -- but for an item whose rest is rightly elsewhere
       fault.cut = cut and not fault.inner
       if fault.inner or not (cut and self.ctx.partial) then self.ctx.faults[#self.ctx.faults + 1] = fault end

@@ -6,6 +6,7 @@ import csv
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -32,6 +33,11 @@ phases = [phase for phase in Phase if phase is not Phase.explain]
 settings.register_profile("default", max_examples=25, deadline=None, phases=phases, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000, phases=[*Phase])
 settings.load_profile("default")
+
+
+# Where a shell started the suite in the background, SIGINT is ignored in it; tests that interrupt themselves need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -153,3 +153,35 @@ def test_an_interrupt_ends_a_recording_into_a_full_pipe(lab: Lab, pipe: tuple[An
     threading.Timer(3.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
     result = record(other, where)
     assert result.frames < COUNT and result.bytes == result.frames * 1000
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_a_pipe_is_full_for_a_moment_loses_nothing_that_was_taken(lab: Lab, tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "pipe.pcap")
+    port, other = linked(lab)
+    got, count = bytearray(), 1000
+
+    def read() -> None:  # slowly, and steadily
+        with open(path, "rb", buffering=0) as pipe:
+            while piece := pipe.read(20_000):
+                got.extend(piece)
+                time.sleep(0.03)
+
+    def feed() -> None:
+        while not got:
+            port.send(frame(EARLY, 954))
+            time.sleep(0.01)
+        for number in range(count):
+            port.send(frame(number, 954))
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threads = [threading.Thread(target=run, daemon=True) for run in (read, feed)]
+    for thread in threads:
+        thread.start()
+    result = record(other, path)
+    for thread in threads:
+        thread.join(20)
+    (whole := tmp_path / "whole.pcap").write_bytes(got)
+    found = numbers(Capture(whole))
+    assert result.frames == len(found) and [number for number in found if number != EARLY] == [*range(count)]

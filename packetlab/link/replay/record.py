@@ -95,7 +95,7 @@ def record(
         interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
         try:
             with suppress(KeyboardInterrupt):
-                log.take(None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9), stop)
+                log.take(None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9), stop if pipe is None else pipe)
             log.take(0, None)  # frames that are in the ring already
             log.tally()
         except BaseException as error:

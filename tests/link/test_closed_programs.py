@@ -101,10 +101,11 @@ def test_threads_that_close_one_at_once_close_nothing_else(lab: Lab) -> None:
 @pytest.mark.parametrize("verb", WAITS)
 def test_a_lab_that_is_closed_says_so_to_who_waits_for_a_program(verb: str) -> None:
     with Lab() as lab:
-        program = lab.host("a").popen("sh", "-c", "trap '' TERM; while :; do sleep 3600; done")
+        program = lab.host("a").popen("sh", "-c", "trap '' TERM; echo set; while :; do sleep 3600; done")
+        program.until(lambda: program.stdout.text == "set\n", 60)  # end() would end it before that
         error = waiting(lambda: WAITS[verb](program), lab.close)
     assert isinstance(error, Stalled) and "one that was closed" in str(error), repr(error)
-    assert program.returncode == -9 and program.wait() == -9 and program.communicate() == ("", "")
+    assert program.returncode == -9 and program.wait() == -9 and program.communicate() == ("set\n", "")
 
 
 def test_a_request_to_a_lab_that_another_thread_or_a_handler_closes_says_so() -> None:

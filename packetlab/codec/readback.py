@@ -14,7 +14,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.careful import broken
-from packetlab.codec.refinement.found_by import fitting, unfound
+from packetlab.codec.refinement.found_by import fitting, otherwise, unfound, was_said
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
@@ -216,6 +216,7 @@ def is_end(until: Expr, item: AnyHeader) -> bool:
 
 NAMES: dict[str, object] = {
     "differs": differs, "absent": absent, "not_given": not_given, "beyond": beyond, "after_last": after_last, "unfound": unfound,
+    "otherwise": otherwise, "was_said": was_said,
 }  # fmt: skip
 """What the lines of `checks` refer to."""
 

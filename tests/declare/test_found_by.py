@@ -7,14 +7,21 @@ import pytest
 from packetlab import (
     U4,
     U8,
+    U16,
+    UDP,
     BuildError,
     Bytes,
+    Capture,
+    Context,
     DeclareError,
+    Ether,
     Header,
+    IPv4,
     Rest,
     Text,
     auto,
     before,
+    bind,
     bindings,
     choose,
     computed,
@@ -22,6 +29,8 @@ from packetlab import (
     field,
     has,
     many,
+    recalled,
+    sender,
     size_of,
     when,
 )
@@ -141,3 +150,39 @@ def test_a_class_above_is_not_found_by_such_a_number_alone() -> None:
 
         class Over(Header, under=Low, when={"k": 2}):
             z: U8 = 4
+
+
+class Wide(Header, remembers={("found.wide", sender()): field("on")}):
+    on: U8 = 1
+
+
+class Number(Header):
+    tag: U8 = 0
+    wide: int = computed(recalled("found.wide", sender(), default=0))
+    data: Rest = b""
+
+
+class Narrow(Number, inside="data", when=(field("tag") == 2) & (field("wide") == 0)):
+    value: U8 = 7
+
+
+class Broad(Number, inside="data", when=(field("tag") == 2) & (field("wide") == 1)):
+    value: U16 = 7
+
+
+def test_a_class_that_earlier_packets_make_another_one_is_refused() -> None:
+    below = UDP(sport=1, dport=2)
+    bind(Wide, under=UDP, when={"dport": 3})
+    bind(Number, under=UDP, when={"dport": 2})
+    stack = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
+    with Context():
+        assert bytes(stack / below / Broad(value=9)), "nothing was said yet"
+        frames = [bytes(stack / below.replace(dport=3) / Wide()), bytes(stack / below / Broad(value=9))]
+        for wrong in (Narrow(value=9), Narrow(tag=2, value=9)):
+            with pytest.raises(BuildError, match=r"Narrow: expected \(tag == 2\) & \(wide == 0\), .* recalled\('found.wide', sender\(\), default=0\)"):
+                bytes(stack / below / wrong)
+        assert bytes(Narrow(value=9)) and bytes(stack.replace(IPv4, src="10.0.0.3") / below / Narrow()), "of others nothing was said"
+    assert bytes(stack / below / Narrow(value=9)), "without a context nothing is known"
+    read = Capture.of(frames)[-1].packet()
+    assert type(read[Number]) is Broad and read[Broad].value == 9 and not read.faults
+    assert bytes(read.replace(Broad, value=5))[-2:] == b"\0\5"

@@ -15,6 +15,7 @@ from packetlab import (
     U8,
     U16,
     U32,
+    BuildError,
     Bytes,
     Capture,
     Context,
@@ -378,6 +379,23 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert len(packets[1].messages(BGP)) == 4
     assert extended(packets[1]) == [*EXTENDED]
     assert attributes(packets[1], Communities)[0].extended == 1 and packets[1][BGP, 2].type == 3
+
+
+def test_a_path_is_as_wide_as_both_sides_agreed_on_or_refused() -> None:
+    there, back = ("10.0.0.1", 50000), ("10.0.0.2", 179)
+
+    def segment(one: tuple[str, int], other: tuple[str, int], seq: int, message: Packet) -> bytes:
+        return bytes(Ether() / IPv4(src=one[0], dst=other[0]) / TCP(sport=one[1], dport=other[1], flags="ACK", seq=seq) / message)
+
+    opening = BGP() / Open(parameters=(Capabilities(capabilities=(FourByteAS(autonomous_system=70000),)),))
+    wide, narrow = (BGP() / Update(attributes=(one,)) for one in (Path4(segments=(Segment4(systems=(70000,)),)), Path2(segments=(Segment2(systems=(7,)),))))
+    with Context():
+        frames = [segment(there, back, 1, opening), segment(back, there, 1, opening)]
+        frames.append(segment(there, back, 1 + len(bytes(opening)), wide))
+        with pytest.raises(BuildError, match=r"Path2: expected \(type == 2\) & \(wide == 0\)"):
+            segment(there, back, 1, narrow)
+    read = Capture.of(frames)[2].packet()
+    assert [one.segments[0].systems for one in attributes(read, Path4)] == [(70000,)] and not read.faults
 
 
 def test_cut_and_spoilt() -> None:

@@ -60,7 +60,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
     return any(isinstance(leaf, (Ref, Count)) and leaf.name == field.name for leaf in leaves)
 
 
-def asked_for(headers: Iterable[Declaration]) -> set[str]:
+def named_around(headers: Iterable[Declaration]) -> set[str]:
     """Return the names of fields that headers, those they hold and those they become want of what stands around them."""
     found: set[str] = set()
     seen: set[Declaration] = set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
 from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, values_of
-from packetlab.bulk.template import Target, Template, Unplanned, asked_for, shapes, varies_in_size
+from packetlab.bulk.template import Target, Template, Unplanned, named_around, shapes, varies_in_size
 from packetlab.codec.compiler import replaced
 from packetlab.codec.objects import classes
 from packetlab.declare.fields import Field
@@ -54,8 +54,8 @@ class Variation(Batch):
             raise BuildError("vary", "a packet with headers", "none")
         self.targets = [_target(template, key, written, max(count, 1)) for key, written in fields.items()]
         _check_apart(self.targets)
-        asked = asked_for(header._declaration for header in self._headers)
-        self._shaping = [t for t in self.targets if t.layer >= 0 and (self._shapes(t) or (t.field is not None and t.field.name in asked))]
+        used = named_around(header._declaration for header in self._headers)
+        self._shaping = [t for t in self.targets if t.layer >= 0 and (self._shapes(t) or (t.field is not None and t.field.name in used))]
         self._plans: dict[object, Template | None] = {}
         self._batch: Batch | None = None
         if count:

@@ -53,15 +53,15 @@ class PacketOrder:
         self._lock = RLock()
         ahead = capture.again and not is_followed(capture)
         self.beginnings = CaptureBeginnings(capture._make if ahead else None)
-        self._hears = not ahead  # where messages begin, from frames as they come
+        self._notes_beginnings = not ahead  # where messages begin, from frames as they come
 
     def frames(self, some: Iterator[Frame]) -> Iterator[Frame]:
         """Yield frames that know their order."""
-        return map(self.frame, self.heard(some))
+        return map(self.frame, self.noted(some))
 
-    def heard(self, some: Iterator[Frame]) -> Iterator[Frame]:
+    def noted(self, some: Iterator[Frame]) -> Iterator[Frame]:
         """Yield frames, of which it is noted where messages begin if they come but once."""
-        if not (self._hears and has_streams()):
+        if not (self._notes_beginnings and has_streams()):
             return some
         return (self.beginnings.take(frame) or frame for frame in some)  # type: ignore[func-returns-value]
 
@@ -184,8 +184,8 @@ def batches_in_order(capture: Any, batches: Iterator[FrameBatch]) -> Iterator[Fr
     """The same for frames in stretches, where there is such a header (see `has_context`)."""
     order = order_of(capture)
     for batch in batches:
-        if order._hears and has_streams():
-            for _ in order.heard(batch._frames()):
+        if order._notes_beginnings and has_streams():
+            for _ in order.noted(batch._frames()):
                 pass
         batch.order = order
         yield batch

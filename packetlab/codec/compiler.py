@@ -32,7 +32,7 @@ from packetlab.codec.refinement.views import kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.elsewhere import check_asked
+from packetlab.declare.elsewhere import check_elsewhere
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.items import bounded
 from packetlab.declare.wildcards import Tolerance
@@ -118,7 +118,7 @@ def prove_once(cls: Declaration) -> None:
         cls.proved = True  # the proof itself builds and reads
         token, alone = current.set(None), trying.set(False)
         try:
-            check_asked(cls)
+            check_elsewhere(cls)
             prove(cls)
         except BaseException:
             cls.proved = False

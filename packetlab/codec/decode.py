@@ -114,7 +114,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
 
     def source(self) -> str:
         """Write the lines; return the source for the end of the payload."""
-        self.hear()
+        self.read_around()
         end = self.steps(self.plan.head)
         self.made()
         return end
@@ -361,12 +361,12 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     head = item.plan.head
     sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted and not field.kind.one), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
-    first, each, others = part.hear_in_list(until)
+    first, each, others = part.read_around_in_list(until)
     part.became = _became(part, until, others)
     each += ["C.before = h_i"] if part.choices else []
     conditions = {str(step.condition): step.condition for step in head if isinstance(step, When)}
     ways: list[list[str]] = []
-    if len(conditions) == 1 and all(map(item.always_tells, conditions.values())) and not part.choices:
+    if len(conditions) == 1 and all(map(item.always_decides, conditions.values())) and not part.choices:
         # One way through what is there where the condition holds, one where it does not.
         begin = next(i for i, step in enumerate(head) if isinstance(step, When))
         for step in head[:begin]:
@@ -431,8 +431,8 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]
         part.lines.append(f"if {part.pos} <= pos: return None")  # items of no bytes have no end
     part.lines += ["add(h_i)", f"pos = {part.pos}"]
     part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
-    told = until is not None and item.always_tells(until)
-    part.lines += [f"if {until.code(part)}: break"] if told and until is not None else _until(part, until)
+    always = until is not None and item.always_decides(until)
+    part.lines += [f"if {until.code(part)}: break"] if always and until is not None else _until(part, until)
     part.lines += each
     return part.lines
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.following import value_of
 from packetlab.codec.around.outer import is_around
 from packetlab.codec.around.presence import by_value, counted_by
-from packetlab.codec.around.writing import Telling
+from packetlab.codec.around.writing import OuterWriting
 from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
@@ -56,7 +56,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, Telling):
+class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what

@@ -13,7 +13,7 @@ from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.outer import Alone, Within, is_around, outer_values
 from packetlab.codec.around.presence import by_value
 from packetlab.codec.bits.measured import stretch_bytes
-from packetlab.codec.context.recalling import telling
+from packetlab.codec.context.recalling import remembering
 from packetlab.codec.derive import Deriving, is_derived
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.places.scattered import lying
@@ -128,7 +128,7 @@ class Packing(Deriving):
         last = self.filled() if self.fill else self.tried(f"return {self.joined(self.pieces)}", "(h, ''),")
         lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in [*self.entry(), *self.lines, *last])]
         made = function(lines, self.names, f"{self.cls.name}.{name}")
-        return telling(made) if self.cls.remembers and not self.fill else made
+        return remembering(made) if self.cls.remembers and not self.fill else made
 
     def entry(self) -> list[str]:
         """Return the lines that pass on what goes another way; of a fused function those of all headers come first."""
@@ -424,7 +424,7 @@ def _writer(field: Field) -> Compiled:
     part = Packing(item, ())
     part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
     part.source()
-    ended = "ends(F, h)" if until is None or not item.always_tells(until) else until.code(part)
+    ended = "ends(F, h)" if until is None or not item.always_decides(until) else until.code(part)
     part.names["item_class"] = classes[item]
     lines = ["s = h._state"]
     other = ["if type(h) is not item_class:", "    add(type(h)._encode(h, b'', (h,), 0, None))"]

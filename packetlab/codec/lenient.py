@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.opening import open_carried
-from packetlab.codec.around.outer import heard, is_around, is_read_now, outer_beside, within
+from packetlab.codec.around.outer import is_around, is_read_now, outer_beside, read_outer, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
 from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
@@ -69,7 +69,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         self.scope = Recalling(self.values, data, end, ctx)
         conditions = [rule for rule, _, _ in registry.conditions(cls)] + [one.when for one in refinements(cls) if one.when is not None]
         leaves = (*cls.outer_leaves, *outer_beside(conditions, cls.outer_leaves))
-        self.outer_values = heard(leaves, ctx, cls, data, start)
+        self.outer_values = read_outer(leaves, ctx, cls, data, start)
         self.values.update(zip(map(str, leaves), self.outer_values, strict=True))
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
@@ -396,7 +396,7 @@ def read_items(
         ctx.faults += [Fault(owner, field.name, pos, "items of a byte or more", f"{kind.item.name} of none")] * empty
         if broken(ctx.faults[noted:]):
             break
-        more = dict(zip(map(str, outer), heard(outer, ctx), strict=True))
+        more = dict(zip(map(str, outer), read_outer(outer, ctx), strict=True))
         items.append(header)
         pos, ctx.before = stop, header
         if kind.one or (field.until is not None and field.until.evaluate(ItemValues(header, data, limit, more))):

@@ -311,7 +311,7 @@ def _samples(
     if plan.payload is not None:
         rule = plan.payload.size
         among = {1, *(leaf.number for leaf in rule.leaves() if isinstance(leaf, Const))}
-        deciding = [f for f in free if f.name in needs(rule) - _telling(rule) and f.kind.is_number]
+        deciding = [f for f in free if f.name in needs(rule) - _followed(rule) and f.kind.is_number]
         found += [usual | {f.name: n} for f in deciding for n in among if f.kind.low <= n <= f.kind.high]
     for each in sizes:
         some = {f.name: _of_size(f, each[i % len(each)]) for i, f in enumerate(open_ended)}
@@ -374,11 +374,11 @@ def _is_left_out(header: Declaration) -> bool:
     said = header.plan.payload
     if said is None or said.field is not None:
         return False
-    rules = [header.by_name[name].rule for name in _telling(said.size)]
+    rules = [header.by_name[name].rule for name in _followed(said.size)]
     return not rules or any(rule is None or isinstance(rule, Next) for rule in rules)
 
 
-def _telling(rule: Expr) -> set[str]:
+def _followed(rule: Expr) -> set[str]:
     """Names of the fields that a size follows from, not only which of several it is."""
     deciding = set().union(*(needs(part.condition) for part in rule.parts() if isinstance(part, If)))
     return needs(rule) - deciding or needs(rule)

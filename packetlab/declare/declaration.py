@@ -189,7 +189,7 @@ class Declaration:
         """The conditions under which the bytes at hand are only the first part of what they speak of."""
         return [rule for rule in (self.partial, self.quotes) if rule is not None]
 
-    def always_tells(self, rule: Expr) -> bool:
+    def always_decides(self, rule: Expr) -> bool:
         """Whether a rule is one of numbers that are in every such header."""
         fields = [
             self.by_name.get(leaf.name) if isinstance(leaf, Ref) else None

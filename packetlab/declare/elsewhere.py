@@ -58,7 +58,7 @@ def check_layouts(header: Declaration) -> None:
                 continue
             table, items = by.given["layout"].table, []
             for one in registry.declared():
-                rules = [rule for told in one.remembers or () if told.table == table for rule in told.values]
+                rules = [rule for entry in one.remembers or () if entry.table == table for rule in entry.values]
                 kinds = [one.by_name[rule.name].kind if isinstance(rule, Ref) else None for rule in rules]
                 items += [None if kind is None or not kind.has_headers else kind.item for kind in kinds]
             wrong = [by.misnamed(item) for item in items]
@@ -123,7 +123,7 @@ def _check_order(header: Declaration, held: Field, leaves: tuple[Elsewhere, ...]
             raise DeclareError(where, "presence and size to follow from fields before it", leaf.name, hint)
 
 
-def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:
+def check_elsewhere(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:
     """Refuse values of headers, and places in such, that nobody has declared, at first use; of the headers in its fields too."""
     for f in header.fields:
         if f.kind.counted_from not in ("", "self", "packet") and registry.header_named(f.kind.counted_from) is None:
@@ -131,7 +131,7 @@ def check_asked(header: Declaration, seen: frozenset[Declaration] = frozenset())
             raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
         item = f.kind.item if f.kind.has_headers else None
         if item is not None and not item.is_own and item not in seen:
-            check_asked(item, seen | {header, item})
+            check_elsewhere(item, seen | {header, item})
         if f.kind.transforms and item is not None:
             _check_places(f"{header.name}.{f.name}", item)
     check_layouts(header)

@@ -196,7 +196,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
     below = declaration_of(under, f"{above.name}, under")
     where = f"{above.name} under {below.name}"
     check_above(below, where, above)
-    when, told = in_texts(below, with_port(below, when, port, where), where)
+    when, fixed = in_texts(below, with_port(below, when, port, where), where)
     for one, cls in ((above, upper), (below, under)):
         _classes.setdefault(one, cls)
     if isinstance(when, dict) and len(when) == 1 and not sets:
@@ -206,7 +206,7 @@ def bind(upper: object, under: object, when: object = None, sets: Mapping[str, o
         for number in numbers if name not in below.by_name else ():
             bind(above, below, Ref("sport") == number)
         return
-    filled = {**filled_in(sets or {}, where, below), **told}
+    filled = {**filled_in(sets or {}, where, below), **fixed}
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
     condition = with_inner(expression(1 if when is None else when), below.by_name, where)

@@ -253,25 +253,25 @@ def choose(condition: object, yes: object, no: object) -> Expr:
     One of them may be a checksum, where it is the whole rule of a field, and the other is a number then, which is sent where there is
     none: ``auto(choose(field("kind") == 2, 0, crc32("self")))``. Whatever stands there instead, it is not checked.
     """
-    asked, one, other = expression(uninverted(condition, "choose(...)")), expression(yes), expression(no)
+    test, one, other = expression(uninverted(condition, "choose(...)")), expression(yes), expression(no)
     if isinstance(one, Checksum) or isinstance(other, Checksum):
-        return _under(asked, one, other)
-    return If(asked, one, other)
+        return _under(test, one, other)
+    return If(test, one, other)
 
 
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
-def _under(asked: Expr, one: Expr, other: Expr) -> Expr:
+def _under(test: Expr, one: Expr, other: Expr) -> Expr:
     """Return a checksum under a condition."""
     if isinstance(other, Checksum):
-        turned = Op(_OPPOSITE[asked.sign], asked.left, asked.right) if isinstance(asked, Op) and asked.sign in _OPPOSITE else asked == 0
-        asked, one, other = turned, other, one
+        turned = Op(_OPPOSITE[test.sign], test.left, test.right) if isinstance(test, Op) and test.sign in _OPPOSITE else test == 0
+        test, one, other = turned, other, one
     assert isinstance(one, Checksum)
     if not isinstance(other, Const) or one.where is not None:
         hint = "join conditions with &; of two checksums each is a field of its own, with when(...)"
         raise DeclareError("choose(...)", "one checksum and a number", f"{one}, and {other}", hint)
-    return one.only(asked, other.number)
+    return one.only(test, other.number)
 
 
 def next_protocol(space: str, otherwise: object = 0) -> Expr:

@@ -247,8 +247,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
     where = f"{header.name}.{f.name}"
     if isinstance(f.rule, Checksum):
         check_sum(header, f, f.rule, where)
-        for asked in f.rule.operands():
-            bounds(asked, Leaves(header, where, READ), where)
+        for operand in f.rule.operands():
+            bounds(operand, Leaves(header, where, READ), where)
     elif isinstance(f.rule, Next) and not isinstance(f.rule.otherwise, Letters):
         bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
     elif f.rule is not None and not isinstance(f.rule, Next):

@@ -88,17 +88,17 @@ class _Seen(HeldValues):
 
     def __init__(self, cls: Declaration) -> None:
         super().__init__({}, b"", 0)
-        self.cls, self.promised, self.asked = cls, dict[str, bool](), set[str]()
+        self.cls, self.promised, self.sought = cls, dict[str, bool](), set[str]()
 
     def value(self, name: str) -> int:
         f = self.cls.by_name.get(name)
-        if f is None or name in self.asked or self.values.get(name) is not None or f.rule is None or isinstance(f.rule, Checksum | Next):
+        if f is None or name in self.sought or self.values.get(name) is not None or f.rule is None or isinstance(f.rule, Checksum | Next):
             return super().value(name)
-        self.asked.add(name)
+        self.sought.add(name)
         try:
             return f.rule.evaluate(self) if f.condition is None or f.condition.evaluate(self) else 0
         finally:
-            self.asked.discard(name)
+            self.sought.discard(name)
 
     def has(self, name: str) -> int:
         return int(self.promised.get(name, super().has(name)))

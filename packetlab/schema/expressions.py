@@ -184,8 +184,8 @@ def rule(data: object, where: str) -> Expr:
         none = none if none is None else number(none, where, 0, high)
         found = Checksum(made, parts, none, number(instead, where, 0, high))
         if only:
-            asked, otherwise = expect_list(only, where, 2, 2)
-            return found.only(load_expression(asked, where), number(otherwise, where))
+            test, otherwise = expect_list(only, where, 2, 2)
+            return found.only(load_expression(test, where), number(otherwise, where))
         return found
     return load_expression(data, where)
 

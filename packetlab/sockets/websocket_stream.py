@@ -54,7 +54,7 @@ class WebSocketDriver(StreamDriver):
         self._busy = 0  # turns one after the other that were full of work
         # Bytes or events are no longer with one, and not yet with the next, of stream, engine and us.
         self._midst = False
-        self._said_all = self._heard_all = False
+        self._sent_all = self._received_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None
         self.poll(self.loop.now)
@@ -70,7 +70,7 @@ class WebSocketDriver(StreamDriver):
             self._say(now)
             enough = self.engine.work + AT_ONCE
             while not (more := self.engine.work >= enough):  # else come back once the others had their turn
-                if self._heard_all or self._is_full():
+                if self._received_all or self._is_full():
                     break
                 data = b"" if self.engine.pending else self.stream.take()
                 if data is None:
@@ -79,7 +79,7 @@ class WebSocketDriver(StreamDriver):
                 if data or self.engine.pending:
                     self.engine.receive(data, now, enough - self.engine.work)
                 else:
-                    self._heard_all = True
+                    self._received_all = True
                     self.engine.end_of_stream(now)
                 self.stream.let_go()
                 self._hear()
@@ -89,16 +89,16 @@ class WebSocketDriver(StreamDriver):
                 self._on_time(now)
         except OSError as error:
             self.lost = self.lost or error
-            self._heard_all = self._said_all = True
+            self._received_all = self._sent_all = True
             self._out, self._midst = bytearray(), False
             self.engine.end_of_stream(now)
         finally:
             self._turning = False
         self._hear()
-        times = [self.engine.next_timeout(), None if self._heard_all else self._hang_up_at]
+        times = [self.engine.next_timeout(), None if self._received_all else self._hang_up_at]
         self.due = now if more else min((time for time in times if time is not None), default=None)
         full = self._is_full()
-        self.line.mask = (0 if full or self._heard_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
+        self.line.mask = (0 if full or self._received_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
 
     def _cut_off(self) -> None:
         """End the WebSocket: an interrupt ended the last turn with an engine, or a stream, half way through some bytes."""
@@ -114,7 +114,7 @@ class WebSocketDriver(StreamDriver):
     def _say(self, now: int) -> None:
         self._out += self.engine.bytes_to_send(now)
         said = False
-        while self._out and not self._said_all:
+        while self._out and not self._sent_all:
             self._midst = True
             taken = self.stream.give(bytes(self._out[:PIECE]))
             del self._out[:taken]
@@ -125,8 +125,8 @@ class WebSocketDriver(StreamDriver):
             self._hang_up_at = None  # the time of the close runs anew while the other side takes what we say
         if said:
             self.stream.push()
-        if self.engine.finished and not self._out and not self._said_all:
-            self._said_all = True
+        if self.engine.finished and not self._out and not self._sent_all:
+            self._sent_all = True
             self.stream.finish()
 
     def _on_time(self, now: int) -> None:
@@ -138,13 +138,13 @@ class WebSocketDriver(StreamDriver):
 
     def _hang_up(self, now: int) -> None:
         """Wait no longer for the other side to close the stream than `close_timeout` of the engine."""
-        if self.engine.state not in ("closing", "closed") or self._heard_all:
+        if self.engine.state not in ("closing", "closed") or self._received_all:
             return
         if self._hang_up_at is None:
             self._hang_up_at = now + self.engine.close_timeout
         elif self._hang_up_at <= now:
-            self.gave_up, self._out = not self._said_all, bytearray()
-            self._heard_all = self._said_all = True
+            self.gave_up, self._out = not self._sent_all, bytearray()
+            self._received_all = self._sent_all = True
             self.engine.end_of_stream(now)
 
     def _hear(self) -> None:
@@ -231,7 +231,7 @@ class WebSocketDriver(StreamDriver):
         section 7.1.1).
         """
         exchanged = self.engine.role == "server" and self.closed is not None and self.closed.clean
-        if self._heard_all or (self._said_all and (exchanged or self.stream.family == "xns")):
+        if self._received_all or (self._sent_all and (exchanged or self.stream.family == "xns")):
             return True
         return None
 
@@ -242,7 +242,7 @@ class WebSocketDriver(StreamDriver):
 
     def hang_up(self) -> None:
         """Wait for nothing more, and take no more part in the event loop."""
-        self._heard_all = self._said_all = True
+        self._received_all = self._sent_all = True
         self.leave()
 
 

@@ -31,7 +31,7 @@ class Script:
     ) -> None:  # fmt: skip
         self.turns, self.server, self.stream = conversation.turns, server, stream
         self.place = 0
-        self._same, self._heard = same, b""
+        self._same, self._received = same, b""
         # An answer begins as the question does where nothing else is declared: bindings often know one direction.
         self._first = next((turn.first for turn in self.turns if turn.first is not None), None)
         self._recorded, self._live = Canon(volatile), Canon(volatile)
@@ -62,25 +62,25 @@ class Script:
                 raise Mismatch(self._difference(turn, data))
             self.place += 1
             return self.say()
-        self._heard += data
+        self._received += data
         said: list[Turn] = []
-        while self._heard:
-            turn = self._expected(self._heard)
+        while self._received:
+            turn = self._expected(self._received)
             if self._same is not None:
-                if not self._same(turn.data, self._heard):
+                if not self._same(turn.data, self._received):
                     return said  # perhaps there is more to come
-                self._heard = b""
+                self._received = b""
             else:
-                want, got = turn.data[: len(self._heard)], self._heard[: len(turn.data)]
+                want, got = turn.data[: len(self._received)], self._received[: len(turn.data)]
                 if want != got:
                     raise Mismatch(self._difference(turn, got))
                 if len(got) < len(turn.data):
                     return said
-                self._heard = self._heard[len(got) :]
+                self._received = self._received[len(got) :]
             if turn.ends:
                 turn = self.turns[self.place] = Turn(turn.by_server, b"", turn.header, turn.first, True)
-                if self._heard:
-                    raise Mismatch(self._difference(turn, self._heard))
+                if self._received:
+                    raise Mismatch(self._difference(turn, self._received))
                 return said
             self.place += 1
             said += self.say()
@@ -90,9 +90,9 @@ class Script:
         """The other side has no more to say; return what our side says to that."""
         turn = self.next
         if turn is not None and turn.by_server != self.server:
-            if turn.data or self._heard:
+            if turn.data or self._received:
                 raise Mismatch(
-                    f"the {self._other} ended where {self._recorded_words(turn)}, of which it said {len(self._heard)}"
+                    f"the {self._other} ended where {self._recorded_words(turn)}, of which it said {len(self._received)}"
                 )
             if turn.ends:
                 self.place += 1
@@ -114,7 +114,7 @@ class Script:
         turn = self.next
         if self.over or turn is None:
             return ""
-        got = f", of which it said {len(self._heard)}" if self._heard else ""
+        got = f", of which it said {len(self._received)}" if self._received else ""
         return (
             f"the conversation stopped at turn {self.place + 1} of {len(self.turns)}: {self._recorded_words(turn)}{got}"
         )

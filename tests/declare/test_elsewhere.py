@@ -30,7 +30,7 @@ from packetlab import (
     sized,
     when,
 )  # fmt: skip
-from packetlab.codec.around.outer import heard
+from packetlab.codec.around.outer import read_outer
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 
@@ -208,7 +208,7 @@ def test_names_are_checked_as_far_as_they_can_be() -> None:
 
 
 def test_what_is_looked_up_is_none_where_nothing_has_it() -> None:
-    assert heard(SheetRow._declaration.outer_leaves, Dissection()) == (0,)
+    assert read_outer(SheetRow._declaration.outer_leaves, Dissection()) == (0,)
 
 
 def test_a_condition_on_a_header_in_a_field_of_one_around_is_refused_with_the_way_out() -> None:

@@ -44,12 +44,12 @@ Listener = Callable[[MetadataBlock], object]
 
 def read_metadata(data: SourceBytes) -> Iterator[MetadataBlock | Frame]:
     """Yield what every block says, frames too, in order. CaptureError as in `Reader.frames`."""
-    heard: list[MetadataBlock] = []
-    reader = Reader(data, heard.append)
+    noted: list[MetadataBlock] = []
+    reader = Reader(data, noted.append)
     while data.have(12):
         frame, _, _ = reader.take()
-        yield from heard if frame is None else (frame,)
-        heard.clear()
+        yield from noted if frame is None else (frame,)
+        noted.clear()
     reader.ended()
 
 

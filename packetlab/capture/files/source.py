@@ -70,7 +70,7 @@ class ByteSource:
                 if not following.wait(silent) and (self._left is not None or not following.stop.is_set()):
                     break
             self._left = None if self._left is None else self._left - len(data)
-            following.heard()
+            following.restart()
         self.ended = not data
         return data
 
@@ -322,7 +322,7 @@ class Following:
         poll.poll(1000 * min(left, self.PAUSE))
         return not self.stop.is_set()
 
-    def heard(self) -> None:
+    def restart(self) -> None:
         """Begin to wait anew: something came, or the end did."""
         self._since = None
 

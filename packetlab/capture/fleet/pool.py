@@ -123,11 +123,11 @@ class Pool:
 
     def _exchange(self, seconds: float) -> None:
         """Take what workers have for us, and give jobs to those that have none."""
-        heard = wait([*self._workers], seconds)
+        ready = wait([*self._workers], seconds)
         for worker in [*self._workers.values()]:
-            if worker.pipe in heard:
+            if worker.pipe in ready:
                 self._hear(worker)
-            elif not heard and not worker.process.is_alive() and not worker.pipe.poll():
+            elif not ready and not worker.process.is_alive() and not worker.pipe.poll():
                 self._lose(worker)
             if worker.ready and worker.promise is None:
                 self._give(worker)

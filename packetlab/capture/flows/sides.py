@@ -87,14 +87,14 @@ class Sides(Generic[C]):
         return self.capture._in_stretches(batches)
 
     def _decided(self, lasting: bool = True) -> Iterator[tuple[FrameBatch, list[Side]]]:
-        teller = _Teller(self)
+        finder = _SideFinder(self)
         for batch in self.capture.batches(lasting):
             if callable(self.by):
                 by = self.by
                 yield batch, [_side(by(frame.packet())) for frame in batch]
             else:
-                yield batch, [teller.side(row) for row in _rows(batch)]
-                if len(teller.hosts) + len(teller.at) + len(teller.flows) > MOST:
+                yield batch, [finder.side(row) for row in _rows(batch)]
+                if len(finder.hosts) + len(finder.at) + len(finder.flows) > MOST:
                     hint = "by='cidr' remembers none; or split a part of the capture"
                     raise CaptureError(self.capture.name, f"{MOST} hosts and conversations at most", "more", hint)
 
@@ -103,7 +103,7 @@ def _side(said: object) -> Side:
     return said if said in ("client", "server") else "server" if said else "client"
 
 
-class _Teller:
+class _SideFinder:
     """What is remembered from one frame to the next."""
 
     def __init__(self, sides: Sides[Any]) -> None:

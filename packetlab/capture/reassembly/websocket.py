@@ -290,7 +290,7 @@ class WebSockets:
         self._costly: OrderedDict[tuple[type, int], int] = OrderedDict()  # what each takes, the longest silent first
         self._streams = Streams(keep=False, **limits)
         self._conversations = Conversations(keep=False)
-        self._heard: dict[tuple[type, int], _Listening] = {}
+        self._listening: dict[tuple[type, int], _Listening] = {}
 
     def receive(self, frame: Frame) -> list[WebSocketMessage]:
         """Take a frame; return the messages that are complete now."""
@@ -319,16 +319,16 @@ class WebSockets:
 
     def _take(self, stream: Stream | Conversation, by: str, *what: Any) -> list[WebSocketMessage]:
         key = type(stream), stream.number
-        listening = self._heard.get(key)
+        listening = self._listening.get(key)
         if listening is None:
-            listening = self._heard[key] = _Listening(stream, self._largest, self._largest_head)
+            listening = self._listening[key] = _Listening(stream, self._largest, self._largest_head)
         found = listening.take(by, *what)
         self._count(key, listening.cost)
         while self._held > self._waiting:
             oldest = next(iter(self._costly))
             self._count(oldest, 0)
             self.given_up += 1
-            found += self._heard[oldest].stop(f"more than {self._waiting} bytes that wait")
+            found += self._listening[oldest].stop(f"more than {self._waiting} bytes that wait")
         return found
 
     def _count(self, key: tuple[type, int], cost: int) -> None:
@@ -341,7 +341,7 @@ class WebSockets:
         over: list[Any] = [*self._streams.finished(), *self._conversations.finished()] if ended is None else ended
         for stream in over:
             key = type(stream), stream.number
-            if key in self._heard and stream is self._heard[key].connection.stream:
+            if key in self._listening and stream is self._listening[key].connection.stream:
                 self._count(key, 0)
-                found += self._heard.pop(key).end()
+                found += self._listening.pop(key).end()
         return found

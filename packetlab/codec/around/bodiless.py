@@ -48,7 +48,7 @@ def bodiless(lower: Declaration) -> Bodiless | None:
         for f, rule in lower.plan.numbered:
             headers = {} if f.name in PORTS else registry.space(rule.space).headers
             numbers.append((f, {number: upper for number, upper in [*headers.items()] if _may_be_empty(upper)}))
-        rules = [(rule, upper) for rule, _, upper in registry.conditions(lower) if _may_be_empty(upper) and _tells(rule)]
+        rules = [(rule, upper) for rule, _, upper in registry.conditions(lower) if _may_be_empty(upper) and _goes_by_fields(rule)]
         found = Bodiless(tuple(one for one in numbers if one[1]), tuple(rules))
         _known[lower] = found if any(found) else None
     return _known[lower]
@@ -61,7 +61,7 @@ def uppers(lower: Declaration) -> set[Declaration]:
     return {upper for headers in some for upper in headers}
 
 
-def _tells(rule: Expr) -> bool:
+def _goes_by_fields(rule: Expr) -> bool:
     """Whether a condition goes by fields of the header itself, and by nothing else."""
     leaves = [*rule.leaves()]
     names = {leaf.name for leaf in leaves if isinstance(leaf, Ref)}

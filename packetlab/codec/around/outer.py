@@ -132,7 +132,7 @@ def remember(header: Any, outer: tuple[int, ...]) -> None:
     header.__outer__ = outer
 
 
-def heard(
+def read_outer(
     leaves: tuple[Elsewhere, ...], ctx: Dissection, own: Declaration | None = None, data: bytes = b"", start: int = 0
 ) -> tuple[int, ...]:
     """Return the outer values of a header that is read: one declared as `own`, which begins at ``data[start]``."""
@@ -275,10 +275,10 @@ def follows_inside(field: Field, raw: object) -> bool:
 
 
 _declared: dict[str, bool] = {}
-_telling: dict[Declaration, bool] = {}
+_contextual: dict[Declaration, bool] = {}
 _before: dict[Declaration, frozenset[str]] = {}
 _streams: dict[str, frozenset[str]] = {}
-registry.caches += [_declared, _telling, _before, _streams]
+registry.caches += [_declared, _contextual, _before, _streams]
 
 
 def has_context() -> bool:
@@ -288,9 +288,9 @@ def has_context() -> bool:
 
 def holds_contextual(declaration: Declaration) -> bool:
     """Whether a header, what becomes of it or what is in it remembers something for later packets, or recalls what earlier ones did."""
-    if declaration not in _telling:
-        _telling[declaration] = any(map(is_contextual, read_with(declaration)))
-    return _telling[declaration]
+    if declaration not in _contextual:
+        _contextual[declaration] = any(map(is_contextual, read_with(declaration)))
+    return _contextual[declaration]
 
 
 def read_with(declaration: Declaration) -> set[Declaration]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import heard, is_around, look, within
+from packetlab.codec.around.outer import is_around, look, read_outer, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
@@ -49,12 +49,12 @@ class Hearing(ReadSoFar):
         more = f"if type({var}) is Unnamed: {var} = {key}({var}, data, b_{var}, {self.start}, ctx)"
         return [f"b_{var} = {pos}", *lines, more]
 
-    def hear(self) -> None:
+    def read_around(self) -> None:
         """Look up the outer values."""
         if self.cls.outer_leaves and not self.outer_values:
             if not all(isinstance(leaf, Recalled) for leaf in self.cls.outer_leaves):  # these are recalled where they are needed
-                self.names.update({"heard": heard, f"A{self.tag}": self.cls.outer_leaves})
-                self.lines.append(f"outer{self.tag} = heard(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
+                self.names.update({"read_outer": read_outer, f"A{self.tag}": self.cls.outer_leaves})
+                self.lines.append(f"outer{self.tag} = read_outer(A{self.tag}, ctx, declaration{self.tag}, data, {self.start})")
             self.outer_values = {str(leaf): f"outer{self.tag}[{k}]" for k, leaf in enumerate(self.cls.outer_leaves)}
 
         for place, leaf in enumerate(self.cls.outer_leaves):
@@ -72,7 +72,7 @@ class Hearing(ReadSoFar):
             self.lines.append(f"if {var} is None: {self.away}")
         return var
 
-    def hear_in_list(self, until: Expr | None) -> tuple[list[str], list[str], list[str]]:
+    def read_around_in_list(self, until: Expr | None) -> tuple[list[str], list[str], list[str]]:
         """The same for the items of a list: return lines that stand before all of them, lines at the end of each, and of one of another class."""
         first, each, other = [], [], []
         more = outer_leaves([until, *(one.when for one in refinements(self.cls))])

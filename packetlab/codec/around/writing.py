@@ -152,7 +152,7 @@ def _alike(item: Declaration, outside: Within) -> list[tuple[str, int]] | None:
     return found
 
 
-class Telling:
+class OuterWriting:
     """The part of `derive.Deriving` that is about what stands around a header."""
 
     cls: Declaration

@@ -153,7 +153,7 @@ def recall(leaf: Recalled, layers: Sequence[AnyHeader], own: Own) -> object:
             return RecalledNumber.of(found)
     if leaf.is_number:
         return None if isinstance(now, Moment) and leaf.table in now.undecided else leaf.default
-    return NoEntry(*unknown(leaf, layers, own), waits=isinstance(now, Moment) and now.is_look and not now.is_again)
+    return NoEntry(*unknown(leaf, layers, own), is_elsewhere=isinstance(now, Moment) and now.is_look and not now.is_again)
 
 
 def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState | NoEntry:
@@ -163,7 +163,7 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
         expected, got = unknown(leaf, layers, own)
         if now is None:
             return NoEntry(expected, got)
-        return NoEntry(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", waits=True)
+        return NoEntry(expected, "a packet of a stream by itself: capture.messages(...) reads them in order", is_elsewhere=True)
     if isinstance(now, Moment):
         now.catch_up()
     return RunningState(now, (leaf.table, _key(leaf, layers, own)), leaf.factory)
@@ -252,7 +252,7 @@ def remember_built(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...],
         _put(now, whole, stack[:i], "a packet that was built")
 
 
-def telling(encode: Callable[..., bytes]) -> Callable[..., bytes]:
+def remembering(encode: Callable[..., bytes]) -> Callable[..., bytes]:
     """Return what packs a header and notes what is remembered from it."""
 
     def packed(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> bytes:

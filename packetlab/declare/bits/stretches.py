@@ -169,7 +169,7 @@ class _Group:
                     more, condition = _widths(part, scope, tried), part.field.condition
                     if condition is not None and str(condition) in tried:
                         more = more if scope.values[str(condition)] else frozenset({0})
-                    elif condition is not None and not _told(condition, tried):
+                    elif condition is not None and not _is_known(condition, tried):
                         more = more | {0}
                     elif condition is not None and not condition.evaluate(scope):  # type: ignore[arg-type]
                         more = frozenset({0})
@@ -186,7 +186,7 @@ def _groups(parts: list[BitPart], by_name: Mapping[str, Field]) -> list[_Group]:
             leaves = rule.leaves() if rule is not None else []
             fields = [by_name.get(leaf.name) for leaf in leaves if isinstance(leaf, Ref)]
             ranges = {f.name: range(min(f.kind.low, 0), f.kind.high + 1) for f in fields if f is not None and _is_small(f)}
-            if rule is not None and _told(rule, ranges):
+            if rule is not None and _is_known(rule, ranges):
                 tried |= ranges
             elif rule is part.field.condition and rule is not None:
                 tried[str(rule)] = range(2)
@@ -202,7 +202,7 @@ def _is_small(f: Field) -> bool:
     return f.kind.wire == "number" and f.kind.high - f.kind.low < TRIED
 
 
-def _told(rule: Expr, tried: Mapping[str, object]) -> bool:
+def _is_known(rule: Expr, tried: Mapping[str, object]) -> bool:
     return all(isinstance(leaf, Const) or (isinstance(leaf, Ref) and leaf.name in tried) for leaf in rule.leaves())
 
 
@@ -211,7 +211,7 @@ def _widths(part: BitPart, scope: _Given, tried: Mapping[str, object]) -> frozen
     measure = None
     if part.measure is None or part.by == "size":
         measure = 0
-    elif _told(part.measure, tried):
+    elif _is_known(part.measure, tried):
         measure = max(0, part.measure.evaluate(scope))  # type: ignore[arg-type]
     bits = 0 if part.sort in ("spare", "coded") else part.bits(measure) if measure is not None else None
     if bits is not None:

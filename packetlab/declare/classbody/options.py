@@ -57,7 +57,7 @@ def in_texts(below: Declaration, when: object, where: str) -> tuple[object, dict
     """
     if not isinstance(when, dict):
         return when, {}
-    told: dict[str, object] = {}
+    given: dict[str, object] = {}
     filled: dict[str, Expr] = {}
     for name, some in when.items():
         several = isinstance(some, (tuple, list, set, frozenset, range))
@@ -73,11 +73,11 @@ def in_texts(below: Declaration, when: object, where: str) -> tuple[object, dict
             values = [raw_of(f, one, f"{where}.{name}") if isinstance(one, str) and f.kind.as_raw is None else one for one in values]
         elif f is not None and words:
             filled[name] = letters_of(f, words[0], f"{where}.{name}")
-        told[name] = tuple(values) if several else values[0]
+        given[name] = tuple(values) if several else values[0]
     if not filled:
-        return told, {}
-    filled |= {name: expression(one) for name, one in told.items() if name not in filled and isinstance(one, int)}
-    return expression(told), filled
+        return given, {}
+    filled |= {name: expression(one) for name, one in given.items() if name not in filled and isinstance(one, int)}
+    return expression(given), filled
 
 
 def size_above(payload_size: object, last: object, header: str) -> Expr | None:

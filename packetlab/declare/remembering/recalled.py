@@ -37,11 +37,11 @@ class PacketEnd(Expr):
 
 
 class NoEntry(NamedTuple):
-    """What stands for a value that was not remembered: what was expected, and what there is. `waits`: it may be known elsewhere, so no fault."""
+    """What stands for a value that was not remembered: what was expected, and what there is. `is_elsewhere`: it may be known elsewhere, so no fault."""
 
     expected: str
     got: str
-    waits: bool = False
+    is_elsewhere: bool = False
 
 
 def sender() -> Expr:

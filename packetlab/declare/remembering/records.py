@@ -156,7 +156,7 @@ class LaidOut(Through):
         if not data:
             found.inner, found.opened = (), True
             return found
-        if isinstance(entry, NoEntry) and entry.waits:
+        if isinstance(entry, NoEntry) and entry.is_elsewhere:
             found.note = f"{entry.expected}: {entry.got}"
             return found
         if not hasattr(entry, "value"):

@@ -222,7 +222,7 @@ class Through(Kind):
                     raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
                 _room.set(room)
         except UnfitError as error:
-            if error.waits:
+            if error.is_elsewhere:
                 found.note = f"{error.expected}: {error.got}"
             else:
                 found.expected, found.got = error.expected, error.got

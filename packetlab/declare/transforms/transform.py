@@ -37,7 +37,7 @@ Value: TypeAlias = Any
 class UnfitError(ValueError):
     """Bytes that a transform cannot take: what it expects in their place, what there is, and the way out."""
 
-    waits = False  # whether what is inside may be known elsewhere: no fault then, only a remark
+    is_elsewhere = False  # whether what is inside may be known elsewhere: no fault then, only a remark
 
     def __init__(self, expected: str, got: str = "other bytes", hint: str = "") -> None:
         super().__init__(f"expected {expected}, got {got}")
@@ -278,7 +278,7 @@ class OwnTransform(Transform):
     def _called(self, which: int, data: bytes, state: Value) -> bytes:
         if isinstance(state, NoEntry):
             error = UnfitError(state.expected, state.got)
-            error.waits = state.waits
+            error.is_elsewhere = state.is_elsewhere
             raise error
         try:
             found = self.functions[which](data) if state is None else state.step(which, self.functions[which], data)

@@ -61,8 +61,8 @@ class Delimited(Kind):
         if self.unit > 1 or not end.isascii() or any(end.startswith(end[n:]) for n in range(1, len(end))):
             return [], {}
         # It does not begin in the value and end after it where no end of it is how it begins.
-        told = [(test, raw, "text" if "{str}" in test else "end") for test, raw in forms]
-        return [(f"{test} and {{{key}}} not in {{0}}", raw) for test, raw, key in told], {**names, "end": end, "text": end.decode()}
+        tests = [(test, raw, "text" if "{str}" in test else "end") for test, raw in forms]
+        return [(f"{test} and {{{key}}} not in {{0}}", raw) for test, raw, key in tests], {**names, "end": end, "text": end.decode()}
 
     def quick_raw(self) -> Callable[[object], Raw] | None:
         inner, delimiter = self.inner.quick_raw(), self.delimiter

@@ -9,7 +9,7 @@ from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, nat
 from packetlab.export.bridges.scapy_classes import decode, link_class
 from packetlab.export.bridges.scapy_declared import is_own, names_of, scapy_class
 from packetlab.export.bridges.scapy_fields import to_scapy_value
-from packetlab.export.bridges.scapy_loaded import asked_for, guessing, load
+from packetlab.export.bridges.scapy_loaded import guessing, load, was_imported
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import Foreign, library
 from packetlab.packet.packet import Header, Packet
@@ -26,7 +26,7 @@ def from_scapy(packet: object) -> Packet:
     return as_packet(packet)
 
 
-def to_scapy(packet: Packet, counts: Callable[[str], bool] = asked_for) -> Foreign:
+def to_scapy(packet: Packet, counts: Callable[[str], bool] = was_imported) -> Foreign:
     """Return a packet as scapy's, with the same bytes.
 
     scapy's own classes stand for the headers it knows, and read what lies above them (DNS, DHCP, ...); for others the

@@ -58,7 +58,7 @@ def always(module: str) -> bool:
     return module == "scapy.contrib.mpls" or (module.split(".")[1] == "layers" and module.split(".")[2] in _ordinary())
 
 
-def asked_for(module: str) -> bool:
+def was_imported(module: str) -> bool:
     """Whether somebody other than a decoder of ours has imported a module."""
     return module not in _brought
 

@@ -17,7 +17,7 @@ from packetlab.export.wireshark.rules import digits, is_wide, number
 EXACT = 1 << 53
 
 
-def asked_outside(header: Declaration) -> list[Elsewhere]:
+def leaves_outside(header: Declaration) -> list[Elsewhere]:
     """Return what the rules of a header, and of what follows it, ask of other headers."""
     rules = [rule for rule, _, _ in registry.conditions(header)]
     return list(dict.fromkeys([*header.outer_leaves, *(leaf for rule in rules for leaf in elsewhere(rule))]))
@@ -25,7 +25,7 @@ def asked_outside(header: Declaration) -> list[Elsewhere]:
 
 def values_there(headers: list[Declaration]) -> list[str]:
     """Return what Wireshark calls the values that rules ask of the headers which it dissects itself."""
-    leaves = [leaf for header in headers for leaf in asked_outside(header)]
+    leaves = [leaf for header in headers for leaf in leaves_outside(header)]
     under = [when for header in headers for _, when, _ in registry.bindings_of(header) if isinstance(when, Expr)]
     return sorted({*map(wireshark_name, [*leaves, *(leaf for rule in under for leaf in elsewhere(rule))])} - {""})
 
@@ -36,14 +36,14 @@ def check_around(header: Declaration) -> None:
     if recalling:
         raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
     origins = [f.kind.counted_from for f in header.fields if f.kind.counted_from]
-    asked: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
-    for leaf in asked_outside(header):
+    used: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
+    for leaf in leaves_outside(header):
         if wireshark_name(leaf):
             continue
         name = leaf.name if isinstance(leaf, OwnPlace) else leaf.path if leaf.path.isidentifier() else ""
         lowers = [lower for lower, _, _ in registry.bindings_of(header)] if leaf.path.startswith("^") else []
-        asked += [(f"{header.name}, {leaf}", one) for one in [*lowers, *([registry.header_named(name)] if name else [])]]
-    for where, one in asked:
+        used += [(f"{header.name}, {leaf}", one) for one in [*lowers, *([registry.header_named(name)] if name else [])]]
+    for where, one in used:
         if one is not None and is_known(one):
             expected = "a value of a header that the script reads itself, or one that Wireshark has a name for"
             there = ", ".join(name for header, name in FIELDS if header == one.name)

@@ -143,8 +143,8 @@ def _wanted(rule: Expr, header: Declaration) -> Term:
 def _elsewhere(rule: Elsewhere) -> Term:
     if name := wireshark_name(rule):
         return Term(f"s:there({lua(name)})", 0, LONGEST)
-    asked = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
-    return Term(f"s:{asked}{lua(rule.name)})", *ANYWHERE)
+    call = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
+    return Term(f"s:{call}{lua(rule.name)})", *ANYWHERE)
 
 
 def _constant(value: int) -> Term:

@@ -122,7 +122,7 @@ class Pipes:
                 for output in self.outputs.values():
                     output.ended = True
             self.over = True
-            self._tell()  # last: who is woken and finds nothing sleeps again, and is not woken any more
+            self._notify()  # last: who is woken and finds nothing sleeps again, and is not woken any more
 
     def _ended(self, said: bytes) -> None:
         """Take the exit status from what the namespace helper has written; nothing: the helper is gone, and killed what ran."""
@@ -155,7 +155,7 @@ class Pipes:
                 self._ended(os.read(self._status, 64))
                 poll.unregister(self._status)
                 open_.remove(self._status)
-            self._tell()
+            self._notify()
 
     def _read(self, fd: int) -> bool:
         """Read what is there; return whether it was the last."""
@@ -181,7 +181,7 @@ class Pipes:
             return False
         return len(self._input) > 0
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._lock:
             for wake in self._wakes:
                 os.eventfd_write(wake, 1)

@@ -14,6 +14,7 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
+from packetlab.codec.around.alike import same_held
 from packetlab.codec.around.outer import Alone, fills_in, follows_inside, is_around, is_whole, items_alone
 from packetlab.codec.context.lending import alike, fits, hashed
 from packetlab.codec.decode import items_reader
@@ -40,7 +41,7 @@ from packetlab.declare.refinement.checks import check_refinement, settled
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.values.said import constant
-from packetlab.declare.wildcards import Known, Tolerance, same_items
+from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
 
@@ -412,11 +413,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             other = other._resolved_alone() if theirs is None else other
             raw = other._items_of(field) if field.kind.wire == "items" else getattr(other, field.slot)
             return mine.accepts(raw, known, field.kind)
-        if field.kind.one and mine is not None:
-            one, others = getattr(self, field.name), () if theirs is None else other._items_of(field)
-            return bool(one._is_among(others, known)) if isinstance(one, HeaderBase) else mine == theirs
-        if field.kind.wire == "items" and None is not mine and theirs is not None:
-            return same_items(self._items_of(field), other._items_of(field), known)
+        if field.kind.has_headers and mine is not None and (found := same_held(self, other, field, known)) is not None:
+            return found
         if field.kind.wire == "items" or theirs is None or is_around(field):
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)

@@ -4,6 +4,7 @@
     lists     lists of such headers, read from bytes that are all theirs
     opening   fields through transforms, looked into by the careful reader
     inside    headers in what transforms give, read
+    alike     headers that are compared with others, as if they stood where those do
     reading   what the source that reads a header says of it
     bodiless  headers of no bytes, which a number below says are there
     following values that are not in the bytes, while a header is built

@@ -11,6 +11,7 @@ import pytest
 from packetlab import (
     TCP,
     U8,
+    U16,
     UDP,
     Bytes,
     Capture,
@@ -29,8 +30,8 @@ from packetlab import (
     dissect,
     ended,
     field,
-    fixed_bytes,
     many,
+    must,
     size_of,
     sized,
     text,
@@ -67,7 +68,7 @@ with (scope := Scope()):
 
         size: Annotated[int, digits(16, before=b";")] = ended(b"\r\n", auto(size_of("data")))
         data: Bytes = sized(field("size"), b"")
-        end: Annotated[bytes, fixed_bytes(2)] | None = when(field("size") != 0, b"\r\n")
+        end: U16 | None = when(field("size") != 0, must(field("end") == 0x0D0A, 0x0D0A))  # after a wrong one the next chunk is read all the same
 
     CHUNKED = field("lines.encoding.space") != 0
     GIVEN = field("lines.contentlength.there") != 0
@@ -225,6 +226,41 @@ def test_messages_go_over_segments_and_stand_in_one(tshark: Ask, tmp_path: Path)
             theirs = [value for said in column for value in said.split("\x1f") if value]
             ours = [value for one in found for value in listed(HTTP_READINGS[name](one.packet))]
             assert theirs == list(map(str, ours)), name
+
+
+GOOD = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_a_bad_line_costs_its_message_alone(tshark: Ask, tmp_path: Path) -> None:
+    bad = [b"GET /bad HTTP/1.1\r\n%s\r\n\r\n" % line for line in (b"Host: \xe9", b"H\xe9: a", b"Transfer-Encodin\xe9: chunked")]
+    path, sent = tmp_path / "made.pcap", [[*good[:place], one, *good[place:]] for good in [[GOOD % 1, GOOD % 2]] for one in bad for place in range(3)]
+    with Writer(path) as writer:
+        for number, requests in enumerate(sent):
+            low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000 + number, dport=80, flags="ACK", seq=1)
+            for one in (low.replace(TCP, flags="SYN", seq=0), low / b"".join(requests)):
+                writer.write(Frame(bytes(one), number))
+    found, every = list(Capture(path).messages(Start)), [one for requests in sent for one in requests]
+    assert [bytes(one.packet) for one in found] == every and all(one.whole for one in found)
+    assert [bool(one.faults) for one in found] == [one in bad for one in every]
+    assert [len(one.packet().messages(Start)) for one in Capture(path)] == [0, 3] * len(sent)
+    (theirs,) = zip(*tshark(path, "http.request.uri", options=TOGETHER), strict=True)
+    assert "\x1f".join(filter(None, theirs)).split("\x1f") == [one.header.second for one in found]
+
+
+def test_a_line_that_might_have_said_how_much_follows_leaves_the_end_open() -> None:
+    for bad in (b"Content-Length: x", b"Host"):
+        frames = streamed(Start() / b"", size=100)[:1]
+        low = dissect(frames[0]).replace(TCP, flags="ACK", seq=1)
+        capture = Capture.of([*frames, bytes(low / (b"POST / HTTP/1.1\r\n%s\r\n\r\n" % bad + GOOD % 1))])
+        (found,) = capture.messages(Start)
+        assert not found.whole and found.faults[0].field == "lines"
+
+
+def test_a_chunk_that_ends_with_other_bytes_is_a_fault() -> None:
+    data = bytes(ok(Encoding()).replace(chunks=CHUNKS) / b"").replace(b"hello \r\n", b"hello XX")
+    read = dissect(data, Start)
+    assert [(one.field, one.got) for one in read.faults] == [("chunks", "22616")] and bytes(read) == data
+    assert [one.data for one in read[Start].chunks or ()] == [b"hello ", b"x" * 26, b""]
 
 
 def listed(found: object) -> list[object]:

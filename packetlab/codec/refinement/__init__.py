@@ -5,6 +5,7 @@
     standing      what asks what stands around it, written where it stands
     depth         how deep headers hold headers of their own sort
     found_by      what a class is found by, and what is refused since it would be read as its base
+    unsettled     what an item with a fault might have been
     reading       what compiled readers do; `careful` is what the careful one does, and the oracle
 
 Begin with `class_bodies`.

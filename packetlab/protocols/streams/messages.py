@@ -18,16 +18,19 @@ from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault, InnerFault
 from packetlab.codec.objects import classes
 from packetlab.codec.places.item_values import ItemValues
+from packetlab.codec.refinement.unsettled import is_unsettled
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const
 from packetlab.declare.plan import needs
 from packetlab.declare.rules import Ahead
+from packetlab.declare.values.said import FirstOf
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Expr
     from packetlab.packet.packet import Header, Packet
 
 R = TypeVar("R")
@@ -132,18 +135,19 @@ def _loses(header: AnyHeader, fault: Fault) -> bool:
     raw, plan = getattr(header, f.slot), declaration.plan
     if isinstance(fault, InnerFault) and type(raw) is bytes and f.kind.wire != "items":
         return False  # no text, but bytes that are compared and counted
-    if f.name in _sizing(declaration):
-        return True
+    if rules := [rule for rule in _sizing(declaration) if f.name in needs(rule)]:
+        leaves = [leaf for rule in rules for leaf in rule.leaves() if getattr(leaf, "name", "") == f.name]
+        return not isinstance(fault, InnerFault) or any(not isinstance(leaf, FirstOf) or is_unsettled(leaf, raw) for leaf in leaves)
     ended = f.kind.wire == "items" and plan.own is None and plan.total is None  # the list did, and not where it says
     return not isinstance(fault, InnerFault) and not f.fixed and (raw is None or ended)
 
 
-def _sizing(declaration: Declaration) -> frozenset[str]:
-    """Return the fields by which a message ends where it does."""
+def _sizing(declaration: Declaration) -> tuple[Expr, ...]:
+    """Return the rules by which a message ends where it does."""
     if declaration not in _known_sizing:
         plan = declaration.plan
         rules = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
-        _known_sizing[declaration] = frozenset(name for rule in (*rules, *plan.sizes.values(), *plan.counts.values()) for name in needs(rule))
+        _known_sizing[declaration] = (*rules, *plan.sizes.values(), *plan.counts.values())
     return _known_sizing[declaration]
 
 
@@ -202,7 +206,7 @@ class SureOf(NamedTuple):
 
 _alone: dict[Declaration, SureOf] = {}
 _looking_ahead: dict[Declaration, int] = {}
-_known_sizing: dict[Declaration, frozenset[str]] = {}
+_known_sizing: dict[Declaration, tuple[Expr, ...]] = {}
 _carrying: dict[Declaration, bool] = {}  # whether messages of a stream may stand above
 registry.caches += [_alone, _looking_ahead, _known_sizing, _carrying]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Self, Union, get_args, get_origin
 from uuid import UUID
 
 from packetlab.declare.bits.kinds import ONE_WIDTH, BitList, SpareBits
-from packetlab.declare.classbody.slips import wide_number, wrong_default
+from packetlab.declare.classbody.slips import no_rule, not_alone, not_called, wide_number, wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const, Elsewhere
@@ -52,6 +52,7 @@ def is_header(one: object) -> bool:
 
 def kind_with(annotation: object, given: object, where: str) -> Kind:
     """Return the kind of field that an annotation stands for where its right-hand side is `given`."""
+    not_called((given, annotation, *get_args(annotation)), where)
     if isinstance(given, Spec) and isinstance(given.kind, SpareBits):
         if annotation is not int:
             raise DeclareError(where, "spare: int = spare_bits(), as wide as there is need", annotation)
@@ -105,6 +106,7 @@ def kind_of(annotation: object, where: str) -> Kind:
                 if len(item) != 2 or item[1] is not Ellipsis:
                     raise DeclareError(where, "tuple[SomeKind, ...]", annotation, "a list has one kind of values, then ...")
                 return _values(kind_of(one, where), where)
+    not_alone(annotation, where)
     expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
 
@@ -234,6 +236,7 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
     if kind.wire == "payload":
         spec.default = None
     elif spec.default is not None and spec.default is not REQUIRED:
+        no_rule(spec.default, where)
         try:
             spec.default = kind.raw(spec.default, where)
         except BuildError as error:

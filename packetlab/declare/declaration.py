@@ -325,7 +325,8 @@ def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) ->
                 steps = [*path]
                 names = [step for step in steps[steps.index(name) :] if step in header.by_name]
                 circle = " -> ".join([*names, names[0]])
-                raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle)
+                hint = "one of them without auto(...), a value that is given, tells the others" if len(names) > 1 else ""
+                raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle, hint)
             elif name not in over:
                 path[name] = None
                 todo.append((name, True))

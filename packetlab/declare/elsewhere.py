@@ -39,6 +39,9 @@ def _named(header: Declaration) -> Iterator[tuple[Elsewhere, bool, bool]]:
 
 def check_held(header: Declaration) -> None:
     """Refuse fields whose headers ask for what the one that holds them does not have."""
+    for where, name in _origins(header):
+        if not name[:1].isupper():  # a class may be declared later; what looks like a field, or a word, and is none is a slip
+            _check_origin(header, where, name, at_first_use=False)
     for f in header.fields:
         if f.kind.wire == "items":
             if f.count is not None and f.kind.item is header and f.condition is None:
@@ -48,6 +51,22 @@ def check_held(header: Declaration) -> None:
         if f.kind.has_headers:
             _check(header, f, 1, f"{header.name}.{f.name}", frozenset())
     check_layouts(header)
+
+
+def _origins(header: Declaration) -> Iterator[tuple[str, str]]:
+    """Yield where a header says from where it counts, and the class that it names."""
+    yield from ((f"{header.name}.{f.name}, since", f.kind.counted_from) for f in header.fields if f.kind.counted_from not in ("", "self", "packet"))
+    yield from ((f"{header.name}, since", leaf.name) for leaf in header.outer_leaves if isinstance(leaf, OwnPlace) and leaf.name != "packet")
+
+
+def _check_origin(header: Declaration, where: str, name: str, at_first_use: bool) -> None:
+    """Refuse to count from a class that nobody has declared: before its first use only what is near to a name that is known."""
+    if registry.header_named(name) is not None:
+        return
+    near = ["packet", "self", *header.by_name]
+    hint = suggestion(name, [*near, *(one.name for one in registry.declared())] if at_first_use else near)
+    if hint or at_first_use:
+        raise DeclareError(where, "a header class that is declared, or a field before it", name, hint)
 
 
 def check_layouts(header: Declaration) -> None:
@@ -125,10 +144,9 @@ def _check_order(header: Declaration, held: Field, leaves: tuple[Elsewhere, ...]
 
 def check_elsewhere(header: Declaration, seen: frozenset[Declaration] = frozenset()) -> None:
     """Refuse values of headers, and places in such, that nobody has declared, at first use; of the headers in its fields too."""
+    for where, name in _origins(header):
+        _check_origin(header, where, name, at_first_use=True)
     for f in header.fields:
-        if f.kind.counted_from not in ("", "self", "packet") and registry.header_named(f.kind.counted_from) is None:
-            hint = suggestion(f.kind.counted_from, [one.name for one in registry.declared()])
-            raise DeclareError(f"{header.name}.{f.name}, since", "a header class that is declared", f.kind.counted_from, hint)
         item = f.kind.item if f.kind.has_headers else None
         if item is not None and not item.is_own and item not in seen:
             check_elsewhere(item, seen | {header, item})
@@ -138,9 +156,6 @@ def check_elsewhere(header: Declaration, seen: frozenset[Declaration] = frozense
     _check_in_lists(header)
     ends = [(leaf, False, True) for leaf in outer_leaves(f.until for f in header.fields)]
     for leaf, in_key, number in (*_named(header), *ends):
-        if isinstance(leaf, OwnPlace) and leaf.name != "packet" and registry.header_named(leaf.name) is None:
-            hint = suggestion(leaf.name, [*header.by_name, *(one.name for one in registry.declared())])
-            raise DeclareError(f"{header.name}, since", "a header class that is declared, or a field before it", leaf.name, hint)
         if leaf.path.isidentifier():
             hook("declare_all")()
             found = registry.header_named(leaf.path)

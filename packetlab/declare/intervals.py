@@ -63,7 +63,9 @@ class _Bounds:
 
     def operation(self, rule: Op, left: Range, right: Range) -> Range:
         if rule.sign in ("//", "%") and right[0] <= 0 <= right[1]:
-            raise DeclareError(self.where, f"a number that is never 0 after {rule.sign}", words(rule.right))
+            name = f'field("{rule.right.name}")' if type(rule.right) is Ref else ""
+            hint = f"choose({name}, {name}, 1) is such a number, 1 for 0" if name and right[0] == 0 else ""
+            raise DeclareError(self.where, f"a number that is never 0 after {rule.sign}", words(rule.right), hint)
         if rule.sign in ("<<", ">>") and not 0 <= right[0] <= right[1] <= WIDEST:
             hint = "field(...) & 63 is such a number"
             raise DeclareError(self.where, f"a number from 0 to {WIDEST} after {rule.sign}", words(rule.right), hint)

@@ -280,7 +280,7 @@ class Int(WholeNumber):
 
     def __init__(self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None) -> None:
         if type(bits) is not int or not 1 <= bits <= self.most or (little and bits % 8):
-            raise DeclareError("an integer field", f"1 to {self.most} bits, whole bytes if little-endian", bits)
+            raise DeclareError("bits(...)", f"1 to {self.most} bits, whole bytes if little-endian", bits)
         super().__init__(names)
         self.bits = bits
         self.signed, self.little = signed, little

@@ -16,6 +16,7 @@ from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
 from packetlab.declare.classbody.obeyed import check_obeyed
 from packetlab.declare.classbody.options import check_last
+from packetlab.declare.classbody.slips import unsuited
 from packetlab.declare.declaration import Declaration, check_stream, settle_bits, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
@@ -199,7 +200,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     for word, written in _WRITTEN.items():
         said, allowed = getattr(spec, word), kind.allows + " rule" * kind.is_number
         if (isinstance(said, Expr | bytes) or said) and word not in allowed.split():
-            hint = "of values in a header: class Item(Header): v: U8 = 0, tuple[Item, ...] = many(until=field('v') == 0)" if word == "until" and kind.element else getattr(kind, "as_number", "") if word == "rule" else ""
+            hint = "of values in a header: class Item(Header): v: U8 = 0, tuple[Item, ...] = many(until=field('v') == 0)" if word == "until" and kind.element else getattr(kind, "as_number", "") if word == "rule" else unsuited(word, kind)
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written, hint)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
@@ -255,8 +256,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         assert f.kind.low is not None and f.kind.high is not None
         low, high = bounds(f.rule, Leaves(header, where, BUILT, derived, recalls=True), where)
         if low > f.kind.high or high < f.kind.low:
-            least = f"{low} at least" if low > f.kind.high else f"{high} at most"
-            raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
+            least, way = (f"{low} at least", "a wider field has room for it") if low > f.kind.high else (f"{high} at most", "signed=True has numbers below 0")
+            raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}", way)
     if f.kind.wide is not None:
         f.kind.reach(max(0, min(bounds(f.kind.wide, Leaves(header, where, READ), where)[1], WIDEST)))  # type: ignore[attr-defined]
     for rule in (f.condition, f.must, f.size, f.count, f.place):
@@ -266,8 +267,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         low, high = bounds(f.computed, Leaves(header, where, READ, recalls=True), where)
         if low > f.kind.high or high < f.kind.low:
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", words(f.computed))
-    measure = f.size if f.count is None else f.count
-    if f.none is not None and measure is not None:
+    if f.none is not None and (measure := f.size if f.count is None else f.count) is not None:
         low, high = bounds(measure, Leaves(header, where, READ, recalls=True), where)
         if not low <= f.none <= high:
             raise DeclareError(where, f"none={f.none} to be a number that {words(measure)} comes to", f"{low}..{high}")

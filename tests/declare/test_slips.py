@@ -86,17 +86,53 @@ SLIPS = [
     ("a: IPV4Address = 0", "", "A: expected a name that is defined, got IPV4Address", "did you mean 'IPv4Address'?"),
     ("a: U8 = 0\nb: U8 = when(nosuch == 9, 1)", "", "A: ", 'a name that is defined, got nosuch (rules name fields in quotes: field("nosuch")'),
     ("a: U8 = 0", ", whne={'a': 1}", "A, whne=: ", "did you mean 'when'?"),
+    ("a: bits(4) = 0\nb: U4 = 0", "", "A.a: expected the type of the values too: Annotated[int, ...]", "got number of 4 bits alone"),
+    ("a: labels() = 'a'", "", "A.a: expected the type of the values too: Annotated[str, ...]", "alone"),
+    ("n: labels = 'a'", "", "A.n: ", "labels(...), which is called, got the function labels"),
+    ("n: Annotated[str, labels] = 'a'", "", "A.n: ", "labels(...), which is called, got the function labels"),
+    ("s: int = spare_bits", "", "A.s: ", "spare_bits(...), which is called, got the function spare_bits"),
+    ("b: Bytes = sized", "", "A.b: ", "sized(...), which is called"),
+    ("a: Annotated[int, bits('w')] = 0", "", "bits(...): ", 'got \'w\' (bits(field("w")) are as many as the field w says)'),
+    ("a: Annotated[int, bits(0)] = 0", "", "bits(...): expected 1 to 4096 bits", "got 0"),
+    ("o: U8 = offset_of('b')\nb: U8 = 1", "", "A.o: expected a value, got offset_of(b)", "auto(...) around it is a rule"),
+    ("o: U8 = field('b') + 1\nb: U8 = 1", "", "A.o: expected a value, got b + 1", "auto(...) around it is a rule"),
+    ("x: U8 = recalled('x')", "", "A.x: expected a value, got recalled('x')", "number: int = computed(...) has what is elsewhere"),
+    ("n: U8 = 3\nt: Annotated[str, labels()] = sized(field('n'), 'a')", "", "A.t: ", "got sized(...) (it tells its own end)"),
+    ("o: U8 = auto(offset_of('h.v'))\nh: Item = Item()", "", "A.o: ", 'got h.v (offset_of("h") + n, where v lies n bytes after the beginning of h)'),
+    ("a: U8 = auto(field('b') + 1)\nb: U8 = auto(field('a') + 1)", "", "A.a: ", "one of them without auto(...), a value that is given, tells the others"),
+    ("a: U8 = auto(size_of('self') + 300)", "", "A.a: ", "a wider field has room for it"),
+    ("a: U8 = auto(-size_of('self'))", "", "A.a: ", "signed=True has numbers below 0"),
+    ("x: U16 = sized(3)", "", "A.x: ", 'Annotated[int, sized_int()] = sized(field("n")) as another field says'),
+    ("n: U8 = 0\nd: Bytes = sized(16 // field('n'), b'')", "", "A.d: ", 'choose(field("n"), field("n"), 1) is such a number'),
+    ("o: U8 = 0\nb: U8 = at(field('o'), 1)", "", "A.o: ", 'auto(offset_of("b"))'),
+    ("o: U8 = 0\nn: U8 = 0\nb: U8 = at(field('o') * 4 + field('n'), 1)", "", "A.o: ", "defaults for which (o * 4) + n is 2 or more, where the fields before b end, got 0"),
+    ("a: U8 = 0\np: Bytes = pad(4, since='pakcet')", "", "A, since: ", "got pakcet (did you mean 'packet'?)"),
+    ("head: U8 = 0\nn: U8 = 0\nb: U8 = at(field('n'), 1, since='haed')", "", "A, since: ", "got haed (did you mean 'head'?)"),
+    ("n: Annotated[str, labels(since='sefl')] = 'a'", "", "A.n, since: ", "got sefl (did you mean 'self'?)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("body", "options", "where", "way"), SLIPS, ids=[f"{body}{options}" for body, options, *_ in SLIPS]
+    ("body", "options", "where", "way"), SLIPS, ids=[f"{body}{options}, {way}" for body, options, _, way in SLIPS]
 )
 def test_a_slip_is_told_at_the_class_with_the_way_out(body: str, options: str, where: str, way: str) -> None:
     with bindings(), pytest.raises(DeclareError) as caught:
         declared(body, options)
     assert str(caught.value).startswith(where) and way in str(caught.value)
     assert " at 0x" not in str(caught.value) or "lambda" in body
+
+
+def test_where_to_count_from_may_be_a_class_that_is_declared_later() -> None:
+    with bindings():
+        item = declared("b: U8 = 0\np: Bytes = pad(4, since='Around')")
+
+        class Around(Header):
+            first: U8 = 7
+            held: item = item()
+
+        assert bytes(Around()) == b"\7\0\0\0"
+    with bindings(), pytest.raises(DeclareError, match="A, since: expected a header class that is declared, or a field before it, got Nosuch"):
+        bytes(declared("b: U8 = 0\np: Bytes = pad(4, since='Nosuch')")())
 
 
 @pytest.mark.parametrize("condition", ["field('a') == 1 and field('a') == 2", "not field('a')", "0 < field('a') < 5"])

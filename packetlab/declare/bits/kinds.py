@@ -131,6 +131,8 @@ def bits(width: int | Expr, *, signed: bool = False, little: bool = False) -> Ki
     A width may be a rule of fields before it, as in ``Annotated[int, bits(field("width"))]``: 0 bits are the number 0, and
     more than 4096 a fault. BuildError for a number that does not fit; `width_of` tells the least width that fits.
     """
+    if isinstance(width, str):
+        raise DeclareError("bits(...)", "a number of bits, or a rule", repr(width), f'bits(field("{width}")) are as many as the field {width} says')
     if not isinstance(width, Expr) or isinstance(width, Const):
         return Int(width.number if isinstance(width, Const) else width, signed=signed, little=little)
     if little:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, NoReturn
 
-from packetlab.declare.expressions import Const, Op
-from packetlab.declare.kinds import WIDEST
+from packetlab.declare.expressions import Const, Elsewhere, Expr, Op
+from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.errors import DeclareError
 
 
@@ -39,6 +41,39 @@ def uninverted(said: object, where: str) -> object:
         got = f"~({said.right}), the other bits of a number, which hardly ever are 0"
         raise DeclareError(where, f"({said.right}) == 0 for not", got)
     return said
+
+
+def not_called(some: Iterable[object], where: str) -> None:
+    """Refuse a function of packetlab's that stands in a class body without its brackets. DeclareError."""
+    for one in some:
+        if isinstance(one, FunctionType) and one.__module__.startswith("packetlab."):
+            raise DeclareError(where, f"{one.__name__}(...), which is called", f"the function {one.__name__}")
+
+
+def not_alone(annotation: object, where: str) -> None:
+    """Refuse a kind of field that stands by itself as an annotation. DeclareError."""
+    if isinstance(annotation, Kind):
+        form = annotation.annotation()
+        form = form if form.isidentifier() else "int" if annotation.is_number else "bytes"
+        expected = f"the type of the values too: Annotated[{form}, ...], with the kind in place of the dots"
+        raise DeclareError(where, expected, f"{annotation.in_words()} alone")
+
+
+def no_rule(default: object, where: str) -> None:
+    """Refuse a rule that is written as a default, which is a value. DeclareError."""
+    if isinstance(default, Elsewhere):
+        raise DeclareError(where, "a value", str(default), "number: int = computed(...) has what is elsewhere; sized(...), many(count=...) and when(...) go by it")
+    if isinstance(default, Expr):
+        raise DeclareError(where, "a value", str(default), "auto(...) around it is a rule, which the field follows unless it is given")
+
+
+def unsuited(word: str, kind: Kind) -> str:
+    """Return the way out for what a field says of its end, whose kind says that already; "" for what has none."""
+    if word not in ("size", "ended"):
+        return ""
+    if kind.wire == "number":
+        return "a number is as wide as its kind, U24 or Annotated[int, bits(24)], and Annotated[int, sized_int()] = sized(field(\"n\")) as another field says"
+    return "it tells its own end" if kind.wire == "coded" or kind.judges else ""
 
 
 def wrong_default(given: object) -> str:

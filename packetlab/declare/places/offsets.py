@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.declare.bits.shares import shares
-from packetlab.declare.expressions import Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Size
+from packetlab.declare.expressions import SIGNS, Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Scope, Size
 from packetlab.declare.fields import REQUIRED, Spec, pad, spec_of
 from packetlab.declare.kinds import ByteString, Kind
 from packetlab.declare.places.origins import OwnPlace, checked_origin
@@ -21,7 +22,7 @@ class OffsetOf(NamedExpr):
 
     __slots__ = ("since",)
 
-    verb = "offset_of"
+    verb = word = "offset_of"
 
     def __init__(self, name: str, since: str = "self") -> None:
         super().__init__(name)
@@ -58,9 +59,7 @@ def with_gap(make: Callable[[str, Kind, Spec], Any], name: str, kind: Kind, spec
     gap: Spec | None = spec.gap
     if gap is None:
         return [make(name, kind, spec)]
-    if spec.condition is not None:
-        hint = f'where offset 0 says that there is none: sized(choose(field("offset") != 0, field("size"), 0)), and auto(choose(size_of("{name}") > 0, offset_of("{name}"), 0))'
-        raise DeclareError(name, "a field at an offset that is always there; its size may be 0", "when(...)", hint)
+    gap.condition = spec.condition
     if f"{name}_gap" in taken:
         raise DeclareError(f"{name}_gap", f"a name that is free, for the bytes before {name}", "a field")
     return [make(f"{name}_gap", ByteString(), gap), make(name, kind, spec)]
@@ -117,19 +116,31 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
 
 def _check_default(header: str, gap: Field, before: list[Field]) -> None:
     """Refuse an offset whose default lies in the fields before the first place, so that no header could be built as it stands."""
-    by = next((f for f in before[: before.index(gap)] if isinstance(gap.place, Ref) and f.name == gap.place.name), None)
     if not before[before.index(gap) + 1 : before.index(gap) + 2] or not before[before.index(gap) + 1].kind.fixed_bits:
         return  # what may be of no bytes lies nowhere then
-    if by is None or by.rule is not None or gap.condition is not None or not gap.name.endswith("_gap") or not isinstance(by.default, int) or gap.since != "self":
+    if gap.condition is not None or not gap.name.endswith("_gap") or gap.since != "self" or (offset := _usual(gap.place, before[: before.index(gap)])) is None:
         return
     first = next(place for place, f in enumerate(before) if f.place is not None)
     always = [f for f in before[:first] if f.condition is None]
     ends = sum(f.kind.fixed_bits for f in always) // 8
     ends += sum(len(f.kind.write(f.default)) for f in always if f.kind.wire == "coded" and isinstance(f.default, int))
-    if by.default < ends:
-        name = gap.name.removesuffix("_gap")
+    if offset < ends and gap.place is not None:
+        name, rule, by = gap.name.removesuffix("_gap"), str(gap.place), next(leaf.name for leaf in gap.place.leaves() if isinstance(leaf, Ref))
         hint = f'the field that says where {name} lies follows it: auto(offset_of("{name}")); without a default it has to be given'
-        raise DeclareError(f"{header}.{by.name}", f"a default of {ends} or more, where the fields before {name} end", by.default, hint)
+        what = "a default of" if rule == by else f"defaults for which {rule} is"
+        raise DeclareError(f"{header}.{by}", f"{what} {ends} or more, where the fields before {name} end", offset, hint)
+
+
+def _usual(place: Expr | None, fields: list[Field]) -> int | None:
+    """Return the number that a rule comes to where nothing is given; None where defaults of the fields before it do not tell."""
+    leaves = () if place is None else place.leaves()
+    known = {f.name: f.default for f in fields if f.rule is None and f.computed is None and isinstance(f.default, int)}
+    if place is None or not any(isinstance(leaf, Ref) for leaf in leaves) or not all(isinstance(leaf, Const) or (type(leaf) is Ref and leaf.name in known) for leaf in leaves):
+        return None
+    try:
+        return place.evaluate(cast("Scope", SimpleNamespace(value=known.__getitem__)))
+    except (ArithmeticError, ValueError):  # by 0, or a shift by less than nothing: what is refused for itself
+        return None
 
 
 def _check_circle(header: str, f: Field, names: list[str], before: list[Field]) -> None:
@@ -159,7 +170,7 @@ def _check_same_origin(header: str, f: Field, fields: tuple[Field, ...]) -> None
 
 def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
     if isinstance(rule, Op):
-        return Op(rule.sign, _sizes(rule.left, where, before), _sizes(rule.right, where, before))
+        return _folded(rule.sign, _sizes(rule.left, where, before), _sizes(rule.right, where, before))
     if isinstance(rule, If):
         return If(*(_sizes(one, where, before) for one in (rule.condition, rule.yes, rule.no)))
     if not isinstance(rule, OffsetOf):
@@ -169,13 +180,26 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
         return origin
     names = [f.name for f in before]
     if rule.name not in names:
-        raise DeclareError(
-            where, "a field before the payload in offset_of(...)", rule.name, suggestion(rule.name, names)
-        )
+        held, _, inner = rule.name.partition(".")
+        hint = f'offset_of("{held}") + n, where {inner} lies n bytes after the beginning of {held}' if inner and held in names else suggestion(rule.name, names)
+        raise DeclareError(where, "a field before the payload in offset_of(...)", rule.name, hint)
     some = before[: names.index(rule.name)]
+    # Whether what fills up in front of it is there goes by the very offset, where the field is not always there.
+    gap = some.pop() if some and some[-1].name == f"{rule.name}_gap" and some[-1].condition is not None else None
     loose = any(shares(f) and (f.condition is not None or f.kind.bits is None) for f in some)
     varying = [f for f in some if f.kind.bits is None or f.condition is not None or (loose and shares(f))]
     found: Expr = Const(sum(f.kind.fixed_bits for f in some if f not in varying) // 8)
     for f in varying:
         found = found + Size(f.name)
-    return found if isinstance(origin, Const) else found + origin
+    found = found if isinstance(origin, Const) else found + origin
+    if gap is None or gap.pad == 1:
+        return found
+    multiple = Const(gap.pad)
+    return _folded("*", _folded("//", _folded("+", found, Const(gap.pad - 1)), multiple), multiple)
+
+
+def _folded(sign: str, left: Expr, right: Expr) -> Expr:
+    """Return an operation, or the number that it comes to where fields of fixed sizes leave nothing else."""
+    if isinstance(left, Const) and isinstance(right, Const) and (sign in "+-*" or (sign == "//" and right.number)):
+        return Const(SIGNS[sign](left.number, right.number))
+    return Op(sign, left, right)

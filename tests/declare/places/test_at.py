@@ -34,6 +34,7 @@ from packetlab import (
     auto,
     bcd,
     bindings,
+    choose,
     count_of,
     declare_from,
     digits,
@@ -41,6 +42,7 @@ from packetlab import (
     ended,
     field,
     fixed_bytes,
+    has,
     many,
     offset_of,
     pad,
@@ -310,3 +312,30 @@ def test_a_default_that_lies_among_the_fields_before_is_refused_at_the_class(num
             exec(right, names)
             made = names["Early"](o=1)
             assert dissect(bytes(made), names["Early"]) == made / b"" and not dissect(bytes(made), names["Early"]).faults
+
+
+def test_what_is_not_always_there_lies_at_an_offset_or_nowhere() -> None:
+    """Offset 0 says that there is none, of numbers, headers and addresses too; nothing fills up then."""
+    with bindings():
+
+        class Where(Header):
+            offset: U8 = auto(choose(has("number"), offset_of("number"), 0))
+            other: U8 = auto(choose(has("held"), offset_of("held"), 0))
+            number: U32 | None = when(field("offset") != 0, at(field("offset"), align=4))
+            held: Inner | None = when(field("other") != 0, at(field("other")))
+            more: U8 = 9
+
+        size = len(bytes(Inner()))
+        for made, wanted in [
+            (Where(), "000009"), (Where(number=7), "0400 0000 00000007 09"), (Where(held=Inner()), f"0002 {bytes(Inner()).hex()} 09"),
+            (Where(number=7, held=Inner()), f"0408 0000 00000007 {bytes(Inner()).hex()} 09"), (Where(offset=6, number=7), "0600 00000000 00000007 09"),
+        ]:  # fmt: skip
+            data = bytes.fromhex(wanted)
+            assert bytes(made) == data
+            packet = dissect(data, Where)
+            assert packet[Where] == made and not packet.faults and bytes(packet[Where].replace()) == data
+        (read,) = dissect(bytes(Where(number=7, held=Inner())), Where).layers
+        assert bytes(read.replace(number=None)) == bytes(Where(held=Inner()))
+        assert [str(fault) for fault in dissect(b"\0\1" + bytes(size + 1), Where).faults] == [
+            "Where.held_gap: expected an offset of 2 or more, where the fields before it end at offset 2, got 1"
+        ]

@@ -10,16 +10,20 @@ from netaddr import IPAddress
 from packetlab import (
     U8,
     U16,
+    U32,
     Bytes,
     Ether,
     Header,
     IPv4Address,
     Payload,
     Records,
+    Text,
     U16le,
     at,
     auto,
+    choose,
     count_of,
+    ended,
     field,
     from_end,
     has,
@@ -46,6 +50,18 @@ class RowPlaced(Header, under=Ether, when={"type": 0x7C61}):
     other_offset: U16le = auto(offset_of("other"))
     name: Annotated[str, text("ascii")] = at(field("offset"), sized(field("size"), ""))
     other: Bytes = at(field("other_offset"), sized(field("other_size"), b""), align=4)
+
+
+class RowThere(Header):
+    name: Text = ended(b"\0", "")
+    type: U16 = 1
+
+
+class RowNowhere(Header, under=Ether, when={"type": 0x7C6F}):
+    offset: U8 = auto(choose(has("number"), offset_of("number"), 0))
+    where: U8 = auto(choose(has("held"), offset_of("held"), 0))
+    number: U32 | None = when(field("offset"), at(field("offset"), align=4))
+    held: RowThere | None = when(field("where"), at(field("where")))
 
 
 class RowPadded(Header, under=Ether, when={"type": 0x7C62}):
@@ -126,6 +142,7 @@ class RowGoingOn(Header, under=Ether, when={"type": 0x7C75}):
 
 ROWS = [
     Sample("M9", "at an offset", RowPlaced, [RowPlaced(name="lab", other=b"net"), RowPlaced(name="a")], [("0100 0200 0000 0000 61", "name_gap"), ("0500 0800 0000 0000 61", "name")]),
+    Sample("M9", "at an offset, or nowhere", RowNowhere, [RowNowhere(number=7, held=RowThere(name="", type=9)), RowNowhere(held=RowThere(name="a.b", type=1)), RowNowhere(number=1)], [("01 00 00000007", "number_gap"), ("00 01 000001", "held_gap")]),
     Sample("M9", "up to a multiple, up to an offset", RowPadded, [RowPadded(data=b"hello"), RowPadded(data=b"x", end=9)], [("00 000000 02 0007", "gap")]),
     Sample("M9", "counted from the end", RowFromEnd, [RowFromEnd(filler=bytes(3)), RowFromEnd()], [("01 6162 63 40", "filler")], lambda header: Ether() / header / b"media"),
     Sample("M9", "names that point back", RowNames, [

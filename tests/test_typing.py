@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocols.test_types import GIVEN_OTHERWISE
-
 TYPING = Path(__file__).parent / "typing"
 PACKAGE = TYPING.parent.parent / "packetlab"
 
@@ -34,14 +32,38 @@ def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_pyright_accepts_and_refuses_the_same() -> None:
-    """The uses of tests/typing, and every declaration of tests/protocols; what test_types.py leaves out is left out here."""
+    """The uses of tests/typing, and every declaration of tests/protocols."""
     words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(TYPING), str(TYPING.parent / "protocols")]
     said = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=TYPING.parent.parent).stdout)
     assert said["summary"]["filesAnalyzed"] > 40
     wrong = {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in said["generalDiagnostics"] if one["severity"] == "error"}
     lines = (TYPING / "wrong.py").read_text().splitlines()
     expected = {("wrong.py", number) for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
-    assert {one for one in wrong if one[0] not in GIVEN_OTHERWISE} == expected
+    assert wrong == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_each_section_of_how_to_declare_is_accepted_by_both(tmp_path: Path) -> None:
+    first, *sections = re.split(r"^(?=## )", (PACKAGE.parent / "notebooks" / "how-to-declare.md").read_text("utf-8"), flags=re.MULTILINE)
+    begin = "\n".join(blocks(first))
+    for section in sections:
+        name = re.sub(r"\W+", "_", section.partition("\n")[0].lower()).strip("_")
+        (tmp_path / f"{name}.py").write_text("\n".join([begin, *blocks(section)]), "utf-8")
+    files = sorted(map(str, tmp_path.iterdir()))
+    assert len(files) == len(sections) > 40
+    options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}", "--cache-dir=.mypy_cache/typing"]
+    said = subprocess.run([sys.executable, "-m", "mypy", *options, *files], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert (said.stdout + said.stderr).splitlines() == []
+    words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(tmp_path)]
+    found = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=PACKAGE.parent).stdout)
+    assert found["summary"]["filesAnalyzed"] == len(files)
+    assert [(Path(one["file"]).name, one["range"]["start"]["line"] + 1, one["message"]) for one in found["generalDiagnostics"] if one["severity"] == "error"] == []
+
+
+def blocks(section: str) -> list[str]:
+    """Return the Python blocks of a part of a page."""
+    return re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
 
 
 ANY = 10

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from packetlab.codec.objects import AnyHeader
 from packetlab.declare.kinds import Kind
 from packetlab.schema.load import Declarations, HeaderDescription, declare_up_to
 from packetlab.schema.source import class_body
@@ -33,8 +33,11 @@ class ImportedHeaders(Declarations):
         """The class that was wanted: of a file, that of the file itself."""
         return str(self[self.place].name)
 
-    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
-        """Make the classes; return them, the one that was wanted first. DeclareError as for `HeaderDescription.declare`."""
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[Any]]:
+        """Make the classes; return them, the one that was wanted first. DeclareError as for `HeaderDescription.declare`.
+
+        What fields they have no type checker knows: `str` of this is a module that says it.
+        """
         made = declare_up_to(MOST, [one.description for one in self], kinds)
         return [made[self.place], *made[: self.place], *made[self.place + 1 :]]
 

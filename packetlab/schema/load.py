@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
-from packetlab.codec.objects import AnyHeader, classes as classes_of
+from packetlab.codec.objects import classes as classes_of
 from packetlab.codec.readback import prove
 from packetlab.declare import registry
 from packetlab.declare.classbody.answers import parse_answers
@@ -73,7 +73,7 @@ class HeaderDescription:
         self.description: dict[str, object] = descriptions[place]
         self.name = name(table(self.description, "a declaration", _HEADER).get("name"), "the name of a header")
 
-    def declare(self, kinds: Iterable[type[Kind]] = ()) -> type[AnyHeader]:
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> type[Any]:
         """Make the class, and those it needs of the same file, and bind them; return it.
 
         `kinds` are classes of your own that fields of it may have. A class declared already in the same words is returned
@@ -117,7 +117,7 @@ class Declarations(tuple[HeaderDescription, ...]):
 
     __slots__ = ()
 
-    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[Any]]:
         """Make and bind every class; see `HeaderDescription.declare`."""
         return declare_from([one.description for one in self], kinds)
 
@@ -155,7 +155,7 @@ def _derived(kind: type[Kind]) -> list[type[Kind]]:
     return list({import_name(one): one for one in found}.values())
 
 
-def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[Any]]:
     """Make and bind the classes of some descriptions (a list of them, or one), in order; return them.
 
     `kinds` are the classes of your own that fields may have: a description names them, and imports nothing. Headers that
@@ -166,7 +166,7 @@ def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list
     return declare_up_to(CLASSES, descriptions, kinds)
 
 
-def declare_up_to(most: int, descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+def declare_up_to(most: int, descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[Any]]:
     """Do that for so many descriptions at most."""
     some = expect_list([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", most)
     some = [_current(one) for one in some]

@@ -55,7 +55,7 @@ with (scope := Scope()):
     }  # fmt: skip
 
     class FlowSet(Header):
-        id: U16
+        id: U16 = 0
         length: U16 = auto(size_of("self"))
 
     class Unknown(FlowSet, when={"id": range(2, 256)}):
@@ -115,7 +115,7 @@ with (scope := Scope()):
         fields: tuple[Information, ...] = many(count=field("count"))
 
     class FixSet(Header):
-        id: U16
+        id: U16 = 0
         length: U16 = auto(size_of("self"))
 
     class FixTemplates(FixSet, when={"id": 2}):
@@ -152,42 +152,42 @@ def sent(message: Header, port: int, source: str = "10.0.0.1") -> Packet:
     return Ether() / IPv4(src=source, dst="10.0.0.2") / UDP(sport=40000, dport=port) / message
 
 
-SPECIFIERS = [Specifier(type=Element.SOURCE, length=4), Specifier(type=Element.DESTINATION, length=4),
+SPECIFIERS = (Specifier(type=Element.SOURCE, length=4), Specifier(type=Element.DESTINATION, length=4),
               Specifier(type=Element.SOURCE_PORT, length=2), Specifier(type=Element.OCTETS, length=4),
-              Specifier(type=Element.PROTOCOL, length=1)]  # fmt: skip
-FLOWS = [
-    {"SOURCE": "10.1.1.1", "DESTINATION": "10.1.1.2", "SOURCE_PORT": 1024, "OCTETS": 44_000, "PROTOCOL": 6},
-    {Element.SOURCE: "10.1.1.3", 12: "10.1.1.4", 7: 53, 1: 99, 4: 17},
-]
+              Specifier(type=Element.PROTOCOL, length=1))  # fmt: skip
+FLOWS = (
+    TemplateRecord({"SOURCE": "10.1.1.1", "DESTINATION": "10.1.1.2", "SOURCE_PORT": 1024, "OCTETS": 44_000, "PROTOCOL": 6}),
+    TemplateRecord({Element.SOURCE: "10.1.1.3", 12: "10.1.1.4", 7: 53, 1: 99, 4: 17}),
+)
 
 
 def netflow() -> list[Packet]:
     """Built in one context: records of a template sent before, with it, and after it was replaced; options."""
     with Context():
         found = [
-            sent(NetFlow9(source_id=7, sets=[Templates(templates=[Template(fields=SPECIFIERS)])]), 2055),
-            sent(NetFlow9(source_id=7, sequence=1, sets=[Data(id=256, records=FLOWS)]), 2055),
-            sent(NetFlow9(source_id=7, sequence=2, sets=[
-                OptionsTemplates(templates=[OptionsTemplate(
-                    scopes=[Specifier(type=1, length=4)], options=[Specifier(type=Element.SAMPLING_INTERVAL, length=4)])]),
-                Data(id=257, records=[{1: 1, Element.SAMPLING_INTERVAL: 100}]),
-            ]), 2055),
-            sent(NetFlow9(source_id=7, sequence=3, sets=[
-                Templates(templates=[Template(fields=[Specifier(type=Element.PACKETS, length=8)])]),
-                Data(id=256, records=[{Element.PACKETS: 5}]),
-            ]), 2055),
+            sent(NetFlow9(source_id=7, sets=(Templates(templates=(Template(fields=SPECIFIERS),)),)), 2055),
+            sent(NetFlow9(source_id=7, sequence=1, sets=(Data(id=256, records=FLOWS),)), 2055),
+            sent(NetFlow9(source_id=7, sequence=2, sets=(
+                OptionsTemplates(templates=(OptionsTemplate(
+                    scopes=(Specifier(type=1, length=4),), options=(Specifier(type=Element.SAMPLING_INTERVAL, length=4),)),)),
+                Data(id=257, records=(TemplateRecord({1: 1, Element.SAMPLING_INTERVAL: 100}),)),
+            )), 2055),
+            sent(NetFlow9(source_id=7, sequence=3, sets=(
+                Templates(templates=(Template(fields=(Specifier(type=Element.PACKETS, length=8),)),)),
+                Data(id=256, records=(TemplateRecord({Element.PACKETS: 5}),)),
+            )), 2055),
         ]  # fmt: skip
         return [dissect(bytes(one)) and one for one in found]
 
 
 def ipfix() -> list[Packet]:
-    fields = [Information(type=Element.SOURCE_V6, length=16), Information(type=Element.INTERFACE_NAME, length=0xFFFF),
-              Information(own=1, type=1, length=4, enterprise=29305), Information(type=Element.OCTETS, length=3)]  # fmt: skip
-    flows = [{"SOURCE_V6": "2001:db8::1", "INTERFACE_NAME": name, (29305, 1): 8, "OCTETS": size}
-             for name, size in (("eth0", 70_000), ("", 1), ("x" * 300, 2))]  # fmt: skip
+    fields = (Information(type=Element.SOURCE_V6, length=16), Information(type=Element.INTERFACE_NAME, length=0xFFFF),
+              Information(own=1, type=1, length=4, enterprise=29305), Information(type=Element.OCTETS, length=3))  # fmt: skip
+    sizes = {"eth0": 70_000, "": 1, "x" * 300: 2}
+    flows = tuple([TemplateRecord({"SOURCE_V6": "2001:db8::1", "INTERFACE_NAME": name, (29305, 1): 8, "OCTETS": size}) for name, size in sizes.items()])
     with Context():
-        found = [sent(IPFIX(domain=3, sets=[FixTemplates(templates=[FixTemplate(fields=fields)])]), 4739),
-                 sent(IPFIX(domain=3, sequence=0, sets=[FixData(id=256, records=flows)]), 4739)]  # fmt: skip
+        found = [sent(IPFIX(domain=3, sets=(FixTemplates(templates=(FixTemplate(fields=fields),)),)), 4739),
+                 sent(IPFIX(domain=3, sequence=0, sets=(FixData(id=256, records=flows),)), 4739)]  # fmt: skip
         return [dissect(bytes(one)) and one for one in found]
 
 
@@ -225,11 +225,13 @@ def test_templates_of_captures_read_like_tshark(tshark: Ask) -> None:
 def test_options_templates_of_ipfix_read_like_tshark(tshark: Ask) -> None:
     """One of two fields, a scope and an option; records of it; and a set of a number that is nobody's (RFC 7011 section 3.3.2)."""
     with Context():
-        template = FixOptions(scopes=[Information(type=149, length=4)], options=[Information(type=Element.SAMPLING_INTERVAL, length=4)])
-        packet = sent(IPFIX(sets=[
-            FixOptionsTemplates(templates=[template]), FixData(id=257, records=[{149: b"\0\0\0\1", Element.SAMPLING_INTERVAL: 100}]),
-            FixUnknown(id=77, data=b"abcd"), FixData(id=257, records=[{149: b"\0\0\0\2", Element.SAMPLING_INTERVAL: 200}]),
-        ]), 4739)  # fmt: skip
+        template = FixOptions(scopes=(Information(type=149, length=4),), options=(Information(type=Element.SAMPLING_INTERVAL, length=4),))
+        packet = sent(IPFIX(sets=(
+            FixOptionsTemplates(templates=(template,)),
+            FixData(id=257, records=(TemplateRecord({149: b"\0\0\0\1", Element.SAMPLING_INTERVAL: 100}),)),
+            FixUnknown(id=77, data=b"abcd"),
+            FixData(id=257, records=(TemplateRecord({149: b"\0\0\0\2", Element.SAMPLING_INTERVAL: 200}),)),
+        )), 4739)  # fmt: skip
         data = bytes(packet)
     (found,) = alike(tshark, [data], {
         "cflow.flowset_id": lambda p: [one.id for one in sets(p, FixSet)],
@@ -284,7 +286,7 @@ def test_the_count_of_records_follows(tshark: Ask) -> None:
     packets = netflow()
     found = alike(tshark, [bytes(packet) for packet in packets], {"cflow.count": lambda p: p[NetFlow9].count})
     assert [packet[NetFlow9].count for packet in found] == [1, 2, 2, 2]
-    both = NetFlow9(sets=[Templates(templates=[Template(fields=SPECIFIERS)] * 2), Data(id=256, records=FLOWS), Unknown(id=77, data=b"abcd")])
+    both = NetFlow9(sets=(Templates(templates=(Template(fields=SPECIFIERS),) * 2), Data(id=256, records=FLOWS), Unknown(id=77, data=b"abcd")))
     with Context():
         data = bytes(both)
     read = dissect(data, NetFlow9, context=Context())
@@ -304,7 +306,7 @@ def test_without_its_template_a_set_stays_bytes_with_a_fault() -> None:
         assert "netflow9(sender() = 0a.00.00.01:40000, NetFlow9.source_id = 7, id = 256), remembered from an earlier packet" in fault.expected
         assert fault.got.startswith(got)
         assert (records(packet), bytes(packet), packet.encode()) == ([], second, second)
-    other = bytes(sent(NetFlow9(source_id=8, sets=[Templates(templates=[Template(fields=SPECIFIERS)])]), 2055))
+    other = bytes(sent(NetFlow9(source_id=8, sets=(Templates(templates=(Template(fields=SPECIFIERS),)),)), 2055))
     assert dissect(second, context=dissected([other])).faults  # the template of another source
     assert not dissect(second, context=dissected([first])).faults
 
@@ -321,7 +323,7 @@ def test_a_capture_reads_them_in_any_order() -> None:
 @pytest.mark.parametrize(("left", "faults"), [(b"", []), (b"\0\0", []), (b"\1", ["sets"]), (bytes(14), []), (bytes(13) + b"\1", ["sets"])])
 def test_what_fills_up_is_zeros_and_less_than_a_record(left: bytes, faults: list[str]) -> None:
     head, body = bytes(netflow()[0]), bytes(15) * 2 + left
-    message = bytes(NetFlow9(source_id=7, sets=[Unknown(id=255, data=body)])).replace(b"\0\xff", b"\1\0", 1)
+    message = bytes(NetFlow9(source_id=7, sets=(Unknown(id=255, data=body),))).replace(b"\0\xff", b"\1\0", 1)
     data = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40000, dport=2055) / message)
     packet = dissect(data, context=dissected([head]))
     assert len(records(packet)) == 2

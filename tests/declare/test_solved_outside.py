@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 import pytest
 
@@ -18,10 +18,13 @@ from packetlab import (
     auto,
     before,
     bindings,
+    choose,
+    computed,
     const,
     count_of,
     dissect,
     field,
+    fixed_bytes,
     many,
     sized,
     when,
@@ -201,3 +204,36 @@ def test_the_error_for_a_number_that_was_read_says_how_it_follows() -> None:
     assert bytes(read.replace({"solvedbelow.size": 6, "solvedabove.x": b"abcde"})) == expected
     with pytest.raises(BuildError, match=r"SolvedAbove\.y: expected a field that is there.*\^\.flags can be given too, or follows where it is auto"):
         bytes(SolvedBelow(size=1, flags=1) / SolvedAbove(y=1))
+
+
+class SolvedPart(Header):
+    kind: int = computed(choose(before("next"), before("next"), field("^.next")))
+    next: U8 = 0
+    data: Annotated[bytes, fixed_bytes(1)] = b"\0"
+
+
+class SolvedThree(SolvedPart, inside="data", when={"kind": 3}):
+    x: U8 = 7
+
+
+class SolvedFour(SolvedPart, inside="data", when={"kind": 4}):
+    y: U8 = 8
+
+
+class SolvedParts(Header):
+    next: U8 = 0
+    parts: tuple[SolvedPart, ...] = many(until=field("next") == 0)
+
+
+def test_a_number_by_which_the_next_item_is_found_follows_in_the_item_before_and_of_the_first_in_what_holds_it() -> None:
+    three, four = SolvedThree(), SolvedFour()
+    for parts, expected in (((three,), "03 0007"), ((four, three, four), "04 0308 0407 0008"), ((three, SolvedPart(data=b"z")), None)):
+        made = SolvedParts(parts=parts)
+        if expected is None:
+            with pytest.raises(BuildError, match="nothing after the item for which next == 0"):
+                bytes(made)
+            continue
+        assert bytes(made) == bytes.fromhex(expected) and dissect(bytes(made), SolvedParts)[SolvedParts] == made
+    made = SolvedParts(parts=(four, three, four))
+    assert bytes(made.replace(parts=made.parts[1:])) == bytes.fromhex("03 0407 0008")
+    assert bytes(SolvedParts(next=9, parts=(SolvedThree(next=5), four))) == bytes.fromhex("09 0507 0008"), "what is given is sent"

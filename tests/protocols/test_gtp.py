@@ -27,6 +27,7 @@ from packetlab import (
     bind,
     choose,
     computed,
+    dissect,
     field,
     has,
     many,
@@ -115,18 +116,30 @@ def test_captures_are_read_like_tshark(tshark: Ask) -> None:
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=2152, dport=2152)
     inner = IPv4(src="10.1.0.1", dst="10.1.0.2") / ICMP() / b"ping"
-    three = (Session(next=0x40, direction=1, flow=9), UDPPort(next=0xC0, port=5000), PDCPNumber(number=7))
+    three = (Session(direction=1, flow=9), UDPPort(port=5000), PDCPNumber(number=7))
     made = [
         low / GTP(tunnel=9) / inner,
         low / GTP(numbered=1, sequence=300, with_pdu=1, pdu=3) / inner,
-        low / GTP(next=0x85, extensions=three) / IPv6() / b"",
+        low / GTP(extensions=three) / IPv6() / b"",
         low / GTP(next=0x03, extensions=(GTPExtension(content=b"123456"),)) / inner,
         low / GTP(type=1, numbered=1, sequence=1) / b"",
     ]
     packets = alike(tshark, made, READINGS, *AS_DATA)
     sound(packets, GTP)
     read = packets[2][GTP].extensions or ()
-    assert [(type(one), bytes(one)) for one in read] == [(type(one), bytes(one)) for one in three]
+    assert [type(one) for one in read] == [type(one) for one in three] and [one.next for one in read] == [0x40, 0xC0, 0]
+
+
+def test_what_follows_is_named_anew_where_extensions_move() -> None:
+    made = GTP(extensions=(Session(), UDPPort(), PDCPNumber()))
+    assert (made.next, [one.next for one in made.extensions or ()]) == (0x85, [0x40, 0xC0, 0])
+    moved = made.replace(extensions=(made.extensions or ())[:0:-1])
+    assert (moved.next, [(type(one).__name__, one.next) for one in moved.extensions or ()]) == (0xC0, [("PDCPNumber", 0x40), ("UDPPort", 0)])
+    bare = made.replace(extensions=None)
+    assert bare.next is None and bytes(bare) == bytes(GTP()) and bytes(GTP(numbered=1))[-1:] == b"\0"
+    given = GTP(next=5, extensions=(Session(next=3), UDPPort()))
+    assert (given.next, [one.next for one in given.extensions or ()]) == (5, [3, 0]), "what is given is sent"
+    assert dissect(bytes(moved), GTP)[GTP] == moved
 
 
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:

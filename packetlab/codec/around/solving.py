@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from packetlab.codec.around.outer import is_called, names_before, place_of, read_with
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Elsewhere, Expr, Op
+from packetlab.declare.expressions import Const, Elsewhere, Expr, If, Op
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.refinement.registered import numbers
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.transforms.raws import Carried, InnerValue
@@ -32,7 +33,7 @@ class Requirement(NamedTuple):
     """A number of another header that a field requires, once it is given.
 
     Attributes:
-        bit, slot: of the field. leaf: the number. constant: what it has to be, None where that goes by the value. solved: value -> number.
+        bit, slot: of the field, "" where the class requires it. leaf: the number. constant: what it has to be, None where that goes by the value. solved: value -> number.
     """
 
     bit: int
@@ -76,6 +77,7 @@ def requirements(declaration: Declaration) -> list[Requirement]:
             leaves = [leaf for leaf in rule.leaves() if isinstance(leaf, Elsewhere)]
             if len(leaves) == 1 and not isinstance(leaves[0], Recalled | OwnPlace | OuterBytes):
                 found += _required(f, what, rule, leaves[0])
+        found += _as_found(declaration)
         _requirements[declaration] = found
     return found
 
@@ -97,6 +99,19 @@ def _required(f: Field, what: str, rule: Expr, leaf: Elsewhere) -> list[Requirem
     if isinstance(rule, Op) and rule.sign == "==" and isinstance(rule.right, Const):
         number = _solved(rule.left, rule.right.number)
     return [] if number is None else [Requirement(f.bit, f.slot, leaf, number, lambda raw: number)]
+
+
+def _as_found(declaration: Declaration) -> list[Requirement]:
+    """Return what a class that is found by a number which is another header's requires of that: of the item before, or where there is none."""
+    said = numbers(declaration.when) if declaration.refines is not None and declaration.when is not None else None
+    f = declaration.by_name.get(said[0]) if said is not None and said[1] else None
+    rule = f.computed if f is not None else None
+    if said is None or rule is None:
+        return []
+    chain = isinstance(rule, If) and str(rule.condition) == str(rule.yes) and isinstance(rule.yes, Elsewhere) and not rule.yes.path
+    leaves = [rule.yes, rule.no] if isinstance(rule, If) and chain else [rule]
+    number = said[1][0]
+    return [Requirement(0, "", leaf, number, lambda raw: number) for leaf in leaves if type(leaf) is Elsewhere]
 
 
 def _solved(rule: Expr, result: int) -> int | None:
@@ -129,7 +144,12 @@ def _may_set(declaration: Declaration, one: Requirement) -> bool:
 
 
 def _has_no_rule(f: Field) -> bool:
-    return f.rule is f.computed is f.condition is None and not f.fixed and f.kind.wire == "number" and f.kind.is_number
+    return f.rule is f.computed is None and not f.fixed and f.kind.wire == "number" and f.kind.is_number
+
+
+def _unset(f: Field) -> Any:
+    """Return what stands in a field that nobody gave and nothing requires."""
+    return None if f.default is REQUIRED or f.condition is not None else f.default
 
 
 def _of_holder(declaration: Declaration, held: Declaration) -> list[Requirement]:
@@ -179,7 +199,7 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
             setattr(header, f.slot, InnerValue(items))
     to_solve = {f.name: f for f in plan.targets if not header._state & f.bit}
     for f in to_solve.values():  # another edit may have solved it
-        setattr(header, f.slot, None if f.default is REQUIRED else f.default)
+        setattr(header, f.slot, _unset(f))
     if to_solve:
         for leaf, number in _inside((header,), _parts(header, inner), plan, header._declaration):
             target = to_solve.get(leaf.name)
@@ -244,6 +264,8 @@ def _inside(stack: tuple[AnyHeader, ...], held: list[object], plan: Solving, hol
 def _number(header: AnyHeader, one: Requirement) -> int | None:
     """Return the number that a field of a header requires, None where it requires none by what it was given."""
     state = header._state
+    if not one.slot:
+        return one.constant
     if not state & one.bit or state >> len(header._fields) & one.bit or (raw := getattr(header, one.slot)) is None:
         return None
     return one.solved(raw)
@@ -312,7 +334,7 @@ def _with(header: H, name: str, number: int | None, anew: bool = False) -> H:
     f = header._by_name.get(name)
     if f is None or header._state & f.bit or header._is_partial or not _has_no_rule(f):
         return header
-    raw, default = getattr(header, f.slot), None if f.default is REQUIRED else f.default
+    raw, default = getattr(header, f.slot), _unset(f)
     if number is None or not f.kind.low <= number <= f.kind.high:
         number = default if anew else raw
     if raw == number or not (anew or raw is None or raw == default):

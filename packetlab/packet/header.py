@@ -102,7 +102,7 @@ class FieldProperty(NotARule, property, Field):
         if raw is None and (raw := getattr(header := header._resolved_alone(), self.slot)) is None:
             return None
         if self.kind.transforms:
-            raw = getattr(header._resolved_alone(), self.slot) if follows_inside(self, raw) else raw
+            raw = items_alone(header, self) if follows_inside(self, raw) else raw
         elif (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
             raw = header._items_of(self)
         try:

@@ -15,6 +15,7 @@ from packetlab.codec.context.recalling import key_of, own_value
 from packetlab.codec.objects import is_pattern
 from packetlab.declare.fields import slot_of
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.declare.transforms.raws import Carried, InnerValue
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _collect(header: AnyHeader, layers: Sequence[AnyHeader], into: Context) -> N
 
 def _held(header: AnyHeader) -> Iterator[AnyHeader]:
     """Yield the headers in a header's fields."""
-    for items in (getattr(header, f.slot) for f in header._declaration.repeated):
+    for raw in (getattr(header, f.slot) for f in header._fields if f.kind.has_headers):
+        items = raw.inner if isinstance(raw, Carried | InnerValue) else raw
         yield from (item for item in items if not isinstance(item, bytes)) if isinstance(items, tuple) else ()
 
 
@@ -151,13 +153,16 @@ def _with(header: AnyHeader, layers: Sequence[AnyHeader], known: Context) -> Any
         if any(isinstance(one, ContextEntry | RecalledNumber) for one in found):
             made = header._copied(header)
             made.__outer__ = tuple(found)
-    for f in header._declaration.repeated:
-        items = getattr(header, f.slot)
+    for f in header._fields:
+        if not f.kind.has_headers:
+            continue
+        raw = getattr(header, f.slot)
+        items = raw.inner if isinstance(raw, InnerValue) else raw
         if type(items) is tuple:
             anew = tuple(item if isinstance(item, bytes) else _with(item, (*layers, header), known) for item in items)
             if any(one is not item for one, item in zip(anew, items, strict=True)):
                 made = header._copied(made)
-                setattr(made, f.slot, anew)
+                setattr(made, f.slot, InnerValue(anew) if isinstance(raw, InnerValue) else anew)
     return made
 
 

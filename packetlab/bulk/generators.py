@@ -273,10 +273,11 @@ class WideColumn(ChoiceColumn):
 # From what a user wrote ---------------------------------------------------------------------------------------------
 
 
-def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0) -> ValueColumn:
+def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0, *, absent: bool = False) -> ValueColumn:
     """Return the values that a user wrote for a field of `kind`. BuildError where they do not fit it.
 
-    `count`: rows, `size`: bytes the field has in the template (for random ones of a numpy Generator).
+    `count`: rows, `size`: bytes the field has in the template (for random ones of a numpy Generator). `absent`: whether None, among
+    others in a list, says that the field is not there.
     """
     if isinstance(written, PayloadGenerator):
         return _filling(written, kind, where, count)
@@ -312,7 +313,7 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
         wanted = (wanted,)  # one value for all
     elif not isinstance(wanted, Sequence):
         wanted = list(islice(wanted, count))
-    listed = [kind.raw(value, where) for value in wanted]
+    listed = [None if value is None and absent else kind.raw(value, where) for value in wanted]
     return _of_list(listed, kind, order(len(listed)), width)
 
 
@@ -328,6 +329,8 @@ def _of_view(kind: Kind, wanted: Raw) -> tuple[Kind, Raw]:
 def _of_list(listed: list[Raw], kind: Kind, order: Order, width: int) -> ValueColumn:
     import numpy as np
 
+    if None in listed:  # which changes more than the bytes of the field
+        return ChoiceColumn(order, listed if kind.transforms else [None if raw is None else kind.value(raw) for raw in listed])
     if _is_wide(kind):
         return WideColumn(order, listed)
     if kind.wire == "number":

@@ -68,7 +68,7 @@ class Variation(Batch):
 
     def _check_present(self, first: Packet) -> None:
         for target in self.targets:
-            if target.field is not None and getattr(first.layers[target.layer], target.field.slot) is None:
+            if target.field is not None and target.values.raw(0) is not None and getattr(first.layers[target.layer], target.field.slot) is None:
                 raise BuildError(target.name, "a field that is there in the template", "one that is absent")
 
     # Rows one by one -----------------------------------------------------------------------------------------
@@ -270,7 +270,8 @@ def _target(template: Packet, key: object, written: object, count: int) -> Targe
     if not path:
         raw = getattr(template.layers[layer], field.slot)
         size = len(raw) if isinstance(raw, bytes) else 0
-        return Target(name, layer, field, None, values_of(written, field.kind, name, count, size))
+        absent = field.condition is not None or field.tells_itself
+        return Target(name, layer, field, None, values_of(written, field.kind, name, count, size, absent=absent))
     if path == RAW and field.kind.as_raw is not None:
         return Target(f"{name}.raw", layer, field, None, values_of(written, field.kind.as_raw, f"{name}.raw", count))
     part = field.kind.parts.get(path) if field.kind.is_address else None

@@ -62,8 +62,11 @@ from packetlab import (
     seeded,
     sequence,
     size_of,
+    sized,
+    through,
     when,
     xns_checksum,
+    zlib,
 )  # fmt: skip
 from packetlab.bulk.batch import Batch
 from tests.conftest import amount
@@ -458,3 +461,26 @@ def test_what_stands_above_may_go_by_what_varies() -> None:
         same(packet.vary(41, {"ipv4.dscp": [0, 1, 0, 0], "tagged.mark": range(41)}))
         same(packet.vary(41, {"ipv4.dscp": [0, 1, 0, 0], "tagged.kind": [0, 0, 1]}), vectorised=False)
         same(packet.vary(41, {"tagged.kind": [0, 1, 0], "ipv4.ttl": range(41)}), vectorised=False)
+
+
+def test_none_among_the_values_takes_an_optional_field_away() -> None:
+    with bindings():
+
+        class Kept(Header, under=Ether, when={"type": 0x7D61}):
+            size: S16 = auto(size_of("data"))
+            data: Bytes | None = sized(field("size"), none=-1)
+            flag: U8 = auto(has("more"))
+            more: U16 | None = when(field("flag") == 1, 5)
+            packed: S16 = auto(size_of("inside"))
+            inside: Bytes | None = through(zlib(), sized(field("packed"), none=-1))
+            sum: U32 = auto(crc32("self"))
+
+        packet = Ether() / Kept(data=b"q", more=7, inside=b"q" * 50)
+        rows = {"kept.data": [b"a", None, b""], "kept.more": [None, 1], "kept.inside": [None, b"x" * 60, b"", None]}
+        varied = packet.vary(48, rows)
+        same(varied, vectorised=False)
+        expected = [packet.replace({name: values[row % len(values)] for name, values in rows.items()}) for row in range(48)]
+        assert [*varied] == [bytes(one) for one in expected] and expected[1][Kept].data is None and expected[0][Kept].more is None
+        assert varied.check(expected).matched == 48
+        with pytest.raises(BuildError, match=r"Kept.flag: expected 0..255, got None"):
+            packet.vary(2, {"kept.flag": [1, None]})

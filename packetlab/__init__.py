@@ -74,6 +74,7 @@ _HOOKS.update(
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.bridges.scapy_bridge",
     reasons="packetlab.pattern.replies",
+    field_offsets="packetlab.packet.offsets",
     respelled="packetlab.packet.explain",
     rest_lines="packetlab.protocols.streams.messages",
     rich_text="packetlab.view.display",

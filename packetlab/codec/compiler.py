@@ -6,6 +6,7 @@ when a binding changes what it says.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Flag
 from struct import Struct
 from typing import Any, TypeVar
@@ -403,9 +404,13 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
             bits += width(item, f)
 
 
-def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None:
-    """Add the faults of every repeated field of a packet's headers; only where there are items it is gone over the fields."""
-    if not any(getattr(header, f.slot) for header in headers for f in header._declaration.repeated):
+def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault], places: Callable[[], Mapping[tuple[int, Field], int]]) -> None:
+    """Add the faults of every repeated field of a packet's headers; only where there are items it is gone over the fields.
+
+    `places` has the first bytes of the fields that stand after a payload, by layer.
+    """
+    behind = [(i, f) for i, header in enumerate(headers) for f in header._declaration.after if f.kind.wire == "items" and getattr(header, f.slot)]
+    if not behind and not any(getattr(header, f.slot) for header in headers for f in header._declaration.repeated):
         return
     bits = 0
     for i, header in enumerate(headers):
@@ -413,6 +418,8 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
             if f.kind.wire == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)
+    for i, f in reversed(behind):  # the innermost payload ends first
+        item_faults(headers[i], f, faults, places()[i, f], headers[:i])
 
 
 def parse_items(

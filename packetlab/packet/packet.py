@@ -123,7 +123,7 @@ class Packet(Held):
         """What does not fit the declarations, in the order found. Empty for a packet that was built."""
         found = list(self._anomalies.faults) if self._anomalies is not None else []
         if self._headers is self._resolved and not self.truncated:
-            all_item_faults(self._headers, found)
+            all_item_faults(self._headers, found, lambda: {(span.layer, span.field): span.bit // 8 for span in hook("field_offsets")(self).spans})
         return tuple(dict.fromkeys(found))
 
     @overload
@@ -312,7 +312,7 @@ class Packet(Held):
             named: the same with words as keywords.
 
         Values are a range, a list, an array, an iterator, or one of `sequence`, `seeded`, `filling`; they begin again when
-        they are used up. A numpy Generator draws them. Fields that are given keep their values, derived ones follow; row i
+        they are used up. A numpy Generator draws them. None in a list says that an optional field is not there. Fields that are given keep their values, derived ones follow; row i
         is what `replace` with the values of row i gives. BuildError where a field or a value does not fit.
         """
         rows: Varied = hook("vary")(self, count, fields, named)

@@ -19,6 +19,7 @@ from packetlab import (
     Ether,
     Header,
     IPv4Address,
+    Payload,
     Verdict,
     Writer,
     auto,
@@ -29,6 +30,7 @@ from packetlab import (
     describe,
     dissect,
     field,
+    from_end,
     iso_fletcher,
     size_of,
     sized,
@@ -37,7 +39,8 @@ from packetlab import (
 )
 from tests.careful import careful
 from tests.conftest import need
-from tests.export.pdml import Tshark
+from tests.export.pdml import Tshark, compare
+from tests.export.test_wireshark_places import damaged
 
 
 def declared() -> tuple[Any, Any]:
@@ -154,13 +157,52 @@ def test_a_header_that_is_too_short_has_nothing_to_be_right(over: tuple[Any, ...
                 assert said == {3: ["1", "0"]}.get(len(head), ["2", "2"])
 
 
+def test_a_path_goes_through_headers_in_headers_and_after_a_payload(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        head_class, _ = declared()
+
+        class HeldTwice(Header):
+            kind: U8 = 1
+            head: head_class = head_class(number=7)
+
+        class DeepSummed(Header, under=Ether, when={"type": 0x7D53}):
+            begin: U8 = 3
+            outer: HeldTwice = HeldTwice()
+            one: U32 = auto(crc32("outer.head.age", "begin"))
+            without: U32 = auto(crc32("outer", but("outer.head.age")))
+            zeros: U32 = auto(crc32("self", zeroed("outer.head.host", "outer.kind"), but("one", "without")))
+
+        class TrailSummed(Header, under=Ether, when={"type": 0x7D54}):
+            begin: U8 = 3
+            body: Payload
+            head: head_class = sized(field("many"), head_class())
+            many: U8 = from_end(9, auto(size_of("head")))
+            one: U32 = auto(crc32("head.age", "payload"))
+            without: U32 = auto(crc32("self", "payload", "head", but("head.number")))
+
+        head, deep = bytes(head_class(number=7)), DeepSummed()
+        assert (deep.one, deep.without) == (zlib.crc32(head[2:4] + b"\3"), zlib.crc32(b"\1" + head[:2] + head[4:]))
+        assert deep.zeros == zlib.crc32(b"\3\0" + head[:4] + bytes(4) + head[8:] + bytes(4))
+        packets = [dissect(bytes(Ether() / deep)), dissect(bytes(Ether() / TrailSummed() / b"hello"))]
+        behind, head = packets[1][TrailSummed], bytes(head_class())
+        assert (behind.one, behind.without) == (zlib.crc32(head[2:4] + b"hello"), zlib.crc32(b"\3hello" + head[2:]))
+        assert all({*packet.verdicts().values()} == {Verdict.GOOD} for packet in packets)
+        for packet, header in zip(packets, (DeepSummed, TrailSummed), strict=True):
+            assert all({*dissect(bytes(row)).verdicts().values()} == {Verdict.GOOD} for row in packet.vary(3, {(header, "begin"): range(3)}))
+            (frame,) = Capture.of([bytes(packet)]).rewrite(ip={"10.0.0.0/8": "20.0.0.0/8"})
+            assert bytes(frame) != bytes(packet) and {*frame.packet().verdicts().values()} == {Verdict.GOOD}
+            assert careful(header, bytes(packet)[14:])[0] == packet[header]
+        compare(Tshark(tmp_path, DeepSummed, TrailSummed), [*packets, *damaged(packets, 7)])
+
+
 @pytest.mark.parametrize("name", ["head.text", "head.none", "other.number", "head"])
 def test_what_has_no_place_beforehand_is_refused_with_the_way_out(name: str) -> None:
     with bindings():
         head_class, _ = declared()
         body: dict[str, Any] = {"__module__": __name__, "__annotations__": {"head": head_class | None, "sum": U32}, "head": head_class(), "sum": auto(crc32("head", but(name)))}
         body["__annotations__"]["head"] = head_class
-        with pytest.raises(DeclareError, match="a path goes into a header that a field always holds" if name != "head" else "leaves nothing"):
+        with pytest.raises(DeclareError, match={"head": "leaves nothing", "other.number": "the header that has those bytes has the sum"}.get(name, "a path goes into a header that a field always holds")):
             type(Header)("Refused", (Header,), body)
         with pytest.raises(DeclareError, match="whole fields for check bytes"):
             class Placed(Header):

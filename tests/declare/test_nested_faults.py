@@ -11,12 +11,14 @@ from packetlab import (
     U8,
     Bytes,
     Header,
+    Payload,
     Rest,
     auto,
     bindings,
     count_of,
     dissect,
     field,
+    from_end,
     many,
     size_of,
     sized,
@@ -151,3 +153,26 @@ def test_faults_of_items_that_wait_are_those_of_what_takes_them_apart() -> None:
             assert [fault.offset for fault in packet.faults] == [len(raw) - 2]
             assert "I.t" in str(packet.faults[0])
             assert packet.faults == tuple(careful(base, raw)[1]) and bytes(packet) == raw
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_faults_of_headers_after_a_payload_are_found(single: bool) -> None:
+    with bindings():
+
+        class Tail(Header):
+            size: U8 = auto(size_of("text"))
+            text: Bytes = b""
+
+        def ended(name: str, **options: Any) -> Any:
+            end = sized(field("many"), Tail()) if single else many(size=field("many"), value=(Tail(),))
+            named = {"kind": U8, "body": Payload, "end": Tail if single else tuple[Tail, ...], "many": U8}
+            return made(name, named=named, given={"kind": 0, "end": end, "many": from_end(1, auto(size_of("end")))}, **options)
+
+        outer = ended("Ended")
+        inner = ended("Within", under=outer, when={"kind": 0})
+        sound = bytes(outer(end=Tail(text=b"xy") if single else [Tail(text=b"xy")]) / inner() / b"hello")
+        assert not dissect(sound, outer).faults and sound.hex() == "00 00 68656c6c6f 00 01 02 7879 03".replace(" ", "")
+        for at, number, layer, offset in ((9, 9, "Ended", 10), (7, 3, "Within", 8)):
+            spoilt = sound[:at] + bytes([number]) + sound[at + 1 :]
+            (fault,) = dissect(spoilt, outer).faults
+            assert (fault.layer, fault.field, fault.offset) == (layer, "end", offset) and bytes(dissect(spoilt, outer)) == spoilt

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
+PATHS = (
+    "a path goes into a header that a field always holds, and one that this holds, to a field of whole bytes with none but fields of a fixed size "
+    "before it in there; else the header that has the bytes has the sum, or the sum here goes over all of what is held"
+)
+ELSEWHERE = (
+    "a sum goes over its own header, what this holds, and its payload: the header that has those bytes has the sum, over its payload too, "
+    "or a field here holds that header"
+)
+
+
 def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
     """Refuse a checksum by itself."""
     if "pseudo" in rule.over and rule.algorithm.word != "internet":
@@ -87,12 +97,12 @@ def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region]
 
 
 def _named(header: Declaration, name: str, where: str, inner: bool = True) -> None:
-    if inner and "." in name and held(name, header.before) is not None:
+    if inner and "." in name and held(name, header.before, header.after) is not None:
         return
     if name not in header.by_name and name != "payload":
         hint = suggestion(name, header.by_name)
         if "." in name:
-            hint = "a path goes into a header that a field always holds, to whole bytes at a place that is always the same; else the header that has the bytes has the sum"
+            hint = PATHS if name.partition(".")[0] in header.by_name else ELSEWHERE
         raise DeclareError(where, f"a field of {header.name}", name, hint)
     if name != "payload" and header.by_name[name].kind.wire == "payload":
         raise DeclareError(where, 'the payload as "payload"', repr(name))

@@ -35,27 +35,41 @@ class Region(NamedTuple):
     cut: tuple[int, int | None] | None = None
 
 
-def held(name: str, fields: list[Field]) -> tuple[int, int, int] | None:
-    """Return where a path such as "head.number" lies, in a header that a field always holds: the place of that field, and from which byte of it
-    up to which. None where that is not known beforehand."""
+class PathPlace(NamedTuple):
+    """Where a path such as "head.number" lies: in which part of the header (see `Region`), at which place there its field stands, and from
+    which byte of that field up to which."""
+
+    part: str
+    place: int
+    first: int
+    end: int
+
+
+def held(name: str, before: list[Field], after: list[Field]) -> PathPlace | None:
+    """Return where a path lies in a header that a field always holds, before the payload or after it. None where that is not known beforehand."""
     first, *path = name.split(".")
-    place = next((place for place, f in enumerate(fields) if f.name == first), -1)
-    f, start = fields[place], 0
-    for word in path:
+    found = [(part, place, f) for part, fields in (("head", before), ("tail", after)) for place, f in enumerate(fields) if f.name == first]
+    if not found or not path:
+        return None
+    (part, place, f), start = found[0], 0
+    for depth, word in enumerate(path):
         if f.kind.wire != "items" or not f.kind.one or f.kind.transforms or f.condition is not None or word not in f.kind.item.by_name:
             return None
+        if depth and (f.size is not None or f.pad or f.place is not None):
+            return None  # it may be shorter than its fields, and others follow
         inner = f.kind.item.before
         f = f.kind.item.by_name[word]
-        if f not in inner:
+        if f not in inner or f.condition is not None:
             return None
-        before = inner[: inner.index(f)]
-        if any(not one.kind.fixed_bits or one.condition is not None for one in (*before, f)):
+        ahead = inner[: inner.index(f)]
+        if any(not one.kind.fixed_bits or one.condition is not None for one in ahead):
             return None
-        bits, width = sum(one.kind.fixed_bits for one in before), f.kind.fixed_bits
-        if bits % 8 or width % 8:
+        bits = sum(one.kind.fixed_bits for one in ahead)
+        if bits % 8:
             return None
         start += bits // 8
-    return (place, start, start + f.kind.fixed_bits // 8) if place >= 0 and path else None
+    width = f.kind.fixed_bits
+    return PathPlace(part, place, start, start + width // 8) if width and width % 8 == 0 else None
 
 
 def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field | None = None) -> list[Region]:
@@ -69,7 +83,7 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
         {places[name] for part in rule.over if isinstance(part, SumPart) and part.word == word for name in part.names if name in places}
         for word in ("but", "zeroed")
     )
-    pieces = _pieces(rule, before)
+    pieces = _pieces(rule, before, after)
     zero |= {places[own.name]} if own is not None else set()
     covered: list[tuple[str, int, bool, tuple[int, int] | None]] = []  # and whether its delimiter is left out; which bytes of it alone
     for part in rule.over:  # names that are not there are refused later, where there is more to say of them
@@ -82,8 +96,8 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
             covered.append((*places[part.names[0]], True, None))
         elif isinstance(part, str) and part in places:
             covered.append((*places[part], False, None))
-        elif isinstance(part, str) and "." in part and (inside := held(part, before)) is not None:
-            covered.append(("head", inside[0], False, inside[1:]))
+        elif isinstance(part, str) and "." in part and (inside := held(part, before, after)) is not None:
+            covered.append((inside.part, inside.place, False, (inside.first, inside.end)))
     found: list[Region] = []
     last_one: tuple[str, int, bool] | None = None
     for where, place, alone, piece in covered:
@@ -109,14 +123,14 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
     return found
 
 
-def _pieces(rule: Checksum, before: list[Field]) -> dict[tuple[str, int], list[tuple[int, int, str]]]:
+def _pieces(rule: Checksum, before: list[Field], after: list[Field]) -> dict[tuple[str, int], list[tuple[int, int, str]]]:
     """Return which bytes are left out, or count as zeros, of fields of which only a part does: from, up to, and the word for it."""
     found: dict[tuple[str, int], list[tuple[int, int, str]]] = {}
     for part in rule.over:
         if isinstance(part, SumPart) and part.word in ("but", "zeroed"):
             for name in part.names:
-                if "." in name and (inside := held(name, before)) is not None:
-                    found.setdefault(("head", inside[0]), []).append((*inside[1:], part.word))
+                if "." in name and (inside := held(name, before, after)) is not None:
+                    found.setdefault((inside.part, inside.place), []).append((inside.first, inside.end, part.word))
     return found
 
 

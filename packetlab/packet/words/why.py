@@ -146,7 +146,8 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
 
 def _covered_size(scope: Derivation, name: str) -> int:
     """Return how many bytes a part has that a checksum names: "self", the payload, a field, or one in a header that a field holds."""
-    inside = held(name, scope.cls._declaration.before) if "." in name else None
+    header = scope.cls._declaration
+    inside = held(name, header.before, header.after) if "." in name else None
     if inside is not None:
-        return inside[2] - inside[1]
+        return inside.end - inside.first
     return scope.size(name) if name in ("self", "payload") else scope.sizes((name,))

@@ -41,7 +41,7 @@ _MADE: dict[str, _Row] = {
     "timestamp": _Row(times.Time, times.timestamp, "bits epoch unit signed little since", "rule const when default"),
     "duration": _Row(times.Duration, times.duration, "bits unit signed little", "rule const when default"),
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
-    "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user rule none const when default"),
+    "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user names rule none const when default"),
     "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
     "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper before", "names none rule const when default"),
     "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),

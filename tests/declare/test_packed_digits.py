@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import (
+    U4,
     U8,
     Bytes,
     Capture,
     DeclareError,
     Ether,
     Header,
+    Named,
     auto,
     bcd,
     bindings,
     const,
     count_of,
+    declare_from,
+    describe,
     dissect,
     field,
     many,
@@ -29,6 +34,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.schema.source import class_body
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +116,45 @@ def test_what_is_wrong_with_a_constant_or_by_a_rule_is_said_in_digits() -> None:
 
     assert said("0003 0077") == [] and said("0060 0077") == [("rate", "rate < 50", "0060")]
     assert said("0003 0078") == [("mark", "0077", "0078")] and said("0003 001a") == [("mark", "0077", r"raw(b'\x00\x1a')")]
+
+
+class Message(IntEnum):
+    ASK = 100
+    ANSWER = 110
+    REVERSAL = 400
+
+
+def test_packed_digits_of_an_enum_are_its_members() -> None:
+    class Card(Header, under=Ether, when={"type": 0x7E12}, label="{kind}"):  # in the manner of ISO 8583
+        kind: Annotated[Named[Message], bcd(4)] = Message.ASK
+        again: Annotated[Named[Message], bcd(4, swapped=True)] = const(Message.REVERSAL)
+        code: U8 | None = when(field("kind") == Message.ANSWER, 7)
+        half: U4 = 1
+        at_bit: Annotated[Named[Message], bcd(4)] = Message.ASK
+        rest: U4 = 2
+
+    assert bytes(Card(kind="answer")) == bytes.fromhex("0110 4000 07 10 10 02") and Card(kind="0110") == Card(kind=110) == Card(kind=Message.ANSWER)
+    read = dissect(bytes.fromhex("0400 4000 10 11 02"), Card)[Card]
+    assert (type(read.kind), read.kind, type(read.at_bit), read.at_bit) == (Message, 400, Message, 110) and type(Card(kind=7).kind) is int
+    assert dissect(bytes.fromhex("0100 1000 10 11 02"), Card).faults[0].got == "ASK (0100)"
+    assert dissect(bytes.fromhex("01a0 4000 10 11 02"), Card)[Card].kind == "01a0"
+    assert pickle.loads(pickle.dumps(read.kind)) is Message.REVERSAL and str(dissect(bytes(read), Card).summary()).endswith("Card REVERSAL")
+    packets = [bytes(Ether() / Card(kind=kind)) for kind in (100, 110, 400, 5)]
+    capture = Capture.of(packets)
+    tests = {"card.kind == ANSWER": 1, "card.kind in {ASK, REVERSAL}": 2, "card.kind < 200": 3, "card.kind == 0110": 1}
+    assert {test: capture.where(test).count() for test in tests} == tests
+    assert capture.table("card.kind").read()["card.kind"].tolist() == [100, 110, 400, 5]
+    assert [*(Ether() / Card()).vary(4, {"card.kind": [Message.ASK, "ANSWER", 400, 5]})] == packets
+    with bindings():
+        (loaded,) = declare_from(describe(Card))
+        assert bytes(loaded(kind="REVERSAL")) == bytes(Card(kind=400)) and loaded(kind=110).kind.name == "ANSWER"
+    assert "Annotated[Named[Message], bcd(4, swapped=True)]" in class_body(describe(Card))
+
+
+def test_packed_digits_of_an_enum_are_numbers_and_hold_its_members() -> None:
+    with pytest.raises(DeclareError, match="an enum of bcd..... of up to 18 digits, without a filler"):
+        class Filled(Header):
+            kind: Annotated[Named[Message], bcd(3, filler=15)] = Message.ASK
+    with pytest.raises(DeclareError, match="0..99, in 2 decimal digits"):
+        class Short(Header):
+            kind: Annotated[Named[Message], bcd(2)] = Message.ASK

@@ -17,7 +17,7 @@ from packetlab.declare.bits.kinds import BitList
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.items import Items
 from packetlab.declare.kinds import Address, PayloadMark
-from packetlab.declare.values.identifiers import PackedNumber
+from packetlab.declare.values.identifiers import BCD, MOST_DIGITS, NoDigits
 from packetlab.declare.values.names import Labels, Unnamed
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.rules import digits
@@ -142,7 +142,12 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
         raw = getattr(header, f.slot)
         theirs = [one for one in layer.findall("field") if one.get("name") == f"{name}.{f.name}"]
         where = f"{type(header).__name__}.{f.name}"
-        if len(theirs) != (raw is not None):
+        no_digits = _no_digits(f.kind, raw)
+        if no_digits is not None:
+            in_bytes = [one.get("value") for one in layer.findall("field") if one.get("name") == f"{name}.{f.name}.raw"]
+            if theirs or in_bytes != [no_digits.hex()]:
+                found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times as a number, as bytes {in_bytes}")
+        elif len(theirs) != (raw is not None):
             found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times")
         elif raw is not None and isinstance(f.kind, Items):
             items = [item for item in header._items_of(f) if isinstance(item, Header)]
@@ -173,9 +178,17 @@ def _inside(header: Header, f: Any, one: ET.Element) -> list[str]:
     return [said for part in parts for said in _fields(viewed(header), part)]  # type: ignore[arg-type]
 
 
+def _no_digits(kind: Any, raw: Any) -> bytes | None:
+    """Return packed digits that are no number, which tshark shows by another name; None for all other values."""
+    if isinstance(raw, NoDigits):
+        return raw.packed
+    number = isinstance(kind, BCD) and kind.type is int and kind.digits <= MOST_DIGITS
+    return raw if number and raw is not None and not isinstance(kind.value(raw), int) else None
+
+
 def _value(kind: Any, one: ET.Element) -> Any:
-    if isinstance(kind, PackedNumber):
-        return kind.read(bytes.fromhex(one.get("value", "")), 0, kind.longest)[0]  # type: ignore[index]
+    if isinstance(kind, BCD) and one.get("show") != str(kind.value(bytes.fromhex(one.get("value", "")))):
+        return one.get("show")
     if kind.is_number and digits(kind) > 64:
         order = "little" if kind.wire == "number" and kind.little else "big"
         return int.from_bytes(bytes.fromhex(one.get("value", "")), order, signed=kind.low < 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +11,16 @@ import pytest
 
 from packetlab import (
     U3,
+    U4,
     U5,
     U8,
     U16,
     U64,
     Bytes,
+    Capture,
     Ether,
     Header,
+    Named,
     Payload,
     Rest,
     Text,
@@ -28,7 +32,9 @@ from packetlab import (
     bcd,
     bindings,
     bits,
+    const,
     count_of,
+    digits,
     ended,
     field,
     many,
@@ -183,6 +189,75 @@ def test_digits_that_are_none(tmp_path: Path) -> None:
 
         packets = [Ether() / BadDigits(list=["12", "99"], words=("ab", "cd"))]
         compare(Tshark(tmp_path, BadDigits), [*damaged(packets, 91)])
+
+
+def test_packed_digits_are_filtered_by_what_they_spell(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class Packed(Header, under=Ether, when={"type": 0x7BD5}, label="{n} {swapped} {few} {code}"):
+            n: Annotated[int, bcd(4)] = 7
+            swapped: Annotated[int, bcd(4, swapped=True)] = 1234
+            few: Annotated[int, bcd(3, filler=15)] = 9
+            big: Annotated[int, bcd(18)] = 123456789012345678
+            huge: Annotated[int, bcd(20)] = 12345678901234567890
+            code: Annotated[str, bcd(6)] = "000012"
+            size: U8 = auto(size_of("phone"))
+            phone: Annotated[str, bcd(swapped=True, filler=15)] = sized(field("size"), "12345")
+            mark: Annotated[int, bcd(4)] = const(12)
+            a: U4 = 1
+            at_bit: Annotated[int, bcd(2)] = 12
+            text_at_bit: Annotated[str, bcd(2)] = "12"
+            b: U4 = 1
+
+        packets = [Ether() / Packed(), Ether() / Packed(n=1234, swapped=21, few=123, big=7, huge=5, code="123456", phone="", at_bit=99)]
+        no_digits = bytearray(bytes(packets[0]))
+        no_digits[14] = 0x1C
+        tshark = Tshark(tmp_path, Packed)
+        compare(tshark, [*packets, bytes(no_digits), *damaged(packets, 94)])
+        frames = [*map(bytes, packets), bytes(no_digits)]
+        capture = tmp_path / "packed.pcap"
+        with Writer(capture) as writer:
+            for frame in frames:
+                writer.write(frame)
+        filters = [
+            "n == 7", "n < 50", "n >= 0", "n == 0007", "n in {7,8}", "n.raw == 1c:07", "n.raw == 00:07", "swapped == 21", "swapped > 1000",
+            "few == 9", "few > 100", "big > 123456789012345677", "huge == 5", 'code == "000012"', 'phone == "12345"', "mark == 12",
+            "at_bit == 12", "at_bit > 90", 'text_at_bit == "12"',
+        ]  # fmt: skip
+        holds = {one: [frames.index(bytes(frame)) + 1 for frame in Capture(capture).where(f"packed.{one}")] for one in filters}
+        assert (holds["n == 7"], holds["n >= 0"], holds["n.raw == 1c:07"], holds["swapped == 21"]) == ([1], [1, 2], [3], [2])
+        each = [[f"frame.number == {n}", *(f"packed.{one}" if n in found else f"!(packed.{one})" for one, found in holds.items())] for n in (1, 2, 3)]
+        found = tshark.run(capture, "-Y", " || ".join(f"({' && '.join(one)})" for one in each), "-T", "fields", "-e", "frame.number")
+        assert found.split() == ["1", "2", "3"]
+        for line, frame in zip(tshark.run(capture).splitlines(), Capture(capture), strict=True):
+            assert line.endswith(frame.packet().summary().rpartition(" / ")[2])
+
+
+class Step(IntEnum):
+    ASK = 100
+    ANSWER = 110
+
+
+def test_names_of_digits_are_shown_beside_them(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class Stepped(Header, under=Ether, when={"type": 0x7BD6}, label="{step} {digits}"):
+            step: Annotated[Named[Step], bcd(4)] = Step.ASK
+            digits: Annotated[Named[Step], digits(width=3)] = Step.ASK
+            mark: Annotated[Named[Step], bcd(4)] = const(Step.ANSWER)
+            text: Annotated[Named[Step], digits(width=3)] = const(Step.ANSWER)
+
+        packets = [Ether() / Stepped(), Ether() / Stepped(step="ANSWER", digits=7, mark=100, text=100)]
+        tshark = Tshark(tmp_path, Stepped)
+        compare(tshark, [*packets, *damaged(packets, 95)])
+        capture = tmp_path / "steps.pcap"
+        with Writer(capture) as writer:
+            writer.write(packets[1])
+        shown = tshark.run(capture, "-V")
+        assert "step: 110 (ANSWER)" in shown and "digits: 7\n" in shown and "expected ANSWER (0110) at offset 19, got ASK (0100)" in shown
+        assert tshark.run(capture).rstrip().endswith("Stepped ANSWER 7")
 
 
 def test_text_at_any_bit(tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import IntEnum, IntFlag
 from typing import Annotated, TypeAlias
 
 from packetlab.declare.kinds import Kind, Lines, explained
 from packetlab.declare.values.varints import Spelled
-from packetlab.declare.values.views import UNTYPED, View, _name
+from packetlab.declare.values.views import UNTYPED, View, _name, member_of, number_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
 
@@ -134,16 +133,11 @@ class DigitsKind(View):
             found = form if isinstance(form, SpelledDigits) else int(form)
             found = found if self.low <= found <= self.high else None
         elif isinstance(form, str | bytes):
-            found = self._named(form)
+            found = number_of(self.named, form)
             found = self.parsed(form.encode() if isinstance(form, str) else form) if found is None else found
         if found is None or (self.width is not None and len(self.spell(found)) != self.width):
             raise BuildError(where, f"{self.low}..{self.high}, in {self.in_words()}", f"{value!r:.60}")
         return found
-
-    def _named(self, word: str | bytes) -> int | None:
-        members: Mapping[str, IntEnum | IntFlag] = {} if self.named is None else self.named.__members__
-        member = members.get(word.upper()) if isinstance(word, str) else None
-        return None if member is None else int(member)
 
     def quick_value(self) -> Lines | None:
         return ("int", ["made = raw"], {}) if self.named is None and not self.before else None
@@ -151,12 +145,7 @@ class DigitsKind(View):
     def value(self, raw: int) -> int:
         if self.before and isinstance(raw, SpelledDigits) and self.before in raw.spelled:
             return raw
-        if self.named is not None:
-            try:
-                return self.named(int(raw))
-            except ValueError:
-                pass
-        return int(raw)
+        return member_of(self.named, int(raw))
 
     def compared(self, raw: int) -> int:
         return int(raw)

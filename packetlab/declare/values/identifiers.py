@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from enum import IntEnum
 from math import nan
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
 from packetlab.declare.kinds import ByteString, Kind, Lines, Wire, explained
-from packetlab.declare.values.views import UNTYPED, BytesView, RawValue, View, _name, own_bytes, smallest
+from packetlab.declare.values.views import (
+    UNTYPED,
+    BytesView,
+    RawValue,
+    View,
+    _name,
+    member_of,
+    number_of,
+    own_bytes,
+    smallest,
+)
 from packetlab.errors import BuildError, DeclareError
-from packetlab.escaping import bytes_text
+from packetlab.escaping import bytes_text, printable
 
 MOST_DIGITS = 18
 """Digits of the numbers that rules take: those of 64 bits."""
@@ -97,10 +108,15 @@ class BCD(BytesView):
     def typed(self, wanted: object, where: str) -> Kind:
         if wanted is int and self.open:
             raise DeclareError(where, "Annotated[str, bcd()]: digits of any number are text", "int", "bcd(8) of eight digits can be a number")
-        if wanted not in (str, int, *UNTYPED):
-            raise DeclareError(where, "Annotated[str, bcd(...)] or Annotated[int, bcd(...)]", _name(wanted))
+        enum = isinstance(wanted, type) and issubclass(wanted, IntEnum)
+        if enum and (self.filler is not None or not self.digits <= MOST_DIGITS):
+            raise DeclareError(where, f"an enum of bcd(...) of up to {MOST_DIGITS} digits, without a filler", _name(wanted))
+        if wanted not in (str, int, *UNTYPED) and not enum:
+            raise DeclareError(where, "Annotated[str, bcd(...)], Annotated[int, bcd(...)] or an IntEnum", _name(wanted))
         if wanted is int and self.filler is None and self.digits <= MOST_DIGITS:
             return PackedNumber(self.digits, self.swapped)
+        if enum:
+            return PackedNumber(self.digits, self.swapped).typed(wanted, where)
         return BCD(self.digits, self.swapped, self.filler, int) if wanted is int else self
 
     def packed(self, text: str) -> bytes:
@@ -201,8 +217,8 @@ class PackedNumber(View):
     surely = "type({0}) is int"
     says_digits = True  # text in a rule is a number in digits
 
-    def __init__(self, digits: int, swapped: bool = False) -> None:
-        self.digits, self.swapped, self.filler = digits, swapped, None
+    def __init__(self, digits: int, swapped: bool = False, names: type[IntEnum] | None = None) -> None:
+        self.digits, self.swapped, self.filler, self.named = digits, swapped, None, names
         self.longest = self.always = digits // 2
         self.low, self.high = 0, 10**digits - 1
         self.dtype = smallest(0, self.high)
@@ -212,7 +228,12 @@ class PackedNumber(View):
     def in_words(self) -> str:
         return f"{self.digits} decimal digits, two to a byte" + ", the first one low" * self.swapped
 
+    def annotation(self) -> str:
+        return "int" if self.named is None else self.named.__name__
+
     def typed(self, wanted: object, where: str) -> Kind:
+        if isinstance(wanted, type) and issubclass(wanted, IntEnum):
+            return PackedNumber(self.digits, self.swapped, wanted)
         return self if wanted in (int, *UNTYPED) else BCD(self.digits, self.swapped).typed(wanted, where)
 
     def of(self, value: object, where: str) -> int:
@@ -222,6 +243,9 @@ class PackedNumber(View):
             if len(value) != self.longest:
                 raise BuildError(where, f"{self.longest} bytes", f"{len(value)} bytes")
             return self._number(bytes(value))
+        named = number_of(self.named, value)
+        if named is not None:
+            value = named
         digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= self.digits
         number = int(value) if digits or (isinstance(value, int) and not isinstance(value, bool)) else -1  # type: ignore[call-overload]
         if not 0 <= number <= self.high:
@@ -251,13 +275,15 @@ class PackedNumber(View):
     def value(self, raw: int) -> int | str:
         if type(raw) is NoDigits:
             return (raw.packed.translate(SWAPPED) if self.swapped else raw.packed).hex()
-        return raw
+        return member_of(self.named, raw)
 
     def compared(self, raw: int) -> float:
         return nan if type(raw) is NoDigits else raw  # no more and no less than any number
 
     def text(self, raw: int) -> str:
-        return own_bytes(raw.packed) if type(raw) is NoDigits else str(raw).zfill(self.digits)
+        digits = str(raw).zfill(self.digits)
+        name = getattr(self.value(raw), "name", None)
+        return own_bytes(raw.packed) if type(raw) is NoDigits else printable(f"{name} ({digits})") if name else digits
 
     def wrong(self, raw: int) -> str:
         return self.in_words() if type(raw) is NoDigits else ""
@@ -283,7 +309,8 @@ class PackedBytes(View):
 
 
 def bcd(digits: int | None = None, *, swapped: bool = False, filler: int | None = None) -> Kind:
-    """The kind of decimal digits packed two to a byte: ``Annotated[str, bcd(8)]``, or `int`, which rules, lengths and counts take as any number.
+    """The kind of decimal digits packed two to a byte: ``Annotated[str, bcd(8)]``, or `int`, which rules, lengths and counts take as any number,
+    or an IntEnum.
 
     Without `digits` there are as many as `sized(...)` or what stands around says: ``imsi: Annotated[str, bcd(swapped=True, filler=15)] =
     sized(field("length"))``. With a `filler` a number of digits that is odd is filled up with it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from enum import IntEnum, IntFlag
 from fractions import Fraction
 from math import ulp
 from operator import index
@@ -57,6 +58,20 @@ def raw(form: int | bytes) -> Any:
     if isinstance(form, (bytes, bytearray, memoryview)):
         return RawValue(bytes(form))
     return RawValue(index(form))
+
+
+def member_of(names: type[IntEnum | IntFlag] | None, number: int) -> int:
+    """Return the member of an enum that a number is; the number where there is none."""
+    try:
+        return number if names is None else names(number)
+    except ValueError:
+        return number
+
+
+def number_of(names: type[IntEnum | IntFlag] | None, word: object) -> int | None:
+    """Return the number of the member that a text names, in letters of any case; None for none."""
+    member = names.__members__.get(word.upper()) if names is not None and isinstance(word, str) else None
+    return None if member is None else int(member)
 
 
 class View(Kind):

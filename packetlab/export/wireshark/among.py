@@ -8,6 +8,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.escaping import lua
 from packetlab.export.wireshark.numbers import WIDE, is_long
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
+from packetlab.export.wireshark.views import named
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -42,11 +43,7 @@ def among(f: Field, step: Step, header: Declaration) -> list[str]:
         bits = digits(f.kind)
         parts += [f"bits = {_width(bits)}", f"type = {lua(_form(bits, f.kind.low < 0))}", "base = 'DEC'"]
         parts += [f"{word} = true" for word, holds in (("signed", f.kind.low < 0), ("wide", is_wide(bits))) if holds]
-        names = f.kind.names
-        if names is not None:
-            parts.append(
-                f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in names if abs(int(m)) < 1 << 53)}}}"
-            )
+        parts += named(f.kind.names)
     return parts
 
 

@@ -13,6 +13,7 @@ from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.places import FIELDS, elsewhere, is_known, wireshark_name
 from packetlab.export.wireshark.rules import digits, is_wide, number
+from packetlab.export.wireshark.views import named
 
 EXACT = 1 << 53
 
@@ -57,9 +58,7 @@ def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
     parts = [f"follows = {number(rule, header)}", "signed = true", 'type = "int64"', 'base = "DEC"', f"least = {low}, most = {high}"]
     parts += ["wide = true"] * is_wide(digits(f.kind))
     parts.append(f"expected = {lua(f'{f.kind.low}..{f.kind.high}')}")
-    if f.kind.names is not None:
-        parts.append(f"names = {{{', '.join(f'[{int(one)}] = {lua(one.name or str(int(one)))}' for one in f.kind.names)}}}")
-    return parts
+    return [*parts, *named(f.kind.names)]
 
 
 def filling(f: Field, step: Step, header: Declaration) -> list[str]:

@@ -82,7 +82,10 @@ function Reader:bit_coded(f)  -- a number that tells its own size
     got = f.packed and #raw .. (#raw == 1 and " byte" or " bytes") or bytes_text(raw)
   end
   if not high and not (f.packed and size) then
-    if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then return self:misfit(f, "", there, there + 1) end
+    if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then
+      local touched = math.ceil(self:bit_limit() / 8) - floor(self.bit / 8)  -- bytes, with the one that it begins in
+      return self:misfit(f, "", touched, touched + 1)
+    end
     return self:misfit(f, f.coding and f.coding.words or f.written, got)
   end
   local from, e = floor(self.bit / 8), self:take_bits(f, size * 8)

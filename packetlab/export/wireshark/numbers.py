@@ -10,7 +10,7 @@ from packetlab.declare.values.identifiers import PackedNumber
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.rules import digits, is_wide
-from packetlab.export.wireshark.views import base_of, judged, name_of, view, written
+from packetlab.export.wireshark.views import base_of, judged, name_of, named, view, written
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -43,11 +43,7 @@ def coding(f: Field, kind: Any) -> list[str]:
         f"type = {lua('int64' if signed else 'uint64')}",
     ]
     parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", is_wide(digits(kind)))) if holds]
-    if kind.names is not None:
-        parts.append(
-            f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in kind.names if abs(int(m)) < 1 << 53)}}}"
-        )
-    return [*parts, "base = 'DEC'"]
+    return [*parts, *named(kind.names), "base = 'DEC'"]
 
 
 def element(f: Field) -> list[str]:

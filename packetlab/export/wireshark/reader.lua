@@ -158,6 +158,14 @@ local function long_text(f, raw)  -- a number of bytes in decimal
   return text
 end
 
+local function half_bytes(of, raw)  -- packed digits in their order, without what fills up after them
+  local text = raw:gsub(".", function(c)
+    local byte = c:byte()
+    return string.format("%02x", of.swapped and byte % 16 * 16 + floor(byte / 16) or byte)
+  end)
+  return of.filler and text:gsub(string.format("%x+$", of.filler), "") or text
+end
+
 local function text_of(f, value, raw)
   if f.kind == "int" then
     local name = names_of(f, as_number(value))
@@ -166,12 +174,10 @@ local function text_of(f, value, raw)
     return name .. " (" .. decimal(f, value) .. ")"
   end
   if f.long then return long_text(f, raw) end
-  if f.packed then  -- digits, or half bytes that are none
-    local digits = raw:gsub(".", function(c)
-      local byte = c:byte()
-      return string.format("%02x", f.low_first and byte % 16 * 16 + floor(byte / 16) or byte)
-    end)
-    return digits:find("%a") and "raw(" .. bytes_text(raw) .. ")" or digits
+  if f.judge and f.judge.form == "digits" then
+    local digits = half_bytes(f.judge, raw)
+    local name = not digits:find("%a") and names_of(f, tonumber(digits))
+    return digits:find("%a") and "raw(" .. bytes_text(raw) .. ")" or name and name .. " (" .. digits .. ")" or digits
   end
   return f.kind == "bytes" and bytes_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
@@ -349,14 +355,12 @@ local function in_digits(f, raw)  -- the number that text spells: high and low h
 end
 
 local function in_halves(f, raw)  -- the number in packed digits: high and low half; nil for none
-  local high, low = 0, 0
-  for i = 1, #raw do
-    local first, second = floor(raw:byte(i) / 16), raw:byte(i) % 16
-    if f.low_first then first, second = second, first end
-    if first > 9 or second > 9 then return nil end
-    low = low * 100 + first * 10 + second
+  local high, low, digits = 0, 0, half_bytes(f.judge, raw)
+  if digits == "" or digits:find("%a") then return nil end
+  for digit in digits:gmatch(".") do
+    low = low * 10 + digit
     local over = floor(low / 2 ^ 32)
-    high, low = high * 100 + over, low - over * 2 ^ 32
+    high, low = high * 10 + over, low - over * 2 ^ 32
   end
   return high, low
 end
@@ -413,7 +417,7 @@ function Reader:in_letters(f)  -- up to a delimiter, so many digits, of a size, 
   self.bit, self.s.v[f.name], self.s.len[f.name], self.s.raw[f.name] = (pos + taken) * 8, entry.value, taken, entry.raw
   self.entries[#self.entries + 1] = entry
   local other = f.fixed and (f.digits and as_number(entry.value) ~= (f.wide and W.number(f.fixed) or f.fixed) or not f.digits and entry.raw ~= f.fixed)
-  if other then self:fault(f.name, pos, f.expected, f.digits and decimal(f, entry.value) or f.packed and text_of(f, entry.value, entry.raw) or bytes_text(entry.raw)) end
+  if other then self:fault(f.name, pos, f.expected, (f.digits or f.packed) and text_of(f, entry.value, entry.raw) or bytes_text(entry.raw)) end
   return true
 end
 

@@ -66,9 +66,11 @@ register = function(h)
         }
       else
         f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
+        if f.form == "uint64" then f.as_raw = add(f.abbr .. ".raw", ProtoField.bytes(abbr .. ".raw", f.name)) end
         local each, name = f.element, abbr .. ".value"
         if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](name, f.name)) end
         if each then each.shown = add(f.abbr .. ".value", each.kind == "int" and number_field(each, name, f.name) or ProtoField[each.form or each.kind](name, f.name)) end
+        if each and each.form == "uint64" then each.as_raw = add(f.abbr .. ".value.raw", ProtoField.bytes(name .. ".raw", f.name)) end
       end
     end
   end
@@ -216,6 +218,10 @@ local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e
 
 local function text_of(e, range)  -- without what fills it up
   if e.text then return e.text end
+  if e.f.judge and e.f.judge.form == "digits" then
+    local digits = range:len() > 0 and half_bytes(e.f.judge, range:raw()) or ""
+    return e.f.number and not digits:find("%a") and digits:gsub("^0+(.)", "%1") or digits
+  end
   local len, pad = range:len(), e.f.filled  -- of bytes at any bit fewer than those that they touch
   if pad then
     local raw = len > 0 and range:raw() or ""
@@ -224,8 +230,21 @@ local function text_of(e, range)  -- without what fills it up
   return len > 0 and range(0, len):string(e.f.encoding) or ""
 end
 
+local function show_packed(tree, range, f)  -- digits as their number, which bytes that are no digits have not
+  local raw = range:raw()
+  local high, low = in_halves(f, raw)
+  local bytes = tree:add(f.as_raw, range)
+  if not high then return bytes end
+  bytes:set_hidden()
+  local name = names_of(f, high * 2 ^ 32 + low)
+  local item = tree:add(f.shown, range, UInt64.new(low, high))
+  if name then item:append_text(" (" .. name .. ")") end
+  return item
+end
+
 local function show_bytes(tree, n, e)
   local f, range = e.f, range_of(n, e)
+  if f.as_raw then return show_packed(tree, range, f) end
   if f.form == "string" then return tree:add(f.shown, range, text_of(e, range)) end
   if f.swapped then return tree:add_le(f.shown, range) end
   local item = tree:add(f.shown, range)
@@ -306,6 +325,12 @@ local function said_of(n, e, form)  -- the value of a field as a label has it
   if f.kind == "xns" then return xns_text(e.raw) end
   if ADDRESS[f.kind] then return tostring(range[ADDRESS[f.kind]](range)) end
   if f.form == "string" then return text_of(e, range) end
+  if f.as_raw then
+    local high, low = in_halves(f, range:raw())
+    if not (high or form) then return "raw(" .. bytes_text(range:raw()) .. ")" end
+    local value = (high or 0) * 2 ^ 32 + (low or 0)
+    return form and string.format(form, value) or names_of(f, value) or half_bytes(f.judge, range:raw())
+  end
   local raw = e.len > 0 and range:raw() or ""
   return raw:find("[^\032-\126]") and tostring(range:bytes()):lower() or raw
 end

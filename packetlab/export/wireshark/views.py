@@ -5,6 +5,7 @@ What it reads is the raw value all the same, by which rules go.
 
 from __future__ import annotations
 
+from enum import IntEnum, IntFlag
 from functools import cache
 from math import ceil
 
@@ -13,7 +14,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
-from packetlab.declare.values.identifiers import BCD, PackedNumber, UUIDKind
+from packetlab.declare.values.identifiers import BCD, MOST_DIGITS, PackedNumber, UUIDKind
 from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
@@ -39,6 +40,13 @@ def base_of(kind: Kind) -> int:
     return inner.base if isinstance(inner, DigitsKind) else 0
 
 
+def named(names: type[IntEnum | IntFlag] | None) -> list[str]:
+    """Return what a field's table has for the names of its numbers; nothing where they have none."""
+    if names is None:
+        return []
+    return [f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in names if abs(int(m)) < EXACT)}}}"]
+
+
 def written(kind: Kind) -> list[str]:
     """Return what a field's table has for text up to a delimiter, and for digits, in letters or two to a byte; nothing for values of other sorts."""
     inner = kind.inner if isinstance(kind, Delimited) else kind
@@ -49,10 +57,10 @@ def written(kind: Kind) -> list[str]:
         parts += [f"digits = {inner.base}", f"width = {inner.width or 'nil'}", f"negative = {str(inner.signed).lower()}"]
         parts += [f'before = "{_octets(inner.before)}"'] if inner.before else []
         signed, bits = inner.low < 0, inner.high.bit_length() + (inner.low < 0)
-        parts += ["bits = 64", f"type = {lua('int64' if signed else 'uint64')}", "base = 'DEC'", f"most = {float(inner.high)!r}"]
+        parts += ["bits = 64", f"type = {lua('int64' if signed else 'uint64')}", "base = 'DEC'", f"most = {float(inner.high)!r}", *named(inner.named)]
         parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", bits > 53)) if holds]
     elif isinstance(inner, PackedNumber):
-        parts += [f"packed = true, width = {inner.longest}", *(["low_first = true"] if inner.swapped else [])]
+        parts += [f"packed = true, width = {inner.longest}"]
         parts += ["wide = true"] if inner.high >= EXACT else []
     elif not isinstance(kind, Delimited):
         return []
@@ -69,6 +77,9 @@ def view(kind: Kind) -> list[str]:
     kind = kind.inner if isinstance(kind, Delimited) else kind
     if isinstance(kind, Float):
         return [f"view = {{form = 'double', float = {kind.bits}}}"]
+    if isinstance(kind, BCD | PackedNumber):
+        number, wide = kind.user != "str", kind.digits > MOST_DIGITS  # of more digits than that it is text without zeros in front
+        return [f"form = {lua('uint64' if number and not wide else 'string')}", *(["number = true"] if number and wide else []), *named(getattr(kind, "named", None))]
     if isinstance(kind, UUIDKind):
         return ["form = 'guid'", *(["swapped = true"] if kind.swapped else [])]
     if isinstance(kind, TextKind) and kind.encoding in ENCODINGS:

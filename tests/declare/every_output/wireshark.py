@@ -11,6 +11,7 @@ from typing import Any
 
 from packetlab import BuildError, Frame, Header, IPv4, wireshark
 from packetlab.codec.faults import InnerFault
+from packetlab.declare.values.identifiers import PackedNumber
 from packetlab.packet.offsets import field_offsets
 from tests.declare.every_output.reading import own
 from tests.declare.every_output.sample import Sample
@@ -87,7 +88,7 @@ def fields(sample: Sample, wire: bytes, layers: list[ET.Element]) -> None:
             continue
         if f.kind.has_headers and not f.kind.transforms:
             items(value if isinstance(value, tuple) else (value,), shown[0])
-        elif f.kind.is_number and f.kind.as_raw is None and f.kind.fixed_bits <= 64:
+        elif f.kind.is_number and (f.kind.as_raw is None or isinstance(f.kind, PackedNumber)) and f.kind.fixed_bits <= 64:
             assert int(shown[0].get("show", ""), 0) == int(value), f.name
         elif f.name in there and there[f.name].whole:
             first, stop = there[f.name].byte_range

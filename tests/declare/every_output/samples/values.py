@@ -157,6 +157,7 @@ class RowDecimals(Header, under=Ether, when={"type": 0x7C2B}):
     mark: Annotated[int, bcd(2)] = const(42)
     rate: Annotated[int, bcd(4, swapped=True)] = must(field("rate") < 5000, 7)
     kind: Annotated[int, bcd(4, swapped=True)] = 12
+    state: Annotated[Named[RowState], bcd(4)] = RowState.IDLE
     extra: U8 | None = when(field("kind") == 200, 7)
     length: Annotated[int, bcd(4)] = auto(size_of("data"))
     data: Bytes = b""
@@ -191,8 +192,9 @@ ROWS = [
     Sample("M5", "UUIDs, packed digits", RowIdentifiers, [RowIdentifiers(id=OTHER_ID, meter=7, phone="98"), RowIdentifiers(guid=OTHER_ID)], [
         ("00" * 32 + "0000000a 21436500ff", "meter"), ("00" * 20, "guid"),
     ]),
-    Sample("M5", "packed digits in rules", RowDecimals, [RowDecimals(kind=200, data=b"x" * 12, imsi="12345"), RowDecimals(kind=7, data=b"abc")], [
-        ("43 0000 2100 0000 00", "mark"), ("4a 0000 2100 0000 00", "mark"), ("42 0600 2100 0000 00", "rate"), ("42 00a6 2100 0000 00", "rate"),
-        ("42 0000 1a00 0000 00", "kind"), ("42 0000 2100 001a 00", "length"), ("42 0000 2100 0002 61", "data"), ("42 0000 2100 0000 01 af", "imsi"),
+    Sample("M5", "packed digits in rules", RowDecimals, [RowDecimals(kind=200, state="BUSY", data=b"x" * 12, imsi="12345"), RowDecimals(kind=7, data=b"abc")], [
+        ("43 0000 2100 0001 0000 00", "mark"), ("4a 0000 2100 0001 0000 00", "mark"), ("42 0600 2100 0001 0000 00", "rate"), ("42 00a6 2100 0001 0000 00", "rate"),
+        ("42 0000 2100 001a 0000 00", "state"), ("42 0000 1a00 0001 0000 00", "kind"), ("42 0000 2100 0001 001a 00", "length"), ("42 0000 2100 0001 0002 61", "data"),
+        ("42 0000 2100 0001 0000 01 af", "imsi"),
     ]),
 ]  # fmt: skip

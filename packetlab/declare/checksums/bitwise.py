@@ -13,8 +13,8 @@ from packetlab.declare.bits.kinds import SpareBits
 from packetlab.declare.bits.shares import shares
 from packetlab.declare.checksums.crc import mirrored
 from packetlab.declare.checksums.parts import SumPart
-from packetlab.declare.checksums.ranges import regions
-from packetlab.declare.expressions import Checksum, Const, Expr, Op, Ref
+from packetlab.declare.checksums.ranges import Region, regions
+from packetlab.declare.expressions import Checksum, Const, Expr, If, Op, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +50,11 @@ class _Bit(NamedTuple):
 def find_bit_sums(before: list[Field], after: list[Field], low: bool, in_bits: bool) -> None:
     """Let checksums of a header that go over parts of bytes, or stand in one, be rules of its fields; `low`: its lowest bits come first;
     `in_bits`: it may begin at any bit."""
-    for f in before:
-        if isinstance(f.rule, Checksum) and (form := _form(before, after, low, in_bits, f, f.rule)) is not None:
-            f.derive(form)
+    for fields in (before, after):  # a payload ends with a byte
+        for f in fields:
+            some = regions(f.rule, before, after, f) if isinstance(f.rule, Checksum) else []
+            if isinstance(f.rule, Checksum) and (form := _form(fields, some, low, in_bits, f, f.rule)) is not None:
+                f.derive(form)
 
 
 def is_sum(f: Field) -> bool:
@@ -60,16 +62,15 @@ def is_sum(f: Field) -> bool:
     return isinstance(f.rule, Checksum | BitSum)
 
 
-def _form(fields: list[Field], after: list[Field], low: bool, in_bits: bool, f: Field, rule: Checksum) -> BitSum | None:
-    """Return a CRC as arithmetic; None where it is one of whole bytes, or none that can be such a rule."""
+def _form(fields: list[Field], some: list[Region], low: bool, in_bits: bool, f: Field, rule: Checksum) -> BitSum | None:
+    """Return a CRC over some regions as arithmetic of fields; None where it is one of whole bytes, or none that can be such a rule."""
     kind = f.kind
     named = [name for part in rule.over for name in (part.names if isinstance(part, SumPart) else (part,))]
-    if rule.algorithm.word != "crc" or rule.where is not None or not {*named} <= {one.name for one in fields} or "self" in named:
+    if rule.algorithm.word != "crc" or not {*named} <= {one.name for one in fields} or "self" in named:
         return None
     if kind.wire != "number" or kind.signed or kind.fixed_bits < rule.algorithm.bits or any(part.word == "value_of" for part in rule.over if isinstance(part, SumPart)):
         return None
     starts, unsure = _starts(fields, in_bits)
-    some = regions(rule, fields, after, f)
     covered = [one for region in some for one in region.fields]
     # Of fields whose place is sure only the borders count: bits between these share whole bytes.
     known = not unsure & {f.name, *(one.name for one in covered)}
@@ -99,7 +100,8 @@ def _form(fields: list[Field], after: list[Field], low: bool, in_bits: bool, f: 
     while len(terms) > 1:  # side by side, so that none stands deep
         terms = [reduce(lambda one, other: one ^ other, terms[at : at + 2]) for at in range(0, len(terms), 2)]
     ordered = low is not lowest_first or any(one.kind.fixed_bits > 8 and (low or one.kind.little) for one in covered)
-    return BitSum(terms[0], rule, {run[0][0].name: starts[run[0][0].name] for run in runs} if ordered and not in_bits else {})
+    form = terms[0] if rule.where is None else If(rule.where, terms[0], Const(rule.otherwise))
+    return BitSum(form, rule, {run[0][0].name: starts[run[0][0].name] for run in runs} if ordered and not in_bits else {})
 
 
 def _starts(fields: list[Field], in_bits: bool) -> tuple[dict[str, int], set[str]]:

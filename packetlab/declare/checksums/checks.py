@@ -58,7 +58,7 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
     elif f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
         got = f"{f.kind.fixed_bits} bits" if f.kind.bits else f.kind.words or type(f.kind).__name__
         least = -(-width // 8) * 8
-        hint = f"a sum stands in whole bytes: bits({least}), or digits(16, width={least // 4}) where it is written as text; a CRC of numbers by name in a part of a byte too"
+        hint = f"a sum stands in whole bytes: bits({least}), or digits(16, width={least // 4}) where it is written as text; a CRC of numbers by name in a part of a byte too, if it goes over no payload, text or bytes"
         raise DeclareError(where, f"an unsigned field of {least} bits or more, in bytes", got, hint)
     if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
         raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
@@ -74,17 +74,24 @@ def _check_borders(header: Declaration, some: list[Region], where: str) -> None:
             stretches = {one: step for step in header.plan.loose for one in step.fields}
             bit = sum(one.kind.bits or 0 for one in fields[:border] if one.condition is None and one not in stretches) % 8
             inside = stretches.get(fields[border]) if border < len(fields) else None
-            if inside is not None and fields[border] is not inside.fields[0]:
-                raise DeclareError(where, "a checksum over whole bytes", f"one with a border among bits, before {fields[border].name}")
-            if bit:
+            among = inside is not None and fields[border] is not inside.fields[0]
+            if among or bit:
                 name = fields[border].name if border < len(fields) else fields[-1].name
-                hint = "take or leave all fields that share a byte; a crc of numbers that are always there, by name, begins and ends at any bit"
-                raise DeclareError(
-                    where,
-                    "a checksum over whole bytes",
-                    f"one with a border at bit {bit} of a byte, before {name}",
-                    hint,
-                )
+                place = "among bits" if among else f"at bit {bit} of a byte"
+                raise DeclareError(where, "a checksum over whole bytes", f"one with a border {place}, before {name}", _whole_bytes(some))
+
+
+def _whole_bytes(some: list[Region]) -> str:
+    """Return the way out for a checksum that does not go over whole bytes."""
+    hint = "take or leave all fields that share a byte; a crc of numbers that are always there, by name, begins and ends at any bit"
+    covered = [one for region in some for one in region.fields]
+    other = next((one for one in covered if one.kind.wire != "number"), None)
+    width = 0 if other is None else other.kind.fixed_bits or 8 * other.kind.always
+    if other is not None and width:
+        return f"{hint}: {other.name} as a number too, Annotated[int, bits({width})]"
+    if len({region.part for region in some}) > 1:
+        return f"{hint}, all of them before the payload, or all after it"
+    return hint
 
 
 def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region], where: str) -> None:

@@ -17,7 +17,8 @@ def checksum(f: Field) -> list[str]:
     """Return what a field's table has for its checksum; nothing for other fields."""
     rule = f.rule
     if isinstance(rule, BitSum):
-        return [f"sum = {{regions = {{}}, right = {number(rule, f.owner)}}}"]
+        due = "" if rule.checksum.where is None else f", where = {condition(rule.checksum.where, f.owner)}"
+        return [f"sum = {{regions = {{}}, right = {number(rule, f.owner)}{due}}}"]
     if not isinstance(rule, Checksum):
         return []
     if f.kind.fixed_bits > 64:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.pseudo import pseudo_sum
-from packetlab.declare.checksums.bitwise import is_sum
+from packetlab.declare.checksums.bitwise import BitSum, is_sum
 from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field, slot_of
@@ -101,10 +101,11 @@ def _verdict(scope: Derivation, f: Field, whole: bool) -> Verdict:
     cut = scope.header._is_partial
     if raw is None:
         return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
+    due = rule.checksum if isinstance(rule, BitSum) else rule
+    if isinstance(due, Checksum) and not due.is_due(scope):
+        return Verdict.NOT_PRESENT
     if not isinstance(rule, Checksum):  # over bits of fields that are all there
         return Verdict.UNVERIFIED if cut else Verdict.GOOD if holds(scope, f) else Verdict.BAD
-    if not rule.is_due(scope):
-        return Verdict.NOT_PRESENT
     if rule.none is not None and raw == rule.none:
         # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
         return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(scope.layers, i) else Verdict.NOT_PRESENT

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from packetlab import (
     F32,
+    MAC,
     U3,
     U4,
     U5,
@@ -22,11 +23,14 @@ from packetlab import (
     DeclareError,
     Ether,
     Header,
+    Payload,
     Verdict,
     Writer,
     auto,
+    bcd,
     bindings,
     bits,
+    choose,
     crc,
     declare_from,
     describe,
@@ -45,7 +49,8 @@ from packetlab.declare.checksums.catalogue import named_crc
 from packetlab.declare.expressions import Checksum
 from tests.careful import careful
 from tests.conftest import need
-from tests.export.pdml import Tshark
+from tests.export.pdml import Tshark, compare
+from tests.export.test_wireshark_places import damaged
 
 
 def token() -> Any:
@@ -205,6 +210,80 @@ def test_wireshark_and_malformed_packets_have_them(tmp_path: Path) -> None:
         shown = Tshark(tmp_path, Nibbles).dissected(tmp_path / "a.pcap")
         status = [one.get("show") for layers in shown for one in layers[-1].iter("field") if (one.get("name") or "").endswith("c.status")]
         assert status == ["1", "0"]
+
+
+@pytest.mark.parametrize(("address", "endpoint"), [(0x15, 0xE), (0x3A, 0xA), (0x70, 0x4)])
+def test_they_stand_after_a_payload_too(address: int, endpoint: int, tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        class Ending(Header, under=Ether, when={"type": 0x7D32}, bit_order="low"):
+            kind: U8 = 1
+            body: Payload
+            address: U7 = 0
+            endpoint: U4 = 0
+            crc: U5 = auto(crc("CRC-5/USB", "address", "endpoint"))
+
+        packet = dissect(bytes(Ether() / Ending(address=address, endpoint=endpoint) / b"hello"))
+        assert bytes(packet)[-2:] == bytes(token()(address=address, endpoint=endpoint))[1:]  # those of the white paper, see above
+        wrong = dissect(bytes(packet)[:-1] + bytes([bytes(packet)[-1] ^ 8]))
+        assert packet.verdict(Ending) is Verdict.GOOD and wrong.verdict(Ending) is Verdict.BAD and careful(Ending, bytes(packet)[14:])[0] == packet[Ending]
+        assert {dissect(bytes(row)).verdict(Ending) for row in packet.vary(9, {"ending.endpoint": range(9)})} == {Verdict.GOOD}
+        assert packet.replace(Ending, address=5).verdict(Ending) is Verdict.GOOD
+        (again,) = declare_from(describe(Ending))
+        assert bytes(again(address=address, endpoint=endpoint) / b"") == bytes(Ending(address=address, endpoint=endpoint) / b"")
+        compare(Tshark(tmp_path, Ending), [packet, wrong, *damaged([packet], 8)])
+
+
+def test_one_that_is_not_always_there_stands_in_bits_too(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+        class Maybe(Header, under=Ether, when={"type": 0x7D33}):
+            kind: U4 = 1
+            number: U4 = 2
+            c: U4 = auto(choose(field("kind") == 1, 9, crc("CRC-4/INTERLAKEN", "number")))
+            rest: U4 = 0
+
+        packets = [dissect(bytes(Ether() / maybe)) for maybe in (Maybe(), Maybe(c=1), Maybe(kind=2), Maybe(kind=2, c=1))]
+        assert [packet[Maybe].c for packet in packets[::2]] == [9, crc_bit_by_bit("CRC-4/INTERLAKEN", [0, 0, 1, 0])]
+        assert [packet.verdict(Maybe) for packet in packets] == [Verdict.NOT_PRESENT, Verdict.NOT_PRESENT, Verdict.GOOD, Verdict.BAD]
+        (again,) = declare_from(describe(Maybe))
+        assert bytes(again(kind=2)) == bytes(Maybe(kind=2))
+        compare(Tshark(tmp_path, Maybe), packets)
+
+
+def crc_bit_by_bit(name: str, bits: list[int]) -> int:
+    width, poly, register, _, reflect_out, xor, _ = named_crc(name, "").parameters
+    for bit in bits:
+        register = (register << 1 & (1 << width) - 1) ^ (poly if register >> width - 1 ^ bit else 0)
+    return (int(f"{register:0{width}b}"[::-1], 2) if reflect_out else register) ^ xor
+
+
+def test_what_is_beside_bits_as_bytes_is_a_number_in_a_crc() -> None:
+    with bindings():
+        with pytest.raises(DeclareError, match=r"m as a number too, Annotated\[int, bits\(48\)\]"):
+            class Addressed(Header):
+                a: U4 = 1
+                m: MAC = "02:00:00:00:00:01"  # type: ignore[assignment]
+                c: U4 = auto(crc("CRC-4/INTERLAKEN", "a", "m"))
+        with pytest.raises(DeclareError, match=r"n as a number too, Annotated\[int, bits\(16\)\]"):
+            class Packed(Header):
+                a: U4 = 1
+                n: Annotated[int, bcd(4)] = 1
+                c: U4 = auto(crc("CRC-4/INTERLAKEN", "a", "n"))
+        with pytest.raises(DeclareError, match="all of them before the payload, or all after it"):
+            class Around(Header):
+                a: U4 = 1
+                b: U4 = 1
+                body: Payload
+                d: U4 = 1
+                c: U4 = auto(crc("CRC-4/INTERLAKEN", "b", "d"))
+
+        class Numbered(Header):
+            a: U4 = 1
+            m: Annotated[int, bits(48)] = 0x020000000001
+            c: U4 = auto(crc("CRC-4/INTERLAKEN", "a", "m"))
+
+        assert Numbered().c == crc_bit_by_bit("CRC-4/INTERLAKEN", [int(one) for one in f"{0x1020000000001:052b}"])
 
 
 def test_what_is_no_crc_of_numbers_is_refused_with_the_way_out() -> None:

@@ -186,12 +186,13 @@ def _check_places(where: str, item: Declaration) -> None:
 
 def _check_below(header: Declaration) -> None:
     """Refuse rules of values that headers below do not have, of those that are known for good: what the class stands under, and packetlab's own."""
-    below = [lower for lower, _, _ in registry.bindings_of(header)]
+    leaves = [one for one in header.outer_leaves if not isinstance(one, Recalled) and one.path.isidentifier()]
+    below = [lower for lower, _, _ in registry.bindings_of(header)] if leaves else []
     for one in below:
         below += [lower for lower, _, _ in registry.bindings_of(one) if lower not in below]
-    for leaf in (one for one in header.outer_leaves if not isinstance(one, Recalled)):
-        named = [one for one in below if leaf.path in (one.name, *(base.name for base in one.bases))] if leaf.path.isidentifier() else []
-        if not named and leaf.path.isidentifier():
+    for leaf in leaves:
+        named = [one for one in below if leaf.path in (one.name, *(base.name for base in one.bases))]
+        if not named:
             named = [one for one in (registry.header_named(leaf.path),) if one is not None and one.is_own and one.name == leaf.path]
         if named and not any(leaf.name in one.by_name for one in named):
             _check_field(named[0], leaf, f"{header.name}, {leaf}", True)

@@ -305,20 +305,22 @@ def bindings_of(upper: Declaration) -> list[Binding]:
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
     """
-    found, order = list[Binding](), declared()
+    found, headers = list[Binding](), dict(_declared)
+    order = [*headers.values()]
     for one in [*_spaces.values()]:
+        if upper not in one.numbers:  # as each header is that has a number there
+            continue
         numbers = [number for number, header in [*one.headers.items()] if header is upper]
-        if upper in one.numbers:  # the number to send is bound first
-            numbers.sort(key=lambda number: number != one.numbers[upper])
+        numbers.sort(key=lambda number: number != one.numbers[upper])  # the number to send is bound first
         for lower in order if numbers else ():
             fields = [f for f in lower.fields if isinstance(f.rule, Next) and f.rule.space == one.name]
             if fields and _fits(max(numbers), fields[0]):
                 found.append((lower, {fields[0].name: tuple(numbers)}, {}))
                 break
-    for lower in order:
-        entries = _conditions.get(lower.key, ())
-        found += [(lower, rule, sets) for rule, sets, header in entries if header is upper]
-    return sorted(with_ports(found), key=lambda one: order.index(one[0]))
+    for key, entries in [*_conditions.items()]:
+        if (below := headers.get(key)) is not None:
+            found += [(below, rule, sets) for rule, sets, header in [*entries] if header is upper]
+    return sorted(with_ports(found), key=lambda one: order.index(one[0])) if len(found) > 1 else found
 
 
 @_changing()

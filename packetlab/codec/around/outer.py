@@ -309,7 +309,7 @@ def read_with(declaration: Declaration) -> set[Declaration]:
 def remembered_in_streams() -> frozenset[str]:
     """Return the tables in which something is remembered from messages of streams, or from what stands above or in them."""
     if not _streams:
-        declared = registry.declared()
+        declared = registry.declared() if any(one.remembers for one in registry.declared()) else []
         lowers = {one: {lower for lower, _, _ in registry.bindings_of(one)} for one in declared}
         found = set[Declaration]().union(*(read_with(one) for one in declared if one.stream))
         size = -1

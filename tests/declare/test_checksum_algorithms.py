@@ -24,6 +24,7 @@ from packetlab.declare.checksums.simple import (
     sum_algorithm,
 )
 from packetlab.declare.expressions import Checksum
+from tests.conftest import amount
 
 CHECKS = """
 CRC-3/GSM 4
@@ -161,7 +162,7 @@ def by_bits(bits: int, poly: int, init: int, low: bool, out: bool, xor: int, dat
     return (int(f"{register:0{bits}b}"[::-1], 2) if out else register) ^ xor
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, 1500), deadline=None)
 @given(st.data(), st.integers(1, 64), st.booleans(), st.booleans(), st.binary(max_size=40))
 def test_any_crc_is_the_division_bit_by_bit(draw: st.DataObject, bits: int, low: bool, out: bool, data: bytes) -> None:
     numbers = st.integers(0, (1 << bits) - 1)

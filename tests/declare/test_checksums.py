@@ -62,7 +62,7 @@ from packetlab.declare.checksums.catalogue import CRCS
 from packetlab.declare.checksums.spelled import adler32, sum32
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.schema.source import class_body
-from tests.conftest import need
+from tests.conftest import amount, need
 from tests.wire.test_vary import same
 
 
@@ -262,7 +262,7 @@ def shapes(draw: Any) -> tuple[type[Header], list[str]]:
     return type("Drawn", (Header,), body), over
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=amount(60, 600), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_any_checksum_over_any_ranges(data: st.DataObject) -> None:
     with bindings():

@@ -49,6 +49,7 @@ from packetlab import (
 )
 from packetlab.schema.source import class_body
 from tests.careful import careful
+from tests.conftest import amount
 from tests.export.pdml import Tshark
 
 with bindings():
@@ -104,7 +105,7 @@ def test_a_message_of_fix() -> None:
 
 
 @given(body=st.text(st.characters(codec="ascii", exclude_characters="*"), max_size=20), wrong=st.integers(0, 255))
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 400))
 def test_both_readers_and_builders_agree(body: str, wrong: int) -> None:
     right = reduce(xor, body.encode(), 0)
     wire = bytes(Sentence(body=body))

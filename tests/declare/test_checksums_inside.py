@@ -39,6 +39,7 @@ from packetlab import (
     zlib,
 )
 from packetlab.view.packets import packet_html
+from tests.conftest import amount
 from tests.export.pdml import Tshark
 
 FREE = 0x7DA1
@@ -126,7 +127,7 @@ ALL = st.builds(
 
 
 @given(header=ALL)
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 400))
 def test_each_is_good_where_its_value_is_that_of_zlib(header: All) -> None:
     for packet in (dissect(bytes(header), All), header / b""):
         expected = {

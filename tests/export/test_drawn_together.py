@@ -9,6 +9,7 @@ from hypothesis import find, given, settings, strategies as st
 
 import packetlab as pl
 from packetlab import U1, U4, U7, U8, Bytes, Header, auto, choose, dissect, field, has, size_of, sized, when
+from tests.conftest import amount
 
 
 class TogetherString(Header):
@@ -48,7 +49,7 @@ ALL: list[Any] = [TogetherWill, TogetherLate, TogetherShort, TogetherNarrow]
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 def test_what_is_drawn_is_built_and_reads_back(cls: type[Header]) -> None:
-    @settings(max_examples=60)
+    @settings(max_examples=amount(60, 600))
     @given(pl.strategies.headers(cls))
     def reads_back(header: Header) -> None:
         packet = dissect(bytes(header), cls)
@@ -72,7 +73,7 @@ def test_sizes_at_both_ends_are_drawn() -> None:
         assert bytes(found)[0] & 15 == size - 1
 
 
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 400))
 @given(st.data())
 def test_what_is_named_stays_as_it_is_named(data: st.DataObject) -> None:
     header = data.draw(pl.strategies.headers(TogetherShort, size=3))

@@ -42,6 +42,7 @@ from packetlab import (
 )
 from packetlab.protocols.streams.message_reader import MessageReader
 from tests.capture.reassembly.segments import ACK, FIN, Line as Wire
+from tests.conftest import amount
 
 CORPUS = Path(__file__).parents[3] / "captures" / "corpus"
 
@@ -91,7 +92,7 @@ def cut(data: bytes, places: list[int]) -> list[tuple[int, bytes]]:
     return [(a, data[a:b]) for a, b in pairwise(edges)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(60, 600), deadline=None)
 @given(
     st.lists(st.integers(0, 40), min_size=1, max_size=8),
     st.lists(st.integers(0, 400), max_size=12),

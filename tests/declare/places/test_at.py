@@ -56,6 +56,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.dump import described
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 
 class Inner(Header):
@@ -139,7 +140,7 @@ def test_an_offset_before_or_beyond_is_a_fault_at_the_gap(offset: int, expected:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=amount(300, 3000), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     low = bytes(byte & 31 for byte in data)
     for header in (Blobs, Plain):
@@ -152,7 +153,7 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
 
 
 @given(header=st.one_of(strategies.headers(Blobs), strategies.headers(Plain)), body=st.binary(max_size=9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(60, 600), deadline=None)
 def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     packet = header / body
     again = dissect(bytes(packet), type(header))
@@ -165,7 +166,7 @@ def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     values=st.lists(st.binary(max_size=9), min_size=4, max_size=4),
     extra=st.integers(0, 5),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=amount(40, 400), deadline=None)
 def test_drawn_declarations(aligns: list[int], values: list[bytes], extra: int) -> None:
     with bindings():
         body: dict[str, Any] = {"__module__": __name__, "__qualname__": "Drawn"}

@@ -50,6 +50,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.dump import described
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 
 class Media(Header):
@@ -148,7 +149,7 @@ def test_a_trailer_of_fields_of_several_sorts() -> None:
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=amount(300, 3000), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     for header in (Media, Trailing, Secured):
         for some in (data, b"\xa0" + data, bytes([len(data) + 1]) + data):
@@ -163,7 +164,7 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     header=st.one_of(strategies.headers(Media), strategies.headers(Trailing), strategies.headers(Secured)),
     body=st.binary(max_size=9),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, 1000), deadline=None)
 def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     packet = header / body
     again = dissect(bytes(packet), type(header))

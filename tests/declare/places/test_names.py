@@ -47,6 +47,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.dump import described
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 CORPUS = Path(__file__).parents[3] / "captures" / "corpus"
 
@@ -362,7 +363,7 @@ def test_columns_filters_and_patterns_take_names(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(60, 600), deadline=None)
 def test_what_is_drawn_reads_back(data: st.DataObject) -> None:
     label = st.binary(min_size=1, max_size=12).map(
         lambda one: "".join(f"\\{byte:03d}" for byte in one)
@@ -391,7 +392,7 @@ def test_what_is_drawn_reads_back(data: st.DataObject) -> None:
 
 
 @given(data=st.binary(max_size=80), points=st.lists(st.tuples(st.integers(0, 79), st.integers(0, 90)), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, 2000), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes, points: list[tuple[int, int]]) -> None:
     some = bytearray(
         bytes.fromhex("00018180 0002 0002 0001 0000") + bytes(byte & 7 if byte < 128 else byte for byte in data)

@@ -44,6 +44,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.dump import described
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 
 class Entry(Header):
@@ -147,7 +148,7 @@ def test_offsets_from_the_start_of_the_packet() -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, 2000), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     low = bytes(byte & 15 for byte in data)
     for header in (Message, FromField, InPacket):
@@ -160,7 +161,7 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
 
 
 @given(header=st.one_of(*map(strategies.headers, (Message, FromField, InPacket))), body=st.binary(max_size=5))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=amount(80, 800), deadline=None)
 def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     packet = header / body
     again = dissect(bytes(packet), type(header))
@@ -172,7 +173,7 @@ def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     multiples=st.lists(st.integers(1, 9), min_size=1, max_size=3), values=st.lists(st.binary(max_size=9), max_size=4),
     before=st.binary(max_size=6), since=st.sampled_from(["Drawn", "packet", "self", "size"]),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=amount(40, 400), deadline=None)
 def test_drawn_declarations(multiples: list[int], values: list[bytes], before: bytes, since: str) -> None:
     with bindings():
         fields: dict[str, Any] = {"size": (U8, auto(size_of("value"))), "value": (Bytes, b"")}

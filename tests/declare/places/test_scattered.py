@@ -34,6 +34,7 @@ from packetlab import (
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.packet.offsets import field_offsets
+from tests.conftest import amount
 
 
 class Three(Header):
@@ -72,7 +73,7 @@ def laid(order: list[int], values: list[bytes], gaps: list[bytes], start: int = 
     order=st.permutations([0, 1, 2]), values=st.tuples(st.from_regex(rb"[a-z]{0,5}", fullmatch=True), st.binary(max_size=5), st.binary(max_size=5)),
     gaps=st.lists(st.binary(max_size=3), min_size=3, max_size=3), other=st.permutations([0, 1, 2]),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, 1500), deadline=None)
 def test_they_are_read_as_they_lie_and_written_so(
     order: list[int], values: Any, gaps: list[bytes], other: list[int]
 ) -> None:
@@ -96,7 +97,7 @@ def test_they_are_read_as_they_lie_and_written_so(
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=amount(400, 4000), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     low = bytes(byte & 15 for byte in data)
     for header in (Three, Table):
@@ -160,7 +161,7 @@ def test_what_is_not_bytes_of_a_told_size_lies_before_what_is_declared_before_it
 
 
 @given(st.binary(max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=amount(300, 3000), deadline=None)
 def test_any_bytes_of_numbers_and_items_at_offsets_come_back(data: bytes) -> None:
     class Kinds(Header):
         one: U8 = auto(offset_of("a"))

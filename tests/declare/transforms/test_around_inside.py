@@ -42,6 +42,7 @@ from packetlab import (
     xor,
     zlib,
 )
+from tests.conftest import amount
 
 WAYS = {"xor": lambda: xor(0x55), "zlib": zlib, "base64": base64, "cobs": cobs}
 
@@ -340,7 +341,7 @@ def test_counts_of_what_is_inside_stand_inside() -> None:
 def test_drawn_headers_read_back() -> None:
     from hypothesis import given, settings
 
-    @settings(max_examples=50, deadline=None, database=None)
+    @settings(max_examples=amount(50, 500), deadline=None, database=None)
     @given(strategies.headers(OneFlagged))
     def reads_back(made: Any) -> None:
         packet = dissect(bytes(made), OneFlagged)

@@ -42,6 +42,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.dump import described
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 
 class Job(Header):
@@ -112,7 +113,7 @@ def test_bytes_that_are_none_are_a_fault_where_the_flag_is_set_alone() -> None:
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, 1500), deadline=None)
 def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
     for cls in (Job, Masked, Held):
         found = dissect(data, cls)
@@ -124,7 +125,7 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes) -> None:
 
 
 @given(st.integers(0, 1), st.text(alphabet="abcdef", max_size=20), st.binary(max_size=60))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=amount(80, 800), deadline=None)
 def test_what_is_built_reads_back(flag: int, note: str, body: bytes) -> None:
     made = Job(compressed=flag, note=note, body=body)
     assert dissect(bytes(made), Job)[Job] == made

@@ -23,6 +23,7 @@ from packetlab import (
     through,
     zlib,
 )
+from tests.conftest import amount
 
 
 class Part(Header):
@@ -60,7 +61,7 @@ LISTS = st.lists(PARTS, max_size=4).map(b"".join)
 
 
 @given(one=PARTS.filter(bool), several=LISTS)
-@settings(max_examples=150)
+@settings(max_examples=amount(150, 1500))
 def test_they_are_those_without_it(one: bytes, several: bytes) -> None:
     bare, packed = (dissect(wire(header, one, several)) for header in (Bare, Packed))
     assert bytes(packed) == wire(Packed, one, several)

@@ -30,6 +30,7 @@ from packetlab import (
     through,
     zlib,
 )
+from tests.conftest import amount
 
 
 class Part(Header):
@@ -80,7 +81,7 @@ VALUES = st.fixed_dictionaries({
 
 
 @given(values=VALUES)
-@settings(max_examples=60)
+@settings(max_examples=amount(60, 600))
 def test_they_answer_as_lists_without_a_transform(values: dict[str, Any]) -> None:
     bare, packed = dissect(bytes(Ether() / Bare(**values))), dissect(bytes(Ether() / Packed(**values)))
     one, other = Capture.of([bare]), Capture.of([packed])

@@ -54,6 +54,7 @@ from packetlab import (
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 
 class ThroughEnd(Header):
@@ -104,7 +105,7 @@ headers = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(60, 600), deadline=None)
 @given(headers, st.integers(0, 400), st.integers(0, 255))
 def test_what_is_built_reads_back_and_any_bytes_stay(header: ThroughAll, at: int, byte: int) -> None:
     with secrets({"k": bytes(16)}):
@@ -116,7 +117,7 @@ def test_what_is_built_reads_back_and_any_bytes_stay(header: ThroughAll, at: int
         read(ThroughAll, data[:at] + bytes([byte]) + data[at + 1 :])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, 1000), deadline=None)
 @given(st.binary(max_size=80))
 def test_random_bytes_come_back(data: bytes) -> None:
     read(ThroughAll, data)

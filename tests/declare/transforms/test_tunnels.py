@@ -46,6 +46,7 @@ from packetlab import (
 )
 from packetlab.schema.source import class_body
 from tests.careful import careful
+from tests.conftest import amount
 
 
 class Number(Header):
@@ -65,7 +66,7 @@ class Listed(Header):
 
 
 @given(body=st.binary(max_size=300), numbers=st.lists(st.integers(0, 65535), max_size=9))
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 400))
 def test_a_length_of_what_is_inside_follows(body: bytes, numbers: list[int]) -> None:
     wire = bytes(Minecraft(body=body))
     packet = dissect(wire, Minecraft)

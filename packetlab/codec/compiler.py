@@ -28,6 +28,7 @@ from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
+from packetlab.codec.refinement.defaults import check_defaults
 from packetlab.codec.refinement.depth import is_recursive, trying
 from packetlab.codec.refinement.views import kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
@@ -114,7 +115,9 @@ registry.resets.append(reset)
 
 
 def prove_once(cls: Declaration) -> None:
-    """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
+    """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds; what it holds whenever that may become more."""
+    if not cls.is_own:
+        check_defaults(cls)
     if not cls.proved and not cls.is_own:
         cls.proved = True  # the proof itself builds and reads
         token, alone = current.set(None), trying.set(False)

@@ -6,6 +6,7 @@
     depth         how deep headers hold headers of their own sort
     found_by      what a class is found by, and what is refused since it would be read as its base
     unsettled     what an item with a fault might have been
+    defaults      headers held by default that would be read as what they are not
     reading       what compiled readers do; `careful` is what the careful one does, and the oracle
 
 Begin with `class_bodies`.

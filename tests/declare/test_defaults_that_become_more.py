@@ -1,0 +1,118 @@
+"""A header held by default is read back: one that would be read as a class which refines its own, and is none, is refused at first use."""
+
+from typing import Any
+
+import pytest
+from hypothesis import find
+
+from packetlab import (
+    U8,
+    U16,
+    Bytes,
+    DeclareError,
+    Header,
+    auto,
+    bindings,
+    dissect,
+    field,
+    has,
+    many,
+    size_of,
+    strategies,
+    through,
+    when,
+    xor,
+)
+
+
+@pytest.fixture
+def made() -> Any:
+    with bindings():
+
+        class Part(Header):
+            kind: U8 = 1
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Inside(Part, inside="data", when={"kind": 1}):
+            value: U8 = 0
+
+        class Record(Header):
+            kind: U8 = 2
+
+        class Longer(Record, when={"kind": 2}):
+            value: U16
+
+        yield Part, Inside, Record, Longer
+
+
+def test_such_a_default_is_refused_with_the_class_and_the_way_out(made: Any) -> None:
+    Part, _Inside, Record, _Longer = made
+
+    class One(Header):
+        part: Part = Part()
+
+    for use in (lambda: bytes(One()), lambda: dissect(b"\1\1\7", One), lambda: find(strategies.headers(One), lambda header: True)):
+        with pytest.raises(DeclareError, match=r"One\.part: expected a default that reads back, got Part\(\), which is read as Inside.*part: Part = Inside"):
+            use()
+
+    class Several(Header):
+        parts: tuple[Part, ...] = many(count=2, value=(Part(kind=9), Part()))
+
+    class Maybe(Header):
+        there: U8 = auto(has("part"))
+        part: Part | None = when(field("there") == 1, Part())
+
+    class Masked(Header):
+        part: Part = through(xor(0x55), Part())
+
+    class Goes(Header):
+        record: Record = Record()
+
+    class Deep(Part, inside="data", when={"kind": 3}):
+        part: Part = Part()
+
+    for cls, name in ((Several, "parts"), (Maybe, "part"), (Masked, "part"), (Goes, "record"), (Deep, "part")):
+        with pytest.raises(DeclareError, match=rf"{cls.__name__}\.{name}: expected a default that reads back"):
+            bytes(cls())
+
+
+def test_what_reads_back_stays(made: Any) -> None:
+    Part, Inside, _Record, _Longer = made
+
+    class One(Header):
+        part: Part = Inside()
+
+    class Bare(Header):
+        part: Part
+
+    class Bytewise(Header):
+        part: Part = Part(data=b"\5")
+
+    class Other(Header):
+        part: Part = Part(kind=9)
+
+    for header in (One(), Bare(part=Inside(value=3)), Bytewise(), Other()):
+        packet = dissect(bytes(header), type(header))
+        assert not packet.faults
+        assert packet == header / b""
+
+
+def test_a_class_that_comes_later_is_looked_at_too() -> None:
+    with bindings():
+
+        class Part(Header):
+            kind: U8 = 1
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class One(Header):
+            part: Part = Part()
+
+        assert bytes(One()) == b"\1\0"
+
+        class Inside(Part, inside="data", when={"kind": 1}):
+            value: U8 = 0
+
+        with pytest.raises(DeclareError, match=r"One\.part: expected a default that reads back"):
+            bytes(One())

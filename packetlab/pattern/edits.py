@@ -104,7 +104,11 @@ def _as_found(item: Header) -> Header:
     said = type(item)._declaration
     if said.view is None or said.when is None or item._is_partial or outer_leaves([said.when, *rules_of(item._fields)]):
         return item
-    if said.when.evaluate(HeldValues(values_of(item._resolved_alone()), b"", 0)):
+    try:
+        whole = item._resolved_alone()
+    except BuildError:
+        return item  # by itself it is nothing: what it holds is as large as numbers around it say, which may follow
+    if said.when.evaluate(HeldValues(values_of(whole), b"", 0)):
         return item
     values = tuple(getattr(item, f.slot) for f in item._fields)
     base: Any = restored(plain(item), item._state, values)

@@ -157,7 +157,7 @@ def not_given(header: AnyHeader, name: str) -> BuildError:
     measure, what = (f.size, "size_of") if f.count is None else (f.count, "count_of")
     assert measure is not None
     names = ", ".join(sorted(needs(measure)))
-    hint = f"{names} can be given too, or follow by auto({what}({name!r}))"
+    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else follows_around(measure)
     got = "None" if getattr(header, f.slot) is None else "a value"
     return BuildError(where, f"None where {words(measure)} is {f.none}, and only there", got, hint)
 

@@ -8,6 +8,7 @@
     reading   what the source that reads a header says of it
     bodiless  headers of no bytes, which a number below says are there
     following values that are not in the bytes, while a header is built
+    required  what fields require of numbers of others: of sizes, counts and conditions
     solving   numbers that say how large others are, solved from what those were given
     freeing   the same while a packet is edited: what follows from what stands around follows again
     presence  fields that are there because they have a value

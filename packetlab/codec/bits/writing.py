@@ -8,7 +8,7 @@ from packetlab.codec.bits.measured import header_number, header_width
 from packetlab.codec.bits.numbers import joined, merged
 from packetlab.codec.bits.reading import together
 from packetlab.codec.objects import classes
-from packetlab.codec.readback import checks
+from packetlab.codec.readback import checks, follows_around
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.intervals import words
@@ -32,7 +32,7 @@ def too_wide(header: AnyHeader, name: str, width: int, raw: int) -> BuildError:
     if not 0 <= width <= WIDEST:
         return BuildError(where, f"a width of 0 to {WIDEST} bits", f"{width}, as {words(f.kind.wide)} says")
     names = ", ".join(sorted(needs(f.kind.wide)))
-    hint = f"{names} can be given too, or follow by auto(width_of({name!r}))" if names else ""
+    hint = f"{names} can be given too, or follow by auto(width_of({name!r}))" if names else follows_around(f.kind.wide)
     return BuildError(where, f"a number of {width} bits, as {words(f.kind.wide)} says", raw, hint)
 
 

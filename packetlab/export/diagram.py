@@ -6,6 +6,7 @@ texts of declarations may come from a file and are escaped in the forms that cou
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,9 @@ from packetlab.declare.annotations import is_header
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import REQUIRED
+from packetlab.declare.kinds import Kind, WholeNumber
 from packetlab.declare.plan import Step, When
+from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.packet.text import Text
@@ -161,8 +164,37 @@ class _Word:
         return self.text
 
 
+class _Member(int):
+    """A number that is shown as the names of it in an enum."""
+
+    words: str
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def _given(kind: Kind, raw: Any) -> object:
+    """Return a default in a form that gives the same when it is given: that of users where there is one, else ``raw(...)``."""
+    if kind.wire == "number" and isinstance(kind, WholeNumber) and kind.names is not None:
+        names = (getattr(kind.value(raw), "name", None) or "").split("|")
+        made = _Member(raw)
+        made.words = "|".join(f"{kind.annotation()}.{name}" for name in names)
+        return made if names[0] else raw
+    if kind.wire in ("payload", "number") and kind.as_raw is None:
+        return raw
+    one = raw[0] if kind.one and isinstance(raw, tuple) and raw else raw
+    for form in (one if kind.one else kind.text(raw) if kind.is_address else kind.value(raw), one):
+        with suppress(BuildError, TypeError, ValueError):
+            if kind.raw(form, "") == raw:
+                return form
+    return RawValue(raw) if kind.as_raw is not None and isinstance(raw, int | bytes) else one
+
+
 def signature(header: Any) -> Signature:
-    """Return how a header class is called: its fields by keyword, with what they have unless given."""
+    """Return how a header class is called: its fields by keyword, with what they have unless given.
+
+    Defaults are values that may be given; the words auto and absent stand for a field that is not.
+    """
     parameters = []
     said: Declaration = header._declaration
     for f in (*said.fields, *said.inside):
@@ -176,12 +208,7 @@ def signature(header: Any) -> Signature:
         elif f.default is REQUIRED and kind.wire != "payload":
             default = Parameter.empty
         else:
-            plain = kind.wire in ("number", "items", "payload") or (kind.verbatim and not kind.is_address)
-            default = f.default if plain else kind.text(f.default)
-            if kind.wire == "number" and kind.names is not None:
-                member = kind.value(f.default)
-                names = (getattr(member, "name", None) or "").split("|")
-                default = _Word("|".join(f"{kind.annotation()}.{name}" for name in names)) if names[0] else f.default
+            default = _given(kind, f.default)
         absent = f.condition is not None
         takes: object = {"bytes": bytes, "int": int}.get(kind.annotation()) if not absent else None
         takes = takes or _Word(kind.annotation() + " | None" * absent)

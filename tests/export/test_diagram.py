@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import pydoc
 import re
+from datetime import timedelta
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated
 from xml.etree.ElementTree import fromstring
@@ -14,7 +16,9 @@ from hypothesis import given, strategies as st
 
 import packetlab as pl
 from packetlab import (
+    F32,
     IDP,
+    MAC,
     TCP,
     U1,
     U4,
@@ -23,18 +27,37 @@ from packetlab import (
     U16,
     U32,
     UDP,
+    UUID,
     BuildError,
     Bytes,
     DeclareError,
+    Digits,
     Ether,
     Header,
     IPv4,
+    IPv4Address,
     IPv6,
+    Named,
+    NTPTime,
+    Payload,
+    Spelled,
+    Text,
+    VarInt,
     auto,
+    bcd,
+    bits,
+    const,
+    default,
     diagram,
     dissect,
+    duration,
+    ended,
     field,
     fixed_bytes,
+    labels,
+    many,
+    raw,
+    scaled,
     size_of,
     sized,
     when,
@@ -203,3 +226,49 @@ def test_a_field_that_may_be_absent_may_say_so_in_its_annotation() -> None:
 
         class Wrong(Header):
             value: U8 | None = 3
+
+
+class Op(IntEnum):
+    READ = 1
+
+
+class Method(StrEnum):
+    GET = "GET"
+
+
+class Inner(Header):
+    kind: U8 = 0
+
+
+class Usual(Header):
+    """Fields whose raw value is another one than that which a user gives."""
+
+    inner: Inner = Inner(kind=3)
+    items: tuple[Inner, ...] = many(count=2, value=(Inner(), Inner(kind=1)))
+    packed: Annotated[str, bcd(8)] = "12345678"
+    card: MAC = default("00:00:00:00:00:01")
+    title: Text = ended(b"\0", "q")
+    name: Annotated[str, pl.text("ascii", size=4)] = "abcd"
+    sent: NTPTime = default("2024-01-01T00:00:00.123456789Z")
+    took: Annotated[timedelta, duration(16, unit="1/1000")] = timedelta(seconds=1)
+    key: UUID = default("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    level: F32 = 1.5
+    speed: Annotated[float, scaled(16, 0.1)] = raw(1023)
+    op: Annotated[Named[Op], bits(8)] = default(Op.READ)
+    other: Annotated[Named[Op], bits(8)] = default(7)
+    method: Annotated[Named[Method], pl.text("ascii")] = ended(b" ", Method.GET)
+    long: VarInt = Spelled(5, 3)
+    host: Annotated[str, labels()] = "a.b"
+    size: Digits = ended(b";", 12)
+    hosts: tuple[IPv4Address, ...] = many(count=1, value=(IPv4Address("1.2.3.4"),))
+    mark: Bytes = const(b"ABC")
+    body: Payload = b""
+
+
+def test_the_defaults_of_a_signature_can_be_given() -> None:
+    said = {name: one.default for name, one in inspect.signature(Usual).parameters.items()}
+    assert bytes(Usual(**said)) == bytes(Usual())
+    for name, value in said.items():
+        assert getattr(Usual(**{name: value}), name) == getattr(Usual(), name), name
+    shown = [f"inner: {said['inner']!r}", said["title"], said["speed"], repr(said["op"]), said["key"], said["sent"]]
+    assert shown == ["inner: Inner(kind=3)", "q", 102.3, "Op.READ", Usual().key, Usual().sent]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
-from typing import Any, ClassVar, TypeVar, cast, get_origin
+from typing import Any, ClassVar, TypeVar, Unpack, cast, get_origin
 
 from packetlab.codec import compiler
 from packetlab.codec.around.alike import same_held
@@ -30,7 +30,7 @@ from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
 from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
-from packetlab.declare.classbody.options import size_above
+from packetlab.declare.classbody.options import HeaderOptions, size_above
 from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_around, check_held
@@ -182,7 +182,7 @@ class HeaderType(type):
     def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: object) -> dict[str, object]:
         return Namespace(name)
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: object) -> HeaderType:  # noqa: C901
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Unpack[HeaderOptions]) -> HeaderType:  # noqa: C901
         if "_root" in body:
             return super().__new__(mcls, name, bases, body)
         check_name(name, "the name of a header")

@@ -1,4 +1,7 @@
-"""Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run."""
+"""Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run.
+
+Of class options mypy checks none where a class has a metaclass of its own.
+"""
 
 from packetlab import TCP, U8, U16, Ether, Header, IPv4, IPv4Address, Rest, SimNetwork, dissect, field, many, when
 
@@ -41,3 +44,19 @@ SimNetwork().host("a").socket("seqpacket").write(7)  # wrong
 SimNetwork().host("a").socket("seqpacket").headers_on_inptu  # wrong
 SimNetwork().link(1, 2)  # wrong
 dissect(b"").deep(3)  # wrong
+
+
+class Middle(Header, bit_order="middle"):  # wrong for pyright
+    a: U8 = 0
+
+
+class Misspelt(Header, bit_ordr="low"):  # wrong for pyright
+    a: U8 = 0
+
+
+class Remembering(Header, remembers=5):  # wrong for pyright
+    a: U8 = 0
+
+
+class Above(Header, under=5):  # wrong for pyright
+    a: U8 = 0

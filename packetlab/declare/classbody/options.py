@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from packetlab.declare.classbody.slips import condition
 from packetlab.declare.declaration import Declaration
@@ -13,6 +14,33 @@ from packetlab.errors import DeclareError
 
 # The lower header, the numbers of its fields or a condition, and what is filled in.
 Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
+
+
+class HeaderOptions(TypedDict, total=False):
+    """What a class statement may say of a header beside its bases, as type checkers know it (see `Header`).
+
+    Pyright holds classes to it; mypy checks no such words of a class with a metaclass of its own.
+    """
+
+    under: type | Sequence[type] | None
+    when: object
+    sets: Mapping[str, object] | None
+    port: int | Iterable[int] | None
+    inside: str | None
+    last: bool
+    label: str | None
+    stream: bool | None
+    payload_size: object
+    opaque: object
+    unsized: object
+    partial: object
+    quotes: object
+    pseudo: tuple[str, str] | None
+    answers: object
+    bit_order: Literal["high", "low"] | None
+    in_bits: bool | None
+    through: object
+    remembers: Mapping[Any, object] | None
 
 
 def with_port(below: Declaration, when: object, port: object, where: str) -> object:

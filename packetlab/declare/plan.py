@@ -224,9 +224,14 @@ class Plan:
                     left.append((f, solved))
                     continue
                 solved_names.add(f.name)
-                if solved.unit != 1 and parts and not self._is_multiple(parts, solved.unit):
+                if solved.unit != 1 and parts and not self._is_multiple(parts, solved.unit) and not self._are_wide(parts):
                     self.rounded.append((f, Solved(parts, size, solved.unit)))
         self.unsolved = [f for f in self.unsolved if f.name not in solved_names]
+
+    def _are_wide(self, parts: dict[str, int]) -> bool:
+        """Whether parts are widths of numbers in bits, which may be wider than they need: whoever packs them looks whether they fit."""
+        fields = [self._by_name.get(part[1:]) if part.startswith("#") else None for part in parts]
+        return all(f is not None and f.kind.wide is not None for f in fields)
 
     def _is_multiple(self, parts: dict[str, int], unit: int) -> bool:
         """Whether parts are bound to come to a multiple of `unit` bytes."""

@@ -11,6 +11,7 @@ from packetlab.codec.objects import classes
 from packetlab.codec.readback import checks, follows_around
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
+from packetlab.declare.expressions import Const, Op
 from packetlab.declare.intervals import words
 from packetlab.declare.kinds import WIDEST
 from packetlab.declare.plan import needs
@@ -32,7 +33,10 @@ def too_wide(header: AnyHeader, name: str, width: int, raw: int) -> BuildError:
     if not 0 <= width <= WIDEST:
         return BuildError(where, f"a width of 0 to {WIDEST} bits", f"{width}, as {words(f.kind.wide)} says")
     names = ", ".join(sorted(needs(f.kind.wide)))
-    hint = f"{names} can be given too, or follow by auto(width_of({name!r}))" if names else follows_around(f.kind.wide)
+    rule, unit = f"width_of({name!r})", f.kind.wide.right if isinstance(f.kind.wide, Op) and f.kind.wide.sign == "*" else None
+    if isinstance(unit, Const):
+        rule = f"({rule} + {unit.number - 1}) // {unit.number}"
+    hint = f"{names} can be given too, or follow by auto({rule})" if names else follows_around(f.kind.wide)
     return BuildError(where, f"a number of {width} bits, as {words(f.kind.wide)} says", raw, hint)
 
 

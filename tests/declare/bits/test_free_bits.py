@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from packetlab import (
     F32,
@@ -198,6 +199,33 @@ def test_a_width_may_be_worked_out() -> None:
 
     assert bytes(Nibbles(value=0xABC)) == bytes.fromhex("02 abc0")
     assert dissect(bytes.fromhex("02 abc0"), Nibbles)[Nibbles].value == 0xABC
+
+
+@pytest.mark.parametrize("unit", [3, 4, 8, 32])
+@pytest.mark.parametrize("signed", [False, True])
+@given(value=st.integers(-(1 << 70), 1 << 70))
+def test_a_width_in_units_is_as_many_as_the_value_needs(unit: int, signed: bool, value: int) -> None:
+    class Units(Header):
+        size: U8 = auto((width_of("value") + unit - 1) // unit)
+        value: Annotated[int, bits(field("size") * unit, signed=signed)] = 0
+        spare: int = spare_bits()
+
+    value = value if signed else abs(value)
+    least = 0 if value == 0 else (value if value >= 0 else ~value).bit_length() + signed
+    wire, size = bytes(Units(value=value)), -(-least // unit)
+    assert wire == bit_bytes(f"{size:08b}" + (f"{value % (1 << size * unit):0{size * unit}b}" if size else ""))
+    read = dissect(wire, Units)
+    assert (read[Units].value, read.faults) == (value, ()) and careful(Units, wire)[0] == read[Units]
+    assert bytes(read.replace(Units, value=1)) == bytes(Units(value=1)) and bytes(Units(value=value, size=30)) == bytes(dissect(bytes(Units(value=value, size=30)), Units))
+
+
+def test_a_width_in_units_that_is_too_small_is_refused_with_the_way_out() -> None:
+    class TooFew(Header):
+        size: U8 = 1
+        value: Annotated[int, bits(field("size") * 8)] = 0
+
+    with pytest.raises(BuildError, match=r"a number of 8 bits, as size \* 8 says, got 256 .*follow by auto\(\(width_of\('value'\) \+ 7\) // 8\)"):
+        bytes(TooFew(value=256))
 
 
 def test_rules_may_name_such_a_number() -> None:

@@ -11,11 +11,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, get_args
 
 from packetlab.declare.expressions import Const, Expr, Op, Ref
+from packetlab.declare.intervals import Range, bounds
 from packetlab.declare.kinds import Kind, Raw, WholeNumber, Wire
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from packetlab.declare.fields import Field
 
@@ -79,7 +80,7 @@ def settle(fields: Sequence[Field]) -> None:
         free = [name for name in names if name not in solved_for and _is_free(by_name[name])]
         if len({*names}) == len(names) and len(free) == 1:
             solved = inverse(f.computed, free[0], Ref(f.name))
-            if solved is not None:
+            if solved is not None and _is_short(solved, by_name):
                 solved_for.add(free[0])
                 by_name[free[0]].derive(solved)
                 by_name[free[0]].solved = True
@@ -87,6 +88,19 @@ def settle(fields: Sequence[Field]) -> None:
         assert f.computed is not None
         follow = dependents(fields, f.name)
         f.circular = frozenset(leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in follow)
+
+
+def _is_short(rule: Expr, fields: Mapping[str, Field]) -> bool:
+    """Whether a rule comes to a number that rules may have."""
+    def leaf(of: Expr) -> Range:
+        f = fields.get(of.name) if isinstance(of, Ref) else None
+        return (of.number, of.number) if isinstance(of, Const) else (f.kind.low, f.kind.high) if f is not None and f.kind.is_number else (0, 0)
+
+    try:
+        bounds(rule, leaf, "")
+    except DeclareError:
+        return False
+    return True
 
 
 def _is_free(f: Field) -> bool:

@@ -46,7 +46,9 @@ class _Bounds:
                 )
             low, high = self.single(part, [found for found, _ in inner])
             if isinstance(part, Op | Const) and max(low.bit_length(), high.bit_length()) > WIDEST:
-                raise DeclareError(self.where, f"numbers of up to {WIDEST} bits in a rule", words(part))
+                wide = [one.name for one, (found, _) in zip(part.operands(), inner, strict=True) if isinstance(one, Ref) and found[1].bit_length() > WIDEST]
+                hint = f"the bits of {wide[0]} that are meant as a field of their own" if wide else ""
+                raise DeclareError(self.where, f"numbers of up to {WIDEST} bits in a rule", words(part), hint)
             known[id(part)] = (low, high), terms
         return known[id(rule)][0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -25,6 +25,7 @@ from packetlab import (
     auto,
     before,
     bindings,
+    bits,
     choose,
     computed,
     contains,
@@ -270,3 +271,18 @@ def test_a_class_that_is_found_by_a_computed_number_need_not_be_given_it() -> No
         assert bytes(KeyedNumber(key=0x20)) == b"\x20\0"
         with pytest.raises(BuildError, match="expected 2, as key // 8 says, got 1"):
             bytes(KeyedNumber(number=1, wire=9))
+
+
+def test_a_number_that_is_too_wide_for_a_rule_is_refused_at_the_rule_that_was_written() -> None:
+    with pytest.raises(DeclareError, match=r"Wide\.high: expected numbers of up to 256 bits in a rule, got v >> 200 \(the bits of v that are meant as a field of their own\)"):
+        class Wide(Header):
+            v: Annotated[int, bits(1024)] = 0
+            high: int = computed(field("v") >> 200)
+
+    class Narrow(Header):  # whose inverse, high << 200, is too wide for a rule: v does not follow from it
+        v: Annotated[int, bits(256)] = 0
+        high: int = computed(field("v") >> 200)
+
+    assert Narrow(v=7 << 200).high == 7 and dissect(bytes(Narrow(v=7 << 200)), Narrow)[Narrow].high == 7
+    with pytest.raises(BuildError):
+        bytes(Narrow(high=7))

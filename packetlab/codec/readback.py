@@ -129,6 +129,8 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
 def follows_around(rule: Expr) -> str:
     """Return how a number of another header that a rule names comes to fit; "" where it names none, or more than such numbers."""
     leaves = [leaf for leaf in rule.leaves() if not isinstance(leaf, Const)]
+    if leaves and all(isinstance(leaf, Recalled) for leaf in leaves):
+        return "an earlier packet said so: as many, or build that one anew before it, in `with Context():`"
     if not all(type(leaf) is Elsewhere and leaf.path for leaf in leaves):
         return ""
     return ", ".join(f"{leaf} can be given too, or follows where it is auto" for leaf in dict.fromkeys(map(str, leaves)))

@@ -130,7 +130,8 @@ class FieldPath(NamedTuple):
                 hint = _either(inside, name) or verdicts or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             if pick and not lists(own.kind):
-                raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}")
+                hint = f"without [{pick}], which is all of it: {name} is one value, and is given anew as a whole"
+                raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}", hint)
             fields.append(own)
             picks.append(pick)
             refined.append(None)

@@ -102,7 +102,7 @@ class Context:
         """
         words = [one for part in key for one in (part if isinstance(part, tuple) else (part,)) if isinstance(one, str | float)]
         if words:  # which no field has as its raw value: nothing would ever be found under them
-            raise TypeError(f"expected raw values as key (numbers, bytes, pairs of address and port), got {words[0]!r:.60}")
+            raise TypeError(f"expected raw values as key (numbers, bytes, pairs of address and port), got {words[0]!r:.60} (those that items() yields)")
         if isinstance(value, int):
             value = int(value)
         elif not isinstance(value, bytes):

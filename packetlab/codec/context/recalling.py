@@ -354,4 +354,4 @@ def recalled_lines(header: AnyHeader, *rules: Expr | None) -> list[str]:
             lines.append(f"  {leaf} = {found}, {found.entry.origin}")
         else:
             lines.append(f"  {leaf} = {found}, the default" if found is not None else f"  {leaf}: remembered from no packet before")
-    return lines
+    return [*dict.fromkeys(lines)]  # one that stands in several rules, or several times in one, is told once

@@ -376,3 +376,17 @@ def test_a_key_that_is_no_raw_value_is_refused(key: tuple[Any, ...]) -> None:
         context.remember("size", *key, value=3)
     context.remember("size", b"\1a\1b\0", (b"\12\0\0\1", 80), value=3)
     assert context.recall("size", b"\1a\1b\0", (b"\12\0\0\1", 80)) == 3
+
+
+def test_what_does_not_fit_what_was_remembered_is_told_with_the_way_out_and_why_says_each_value_once() -> None:
+    with bindings():
+
+        class Listing(Header):
+            id: U8
+            numbers: tuple[U16, ...] = many(count=recalled("size", field("id")))
+
+    _, found = read(Context(), (Hello, "07 02"), (Listing, "07 0001 0002"))
+    assert str(found.why(Listing, "numbers")).splitlines()[1:] == ["  recalled('size', id) = 2, remembered from packet 1", "  no rule: as it came"]
+    with pytest.raises(BuildError, match=r"expected 4 bytes, as recalled\('size', id\) \* 2 says, got 2 bytes \(an earlier packet said so: as many, or build that one anew before it"):
+        bytes(found.replace(Listing, numbers=(1,)))
+    assert bytes(found.replace(Listing, numbers=(3, 4))) == bytes.fromhex("07 0003 0004")

@@ -185,3 +185,12 @@ def test_a_template_of_no_bytes_lays_nothing_out(columns: list[tuple[int, int]])
 def test_what_makes_no_sense_is_refused(declare: Any, message: str) -> None:
     with declared, pytest.raises(DeclareError, match=message):
         declare()
+
+
+def test_a_record_in_a_path_is_refused_with_the_way_out() -> None:
+    context = Context()
+    told([(1, 1)], context)
+    packet = dissect(b"\7\0\5\1\2", Rows, context=context)
+    with pytest.raises(BuildError, match=r"expected a list before \[0\], got Rows\.rows, records as a template says \(without \[0\], which is all of it: rows is one value"):
+        packet.replace({"rows.rows[0]": {1: 9}})
+    assert bytes(packet.replace({"rows.rows": [{1: 9}, *packet[Rows].rows[1:]]})) == b"\7\0\5\x09\2"

@@ -13,6 +13,7 @@ from packetlab.bulk.scan import following
 from packetlab.bulk.scan_places import Part, Wants
 from packetlab.capture.rewrite.inside import INSIDE, KEPT, NUMBERS
 from packetlab.declare import registry
+from packetlab.declare.checksums.bitwise import BitSum, is_sum
 from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
@@ -95,6 +96,7 @@ def roles(cls: Declaration) -> Roles:
     wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or (f.kind.wire == "number" and f.kind.fixed_bits % 8)]
     wrong += [(f, "which is written in digits") for f in cls.plan.sums if f.kind.wire != "number"]
     wrong += [(f, "which has more than 64 bits") for f in cls.plan.sums if f.kind.fixed_bits > 64]
+    wrong += [(f, "a sum over parts of bytes, which stays as it is") for f in cls.fields if isinstance(f.rule, BitSum)]
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")
     carrier = bool(pseudo[0])
@@ -219,7 +221,7 @@ def refuse_refined(one: Declaration, item: bool) -> None:
 
 def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
     """Whether a header has addresses, ports or checksums itself or in its items."""
-    return any(holds(cls, f, inside) or isinstance(f.rule, Checksum) for f in cls.fields) or any(
+    return any(holds(cls, f, inside) or is_sum(f) for f in cls.fields) or any(
         part.name == "self" for one in (cls, *cls.bases) for part in INSIDE.get(one, ())
     ) or any(_holds(one if one.view is None else one.view[1], (*inside, cls)) for one in refinements(cls))
 

@@ -132,6 +132,29 @@ def test_numbers_that_fill_whole_bytes_are_bytes_also_when_rewritten() -> None:
         assert [bytes(one.packet()) for one in mended] == [wire]
 
 
+def test_rewriting_counts_those_that_it_leaves_as_they_are() -> None:
+    with bindings():
+        class BitItem(Header):
+            sport: U16 = 80
+            a: U3 = 1
+            c: U5 = auto(crc("CRC-5/USB", "a"))
+
+        class BitPorts(Header, under=Ether, when={"type": 0x7D34}):
+            version: U4 = 1
+            flags: U4 = 5
+            sport: U16 = 80
+            dport: U16 = 1000
+            c: U16 = auto(crc("CRC-16/MODBUS", span("flags", "dport")))
+            items: tuple[BitItem, ...] = many()
+
+        capture = Capture.of([bytes(Ether() / BitPorts(items=[BitItem(), BitItem()]))])
+        for options in ({"ports": {80: 8080}}, {"fixcsum": True}):
+            rewritten = capture.rewrite(**options)
+            (frame,) = rewritten
+            assert (frame.packet().verdict(BitPorts, "c") is Verdict.BAD) is ("ports" in options)
+            assert rewritten.left == {"BitPorts.c, a sum over parts of bytes, which stays as it is": 1, "BitItem.c, a sum over parts of bytes, which stays as it is": 2}
+
+
 def test_reflected_crcs_take_the_bits_of_each_byte_where_that_is_sure() -> None:
     with bindings():
         class Spared(Header):

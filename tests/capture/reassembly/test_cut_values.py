@@ -100,26 +100,25 @@ def test_a_socket_waits_for_the_rest_of_a_letter() -> None:
     assert [bytes(accepted.read_packet(CutAny)) for _ in STREAMS[7031]] == [*map(bytes, STREAMS[7031])]
 
 
-@pytest.mark.parametrize("port", STREAMS)
-def test_tshark_finds_the_same(port: int, tmp_path: Path) -> None:
+def test_tshark_finds_the_same(tmp_path: Path) -> None:
+    """One capture for all: from port 100 + n the streams in segments of n bytes, which are streams of their own for tshark."""
     need("tshark")
-    cls = CutAny if port == 7031 else CutPlain
-    data = b"".join(map(bytes, STREAMS[port]))
-    for size in (1, 2, 3, 5):
-        tshark = Tshark(tmp_path, cls)
-        segments = (LOW / TCP(sport=9, dport=port, flags="ACK", seq=1) / data).segments(size)
-        path = tmp_path / "cut.pcapng"
-        with Writer(path) as writer:
-            for frame in (LOW / TCP(sport=9, dport=port, flags="SYN", seq=0), *segments):
+    tshark, path, wanted = Tshark(tmp_path, CutAny, CutPlain), tmp_path / "cut.pcapng", set[int]()
+    with Writer(path) as writer:
+        written = 0
+        for port, size in ((port, size) for port in STREAMS for size in (1, 2, 3, 5)):
+            tcp = LOW / TCP(sport=100 + size, dport=port, flags="ACK", seq=1)
+            segments = [*(tcp / b"".join(map(bytes, STREAMS[port]))).segments(size)]
+            for frame in (LOW / TCP(sport=100 + size, dport=port, flags="SYN", seq=0), *segments):
                 writer.write(bytes(frame))
-        options = ("-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tcp.analyze_sequence_numbers:TRUE", "-T", "fields", "-e", "tcp.payload")
-        shown = " or ".join({type(one).__name__.lower() for one in STREAMS[port]})
-        told = tshark.run(path, *options, "-e", "_ws.expert.message", "-e", "_ws.malformed", "-Y", shown)
-        assert "expected" not in told
-        ends = [sum(len(bytes(one)) for one in STREAMS[port][: count + 1]) for count in range(len(STREAMS[port]))]
-        frames = {-(-end // size) + 1 for end in ends}  # those in which messages end
-        numbers = tshark.run(path, *options[:4], "-T", "fields", "-e", "frame.number", "-Y", shown).split()
-        assert {*map(int, numbers)} == frames
+            ends = [sum(len(bytes(one)) for one in STREAMS[port][: count + 1]) for count in range(len(STREAMS[port]))]
+            wanted |= {written - (-end // size) + 1 for end in ends}  # the frames in which messages end
+            written += 1 + len(segments)
+    options = ("-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tcp.analyze_sequence_numbers:TRUE", "-T", "fields")
+    shown = " or ".join({type(one).__name__.lower() for sent in STREAMS.values() for one in sent})
+    lines = tshark.run(path, *options, "-e", "frame.number", "-e", "_ws.expert.message", "-e", "_ws.malformed", "-Y", shown).splitlines()
+    assert "expected" not in " ".join(lines)
+    assert {int(line.split("\t")[0]) for line in lines} == wanted
 
 
 def test_a_list_by_count_over_many_segments_is_not_read_anew_with_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

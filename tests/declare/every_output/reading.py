@@ -13,6 +13,7 @@ from packetlab import BuildError, Capture, Frame, Header, Packet, contains, malf
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
 from packetlab.declare.fields import Field
+from tests.conftest import amount
 from tests.declare.every_output.sample import Sample
 
 
@@ -211,7 +212,7 @@ def html(sample: Sample) -> None:
 
 
 def drawn(sample: Sample) -> None:
-    @settings(max_examples=12, deadline=None, database=None)
+    @settings(max_examples=amount(12, 120), deadline=None, database=None)
     @given(strategies.headers(sample.header))
     def reads_back(header: Header) -> None:
         wire = sample.wire(header)

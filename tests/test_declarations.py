@@ -129,6 +129,7 @@ def test_a_header_may_hold_items_of_its_own_sort() -> None:
     assert items == () and wireshark(node).count("item = 1") == 1 and len(describe(node)["fields"]) == 2  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_class_lives_as_long_as_it_is_declared_or_somebody_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "listeners", [])  # Hypothesis keeps all classes that it hears of
     with bindings():

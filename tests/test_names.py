@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.test_layers import PACKAGE, ROOT
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -91,6 +93,7 @@ def stale(package: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_names_in_docstrings_exist() -> None:
     assert stale(PACKAGE) == []
 

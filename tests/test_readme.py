@@ -51,6 +51,7 @@ def example(marker: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_the_protocol_of_ones_own_is_short_and_runs_on_every_network(lab) -> None:
     code = example("stop and wait")
     start, end = code.index("class StopWait"), code.index("def say")

@@ -158,6 +158,7 @@ def run(tmp_path: Path, program: str, *more: str) -> list[str]:
 REFUSED = "refused: a worker imports the program"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_path: Path) -> None:
     """It would be in every worker, and in those that these start."""
@@ -179,6 +180,7 @@ def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> N
         assert said and all(REFUSED in line for line in said)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_module_that_scans_when_a_worker_imports_it_for_a_job_does_no_job_again(tmp_path: Path) -> None:
     files = len(list(CORPUS.glob("d*.pcap")))
@@ -196,6 +198,7 @@ def test_jobs_and_the_threads_they_begin_scan_as_programs_do(tmp_path: Path) -> 
     assert f"results [{files}, {files}]" in noted and noted.count("job") == 2 * files
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("whose", ["of the import", "of a job"])
 def test_no_thread_keeps_the_worker_of_a_program_that_was_killed(tmp_path: Path, whose: str) -> None:

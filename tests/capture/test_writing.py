@@ -328,6 +328,7 @@ notes = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(notes, max_size=5))
 def test_notes_come_back_as_they_were_written(some: list) -> None:
     out = io.BytesIO()

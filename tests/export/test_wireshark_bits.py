@@ -123,6 +123,7 @@ SOUND = [
 ]
 
 
+@pytest.mark.slow
 def test_tshark_reads_each_sort_of_field_among_bits(tmp_path: Path) -> None:
     need("tshark")
     compare(Tshark(tmp_path, BitsMany, BitsOpen, BitsEven), [*damaged(SOUND, 41)])

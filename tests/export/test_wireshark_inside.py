@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
+import pytest
+
 from packetlab import (
     U1,
     U4,
@@ -41,6 +43,7 @@ from tests.export.pdml import Tshark, compare
 from tests.export.test_wireshark_places import damaged
 
 
+@pytest.mark.slow
 def test_options_of_many_kinds(tmp_path: Path) -> None:
     need("tshark")
     with bindings():

@@ -49,6 +49,7 @@ from tests.conftest import need
 from tests.export.pdml import Tshark, compare
 from tests.export.test_wireshark_places import damaged
 
+ENCODINGS = ("ascii", "latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252", "cp437", "koi8-r")
 HUGE = [(1 << 53) - 1, (1 << 53) + 1, (1 << 60) + 3, (1 << 61) - 1, (1 << 63) + 5, (1 << 64) - 1]
 
 
@@ -131,7 +132,7 @@ def letters(encoding: str, chance: random.Random) -> bytes:
     return found[:at] + chance.choice((b"", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xd8\x00", b"\xdc", b"\0")) + found[at:]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252", "cp437", "koi8-r"])
+@pytest.mark.parametrize("encoding", ["utf-8", *(pytest.param(one, marks=pytest.mark.slow) for one in ENCODINGS)])
 def test_bytes_that_are_no_text(tmp_path: Path, encoding: str) -> None:
     need("tshark")
     chance = random.Random(encoding)

@@ -54,6 +54,7 @@ def line(name: str, through: Any) -> type[Header]:
     return type(Header)(name, (Header,), {"__annotations__": kinds, "__module__": __name__, **body}, through=through)
 
 
+@pytest.mark.slow
 def test_frames_are_taken_out_of_what_the_link_makes_of_them(tmp_path: Path) -> None:
     need("tshark")
     sorts = [

@@ -114,7 +114,7 @@ def test_several_in_a_segment_and_one_over_three(tmp_path: Path) -> None:
     assert read(tmp_path, pieces, 7443, "rec", "type") == [(2, ["1", "2", "3"]), (5, ["9"])]
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("cut", [1, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (2, 3, 5, 100))])
 def test_a_list_that_ends_by_what_an_item_says_may_go_on_in_the_next_segment(tmp_path: Path, cut: int) -> None:
     """Wherever it is cut, between two items too."""
     data = b"".join(bytes(Listed(type=i)) for i in range(1, 5))
@@ -127,7 +127,7 @@ def test_a_middle_is_not_a_beginning(tmp_path: Path) -> None:
     assert read(tmp_path, [b"in the middle", bytes(Rec(type=4) / b"")], 7443, "rec", "type") == [(3, ["4"])]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_any_cutting(tmp_path: Path, seed: int) -> None:
     rand = random.Random(seed)
     sorts = [

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import pytest
+
 from packetlab import (
     U1,
     U7,
@@ -95,6 +97,7 @@ def test_fields_that_are_counted_from_an_end(tmp_path: Path) -> None:
         compare(Tshark(tmp_path, EndMedia, EndTrailing, EndSecured), [*damaged(packets, 31)])
 
 
+@pytest.mark.slow
 def test_names_that_point_back(tmp_path: Path) -> None:
     need("tshark")
     with bindings():

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, oracle
 from tests.ksy.again import read
 
 CORPUS = ROOT / "captures" / "corpus"
-ETHERNET = ["4KHttpRequests", "802.1ad_QinQ", "arp-who-has", "dns53", "fragmented-1", "icmp-destunreach-udp", "options", "web", "vxlan",
+ETHERNET = [pytest.param("4KHttpRequests", marks=pytest.mark.slow), "802.1ad_QinQ", "arp-who-has", "dns53", "fragmented-1", "icmp-destunreach-udp", "options", "web", "vxlan",
             "one_http_stream_fin", "gre-sample"]  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def test_the_command_writes_a_module(tmp_path: Any, capsys: pytest.CaptureFixtur
     assert out.read_text() == capsys.readouterr().out == str(import_ksy(path))
 
 
+@pytest.mark.slow
 def test_two_files_that_share_types_go_together() -> None:
     with bindings():
         for name in ("ethernet_frame", "ipv6_packet", "pcap", "protocol_body"):

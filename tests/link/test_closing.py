@@ -146,6 +146,7 @@ def test_a_ring_that_is_closed_by_itself_leaves_the_interface(lab: Lab) -> None:
     assert b.interface.receive(timeout=60)[Ether].type == 0x88B5
 
 
+@pytest.mark.slow
 def test_sending_ends(lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)

@@ -94,6 +94,7 @@ def test_what_a_hub_sent_before_it_went_is_read_though_writing_fails(hub_line) -
     assert got == [long_frame(number) for number in range(5)]
 
 
+@pytest.mark.slow
 def test_a_hub_that_takes_little_takes_nothing_amiss(hub_line, monkeypatch) -> None:
     """Only one that takes nothing at all for so long breaks the line, and each frame after that fails at once."""
     port, line = hub_line

@@ -444,7 +444,7 @@ class Flood:
         return getattr(self.real, name)
 
 
-@pytest.mark.parametrize("case", ["filter", "outgoing", "address"])
+@pytest.mark.parametrize("case", ["filter", *(pytest.param(case, marks=pytest.mark.slow) for case in ("outgoing", "address"))])
 def test_frames_that_are_not_for_a_port_hold_up_nobody(lab, case) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
@@ -462,6 +462,7 @@ def test_frames_that_are_not_for_a_port_hold_up_nobody(lab, case) -> None:
         port._socket, port._passes = real, None
 
 
+@pytest.mark.slow
 def test_a_call_that_waited_for_another_one_takes_what_came_while_both_stood_still() -> None:
     here, there = free_ports(2)
     with host(1, here, there) as a, host(2, there, here) as b:

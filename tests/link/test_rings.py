@@ -51,7 +51,7 @@ def hears(port, other) -> bool:
     return got is not None and got.data == frame(1)
 
 
-@pytest.mark.parametrize("goes_on", [False, True], ids=["stays in the handler", "goes on"])
+@pytest.mark.parametrize("goes_on", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stays in the handler", "goes on"])
 def test_a_child_forked_by_a_handler_while_a_ring_opens_or_closes_does_not_keep_it(lab, goes_on) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
@@ -85,6 +85,7 @@ def test_a_child_forked_by_a_handler_while_a_ring_opens_or_closes_does_not_keep_
     assert place > 20
 
 
+@pytest.mark.slow
 def test_a_fork_while_another_thread_closes_rings_leaves_no_child_with_one(line) -> None:
     port, other = line
     stop = threading.Event()
@@ -132,6 +133,7 @@ def test_an_interrupt_while_a_ring_waits_to_be_turned_off_reaches_the_program(li
     assert hears(port, other)
 
 
+@pytest.mark.slow
 def test_a_port_receives_again_as_soon_as_nobody_holds_the_memory_of_a_closed_ring(line) -> None:
     port, other = line
     ring = port.ring(1)

@@ -162,6 +162,7 @@ def test_an_interruption_anywhere_hides_none_of_a_hubs_frames_but_the_one_in_han
     assert place > 20
 
 
+@pytest.mark.slow
 def test_a_ring_ends_when_a_handler_closes_it_wherever_its_thread_is(lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
@@ -446,8 +447,8 @@ def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
             clear_frames(error.__traceback__)  # Python 3.13 never lets an exception go that was raised here
 
 
-@pytest.mark.parametrize("lasting", [True, False])
-@pytest.mark.parametrize("count", [None, 1])
+@pytest.mark.parametrize("lasting", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.parametrize("count", [pytest.param(None, marks=pytest.mark.slow), 1])
 def test_a_ring_goes_on_after_an_interrupt_anywhere(lab, lasting, count) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
+import pytest
+
 from packetlab import (
     TCP,
     U1,
@@ -163,6 +165,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert bytes(first[3])[-8:] == b"abcde\0\0\0" and first[3].length == 17
 
 
+@pytest.mark.slow
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     read = [one for one in packets_of("diameter/diameter_synthetic.pcap") if Diameter in one]
     cut(read, Diameter)

@@ -261,6 +261,7 @@ def test_a_hostile_pointer_is_a_fault() -> None:
     assert [(fault.layer, fault.field) for fault in found.faults] and bytes(found) == data
 
 
+@pytest.mark.slow
 def test_cut_and_spoilt() -> None:
     packets = packets_of("dns/dnssec.pcap")[1:2]
     assert "DNS.answers" in cut(packets, DNS, step=7)

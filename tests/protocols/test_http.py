@@ -311,6 +311,7 @@ def test_what_is_beyond_the_length_is_no_body() -> None:
     assert dissect(data.replace(b":2", b":9"), Start).faults[0].layer == "Start"
 
 
+@pytest.mark.slow
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     for names, wanted in ((SIP, SIPMessage), (HTTP, Start)):
         read = [one for name in names for one in packets_of(name) if wanted in one][:3]

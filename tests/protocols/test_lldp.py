@@ -191,6 +191,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert [named.matches(packet) for packet in packets] == [True, False]
 
 
+@pytest.mark.slow
 def test_cut_and_spoilt() -> None:
     packets = packets_of("lldp/wireshark-lldp.pcap")[1:]
     assert "LLDP.tlvs" in cut(packets, LLDP)

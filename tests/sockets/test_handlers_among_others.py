@@ -171,6 +171,7 @@ def test_a_close_looks_at_what_is_under_way_wherever_a_handler_moves_that() -> N
     assert at_each_place({"shut", "unconfirmed", "missed", "<genexpr>"}, move, call) > 50
 
 
+@pytest.mark.slow
 def test_ways_are_forgotten_and_sought_wherever_a_handler_joins_a_network() -> None:
     class Node:
         host, router, interfaces = 1, True, [(1, 576)]

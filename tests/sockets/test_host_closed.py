@@ -214,6 +214,7 @@ ends(lambda host: exchange(frame, no, via=host, timeout=0.0, retries=3000))
 """
 
 
+@pytest.mark.slow
 def test_what_waits_at_the_interface_of_a_host_that_is_closed_ends(lab) -> None:
     """For an answer, for frames, and for room on a link that takes ten bytes a second."""
     a = lab.host("a")

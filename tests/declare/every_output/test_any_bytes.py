@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from packetlab import Frame
 from tests.conftest import amount, need
 from tests.declare.every_output.sample import Sample
@@ -26,6 +28,7 @@ def spoilt(sample: Sample, chance: random.Random) -> bytes:
     return bytes(data) + chance.randbytes(chance.choice((0, 1, 40)))
 
 
+@pytest.mark.slow
 def test_no_bytes_lead_to_an_error_of_lua(tmp_path: Path) -> None:
     need("tshark")
     chance = random.Random(9)

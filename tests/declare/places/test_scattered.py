@@ -160,6 +160,7 @@ def test_what_is_not_bytes_of_a_told_size_lies_before_what_is_declared_before_it
     assert dissect(bytes(Mixed(b=value)), Mixed).faults == ()
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=30))
 @settings(max_examples=amount(300, 3000), deadline=None)
 def test_any_bytes_of_numbers_and_items_at_offsets_come_back(data: bytes) -> None:

@@ -26,7 +26,9 @@ from packetlab import (
     Frame,
     Header,
     IPv4Address,
+    VarInt,
     auto,
+    bcd,
     bind,
     bindings,
     bits,
@@ -195,3 +197,29 @@ def test_tshark_finds_values_that_do_not_obey_their_rule(tmp_path: Path) -> None
             Ether() / ObeyList(items=(ObeyItem(), ObeyItem(a=199))),
         ]
         compare(Tshark(tmp_path, ObeyBits, ObeyList), [*damaged(packets, 42)])
+
+
+def test_items_of_bits_with_numbers_that_tell_their_size(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class LongItem(Header, in_bits=True):
+            value: VarInt = 300
+
+        class DigitItem(Header, in_bits=True):
+            flag: U1 = 1
+            value: Annotated[int, bcd(2)] = 12
+
+        class CodedItems(Header, under=Ether, when={"type": 0x7B71}):
+            begin: U3 = 5
+            n: U4 = auto(count_of("numbers"))
+            numbers: tuple[LongItem, ...] = many(count=field("n"))
+            m: U4 = auto(count_of("digits"))
+            digits: tuple[DigitItem, ...] = many(count=field("m"))
+            spare: int = spare_bits()
+
+        packets = [
+            Ether() / CodedItems(numbers=[LongItem(value=one) for one in some], digits=[DigitItem(value=one % 100) for one in some])
+            for some in ((), (1, 300, 70000), (5,))
+        ]
+        compare(Tshark(tmp_path, CodedItems), [*packets, *damaged(packets, 96)])

@@ -41,8 +41,8 @@ def _check(header: Declaration, step: Loose) -> None:
     first, last = (header.fields.index(f) for f in (step.fields[0], step.fields[-1]))
     for before, f in pairwise(header.fields[first:last]):
         if f.computed is None and f not in step.fields:  # it would be read before the bits that it stands behind
-            got, hint = f"{f.kind.in_words()} among bits, after {before.name}", "spare_bits() before it, as wide as there is need"
-            raise DeclareError(f"{header.name}.{f.name}", "a start on a byte boundary", got, hint)
+            got = f"{f.kind.in_words()}{', none where a number says so,' * f.tells_itself} among bits, after {before.name}"
+            raise DeclareError(f"{header.name}.{f.name}", "a start on a byte boundary", got, f"spare_bits() before it, as wide as there is need{_at_any_bit(f)}")
     late = {f.name: f.computed for f in header.fields[first:last] if f.computed is not None}
     for place, part in enumerate(step.parts):
         for rule in (part.field.condition, part.measure):
@@ -101,6 +101,17 @@ def _check(header: Declaration, step: Loose) -> None:
         )
 
 
+def _at_any_bit(f: Field) -> str:
+    """Return what may stand in the place of a field that has to begin with a byte, as the end of a sentence."""
+    if f.tells_itself:
+        return f"; {f.name} = when(field(...), ...) begins at any bit"
+    if f.kind.transforms or f.until is not None:
+        return ""
+    if f.kind.element is not None:
+        return "; a list of headers begins at any bit whose class, with in_bits=True, has such a value as its field"
+    return "; a header of a class with in_bits=True begins at any bit" if f.kind.wire == "items" else ""
+
+
 def not_counted(kind: Kind, name: str) -> str:
     """Return the way out for count_of(...) or width_of(...) of a field of which nothing is counted."""
     if kind.is_number:
@@ -137,7 +148,7 @@ def check_items(header: Declaration) -> None:
             raise DeclareError(one, "no spare_bits(): where a byte ends is not known inside of it", "spare_bits()")
         if f.rule is not None and any(isinstance(leaf, Size) for leaf in f.rule.leaves()):
             raise DeclareError(one, "a rule without size_of(...): it has no whole bytes", str(f.rule), f"{f.name}: ... = 0, a number that whoever builds gives")
-    if not any(f.condition is None and f.kind.fixed_bits for f in header.fields):
+    if not any(f.condition is None and (f.kind.fixed_bits or (f.kind.wire == "coded" and not f.kind.loose)) for f in header.fields):
         raise DeclareError(where, "a field of some bits that is always there: lists of nothing have no end", "none")
     said = [word for word in OPTIONS if word not in ("bit_order", "in_bits", "label") and getattr(header, word) is not None]
     if said:

@@ -84,10 +84,13 @@ function Reader:bit_coded(f)  -- a number that tells its own size
   if not high and not (f.packed and size) then
     if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then
       local touched = math.ceil(self:bit_limit() / 8) - floor(self.bit / 8)  -- bytes, with the one that it begins in
-      return self:misfit(f, "", touched, touched + 1)
+      local wrong = self:misfit(f, "", touched, touched + 1)
+      wrong.unfinished = true
+      return wrong
     end
     return self:misfit(f, f.coding and f.coding.words or f.written, got)
   end
+  if not high and self.bits_end then return self:misfit(f, f.written, "raw(" .. got .. ")") end  -- no item
   local from, e = floor(self.bit / 8), self:take_bits(f, size * 8)
   if not high then self:fault(f.name, from, f.written, "raw(" .. got .. ")") end
   e.high, e.low, e.raw, e.shifted = high or 0, low or 0, raw:sub(1, size), e.bit % 8 > 0
@@ -161,7 +164,7 @@ end
 function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is wrong with it
   local h = declared[f.item]
   local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, tvb = self.tvb, limit = self.limit_of_layer, pos = 0, payload_end = self.limit_of_layer, h = h}, Scope)
-  local r = setmetatable({h = h, tvb = self.tvb, start = floor(at / 8), s = s, bit = at, bits_end = self:bit_limit(), entries = {}, limit_of_layer = self.limit_of_layer}, Reader)
+  local r = setmetatable({h = h, tvb = self.tvb, start = floor(at / 8), s = s, bit = at, bits_end = self:bit_limit(), entries = {}, limit_of_layer = self.limit_of_layer, ctx = self.ctx}, Reader)
   for _, g in ipairs(h.before) do
     local from = r.bit
     local wrong = (not g.when or g.when(s)) and r:bit_value(g)
@@ -199,7 +202,7 @@ function Reader:among_bits(f, noted)  -- false where it does not fit: what is le
   if not wrong and f.among.last and self.bit % 8 > 0 then wrong = self:misfit(f, "fields that fill whole bytes", int(self.bit % 8) .. " bits more") end
   if not wrong then return true end
   if not wrong.more then self:fault(wrong.f.name, wrong.at, wrong.expected, wrong.got)
-  elseif wrong.expected ~= "" then self:fault(wrong.f.name, wrong.at, int(wrong.more, wrong.exact) .. " bytes " .. wrong.expected, int(wrong.got))
+  elseif wrong.expected ~= "" and not wrong.unfinished then self:fault(wrong.f.name, wrong.at, int(wrong.more, wrong.exact) .. " bytes " .. wrong.expected, int(wrong.got))
   else self:truncated_field(wrong.f.name, wrong.at, wrong.more, wrong.got, nil, wrong.exact) end
   if #self.entries == count then self.bit = from end
   while self.bit % 8 > 0 do

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import (
+    U3,
     U4,
+    U8,
     BERLength,
     Bytes,
     DeclareError,
@@ -23,10 +25,12 @@ from packetlab import (
     bcd,
     bindings,
     bits,
+    count_of,
     digits,
     dissect,
     ended,
     field,
+    many,
     size_of,
     sized,
     spare_bits,
@@ -85,3 +89,37 @@ def test_a_text_up_to_a_delimiter_begins_with_a_byte() -> None:
         class Line(Header):
             flags: U4 = 0
             number: Annotated[int, digits()] = ended(b" ", 0)
+
+
+@pytest.mark.parametrize(("annotation", "values"), [(VarInt, [1, 300, 70000]), (Annotated[int, bcd(4)], [0, 12, 9999]), (Annotated[int, digits(width=2)], [0, 7, 99])])
+@pytest.mark.parametrize("order", ["high", "low"])
+def test_a_list_of_them_is_one_of_headers_with_such_a_field(annotation: Any, values: list[int], order: str) -> None:
+    def made(name: str, named: dict[str, Any], given: dict[str, Any], **options: Any) -> Any:
+        return type(name, (Header,), {"__module__": __name__, "__annotations__": named, **given}, bit_order=order, **options)
+
+    with bindings():
+        item = made("CodedItem", {"value": annotation}, {}, in_bits=True)
+        named = {"begin": U3, "n": U4, "items": tuple[item, ...], "spare": int}
+        coded = made("CodedList", named, {"begin": 5, "n": auto(count_of("items")), "items": many(count=field("n")), "spare": spare_bits()})
+        for some in ([], values, values[1:]):
+            wire = bytes(coded(items=[item(value=one) for one in some]))
+            read = dissect(wire, coded)
+            assert [one.value for one in read[coded].items] == some and not read.faults and bytes(read) == wire
+            for cut in range(len(wire)):
+                part = dissect(wire[:cut], coded)
+                assert bytes(part) == wire[:cut] and careful(coded, wire[:cut])[0] == part[coded]
+
+
+def test_what_has_to_begin_with_a_byte_says_what_may_stand_there() -> None:
+    for annotation, rule, way in (
+        (Bytes | None, lambda: sized(field("n"), none=255), r"got bytes, none where a number says so, among bits, after n .*x = when\(field\(\.\.\.\), \.\.\.\) begins at any bit"),
+        (tuple[VarInt, ...], lambda: many(count=field("n")), "a list of headers begins at any bit whose class, with in_bits=True, has such a value"),
+        (Token, lambda: Token(), "a header of a class with in_bits=True begins at any bit"),
+    ):
+        with bindings(), pytest.raises(DeclareError, match=way) as raised:
+            type(Header)("Askew", (Header,), {"__module__": __name__, "__annotations__": {"f": U3, "n": U8, "x": annotation, "s": int}, "f": 5, "n": 0, "x": rule(), "s": spare_bits()})
+        assert str(raised.value).startswith("Askew.x: expected a start on a byte boundary")
+
+
+class Token(Header):
+    kind: U8 = 1

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
-from uuid import UUID
 
 from packetlab.declare.bits.kinds import ONE_WIDTH, BitList, SpareBits
 from packetlab.declare.classbody.slips import no_rule, not_alone, not_called, wide_number, wrong_default
@@ -185,6 +183,9 @@ def _check_kinds(kinds: Sequence[object], where: str) -> None:
 
 def _hint(annotation: object) -> str:
     """What to write instead of an annotation that looks as if it should do."""
+    from datetime import datetime, timedelta  # here, for it takes as long to import `uuid` as ten files of ours
+    from uuid import UUID
+
     if isinstance(annotation, int | bytes | str):
         return "a value, so a field or variable above has the name of the type"
     if not isinstance(annotation, type):

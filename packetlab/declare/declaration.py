@@ -110,7 +110,7 @@ class Declaration:
         self.outer_leaves = outer_leaves([*rules_of(self.fields), self.payload_size, self.opaque, self.unsized, *self.shortened])
         self.remembers = remembers_of(self.remembers, self.name)
         check_remembered(self.name, self.remembers or (), self.by_name)
-        for f in self.fields:
+        for f in self.fields if any(isinstance(leaf, Recalled) for leaf in self.outer_leaves) else ():
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
 
@@ -224,8 +224,9 @@ def outer_leaves(rules: Iterable[Expr | None]) -> tuple[Elsewhere, ...]:
     """Return the values from elsewhere that some rules name, each once."""
     found: dict[str, Elsewhere] = {}
     for rule in rules:
-        rule = rule.otherwise if isinstance(rule, Next) else rule
-        for leaf in rule.leaves() if rule is not None else ():
+        if rule is None:
+            continue
+        for leaf in (rule.otherwise if isinstance(rule, Next) else rule).leaves():
             if isinstance(leaf, OffsetOf) and leaf.since != "self":  # not settled yet
                 leaf = OwnPlace(leaf.since)
             if isinstance(leaf, Elsewhere):

@@ -146,7 +146,7 @@ class Expr:
 
     def leaves(self) -> list[Expr]:
         """Return every operand without operands of its own, in order."""
-        return [part for part in self.parts() if not part.operands()]
+        return [part for part in self.parts() if not part.operands()] if self.operands() else [self]
 
     def one_of(self, *values: int) -> Expr:
         """True where the value is one of `values`."""

@@ -406,7 +406,9 @@ class AllBindings:
     def restore(self) -> None:
         changed()
         _texts.clear()
-        stale = [lower for lower in _conditions if self._has_changed(lower)]
+        others = {*_declared.values()} ^ {*self.declared.values()}
+        spaces = {name for name, one in [*_spaces.items()] if (one.headers, one.numbers) != self.spaces.get(name, ({}, {}))}
+        stale = [lower for lower in _conditions if self._has_changed(lower, others, spaces)]
         for name, one in [*_spaces.items()]:
             headers, numbers = self.spaces.get(name, ({}, {}))
             one.headers.clear()  # in place: compiled codecs hold these very dicts
@@ -429,15 +431,16 @@ class AllBindings:
         if registered.restore(self.refined):
             _read_anew()
 
-    def _has_changed(self, lower: str) -> bool:
-        """Whether compiled code of a header with conditional bindings, or of one derived from it, is out of date (see `filled`)."""
+    def _has_changed(self, lower: str, others: set[Declaration], spaces: set[str]) -> bool:
+        """Whether compiled code of a header with conditional bindings, or of one derived from it, is out of date (see `filled`).
+
+        `others`: the headers that are declared anew, or no longer; `spaces`: names of those whose numbers are others.
+        """
         entries, header = _conditions[lower], _declared.get(lower)
-        others = {*_declared.values()} ^ {*self.declared.values()}
-        known = [header, *header.derived] if header is not None else []
-        spaces = {f.rule.space for one in known for f in one.fields if isinstance(f.rule, Next)} & {*_spaces}
+        known = [header, *header.derived] if header is not None and spaces else []
         return (
             [*map(id, entries)] != [*map(id, self.conditions.get(lower, ()))]  # not ==, which of rules makes another rule
             or header in others
             or any(upper in one.bases for one in others for _, _, upper in entries)
-            or any((_spaces[name].headers, _spaces[name].numbers) != self.spaces.get(name, ({}, {})) for name in spaces)
+            or any(isinstance(f.rule, Next) and f.rule.space in spaces for one in known for f in one.fields)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -13,15 +14,13 @@ LONGEST = 80
 """Bytes of a number in digits, which has its own end, that are looked at."""
 TOGETHER = 120
 """Bits that are taken apart, or put together, as one number: with more of them each step takes longer."""
-HALVES: dict[tuple[int, bool], list[tuple[int, ...]]] = {
-    (bits, low): [
-        tuple(byte >> shift & (1 << bits) - 1 for shift in (range(0, 8, bits) if low else range(8 - bits, -1, -bits)))
-        for byte in range(256)
-    ]
-    for bits in (1, 2, 4)
-    for low in (False, True)
-}
-"""Numbers of 1, 2 or 4 bits in a byte."""
+
+
+@cache
+def halves(bits: int, low: bool) -> list[tuple[int, ...]]:
+    """Return the numbers of 1, 2 or 4 bits in each byte."""
+    shifts = range(0, 8, bits) if low else range(8 - bits, -1, -bits)
+    return [tuple(byte >> shift & (1 << bits) - 1 for shift in shifts) for byte in range(256)]
 
 
 def number_at(data: bytes, at: int, bits: int, low: bool = False, signed: bool = False) -> int:
@@ -55,7 +54,7 @@ def numbers_at(data: bytes, at: int, count: int, bits: int, low: bool = False, s
         if at & 7:
             number = number_at(data, at, total, low)
             some = (number if low else number << -total % 8).to_bytes(-(-total // 8), "little" if low else "big")
-        for few in map(HALVES[bits, low].__getitem__, some):
+        for few in map(halves(bits, low).__getitem__, some):
             found += few
         del found[count:]
         count = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from string import Formatter
 from typing import NamedTuple
 
 from packetlab.declare.declaration import Declaration
@@ -30,6 +29,8 @@ class LabelPart(NamedTuple):
 @cache
 def parse(label: str) -> tuple[LabelPart, ...]:
     """Return the pieces of a label. ValueError where its braces are none of a text with fields."""
+    from string import Formatter  # importing it compiles an expression that takes longer than this file
+
     parts = []
     for before, name, form, conversion in Formatter().parse(label):
         if conversion or (form and FORM.fullmatch(form) is None):

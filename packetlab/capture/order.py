@@ -102,6 +102,9 @@ class PacketOrder:
     def _read(self, frame: Frame) -> Packet:
         """Return the packet of a frame, read as the middle or the beginning of a message where segments in order say that it is."""
         packet = Frame.packet(frame)
+        path = packet._path
+        if path is not None and not path.streams:
+            return packet  # what is read at once ends where the last header names nothing above it
         is_begun = any(cls._declaration.stream for cls in packet._classes[1:])
         if is_begun or may_begin(packet):
             with self._lock:
@@ -201,9 +204,8 @@ class OrderedFrame(Frame):
     def placed(cls, frame: Frame, order: PacketOrder) -> OrderedFrame:
         """Return a frame with its order."""
         made = cls.__new__(cls)
-        for word in Frame.__slots__:
-            setattr(made, word, getattr(frame, word))
-        made.order = order
+        made.data, made.wire_length, made.time_ns = frame.data, frame.wire_length, frame.time_ns
+        made.interface, made.number, made.extras, made.order = frame.interface, frame.number, frame.extras, order
         return made
 
     def packet(self) -> Packet:

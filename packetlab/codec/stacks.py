@@ -178,12 +178,13 @@ class Path:
     """A stack of headers that was found in a packet, each of them made when somebody asks for it.
 
     Attributes:
-        classes: of the headers. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
+        classes: of the headers. streams: whether one of them begins a message of a stream. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
     """
 
     def __init__(self, parts: list[Decoding]) -> None:
         self.classes: tuple[type[Any], ...] = tuple(classes[part.cls] for part in parts)
         self.parts = parts
+        self.streams = any(part.cls.stream for part in parts)
         self.make_all: Callable[[object], Headers] = self._make_all
         self.first: dict[object, Callable[[object], object]] = {}
         for i in range(len(parts) - 1, -1, -1):

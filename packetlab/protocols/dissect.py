@@ -63,15 +63,17 @@ def dissect(
     if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
         found = stack_decoders[first](data)
         if found is not None and not (strict and found.faults):
-            return knowing(found)
+            return found if current.get() is None else knowing(found)
     return dissected(data, first, wire_length, strict, keep, below)
 
 
 def knowing(packet: Packet) -> Packet:
     """Return a packet that was read in a context, if it was, so that further messages in it are read in that too."""
     now = current.get()
-    if now is not None and any(cls._declaration.stream for cls in packet._classes):
-        packet._now = now
+    if now is not None:
+        path = packet._path
+        if path.streams if path is not None else any(cls._declaration.stream for cls in packet._classes):
+            packet._now = now
     return packet
 
 

@@ -32,6 +32,7 @@ from packetlab import (
 )
 from packetlab.capture.reassembly import beginnings
 from packetlab.codec.around import outer
+from packetlab.protocols.streams.messages import MessageClasses
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):
@@ -227,3 +228,17 @@ def test_frames_that_are_added_later_are_told_too() -> None:
     # Those that were added have their places looked for, and with them the one before them.
     assert [Msg in packet for packet in capture.packets()][5:] == [said[at] for at in order][5:]
     assert [Msg in packet for packet in capture.packets()] == [said[at] for at in order]
+
+
+def test_frames_on_ports_that_nobody_declared_are_read_without_a_question_what_may_begin_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    others, _ = segments([3] * 40, [7], port=9)
+    mine, said = segments([3] * 4, [7])
+    for frame in others:  # a stack that comes often is read at once
+        dissect(frame)
+    asked: list[bytes] = []
+    of = MessageClasses.__call__
+    monkeypatch.setattr(MessageClasses, "__call__", lambda self, data: asked.append(data) or of(self, data))
+    assert not any(Msg in packet or not packet.payload for packet in Capture.of(others[1:]).packets())
+    assert not asked
+    assert [Msg in packet for packet in Capture.of([*others, *mine]).packets()] == [False] * len(others) + said
+    assert asked

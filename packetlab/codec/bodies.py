@@ -29,7 +29,7 @@ def width(header: AnyHeader, f: Field) -> int:
 
 def measured(header: AnyHeader, fields: Iterable[Field]) -> int:
     """Return how many bytes some fields of a header fill."""
-    return sum(width(header, f) for f in fields) // 8
+    return sum([width(header, f) for f in fields]) // 8
 
 
 class Bodies(Sequence[bytes]):

@@ -71,7 +71,7 @@ class FieldProperty(NotARule, property, Field):
         """Write the function that reads the field from a header, and read it."""
         kind, wire = cast("Any", self.kind), self.kind.wire
         names: dict[str, object] = {"shown": self._shown, "value": kind.value}
-        code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
+        code = f"value(raw) if type(raw) is {'int' if wire == 'number' or (wire == 'coded' and kind.is_number) else 'bytes'}"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
             code = "raw if False" if is_around(self) or self.filled or self.name in self.owner.fills else code

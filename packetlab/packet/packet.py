@@ -265,9 +265,7 @@ class Packet(Held):
 
     # Editing ------------------------------------------------------------------------------------------------
 
-    def replace(
-        self, layer: type[Header] | tuple[type[Header], int] | Mapping[str, object] | None = None, /, **changes: object
-    ) -> Packet:
+    def replace(self, layer: type[Header] | tuple[type[Header], int] | Mapping[str, object] | None = None, /, **changes: object) -> Packet:
         """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer), or values by path.
 
         A path says what of a field: ``replace({"tcp.options[1].data": b"", "ip#2.ttl": 1})``; without a number the first of a list.
@@ -275,8 +273,7 @@ class Packet(Held):
         wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
         """
         if layer is not None and type(layer) is not HeaderType and isinstance(layer, Mapping):
-            made: Packet = hook("edited")(self, {**layer, **changes})
-            return made
+            return hook("edited")(self, {**layer, **changes})  # type: ignore[no-any-return]
         headers = list(self._rederived())
         payload = self.payload
         if layer is None and set(changes) != {"payload"}:
@@ -289,18 +286,22 @@ class Packet(Held):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
-            inner = hook("inner_derived")(headers[place], changes) if headers[place]._declaration.view is not None else {}
-            headers[place] = replaced(headers[place], {**inner, **changes})
+            if headers[place]._declaration.view is not None:
+                changes = {**hook("inner_derived")(headers[place], changes), **changes}
+            headers[place] = replaced(headers[place], changes)
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
         made = _new(*_of)
+        if (now := getattr(self, "_now", None)) is not None:
+            made._now = now
         made._stack, made._payload = lend(headers, self._headers) if has_context() else tuple(headers), payload
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
-        if hasattr(self, "_now"):
-            made._now = self._now
-        return hook("respelled")(self, made) if any(header._declaration.coded for header in headers) else made
+        for header in headers:
+            if header._declaration.coded:
+                return hook("respelled")(self, made)  # type: ignore[no-any-return]
+        return made
 
     def vary(self, count: int, fields: Mapping[object, object] | None = None, /, **named: object) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths
@@ -400,8 +401,8 @@ class Packet(Held):
 
     def summary(self) -> str:
         """Return in one line the names of the layers, what their `label` says, the payload's size, and further messages after a "+"."""
-        size = [f"{len(self.payload)} bytes"] if self.payload else []
-        line = " / ".join([*headlines(self), *size])
+        parts, payload = headlines(self), self.payload
+        line = " / ".join([*parts, f"{len(payload)} bytes"] if payload else parts)
         return line + hook("further_summary")(self) if self._trailing_bytes else line
 
     # Other libraries ----------------------------------------------------------------------------------------

@@ -138,8 +138,13 @@ def labelled_items(f: Field, raw: Any) -> str:
 
 def headlines(packet: Any) -> list[str]:
     """Return the names of the layers of a packet, each with what its label says."""
-    if not any(cls._declaration.label for cls in packet._classes):
-        return [cls.__name__ for cls in packet._classes]
+    names = []
+    for cls in packet._classes:
+        if cls._declaration.label:
+            break
+        names.append(cls.__name__)
+    else:
+        return names
     try:
         headers = packet.layers
     except BuildError:  # a prototype

@@ -170,9 +170,9 @@ def names_with(header: Any, bits: int, what: str) -> frozenset[str]:
 
 def literal(value: object) -> str:
     """Return a field's value as a class's repr has it."""
+    if type(value) is int or type(value) is bytes:
+        return repr(value)
     name = type(value).__name__
-    if type(value) is tuple:
-        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
     if name in ("EUI", "IPAddress", "Instant", "Elapsed", "UUID"):
         return repr(str(value))
     if type(value) is tuple:

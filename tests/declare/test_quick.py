@@ -190,3 +190,22 @@ def test_usual_values_have_a_short_way() -> None:
     assert usual(TextKind(size=4, pad=b" "))("abc") == (b"abc ",) and usual(ByteString(2))(b"ab") == (b"ab",)
     assert usual(Delimited(TextKind(), b"\r\n"))("abc") == (b"abc",) and usual(Delimited(TextKind(), b"aa"))("abc") is None
     assert all(map(compiled, [*NUMBERS[:7], *NUMBERS[9:19], TEXTS[0], TEXTS[3], *BYTES]))
+
+
+@pytest.mark.parametrize("base", [2, 8, 10, 16])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("width", [None, 1, 3])
+def test_a_number_in_digits_is_written_as_it_was_read(base: int, signed: bool, width: int | None) -> None:
+    kind = DigitsKind(base, width, signed, upper=base == 16)
+    for letters in itertools.chain.from_iterable(itertools.product("-+0 17aF", repeat=size) for size in range(5)):
+        spelled = "".join(letters)
+        try:
+            number = int(spelled.replace(" ", ""), base) if spelled.strip(" ") == spelled.replace(" ", "") else None
+        except ValueError:
+            number = None
+        found = kind.parsed(spelled.encode())
+        assert found == (number if number is not None and kind.low <= number <= kind.high else None), spelled
+        if found is not None and number is not None:
+            assert kind.spell(found) == spelled.encode()
+            plain = ("-" * (number < 0) + format(abs(number), {2: "b", 8: "o", 10: "d", 16: "X"}[base]).zfill((width or 0) - (number < 0))).encode()
+            assert (type(found) is int) == (plain == spelled.encode()) and kind.spell(number) == plain

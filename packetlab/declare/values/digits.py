@@ -71,6 +71,7 @@ class DigitsKind(View):
         self.made_with |= {"upper": 1} if upper else {}
         self.made_with |= {"before": before} if before else {}
         self.upper = bool(upper)
+        self.letter = {8: "o", 10: "d", 16: "X" if upper else "x"}.get(base, "")  # with which Python writes them
         letters = DIGITS[:base] + DIGITS[10:base].upper()
         self.pattern = re.compile(rf"[ \t]*[+-]?[{letters}]+[ \t]*".encode())
 
@@ -91,10 +92,11 @@ class DigitsKind(View):
 
     def parsed(self, data: bytes) -> int | None:
         """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
-        size = len(data)
-        if self.base == 10 and size < 20 and data.isdigit() and (size == self.width or (size > (self.width or 0) and (data[0] != 48 or size == 1))):
-            number = int(data)  # which is spelled so
-            return number if number <= self.high else None
+        size, digits = len(data), data[1:] if self.signed and data[:1] == b"-" else data
+        if self.base == 10 and size < 20 and digits.isdigit() and (size == self.width or (size > (self.width or 0) and (digits[0] != 48 or size == 1))):
+            number = int(data)  # which is spelled so, but for -0
+            if number or digits is data:
+                return number if self.low <= number <= self.high else None
         digits, more = self._parted(data)
         if len(digits) > 80 or not self.pattern.fullmatch(digits) or (more and not more.isascii()):
             return None
@@ -112,8 +114,8 @@ class DigitsKind(View):
         """Return a number as it is written."""
         if isinstance(number, SpelledDigits):
             return number.spelled
-        if self.base == 10 and number >= 0:
-            return b"%0*d" % (self.width or 0, number)
+        if self.letter:
+            return f"{number:0{self.width or 0}{self.letter}}".encode()
         digits, rest = "", abs(number)
         while rest or not digits:
             rest, digit = divmod(rest, self.base)
@@ -123,8 +125,8 @@ class DigitsKind(View):
 
     @property
     def written(self) -> str:
-        plain = f'b"%0{self.width or 0}d" % {{0}} if {{0}}.__class__ is int else '
-        return f"({plain}{{write}}({{0}}))" if self.base == 10 and not self.signed else super().written
+        plain = f'b"%0{self.width or 0}{self.letter}" % {{0}} if {{0}}.__class__ is int else '
+        return f"({plain}{{write}}({{0}}))" if self.letter else super().written
 
     def raw(self, value: object, where: str) -> int:
         found: int | None = None

@@ -263,7 +263,7 @@ def whole_messages(
     while start < len(data):
         one = cls if not start or following is None or not following.size else following(data[start : start + following.size])
         found = None if one is None else _look_once(one, data, start) or look(one, data, start, below)
-        if one is None or found is None or found.wanted or found.end <= start or (found.is_lost if is_sure else found.faults):
+        if one is None or found is None or found.wanted or found.end <= start or (found.faults and not (is_sure and not found.is_lost)):
             return
         yield one, start, found
         start = found.end
@@ -306,7 +306,7 @@ def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
                 return (packet,) if isinstance(header, wanted) and not any(_loses(header, fault) for fault in packet.faults) else ()
             start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
             messages = [*_packets(_general(type(header)), bytes(packet)[start:end], packet.layers[:i])]
-            found = tuple(one.read() for one in messages if issubclass(one.cls, wanted) or isinstance(one.header, wanted))
+            found = tuple([one.read() for one in messages if issubclass(one.cls, wanted) or isinstance(one.header, wanted)])
             if found:
                 return found
     return ()
@@ -329,9 +329,10 @@ class InPacket(NamedTuple):
 
 
 def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[InPacket]:
+    packet = hook("Packet")
     for one, start, found in whole_messages(cls, data, below, True):
         if found.alone and type(found.header) is one and _known(one._declaration).by_itself:
-            read = partial(_read_already, found.header, data[start : found.end])
+            read = partial(_read_already, packet, found.header, data[start : found.end])
         else:
             read = partial(hook("dissect"), data[start : found.end], one, below=below)
             if current.get() is not None:  # those after it may recall what it tells
@@ -340,8 +341,7 @@ def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iter
         yield InPacket(one, found.header, start, found.end, read)
 
 
-def _read_already(header: AnyHeader, data: bytes) -> Packet:
-    packet: Any = hook("Packet")
+def _read_already(packet: Any, header: AnyHeader, data: bytes) -> Packet:
     made = packet.__new__(packet)
     made._stack = made._resolved = (header,)
     made._payload, made._data = b"", data

@@ -7,16 +7,18 @@ a change moves what lies above to other bytes, nothing can be predicted but that
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from packetlab.codec.faults import Fault, Values
 from packetlab.codec.lenient import USUAL
+from packetlab.codec.objects import off_link
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.plan import Fixed, Open, needs
+from packetlab.declare.plan import Fixed, Open, Step, needs
 from packetlab.packet.offsets import field_offsets
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
@@ -38,12 +40,17 @@ NOTHING = ExpectedFaults()
 ANYTHING = ExpectedFaults(exact=False)
 
 
+def inside(packet: Packet) -> bytes:
+    """Return the bytes of the headers and the payload of a packet, which a link may carry as others (see `Header`, through)."""
+    return off_link(packet._headers[0]._declaration if packet._headers else None, bytes(packet))
+
+
 class Ground:
     """A sound packet, measured: what the changes start from."""
 
     def __init__(self, packet: Packet) -> None:
         self.packet, self.layers = packet, packet.layers
-        self.size = len(bytes(packet))
+        self.size = len(inside(packet))
         found = field_offsets(packet)
         self.spans = {(span.layer, span.field.name): span for span in found.spans}
         self.order = found.spans
@@ -84,6 +91,15 @@ class Ground:
 
     # What comes of other limits ------------------------------------------------------------------------------
 
+    def fields_up_to(self, i: int, limit: int) -> Iterator[tuple[Field, Step]]:
+        """Yield the fields of layer `i` with their steps, up to one that is there where bytes are left and begins beyond these."""
+        for step in self.plans[i].within:
+            for f in step.fields:
+                span = self.spans.get((i, f.name))
+                if f.left and span is not None and span.byte_range[0] >= limit:
+                    return
+                yield f, step
+
     def squeezed(self, first: int, limit: int) -> ExpectedFaults:
         """Layers from `first` on get bytes up to `limit` only."""
         if first and self.heads[first - 1] >= limit:
@@ -93,7 +109,7 @@ class Ground:
             plan, scope, known = self.plans[i], self.scope(i, {}), set[str]()
             if plan.from_end and plan.tail is None:  # what is read first stands last
                 return ExpectedFaults(tuple(faults), False)
-            for f, step in [(f, one) for one in plan.within for f in one.fields]:
+            for f, step in self.fields_up_to(i, limit):
                 span = self.spans.get((i, f.name))
                 if span is not None and span.byte_range[1] > limit:
                     if isinstance(step, Fixed):

@@ -10,11 +10,11 @@ from enum import IntEnum, IntFlag
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.bodies import measured
-from packetlab.codec.compiler import replaced
+from packetlab.codec.around.outer import names_before
+from packetlab.codec.around.required import requirements
 from packetlab.codec.context.context import ContextEntry, Moment, current
 from packetlab.codec.context.recalling import recall
-from packetlab.codec.faults import Dissection, Fault, Values
+from packetlab.codec.faults import Values
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import ItemValues
@@ -30,6 +30,7 @@ from packetlab.declare.remembering.recalled import Recalled, StateOf
 from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
+from packetlab.export.whole_headers import fill_up, unit_of, whole_again, with_fewer_items
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
@@ -41,10 +42,14 @@ LONGEST = 24  # bytes of a field of varying size
 ITEMS = 3
 
 
-def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool) -> Header:
-    """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
+def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool, in_list: bool = False) -> Header:
+    """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it.
+
+    `in_list`: it goes by the item before it, of which numbers follow from it, so that by itself it need not read back.
+    """
     made: dict[str, Raw] = {}
     seen = _Seen(cls)
+    seen.required = {one.field.slot for one in requirements(cls) if not one.leaf.path and one.field is not None} if in_list else set()
     keys = _keys(draw, cls)
     for f in cls.fields:
         if f.kind.wire == "payload":
@@ -64,7 +69,7 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             made[f.name] = value
         seen.values[f.name] = _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
-    _fill_up(cls, made, own)
+    fill_up(cls, made, own)
     needed = {f.name for f in (*cls.fields, *cls.inside) if f.default is REQUIRED}
     fixed = {f.name for f in cls.fields if f.kind.bits is not None}
     for attempt in (made, {n: v for n, v in made.items() if n in own or n in fixed or n in needed}):
@@ -74,8 +79,10 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             if cls.view is None:
                 raise
             continue  # what was drawn inside has the delimiter of the field around it
-        if whole_again(whole):
+        if in_list or whole_again(whole):
             return whole
+        if attempt is made and (less := with_fewer_items(cls, made, own)) is not None:
+            return less
     made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})
     return made_least
 
@@ -83,8 +90,11 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
 class _Seen(HeldValues):
     """The fields drawn so far and what follows from them, with what is known in a ``with context:`` around.
 
-    `promised` says of fields that are drawn later whether they are there, where others go by that.
+    `promised` says of fields that are drawn later whether they are there, where others go by that. `required` are the slots of those
+    from which numbers of the item before follow.
     """
+
+    required: set[str]
 
     def __init__(self, cls: Declaration) -> None:
         super().__init__({}, b"", 0)
@@ -154,11 +164,13 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, t
 
     if isinstance(f.rule, Next):
         return draw(_unbound(f, f.rule, st)) if top and f.kind.wire == "number" else None
-    if f.fixed or f.rule is not None or f.pad:
+    if f.fixed or (f.rule is not None and not _works_out(cls, f, values)) or f.pad:
         return None
     steering = _steering(cls, f, values)
     if steering is not None:
         return draw(steering)
+    if f.computed is not None:
+        return None  # it follows from those that are drawn
     if f.condition is not None:
         presence = {leaf.name for leaf in _refs(cls, f.condition) if isinstance(leaf, Has)}
         if f.name in presence:
@@ -170,6 +182,8 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, t
         if f.left:
             return _if_left(draw, cls, f, values, seen, st, top)
         if f.none is not None and _follows(cls, f) and (f.outer is None or f.outer.evaluate(seen)):
+            return draw(st.none() | _of_kind(cls, f, values, seen, st))
+        if f.slot in seen.required:
             return draw(st.none() | _of_kind(cls, f, values, seen, st))
         if not f.condition.evaluate(seen):
             return None
@@ -218,6 +232,12 @@ def _follows(cls: Declaration, f: Field) -> bool:
     return measure is not None and follows_from(cls, needs(measure), f.name)
 
 
+def _works_out(cls: Declaration, f: Field, values: str) -> bool:
+    """Whether a field follows from one that is worked out from it: it is drawn, and the other one not, unless that is what its class is found by."""
+    named = [cls.by_name[leaf.name] for leaf in (f.rule.leaves() if f.rule is not None else ()) if isinstance(leaf, Ref) and leaf.name in cls.by_name]
+    return any(g.computed is not None for g in named) and all(g.computed is None or _steering(cls, g, values) is None for g in named)
+
+
 def _refs(cls: Declaration, condition: Expr) -> list[Expr]:
     """What a condition comes down to, with the rules of derived fields in place of these."""
     found: list[Expr] = []
@@ -251,10 +271,10 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleTyp
     if kind.wire == "bytes":
         drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8).map(kind.sound)
         return drawn if kind.verbatim else drawn.map(lambda raw: kind.value(raw if _is_value(kind, raw) else kind.zero))
-    if f.size is not None and not _follows(cls, f):
+    if f.size is not None and not _follows(cls, f) and f.slot not in seen.required:
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size).map(kind.sound)
-    unit = _unit(cls, f.name)
+    unit = unit_of(cls, f.name)
     sizes = [size for size in range(0, LONGEST + 1, unit) if _can_be_said(cls, f, size, seen)] or [0]
     return st.sampled_from(sizes).flatmap(lambda size: st.binary(min_size=size, max_size=size)).map(kind.sound)
 
@@ -302,21 +322,26 @@ def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType)
     item = f.kind.item
 
     kinds = becoming(item)
-    single = st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, {}, top=True))()
+    follow = {one.leaf.name for kind in kinds for one in requirements(kind) if not one.leaf.path}  # from the item after
+    fields: dict[str, Any] = dict.fromkeys(follow)
+
+    def drawn(in_list: bool) -> Any:
+        single = st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, fields, top=True, in_list=in_list))()
+        if f.kind.one or f.until is None or needs(f.until) & follow:
+            return single
+        until = f.until  # the item that ends the row stands last, and filling up may put it there
+        return single.filter(lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0)))
+
+    first = drawn(False)
     if f.kind.one:
-        return single
-    if f.until is not None:
-        # The item that ends the row stands last, and filling up may put it there.
-        until = f.until
-        single = single.filter(
-            lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0))
-        )
+        return first
     free = f.count is None or _follows(cls, f)
-    count = f.count.evaluate(seen) if f.count is not None and not free else None
-    if count is not None:
-        count = max(0, min(count, 100))
-        return st.lists(single, min_size=count, max_size=count).map(tuple)
-    return st.lists(single, max_size=ITEMS).map(tuple)
+    count = max(0, min(f.count.evaluate(seen), 100)) if f.count is not None and not free else None
+    low, high = (0, ITEMS) if count is None else (count, count)
+    if not names_before(item) or not high:
+        return st.lists(first, min_size=low, max_size=high).map(tuple)
+    some = st.tuples(first, st.lists(drawn(True), min_size=max(0, low - 1), max_size=high - 1)).map(lambda found: (found[0], *found[1]))
+    return some if low else st.just(()) | some
 
 
 # What headers become -------------------------------------------------------------------------------------------------
@@ -384,59 +409,3 @@ def solved(condition: Expr) -> dict[str, list[int]]:
         if isinstance(left, Ref) and isinstance(right, Const):
             return {left.name: [right.number]}
     return {}
-
-
-# Sizes that come in units --------------------------------------------------------------------------------------------
-
-
-def _unit(cls: Declaration, part: str) -> int:
-    """The number of bytes that the size of a part has to be a multiple of, so that the rules that state it read it back."""
-    return max((solved.unit for _, solved in cls.plan.rounded if part in solved.parts), default=1) or 1
-
-
-def _fill_up(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> None:
-    """Lengthen the last field of varying size until the header has the multiple of bytes that its rules want."""
-    unit = _unit(cls, "self")
-    open_ended = [
-        f for f in cls.fields
-        if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
-        and f.kind.wire in ("open", "items") and (f.condition is None or f.name in made)
-    ]  # fmt: skip
-    if unit == 1 or not open_ended:
-        return
-    f = open_ended[-1]
-    try:
-        missing = -measured(classes[cls](**made)._resolved_alone(), cls.before) % unit
-    except BuildError:
-        return
-    if not missing:
-        return
-    value = made.get(f.name, f.default)
-    if f.kind.wire == "open":
-        made[f.name] = (value or b"") + bytes(missing)
-        return
-    made[f.name] = _longer(tuple(value or ()), missing)
-
-
-def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
-    """Return items of which one that holds bytes is longer by this many; the same where none does."""
-    for i, item in enumerate(items):
-        for f in item._fields:
-            raw = getattr(item, f.slot)
-            if f.kind.wire == "open" and type(raw) is bytes and _unit(item._declaration, "self") == 1:
-                return (*items[:i], replaced(item, {f.name: raw + bytes(missing)}), *items[i + 1 :])
-    return items
-
-
-def whole_again(made: Header) -> bool:
-    """Whether a header reads back as it was built, all of it, without a fault."""
-    try:
-        data = bytes(made)
-    except BuildError:
-        return False
-    if made._declaration.plan.payload is not None or made._declaration.has_trailer:
-        return True
-    ctx = Dissection()
-    back, _, _, _ = made._decode(data, 0, len(data), ctx)
-    faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
-    return not faults and bool(back == made._resolved_alone())

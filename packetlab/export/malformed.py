@@ -18,6 +18,7 @@ from packetlab.codec.context.context import Context, Moment
 from packetlab.codec.context.lending import goes_by_others, lent
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
+from packetlab.codec.objects import on_link
 from packetlab.codec.refinement.class_bodies import plain
 from packetlab.declare import registry
 from packetlab.declare.checksums.bitwise import is_sum
@@ -27,7 +28,7 @@ from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.values.views import given
 from packetlab.errors import BuildError
-from packetlab.export.expected_faults import NOTHING, ExpectedFaults, Ground, states_a_size
+from packetlab.export.expected_faults import NOTHING, ExpectedFaults, Ground, inside, states_a_size
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.protocols.dissect import dissect
@@ -86,9 +87,6 @@ def malformed(packet: Packet | Header) -> list[Malformed]:
     """
     stack = Packet((packet,)) if isinstance(packet, Header) else packet
     first = type(stack._headers[0]) if stack._headers else None
-    if first is not None and first._declaration.through:
-        hint = "malformed(...) of what stands above it, or bytes of the link with a bit changed"
-        raise BuildError("malformed", "a packet whose bytes are those of its fields", f"{first.__name__}, with through=", hint)
     # Read back, so that all that follows from rules is known to, and follows each change.
     context = lent([stack._headers]) if any(map(goes_by_others, stack._headers)) else None  # before it is built, since states go on then
     sound = dissect(bytes(stack), first, context=_next(context))
@@ -122,7 +120,7 @@ class _Catalogue:
                 if getattr(header, f.slot) is not None:
                     yield from self.of_field(i, header, f)
         if self.sound.layers:
-            data = bytes(self.sound) + TRAILING
+            data = inside(self.sound) + TRAILING
             what = f"{len(TRAILING)} bytes more after the packet"
             yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
@@ -130,6 +128,7 @@ class _Catalogue:
         # A message of a stream that does not fit is taken for the middle of one, and one that is cut goes on elsewhere.
         streams = {type(header).__name__ for header in self.sound.layers[1:] if header._declaration.stream}
         faults = tuple(fault for fault in expected_faults.faults if fault.layer not in streams)
+        data = on_link(self.sound._headers[:1], data)  # as its link carries it
         return Malformed(id, what, data, self.first, *expected_faults._replace(faults=faults), context=self.context)
 
     def changed(
@@ -140,7 +139,7 @@ class _Catalogue:
         try:
             gaps = [g for g in self.ground.layers[i]._fields if g.place is not None and f.name in needs(g.place)]
             kept = {g.name: getattr(self.ground.layers[i], g.slot) for g in gaps}  # else what lies at the offset moves there
-            data = bytes(self.sound.replace(self.targets[i], **kept, **{f.name: given(f.kind, value)}))
+            data = inside(self.sound.replace(self.targets[i], **kept, **{f.name: given(f.kind, value)}))
         except BuildError:
             return  # what follows from it does not fit
         yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, expected_faults)
@@ -162,7 +161,7 @@ class _Catalogue:
         name, raw = f"{self.names[i]}.{f.name}", getattr(header, f.slot)
         if span.bit % 8 == 0:
             at, what = span.byte_range[0], f"the bytes end before {name}"
-            yield self.case(f"{name}.cut".lower(), what, bytes(self.sound)[:at], self.ground.squeezed(0, at))
+            yield self.case(f"{name}.cut".lower(), what, inside(self.sound)[:at], self.ground.squeezed(0, at))
         if f.kind.wire == "number":
             yield from self.of_number(i, f, f.kind, name, raw)
         elif f.fixed and f.kind.verbatim:

@@ -8,7 +8,26 @@ import pytest
 from hypothesis import find, given, settings, strategies as st
 
 import packetlab as pl
-from packetlab import U1, U4, U7, U8, Bytes, Header, auto, choose, dissect, field, has, size_of, sized, when
+from packetlab import (
+    U1,
+    U4,
+    U7,
+    U8,
+    Bytes,
+    Header,
+    auto,
+    before,
+    bindings,
+    choose,
+    computed,
+    dissect,
+    field,
+    has,
+    many,
+    size_of,
+    sized,
+    when,
+)
 from tests.conftest import amount
 
 
@@ -78,3 +97,65 @@ def test_sizes_at_both_ends_are_drawn() -> None:
 def test_what_is_named_stays_as_it_is_named(data: st.DataObject) -> None:
     header = data.draw(pl.strategies.headers(TogetherShort, size=3))
     assert header.size == 3
+
+
+class TogetherDelta(Header):
+    delta: U8 = 0
+    number: int = computed(before("number") + field("delta"))
+
+
+class TogetherSized(Header):
+    size: U8 = 0
+    body: Bytes = sized(before("size"), b"")
+
+
+class TogetherMore(Header):
+    more: U8 = 0
+    x: U8 | None = when(before("more") == 1)
+
+
+def listed(item: type[Header]) -> type[Header]:
+    class TogetherList(Header):
+        items: tuple[item, ...] = many()  # type: ignore[valid-type]
+
+    return TogetherList
+
+
+@pytest.mark.parametrize("item", [TogetherDelta, TogetherSized, TogetherMore], ids=lambda cls: cls.__name__)
+def test_items_that_go_by_the_item_before_are_drawn_together(item: Any) -> None:
+    cls: Any = listed(item)
+    drawn = pl.strategies.headers(cls)
+    sizes = set[int]()
+
+    @settings(max_examples=amount(60, 600))
+    @given(drawn)
+    def reads_back(header: Any) -> None:
+        packet = dissect(bytes(header), cls)
+        assert not packet.faults and packet[cls] == header
+        sizes.add(len(header.items))
+
+    reads_back()
+    assert {0, 1, 2, 3} <= sizes
+    wanted = {TogetherDelta: lambda one: one.delta, TogetherSized: lambda one: one.body, TogetherMore: lambda one: one.x is not None}[item]
+    find(drawn, lambda header: len(header.items) == 3 and all(map(wanted, header.items[1:])))
+
+
+def test_items_that_are_found_by_the_item_before_are_drawn() -> None:
+    with bindings():
+
+        class TogetherPart(Header):
+            kind: int = computed(choose(before("next"), before("next"), field("^.next")))
+            next: U8 = 0
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class TogetherThree(TogetherPart, inside="data", when={"kind": 3}):
+            x: U8 = 7
+
+        class TogetherParts(Header):
+            next: U8 = 0
+            parts: tuple[TogetherPart, ...] = many(until=field("next") == 0)
+
+        drawn = pl.strategies.headers(TogetherParts)
+        found = find(drawn, lambda header: [type(one) for one in header.parts or ()] == [TogetherThree] * 2)
+        assert not dissect(bytes(found), TogetherParts).faults

@@ -16,7 +16,6 @@ from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.values.addresses import XNSAddress, xns_bytes
 from packetlab.declare.values.views import given
-from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import is_required
 from packetlab.packet.foreign import Foreign
@@ -38,8 +37,6 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Classes) 
     """
     from scapy.fields import ConditionalField
 
-    if f.left:
-        raise BuildError(f"{f.owner.name}.{f.name}", "presence that fields tell, for a class of scapy's", "left()")
     kind = f.kind
     derived = f.rule is not None or bool(f.pad)
     absent = derived or f.condition is not None or f.default is None or f.default is REQUIRED
@@ -59,6 +56,8 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Classes) 
         made = _bytes_field(f, name, default, scope)
     if f.condition is None:
         return made
+    if f.left:  # there where it was given, or read
+        return ConditionalField(made, lambda packet: packet.fields.get(name) is not None)
     condition = f.condition
     return ConditionalField(made, lambda packet: bool(condition.evaluate(scope(packet))))
 

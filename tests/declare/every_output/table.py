@@ -17,13 +17,8 @@ from tests.declare.every_output.wireshark import WIRESHARK
 PAGE = Path(__file__).parents[3] / "notebooks" / "mechanisms.md"
 OUTPUTS = {**READING, **MAKING, **WIRESHARK}
 OPEN: dict[tuple[str, str], str] = {
-    (
-        "RowComputed",
-        "strategies",
-    ): "a value that is worked out is drawn without regard to the fields that follow from it",
     ("RowCRCOfBits", "rewrite"): "a CRC over parts of bytes stays as it is, and is counted in left",
     ("RowSpelledSum", "rewrite"): "a checksum in digits stays as it is, and is counted in left",
-    ("RowSerial", "malformed"): "malformed(...) refuses frames of a link with through=",
 }
 """(class, output) -> what is wrong there today; such a cell must go on to fail, or the entry goes."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from packetlab import BuildError, Frame, Header, strategies
+from packetlab import Frame, Header, strategies
 from tests.conftest import amount, need
 from tests.declare.every_output.making import scans
 from tests.declare.every_output.sample import Sample
@@ -36,17 +36,14 @@ def drawn(sample: Sample) -> list[bytes]:
     """Return packets of drawn values."""
     found: list[bytes] = []
     draw = settings(
-        max_examples=amount(15, 150), derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=max(15, amount(15, 150)), derandomize=True, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )  # fmt: skip
 
     @draw
     @given(strategies.headers(sample.header))
     def take(header: Header) -> None:
-        try:
-            found.append(sample.wire(header))
-        except BuildError:
-            assert sample.title == "a computed value"  # which the page has as open
+        found.append(sample.wire(header))
 
     with sample.known():
         take()
@@ -103,6 +100,4 @@ def test_what_is_spoilt_differs() -> None:
     """The packets are not all as they were, or the tests above would see sound ones alone."""
     for sample in AT_ONCE[:20]:
         good, wrong = packets(sample.name)
-        if sample.title == "the item before":  # its numbers are drawn without regard to the deltas: most lists cannot be built
-            continue
         assert len({*good}) > 3 and sum(one != other for one, other in zip(good, wrong, strict=True)) > len(good) // 2, sample

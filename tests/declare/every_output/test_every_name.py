@@ -28,7 +28,6 @@ ALIKE = {
     r"Kind|Transform|UnfitError": "classes to derive from and to catch: tests/declare/test_own_kinds.py and transforms/test_own.py",
     r"TemplateRecord": "what Records holds",
     r"any_value|between|contains|masked|same_as": "patterns of packets that are there: a column of the page",
-    r"left": "what is left of a header: a scapy class refuses it by name (how-to-declare, a field that may be absent)",
 }
 """Names in no sample, and why not."""
 

@@ -32,6 +32,8 @@ from packetlab import (
     field,
     fixed_bytes,
     gzip,
+    has,
+    left,
     many,
     next_protocol,
     offset_of,
@@ -49,6 +51,7 @@ from packetlab import (
     text,
     through,
     value_of,
+    when,
     whitened,
     xns_checksum,
     xor8,
@@ -164,6 +167,14 @@ class RowAround(Header, under=Ether, when={"type": 0x7C5D}):
     entries: tuple[RowPlaced, ...] = many(count=field("count"))
 
 
+class RowLeft(Header, under=Ether, when={"type": 0x7C65}):
+    size: U8 = auto(size_of("self"))
+    id: U16 = 1
+    code: U8 | None = when(left())
+    more: U16 | None = when(left(), auto(size_of("text")))
+    text: Bytes | None = when(has("more"), sized(field("more")))
+
+
 class RowSaid(Header, under=Ether, when={"type": 0x7C5F}):
     number: Annotated[int, digits(signed=True, before=b";")] = ended(b" ", 0)
     words: Annotated[str, text(rest=True)] = ""
@@ -184,5 +195,6 @@ ROWS = [
     Sample("M8", "through whitening", RowWhitened, [RowWhitened(air=b"hello", radio=b"world"), RowWhitened(channel=5, air=b"x")], [("ff 01 61 00", "air")]),
     Sample("M8", "through base16, SLIP", RowHexed, [RowHexed(letters=b"hello", line=b"wor\xc0ld"), RowHexed(line=b"\xdb")], [("02 2a2a 00", "letters"), ("00 01 db", "line")]),
     Sample("also", "payload_size=, a magic", RowBounded, [RowBounded(), RowBounded(kind=5)], [("504c 0003 00", "magic"), ("504b 00", "size")], lambda header: Ether() / header / b"abc"),
+    Sample("also", "what is there if bytes are left", RowLeft, [RowLeft(), RowLeft(code=5), RowLeft(code=7, text=b"abc")], [("05 0001 07 00", "more"), ("07 0001 07 0003 61", "text")]),
     Sample("also", "next_protocol, ahead, answers=", RowAsked, [RowAsked(), RowAsked(number=7)], [("00", "number")]),
 ]  # fmt: skip

@@ -1,0 +1,104 @@
+"""What is drawn becomes a header that reads back: filled up to a multiple of bytes, or with fewer items than were drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.around.solving import solving
+from packetlab.codec.bodies import measured
+from packetlab.codec.compiler import replaced
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.objects import classes
+from packetlab.errors import BuildError
+from packetlab.packet.packet import Header
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.kinds import Raw
+
+# Sizes that come in units --------------------------------------------------------------------------------------------
+
+
+def unit_of(cls: Declaration, part: str) -> int:
+    """The number of bytes that the size of a part has to be a multiple of, so that the rules that state it read it back."""
+    return max((solved.unit for _, solved in cls.plan.rounded if part in solved.parts), default=1) or 1
+
+
+def fill_up(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> None:
+    """Lengthen the last field of varying size until the header has the multiple of bytes that its rules want."""
+    unit = unit_of(cls, "self")
+    open_ended = [
+        f for f in cls.fields
+        if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
+        and f.kind.wire in ("open", "items") and (f.condition is None or f.name in made)
+    ]  # fmt: skip
+    if unit == 1 or not open_ended:
+        return
+    f = open_ended[-1]
+    try:
+        missing = -measured(classes[cls](**made)._resolved_alone(), cls.before) % unit
+    except BuildError:
+        return
+    if not missing:
+        return
+    value = made.get(f.name, f.default)
+    if f.kind.wire == "open":
+        made[f.name] = (value or b"") + bytes(missing)
+        return
+    made[f.name] = _longer(tuple(value or ()), missing)
+
+
+def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
+    """Return items of which one that holds bytes is longer by this many; the same where none does."""
+    for i, item in enumerate(items):
+        for f in item._fields:
+            raw = getattr(item, f.slot)
+            if f.kind.wire == "open" and type(raw) is bytes and unit_of(item._declaration, "self") == 1:
+                return (*items[:i], replaced(item, {f.name: raw + bytes(missing)}), *items[i + 1 :])
+    return items
+
+
+def whole_again(made: Header) -> bool:
+    """Whether a header reads back as it was built, all of it, without a fault."""
+    try:
+        data = bytes(made)
+    except BuildError:
+        return False
+    if made._declaration.plan.payload is not None or made._declaration.has_trailer:
+        return True
+    ctx = Dissection()
+    back, _, _, _ = made._decode(data, 0, len(data), ctx)
+    faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
+    return not faults and bool(back == made._resolved_alone())
+
+
+# Items that do not fit together --------------------------------------------------------------------------------------
+
+
+def with_fewer_items(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> Header | None:
+    """Return a header with those items of its lists that read back one after the other, None where not one does.
+
+    Each was drawn by itself; what it is may go by the one before it, or by the header that holds it.
+    """
+    lists = [f.name for f in cls.fields if f.kind.has_headers and not f.kind.one and f.name not in own and isinstance(made.get(f.name), tuple)]
+    plan = solving(cls)
+    follow = {f.name for f in plan.targets} - own.keys() if plan is not None else set[str]()
+    found = None
+    for drawn in (made, {name: value for name, value in made.items() if name not in follow}) if lists else ():
+        fitting: dict[str, Any] = {name: value for name, value in drawn.items() if name not in lists}
+        for name in lists:
+            for item in made[name]:
+                more = {**fitting, name: (*fitting.get(name, ()), item)}
+                if (whole := _whole(cls, more)) is not None:
+                    fitting, found = more, whole
+        if found is not None:
+            return found
+    return None
+
+
+def _whole(cls: Declaration, given: dict[str, Any]) -> Header | None:
+    try:
+        made: Header = classes[cls](**given)
+    except BuildError:
+        return None
+    return made if whole_again(made) else None

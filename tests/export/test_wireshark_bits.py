@@ -42,6 +42,7 @@ from packetlab import (
     size_of,
     sized,
     spare_bits,
+    text,
     when,
     width_of,
 )
@@ -199,7 +200,7 @@ def test_tshark_finds_values_that_do_not_obey_their_rule(tmp_path: Path) -> None
         compare(Tshark(tmp_path, ObeyBits, ObeyList), [*damaged(packets, 42)])
 
 
-def test_items_of_bits_with_numbers_that_tell_their_size(tmp_path: Path) -> None:
+def test_items_of_bits_with_numbers_that_tell_their_size_and_texts_that_are_none(tmp_path: Path) -> None:
     need("tshark")
     with bindings():
 
@@ -209,6 +210,8 @@ def test_items_of_bits_with_numbers_that_tell_their_size(tmp_path: Path) -> None
         class DigitItem(Header, in_bits=True):
             flag: U1 = 1
             value: Annotated[int, bcd(2)] = 12
+            code: Annotated[str, bcd(2)] = "12"
+            name: Annotated[str, text("ascii", size=2)] = "ab"
 
         class CodedItems(Header, under=Ether, when={"type": 0x7B71}):
             begin: U3 = 5

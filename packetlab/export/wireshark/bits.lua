@@ -169,6 +169,10 @@ function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is
     local from = r.bit
     local wrong = (not g.when or g.when(s)) and r:bit_value(g)
     local e = r.entries[#r.entries]
+    if not wrong and e and e.f == g and g.judge then
+      local expected = self:not_its_kind(g, e)
+      wrong = expected and {at = floor(from / 8), expected = expected, got = judged_text(g, e.raw)}
+    end
     if not wrong and e and e.f == g then
       local expected = g.fixed and not is_fixed(e) and g.expected or g.must and not g.must(s) and g.obeys
       if expected then wrong = {at = floor(from / 8), expected = expected, got = text_of(g, e.value, e.raw)} end

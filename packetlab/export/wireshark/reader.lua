@@ -509,6 +509,10 @@ function Reader:varying(f)  -- false where a header is missing that a field hold
   return true
 end
 
+local function judged_text(f, raw)  -- bytes that are no value of their kind
+  return f.judge and f.judge.form == "digits" and "raw(" .. bytes_text(raw, 65536) .. ")" or bytes_text(raw)
+end
+
 function Reader:judge(f, e)  -- whether a value is one of its kind: where it ends is known, whatever is in it
   local wrong
   local raw = e.raw or e.len > 0 and self.tvb:raw(e.first, e.len) or ""  -- at any bit fewer than the bytes that it touches
@@ -518,7 +522,7 @@ function Reader:judge(f, e)  -- whether a value is one of its kind: where it end
     for at = 1, #raw, f.whole do wrong = wrong or self:not_its_kind(f.single, {raw = raw:sub(at, at + f.whole - 1)}) end
   elseif f.element then wrong = self:none_of(f, e) end
   if not wrong then return end
-  self:fault(f.name, e.first, wrong, f.judge and f.judge.form == "digits" and "raw(" .. bytes_text(raw, 65536) .. ")" or bytes_text(raw))
+  self:fault(f.name, e.first, wrong, judged_text(f, raw))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
 

@@ -35,7 +35,7 @@ class Rederiving(Deriving):
     """Writes ``rederive(o, h, data, start, end, stack, i, above) -> (header, start, end)``.
 
     `o` is the header as it was given, `h` the same with derived fields filled in, ``data[start:end]`` the bytes of its
-    layer. What comes back is `o` with each captured field that is consistent made derived again (one whose bytes ended
+    layer (`end` -1: there is no payload; the bytes are looked at for checksums alone). What comes back is `o` with each captured field that is consistent made derived again (one whose bytes ended
     early as it is), and where its payload lies.
     """
 
@@ -51,7 +51,7 @@ class Rederiving(Deriving):
         derived = [f for f in self.cls.fields if is_derived(f)]
         captured = sum(f.bit for f in derived) << count
         lines = [f"if o._state >> {2 * count}: return whole(o, h, start, end)"]
-        self.lines += [f"at = start + {self.sizes(self.before)}", f"stop = end - ({self.sizes(self.after)})"]
+        self.lines += [f"at = start + {self.sizes(self.before)}", f"stop = end - ({self.sizes(self.after)}) if end >= 0 else at"]
         size, self.lines = self.lines, []
         for f in derived:
             self.compare(f)
@@ -142,7 +142,7 @@ def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> tuple[AnyHeader,
     return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.after)
 
 
-_followers: dict[Declaration, int] = {}  # state of captured fields that follow from others; -1: values in it may too
+_followers: dict[Declaration, tuple[int, bool]] = {}  # state of captured fields that follow from others (-1: values in it may too), whether checksums do
 registry.caches.append(_followers)
 
 
@@ -151,18 +151,22 @@ def rederived_alone(header: H) -> H | None:
     own = header._declaration
     if not header._state >> len(own.fields) or header._state > own.captured_state:
         return header  # nothing is captured, its bytes ended early, or it is a pattern
-    captured = _followers.get(own)
-    if captured is None:
+    known = _followers.get(own)
+    if known is None:
         others = own.fills or own.view or own.through is not None or own.remembers or own.outer_leaves or holds_others(own)
-        captured = _followers[own] = -1 if others else sum(f.bit for f in own.fields if is_derived(f)) << len(own.fields)
+        derived = [f for f in own.fields if is_derived(f)]
+        captured = -1 if others else sum(f.bit for f in derived) << len(own.fields)
+        captured, sums = _followers[own] = captured, any(isinstance(f.rule, Checksum) for f in derived)
+    else:
+        captured, sums = known
     if captured < 0:
         return None
     if not header._state & captured:
         return header
-    data, stack = bytes(header), (header,)
-    whole: AnyHeader = header if header._state >= own.captured_state else header._resolve(header, b"", stack, 0, None)
+    data = bytes(header) if sums else b""
+    whole: AnyHeader = header if header._state >= own.captured_state else header._resolve(header, b"", (header,), 0, None)
     again: Any = header._rederive
-    return again(header, whole, data, 0, len(data), (whole,), 0, None)[0]  # type: ignore[no-any-return]
+    return again(header, whole, data, 0, len(data) if sums else -1, (whole,), 0, None)[0]  # type: ignore[no-any-return]
 
 
 def rederived(packet: Any) -> tuple[AnyHeader, ...]:

@@ -16,9 +16,14 @@ from typing import Annotated, TypeAlias
 
 from packetlab.declare.expressions import Expr
 from packetlab.declare.kinds import Forms, Kind, Lines, Raw, explained
-from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational, smallest
+from packetlab.declare.values.views import UNTYPED, Array, NumberView, RawValue, _name, smallest
 from packetlab.errors import BuildError, DeclareError
 
+ZERO = Fraction(0)
+PLACES = 16
+"""Of decimals that are shown with all of them; others have as many as it takes to tell them apart."""
+NEAR = Fraction(1, 2 * 10**9)
+"""How far a text may be from a value that is no such decimal (a third, so many 2**-32) and still means it."""
 _LETTERS = {16: "e", 32: "f", 64: "d"}
 _FRACTION = {16: 10, 32: 23, 64: 52}  # bits
 _DIGITS = {16: 5, 32: 9, 64: 17}
@@ -118,6 +123,114 @@ class Float(NumberView):
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             shown: Array = numbers.astype(f"u{size}").view(f"f{size}").astype("f8")
         return shown
+
+
+class Stepped(NumberView):
+    """A number that stands for another one: so many steps from an origin. All of it is worked out exactly.
+
+    Attributes:
+        step, origin: fractions. what: the values in words, for errors.
+    """
+
+    step: Fraction
+    origin = ZERO
+    what = "a number"
+
+    def exact(self, raw: int) -> Fraction:
+        """Return what a raw number stands for."""
+        return self.origin + raw * self.step
+
+    def compared(self, raw: int) -> Fraction:
+        return self.exact(raw)
+
+    def fraction(self, value: object, where: str) -> Fraction:
+        """Return what a user wrote as a number. BuildError for what is none."""
+        raise NotImplementedError
+
+    def of(self, value: object, where: str) -> int:
+        return self._fit(self.steps(self.fraction(value, where)), value, where, round)
+
+    def edge(self, value: object, where: str, up: bool) -> int:
+        if isinstance(value, RawValue):
+            return self.raw(value, where)
+        number = self.fraction(value, where)
+        steps = self.steps(number)
+        near = round(steps)
+        if abs(steps - near) * abs(self.step) <= self.grain(value, number):
+            return self._fit(steps, value, where, round)
+        # Of a scale below 0 the greater raw number is the lesser value.
+        return self._fit(steps, value, where, _up if up is (self.step > 0) else _down)
+
+    def grain(self, value: object, number: Fraction) -> Fraction:
+        """Return how far a number may be from a step that a user means, as a float next to 0.29 stands for 0.29."""
+        if isinstance(value, float):
+            return Fraction(4 * ulp(value))
+        decimal = is_short(self.step) and is_short(self.origin)
+        return NEAR if isinstance(value, str) and not decimal else ZERO
+
+    def steps(self, number: Fraction) -> Fraction:
+        """Return how many steps a number is from the origin."""
+        return (number - self.origin) / self.step
+
+    def _fit(self, steps: Fraction, value: object, where: str, rounded: Callable[[Fraction], int]) -> int:
+        raw = rounded(steps)
+        if not self.low <= raw <= self.high:
+            ends = sorted((self.low, self.high), key=self.exact)
+            raise BuildError(where, " to ".join(map(self.words_of, ends)), repr(value))
+        return raw
+
+    def digits(self, raw: int) -> str:
+        """Return what a raw number stands for as a decimal, as short as it may be and still gives the number back."""
+        return shortest(self.exact(raw), lambda number: round(self.steps(number)) == raw)
+
+
+def _up(number: Fraction) -> int:
+    return -(-number.numerator // number.denominator)
+
+
+def _down(number: Fraction) -> int:
+    return number.numerator // number.denominator
+
+
+def rational(value: object, where: str) -> Fraction:
+    """Return a number as a fraction: of a float the simplest one that is this float, so 0.1 is a tenth. DeclareError for none."""
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        if isinstance(value, float):
+            whole = Fraction(value)
+            for digits in range(40):
+                found = whole.limit_denominator(10**digits)
+                if float(found) == value:
+                    return found
+            return whole
+        if isinstance(value, int | Fraction | Decimal | str):
+            found = Fraction(value)
+            if max(found.numerator.bit_length(), found.denominator.bit_length()) <= 256:
+                return found
+    except (ValueError, OverflowError, ZeroDivisionError):
+        pass
+    raise DeclareError(where, "a number, as 0.5, Fraction(1, 256) or '1/256'", f"{value!r:.60}")
+
+
+def is_short(number: Fraction) -> bool:
+    """Whether it is a decimal of at most `PLACES`."""
+    scale: int = 10**PLACES
+    return scale % number.denominator == 0
+
+
+def shortest(exact: Fraction, same: Callable[[Fraction], bool]) -> str:
+    """Return a number as a decimal: all of it where it is short, else the fewest digits that are `NEAR` it and still the `same`."""
+    short = is_short(exact)
+    for places in range(400):
+        scale: int = 10**places
+        number = round(exact * scale)
+        found = Fraction(number, scale)
+        if found == exact or (places > 0 and not short and abs(found - exact) <= NEAR and same(found)):
+            sign, digits = "-" * (number < 0), str(abs(number)).rjust(places + 1, "0")
+            cut = len(digits) - places
+            return sign + digits[:cut] + (f".{digits[cut:]}".rstrip("0").rstrip(".") if places else "")
+    return str(exact)
 
 
 class Scaled(Stepped):

@@ -17,7 +17,7 @@ from numbers import Rational
 from typing import Annotated, TypeAlias
 
 from packetlab.declare.kinds import Kind, Lines, explained
-from packetlab.declare.values.views import ZERO, Stepped, moment_text, rational, shortest
+from packetlab.declare.values.scaled import ZERO, Stepped, rational, shortest
 from packetlab.errors import BuildError, DeclareError
 
 FAR = " s after 1970"  # of a time in no year that Python knows
@@ -25,6 +25,11 @@ MICROSECOND = Fraction(1, 10**6)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+
+
+def moment_text(value: datetime) -> str:
+    """Return a time as descriptions have it."""
+    return value.isoformat().replace("+00:00", "Z")
 
 
 def _seconds(delta: timedelta) -> Fraction:

@@ -6,28 +6,19 @@ a field its raw value as it is, a path that ends in ``.raw`` asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Mapping
 from enum import IntEnum, IntFlag
-from fractions import Fraction
-from math import ulp
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.declare.kinds import ByteString, Int, Kind, Raw
-from packetlab.errors import BuildError, DeclareError
+from packetlab.errors import DeclareError
 from packetlab.escaping import bytes_text, printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Array: TypeAlias = "NDArray[Any]"
-ZERO = Fraction(0)
-PLACES = 16
-"""Of decimals that are shown with all of them; others have as many as it takes to tell them apart."""
-NEAR = Fraction(1, 2 * 10**9)
-"""How far a text may be from a value that is no such decimal (a third, so many 2**-32) and still means it."""
 UNTYPED: tuple[object, ...] = (Any, object)
 """What stands first in ``Annotated[..., kind]`` where no type is said."""
 
@@ -148,65 +139,6 @@ class NumberView(View, Int):
         return shown
 
 
-class Stepped(NumberView):
-    """A number that stands for another one: so many steps from an origin. All of it is worked out exactly.
-
-    Attributes:
-        step, origin: fractions. what: the values in words, for errors.
-    """
-
-    step: Fraction
-    origin = ZERO
-    what = "a number"
-
-    def exact(self, raw: int) -> Fraction:
-        """Return what a raw number stands for."""
-        return self.origin + raw * self.step
-
-    def compared(self, raw: int) -> Fraction:
-        return self.exact(raw)
-
-    def fraction(self, value: object, where: str) -> Fraction:
-        """Return what a user wrote as a number. BuildError for what is none."""
-        raise NotImplementedError
-
-    def of(self, value: object, where: str) -> int:
-        return self._fit(self.steps(self.fraction(value, where)), value, where, round)
-
-    def edge(self, value: object, where: str, up: bool) -> int:
-        if isinstance(value, RawValue):
-            return self.raw(value, where)
-        number = self.fraction(value, where)
-        steps = self.steps(number)
-        near = round(steps)
-        if abs(steps - near) * abs(self.step) <= self.grain(value, number):
-            return self._fit(steps, value, where, round)
-        # Of a scale below 0 the greater raw number is the lesser value.
-        return self._fit(steps, value, where, _up if up is (self.step > 0) else _down)
-
-    def grain(self, value: object, number: Fraction) -> Fraction:
-        """Return how far a number may be from a step that a user means, as a float next to 0.29 stands for 0.29."""
-        if isinstance(value, float):
-            return Fraction(4 * ulp(value))
-        decimal = is_short(self.step) and is_short(self.origin)
-        return NEAR if isinstance(value, str) and not decimal else ZERO
-
-    def steps(self, number: Fraction) -> Fraction:
-        """Return how many steps a number is from the origin."""
-        return (number - self.origin) / self.step
-
-    def _fit(self, steps: Fraction, value: object, where: str, rounded: Callable[[Fraction], int]) -> int:
-        raw = rounded(steps)
-        if not self.low <= raw <= self.high:
-            ends = sorted((self.low, self.high), key=self.exact)
-            raise BuildError(where, " to ".join(map(self.words_of, ends)), repr(value))
-        return raw
-
-    def digits(self, raw: int) -> str:
-        """Return what a raw number stands for as a decimal, as short as it may be and still gives the number back."""
-        return shortest(self.exact(raw), lambda number: round(self.steps(number)) == raw)
-
-
 class BytesView(View):
     """Bytes of a fixed number whose user's form is another. All bytes are raw values, and are taken as they are."""
 
@@ -234,67 +166,13 @@ def smallest(low: int, high: int) -> str:
     return next((f"{'i' if signed else 'u'}{size}" for size in (1, 2, 4, 8) if bits <= size * 8), "O")
 
 
-def _up(number: Fraction) -> int:
-    return -(-number.numerator // number.denominator)
-
-
-def _down(number: Fraction) -> int:
-    return number.numerator // number.denominator
-
-
 def _name(wanted: object) -> str:
     return str(getattr(wanted, "__name__", wanted))
-
-
-def rational(value: object, where: str) -> Fraction:
-    """Return a number as a fraction: of a float the simplest one that is this float, so 0.1 is a tenth. DeclareError for none."""
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        if isinstance(value, float):
-            whole = Fraction(value)
-            for digits in range(40):
-                found = whole.limit_denominator(10**digits)
-                if float(found) == value:
-                    return found
-            return whole
-        if isinstance(value, int | Fraction | Decimal | str):
-            found = Fraction(value)
-            if max(found.numerator.bit_length(), found.denominator.bit_length()) <= 256:
-                return found
-    except (ValueError, OverflowError, ZeroDivisionError):
-        pass
-    raise DeclareError(where, "a number, as 0.5, Fraction(1, 256) or '1/256'", f"{value!r:.60}")
-
-
-def is_short(number: Fraction) -> bool:
-    """Whether it is a decimal of at most `PLACES`."""
-    scale: int = 10**PLACES
-    return scale % number.denominator == 0
-
-
-def shortest(exact: Fraction, same: Callable[[Fraction], bool]) -> str:
-    """Return a number as a decimal: all of it where it is short, else the fewest digits that are `NEAR` it and still the `same`."""
-    short = is_short(exact)
-    for places in range(400):
-        scale: int = 10**places
-        number = round(exact * scale)
-        found = Fraction(number, scale)
-        if found == exact or (places > 0 and not short and abs(found - exact) <= NEAR and same(found)):
-            sign, digits = "-" * (number < 0), str(abs(number)).rjust(places + 1, "0")
-            cut = len(digits) - places
-            return sign + digits[:cut] + (f".{digits[cut:]}".rstrip("0").rstrip(".") if places else "")
-    return str(exact)
 
 
 def own_bytes(raw: bytes) -> str:
     """Return a value that is no good one as `raw` would be given it."""
     return f"raw({bytes_text(raw, 1 << 16)})"
-
-
-def moment_text(value: datetime) -> str:
-    """Return a time as descriptions have it."""
-    return value.isoformat().replace("+00:00", "Z")
 
 
 def given(kind: Kind, raw: Raw) -> Raw:

@@ -155,7 +155,7 @@ class Packet(Held):
     def messages(self, wanted: type[Header]) -> tuple[Packet, ...]:
         """Return the whole messages in this packet that begin with a header of a class with ``stream=True``, each by itself.
 
-        The first is what the layers show. For one that goes on in the next packet see `Capture.messages`.
+        The first is what the layers show. See `Capture.messages` for one that goes on in the next packet. A pickled packet has not kept what those after it recall: ``with frame.context():``.
         """
         return hook("messages_of")(self, wanted)  # type: ignore[no-any-return]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -130,6 +131,15 @@ def test_what_a_packet_is_asked_for_later_is_read_in_the_context_that_was_around
         assert bodies(read[2]) == [b"abc"] * 2
     known = len(context)
     assert bodies(read[2]) == [b"abc"] * 2 and "4 bytes" not in read[2].summary() and len(context) == known
+
+
+def test_a_pickled_packet_has_what_its_headers_recalled_and_its_further_messages_what_is_known_around() -> None:
+    frame = Capture.of(frames(SIZE, BODY * 2))[2]
+    packet = pickle.loads(pickle.dumps(frame.packet()))
+    assert packet[Body].body == b"abc" and not packet.faults
+    assert all("no context" in one.faults[0].got for one in packet.messages(Piece))
+    with frame.context():
+        assert bodies(packet) == [b"abc"] * 2
 
 
 def test_without_a_context_a_fault_says_so() -> None:

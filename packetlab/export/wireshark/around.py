@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from packetlab.codec.places.scattered import runs
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere, Expr
@@ -69,4 +70,5 @@ def filling(f: Field, step: Step, header: Declaration) -> list[str]:
     if not isinstance(step, Gap):
         return []
     there = [] if step.size is None else [f"there = {number(step.size, header)}"]
-    return [f"gap = {number(step.place, header)}", *there, *since]
+    pairs = ", ".join(f"{{{lua(one.gap.name)}, {lua(one.field.name)}}}" for one in runs(header).get(f, ()))
+    return [f"gap = {number(step.place, header)}", *there, *since, *([f"row = {{{pairs}}}"] if pairs else [])]

@@ -4,7 +4,7 @@
 function Reader:elements(f, first, limit, most)  -- the values from a byte on, so many at most, where they end, the first fault
   local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, tvb = self.tvb, limit = limit, pos = 0, payload_end = limit,
     h = self.h, start = self.start, parent = self.s.parent}, Scope)
-  local r = setmetatable({h = self.h, tvb = self.tvb, start = self.start, limit_of_layer = limit, s = s, bit = first * 8, known = {}, entries = {},
+  local r = setmetatable({h = self.h, tvb = self.tvb, start = self.start, limit_of_layer = limit, s = s, bit = first * 8, known = {}, taken = {}, entries = {},
     at = {}, ctx = {missing = 0, partial = false, faults = {}}}, Reader)
   local stop = first
   while stop < limit and #r.entries < most and r:field(f.element) do stop = floor(r.bit / 8) end

@@ -535,6 +535,8 @@ end
 
 function Reader:field(f)
   local noted = #self.ctx.faults
+  if f.row then self:scattered(f.row) end
+  if self.taken[f.name] then return true end
   if f.among then return self:among_bits(f, noted) end
   if f.when then self.s.room = math.max(0, (self.stop or self.total or math.max(floor(self.bit / 8), self.limit_of_layer - self.h.tail)) - floor(self.bit / 8)) end
   if f.when and not f.when(self.s) then return true end
@@ -670,7 +672,7 @@ read = function(h, tvb, start, limit, ctx)
   local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, room = 0, tvb = tvb, limit = limit, pos = 0, payload_end = limit,
     h = h, start = start, parent = ctx.parent, beyond = ctx.beyond, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
-    trusted = true, known = {}, entries = {}, at = {}}, Reader)
+    trusted = true, known = {}, taken = {}, entries = {}, at = {}}, Reader)
   local faults, partial, cut = #ctx.faults, ctx.partial, ctx.cut
   for _, f in ipairs(h.before) do
     if not r:field(f) then

@@ -15,6 +15,7 @@ from importlib.resources import files
 from packetlab.bulk.scan import following
 from packetlab.codec.around.outer import is_read_now
 from packetlab.codec.compiler import prove_once
+from packetlab.codec.places.scattered import runs
 from packetlab.codec.pseudo import protocol
 from packetlab.codec.refinement.depth import is_recursive
 from packetlab.codec.refinement.reading import choices_of
@@ -67,7 +68,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size are read by Python code of a kind of your own",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "bits", "judges", "inside", "lists", "names", "links", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "scattered", "bits", "judges", "inside", "lists", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -148,6 +149,7 @@ class _Script:
             "links": any(header.through for header in self.headers),
             "inside": bool(self.inside) or any(header.refines is not None for header in self.headers),
             "judges": any(judged(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
+            "scattered": any(map(runs, self.headers)),
             "names": any(name_of(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
         }
         for part in PARTS:

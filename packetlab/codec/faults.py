@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.declare.transforms.carried import OuterBytes
+from packetlab.declare.values.said import OuterSays
 from packetlab.escaping import printable
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Values:
         return 0
 
     def elsewhere(self, leaf: Elsewhere) -> Any:
-        return self.values.get(str(leaf), 0) if isinstance(leaf, OuterBytes) else self.value(str(leaf))
+        return self.values.get(str(leaf), 0) if isinstance(leaf, OuterBytes | OuterSays) else self.value(str(leaf))
 
 
 def shortened(value: object) -> str:

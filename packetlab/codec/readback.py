@@ -24,6 +24,7 @@ from packetlab.declare.plan import Listed, Open, Sized, When, needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.raws import InnerValue
+from packetlab.declare.values.said import OuterSays
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def follows_around(rule: Expr) -> str:
     leaves = [leaf for leaf in rule.leaves() if not isinstance(leaf, Const)]
     if leaves and all(isinstance(leaf, Recalled) for leaf in leaves):
         return "an earlier packet said so: as many, or build that one anew before it, in `with Context():`"
+    texts = [leaf for leaf in leaves if isinstance(leaf, OuterSays)]
+    if texts and len(texts) == len(leaves):
+        return ", ".join(f"{Elsewhere.__str__(leaf)} can be given so" for leaf in texts)
     if not all(type(leaf) is Elsewhere and leaf.path for leaf in leaves):
         return ""
     return ", ".join(f"{leaf} can be given too, or follows where it is auto" for leaf in dict.fromkeys(map(str, leaves)))

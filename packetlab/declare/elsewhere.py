@@ -21,7 +21,7 @@ from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.remembering.records import LaidOutBy
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.validate import ANYWHERE, READ, Leaves, described, field_of
-from packetlab.declare.values.said import CountInside, FirstOf
+from packetlab.declare.values.said import CountInside, FirstOf, OuterSays
 from packetlab.errors import DeclareError, suggestion
 from packetlab.hooks import hook
 
@@ -194,8 +194,12 @@ def _check_below(header: Declaration) -> None:
         named = [one for one in below if leaf.path in (one.name, *(base.name for base in one.bases))]
         if not named:
             named = [one for one in (registry.header_named(leaf.path),) if one is not None and one.is_own and one.name == leaf.path]
-        if named and not any(leaf.name in one.by_name for one in named):
-            _check_field(named[0], leaf, f"{header.name}, {leaf}", True)
+        texts = [one for one in named if leaf.name in one.by_name and isinstance(leaf, OuterSays)]
+        for one in texts if any(leaf.name in one.by_name for one in named) else named[:1]:
+            _check_field(one, leaf, f"{header.name}, {leaf}", True)
+    for leaf in (one for one in header.outer_leaves if isinstance(one, OuterSays) and one.out == 1):
+        for lower in {lower: True for lower, _, _ in registry.bindings_of(header) if leaf.name in lower.by_name}:
+            _check_field(lower, leaf, f"{header.name}, {leaf}", True)
 
 
 def _with_inside(header: Declaration) -> list[Field]:
@@ -227,6 +231,9 @@ def _check_in_lists(header: Declaration) -> None:
 
 def _check_field(header: Declaration, leaf: Elsewhere, where: str, number: bool) -> None:
     f = field_of(header, leaf.name, where)
+    if isinstance(leaf, OuterSays):
+        leaf.settled(f.kind, where)
+        return
     if isinstance(leaf, OuterBytes):
         if isinstance(f.rule, Checksum) or f.kind.wire in ("items", "payload") or (isinstance(f.kind, Computed) and f.kind.like is None):
             hint = "a computed field has the width of its annotation: key: U32 = computed(...)"

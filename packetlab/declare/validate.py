@@ -87,7 +87,7 @@ class Leaves:
             if isinstance(leaf, Recalled) and not (self.recalls and (leaf.default is not None or not self.building)):
                 hint = f"a field has it: recalled_value: int = computed({leaf})" if not self.building else "default=, for where none was remembered"
                 raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
-            return ANYWHERE if leaf.path else self.value(leaf.name)
+            return (0, 1) if leaf.is_truth else ANYWHERE if leaf.path else self.value(leaf.name)
         if isinstance(leaf, Left) and not leaf.name:
             raise DeclareError(self.where, "left() in when(...), for whether a field is there", str(leaf))
         if isinstance(leaf, Left):

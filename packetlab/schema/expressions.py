@@ -46,7 +46,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
-from packetlab.declare.values.said import CountInside, FirstOf, Letters, Says, SizeInside
+from packetlab.declare.values.said import CountInside, FirstOf, Letters, OuterSays, Says, SizeInside
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_data, algorithm_of
 from packetlab.schema.recalled import recalled_data, recalled_of_data
@@ -124,6 +124,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return int(rule.number)
     if isinstance(rule, Says):
         return ["says", rule.name, [_word(word) for word in rule.words]]
+    if isinstance(rule, OuterSays):
+        return ["says", f"{rule.path}.{rule.name}", [_word(word) for word in rule.words]]
     if isinstance(rule, Letters):
         return ["letters", _word(rule.word)]
     if isinstance(rule, FirstOf):
@@ -246,7 +248,9 @@ class _Terms:
         if word == "recalled" and word in self.words:
             return recalled_of_data(data, self.where, lambda part, where: self.read(part, depth + 1))
         if word == "says" and "field" in self.words and len(operands) == 2:
-            return Says(name(operands[0], self.where), tuple(_letters(one, self.where) for one in expect_list(operands[1], self.where, 256, 1)))
+            words = tuple(_letters(one, self.where) for one in expect_list(operands[1], self.where, 256, 1))
+            of = self.read(["field", operands[0]], depth + 1)
+            return OuterSays(of.path, of.name, words) if isinstance(of, Elsewhere) else Says(name(operands[0], self.where), words)
         if word == "first" and "field" in self.words and len(operands) == 2:
             path = expect_list(text(operands[0], self.where, 200).split("."), self.where, 3, 3)
             return FirstOf(".".join(name(one, self.where) for one in path), number(operands[1], self.where, -1 << 63, 1 << 64))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
-from packetlab.declare.values.said import CountInside, Says
+from packetlab.declare.values.said import CountInside, OuterSays, Says
 from packetlab.errors import DeclareError
 from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import (
@@ -263,6 +263,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
     if word in ("says", "first") and len(parts) == 2:
         made = load_expression(data, where)
+        if isinstance(made, OuterSays):
+            return f"field({made.path + '.' + made.name!r}).one_of({', '.join(map(ascii, made.words))})"
         if isinstance(made, Says):
             return f"field({_quoted(made.name)}).one_of({', '.join(map(ascii, made.words))})"
         return f'field("{made}"{f", default={parts[1]}" if parts[1] else ""})'

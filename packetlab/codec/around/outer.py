@@ -23,6 +23,7 @@ from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.transforms.raws import InnerValue
+from packetlab.declare.values.said import OuterSays
 from packetlab.errors import BuildError
 
 
@@ -59,8 +60,8 @@ def look(
     if raw is None and found < holders and not header._is_partial:
         above = around[found + 1]._declaration if found + 1 < len(around) else last
         raw = getattr(header._resolve(header, b"", tuple(around[: found + 1]), found, above), slot_of(leaf.name))
-    if isinstance(leaf, OuterBytes):
-        return leaf.of(raw, header._by_name[leaf.name].kind)  # type: ignore[no-any-return]
+    if isinstance(leaf, OuterBytes | OuterSays):
+        return leaf.of(raw, header._by_name[leaf.name].kind)
     return _number(raw)
 
 

@@ -16,10 +16,7 @@ from packetlab.codec.places.surroundings import is_placed
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Elsewhere, Expr, If, OneOf, Op
 from packetlab.declare.kinds import Raw
-from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import numbers
-from packetlab.declare.remembering.recalled import Recalled
-from packetlab.declare.transforms.carried import OuterBytes
 from packetlab.declare.transforms.raws import EqualInside
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
@@ -78,7 +75,7 @@ def _only_leaf(rule: Expr) -> Elsewhere | None:
     """Return the one number of another header that a rule names; None where there are several, or none."""
     leaves = {str(leaf): leaf for leaf in rule.leaves() if isinstance(leaf, Elsewhere)}
     leaf = next(iter(leaves.values()), None)
-    return None if len(leaves) != 1 or isinstance(leaf, Recalled | OwnPlace | OuterBytes) else leaf
+    return leaf if len(leaves) == 1 and type(leaf) is Elsewhere else None
 
 
 def is_required(header: AnyHeader, one: Requirement) -> bool:

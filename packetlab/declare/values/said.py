@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Const, Emitter, Expr, Op, Ref, Scope
+from packetlab.declare.expressions import Const, Elsewhere, Emitter, Expr, Op, Ref, Scope
 from packetlab.declare.fields import slot_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
@@ -57,21 +57,23 @@ class Says(Ref):
         return int(self.holds(scope.raw(self.name)))
 
     def span(self, leaves: Any) -> tuple[int, int]:
-        outer: Any = leaves.field(self.name).kind
+        self.settle(leaves.field(self.name).kind, leaves.where)
+        return 0, 1
+
+    def settle(self, outer: Any, where: str) -> None:
+        """Bring the words into the raw form of a kind. DeclareError where it is none of text, bytes or addresses, or cannot be such a word."""
         kind = getattr(outer, "inner", outer)
         in_digits = hasattr(kind, "says_digits")
         if not in_digits and (kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms):
             names = getattr(kind.names, "__members__", {}) if kind.is_number else {}
             hint = f"{kind.names.__name__}.{self.words[0]!s} is a number, to compare with" if self.words[0] in names else ""
-            raise DeclareError(leaves.where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}", hint)
-        where = f"{leaves.where}, {self.name} =="
-        raws = [_raw(outer, word, where) for word in self.words]
+            raise DeclareError(where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}", hint)
+        raws = [_raw(outer, word, f"{where}, {self.name} ==") for word in self.words]
         if self.raws not in ([], raws):
             hint = f"write the condition out in each class: field({self.name!r}) == {self.words[0]!r}"
-            raise DeclareError(leaves.where, "a condition of one class, since each kind of field has its own form of a text", str(self), hint)
+            raise DeclareError(where, "a condition of one class, since each kind of field has its own form of a text", str(self), hint)
         self.kind, self.raws = kind, raws
         self.forms = frozenset((isinstance(word, str) and _folded(kind, raw)) or raw for word, raw in zip(self.words, raws, strict=True))
-        return 0, 1
 
     def __str__(self) -> str:
         return f"{self.name} in {self.words}" if len(self.words) > 1 else f"{self.name} == {self.words[0]!r}"
@@ -96,6 +98,43 @@ def _folded(kind: Any, raw: bytes) -> object:
         found = kind.decoded(raw)
         return None if found is None else (found.lower(), found.isascii())
     return (raw.lower(), True) if kind.verbatim and kind.orders_raw and not kind.is_address else None
+
+
+class OuterSays(Elsewhere):
+    """Whether a field of what stands around is one of some words, as `Says` is for one of the header itself; 0 where there is no such header.
+
+    Headers of several classes may be there, each with a kind of its own for the field.
+    """
+
+    __slots__ = ("known", "words")
+    is_truth = True
+
+    def __init__(self, path: str, name: str, words: tuple[str | bytes, ...]) -> None:
+        super().__init__(path, name)
+        self.words, self.known = words, dict[Any, Says | None]()
+
+    def of(self, raw: object, kind: Any) -> int:
+        """Return whether a raw value of a field of some kind is one of them."""
+        found = self.said(kind)
+        return 0 if found is None else int(found.holds(raw))
+
+    def said(self, kind: Any) -> Says | None:
+        """Return the same for a field of some kind, None where none of that kind can say it."""
+        if kind not in self.known:
+            try:
+                self.known[kind] = self.settled(kind, str(self))
+            except DeclareError:
+                self.known[kind] = None
+        return self.known[kind]
+
+    def settled(self, kind: Any, where: str) -> Says:
+        """Return the same for a field of some kind. DeclareError where none of that kind can say it."""
+        found = Says(self.name, self.words)
+        found.settle(kind, where)
+        return found
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} in {self.words}" if len(self.words) > 1 else f"{super().__str__()} == {self.words[0]!r}"
 
 
 class Letters(Expr):
@@ -241,8 +280,12 @@ class CountInside(Ref):
 def condition_on_text(sign: str, left: Expr, words: tuple[object, ...]) -> Expr:
     """Return whether a field says one of some words (`sign` "=="), or none of them ("!="). DeclareError for what is no text."""
     wrong = [word for word in words if not isinstance(word, str | bytes)]
-    if type(left) is not Ref or sign not in ("==", "!=") or wrong:
+    some = tuple(word for word in words if isinstance(word, str | bytes))
+    if type(left) is Elsewhere and not left.path and not wrong:
+        hint = f'a number beside it can: said: int = computed(choose(field("{left.name}") == {words[0]!r}, 1, 0)), and here before("said") == 1'
+        raise DeclareError("a rule", "a number of the item before", f"{left} {sign} {words[0]!r}", hint)
+    if type(left) not in (Ref, Elsewhere) or sign not in ("==", "!=") or wrong:
         got = repr(wrong[0]) if wrong else f"{left} {sign} {words[0]!r}"
         raise DeclareError("a rule", "a whole number, or a field that is == or != a text", got)
-    found = Says(left.name, tuple(word for word in words if isinstance(word, str | bytes)))
+    found = OuterSays(left.path, left.name, some) if isinstance(left, Elsewhere) else Says(left.name, some)  # type: ignore[attr-defined]
     return found if sign == "==" else Op("==", found, Const(0))

@@ -18,6 +18,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import slot_of
 from packetlab.declare.kinds import Raw
+from packetlab.declare.values.said import OuterSays
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import (
@@ -112,10 +113,22 @@ class _Scope(Values):
         around: Foreign | None = self.packet
         for _ in range(leaf.out):
             around = None if around is None else getattr(around, "parent", None) or around.underlayer
+        if isinstance(leaf, OuterSays):
+            return self._says(leaf, around)
         if leaf.out:
             return _Scope(around).value(leaf.name) if hasattr(around, DECLARED) else 0
         raws = [getattr(one, slot_of(leaf.name)) for one in _below(self.packet) if type(one).__name__ == leaf.path]
         return raws[-1] if raws and isinstance(raws[-1], int) else 0
+
+    def _says(self, leaf: OuterSays, around: Foreign | None) -> int:
+        """Whether a field of what stands around, or of the nearest header of a class around or below, is one of some words."""
+        near = around if leaf.out else getattr(self.packet, "parent", None)
+        while not leaf.out and near is not None and getattr(getattr(near, DECLARED, None), "__name__", "") != leaf.path:
+            near = getattr(near, "parent", None)
+        headers = [header_of(near)] if hasattr(near, DECLARED) else []
+        if not leaf.out and not headers:
+            headers = [one for one in _below(self.packet) if type(one).__name__ == leaf.path][-1:]
+        return leaf.of(getattr(headers[0], slot_of(leaf.name)), headers[0]._by_name[leaf.name].kind) if headers else 0
 
     def size(self, part: str) -> int:
         return len(bytes(self.packet.payload)) if part == "payload" else super().size(part)

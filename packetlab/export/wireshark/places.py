@@ -13,6 +13,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Next, OneOf, Op, Ref
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.transforms.carried import OuterBytes
+from packetlab.declare.values.said import OuterSays
 
 KNOWN = {
     "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "Novell": "ipx", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
@@ -131,7 +132,7 @@ def can_ask(lower: Declaration, name: str) -> bool:
 
 def wireshark_name(leaf: Elsewhere) -> str:
     """Return what Wireshark calls a value of a header that it dissects itself, "" where it has none or the header is another."""
-    header = registry.header_named(leaf.path) if leaf.path.isidentifier() and not isinstance(leaf, OwnPlace | OuterBytes) else None
+    header = registry.header_named(leaf.path) if leaf.path.isidentifier() and not isinstance(leaf, OwnPlace | OuterBytes | OuterSays) else None
     return FIELDS.get((header.name, leaf.name), "") if header is not None and is_known(header) else ""
 
 

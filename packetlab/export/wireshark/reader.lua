@@ -31,15 +31,31 @@ local function as_wide(value)
 end
 
 -- Values from elsewhere: so many levels out, of the nearest header of a class, of the item before.
-function Scope:out(levels, name)
+function Scope:outer(levels)
   local s = self
   for _ = 1, levels do s = s and s.parent end
+  return s
+end
+function Scope:nearest(class, name)
+  local s = self.parent or self.beyond
+  while s and not (s.h.called[class] and s.h.by_name[name]) do s = s.parent or s.beyond end
+  return s
+end
+function Scope:out(levels, name)
+  local s = self:outer(levels)
   return as_wide(s and s.v[name])
 end
 function Scope:near(class, name)
-  local s = self.parent or self.beyond
-  while s and not (s.h.called[class] and s.h.by_name[name]) do s = s.parent or s.beyond end
+  local s = self:nearest(class, name)
   return as_wide(s and s.v[name])
+end
+function Scope:said(where, name, exact, folded, among)  -- whether a text there is one of some; of digits whether the number is
+  local s
+  if type(where) == "number" then s = self:outer(where) else s = self:nearest(where, name) end
+  if not s then return 0 end
+  local number = s.v[name]
+  if type(number) == "table" then number = W.number(number) end
+  return truth(s:says(name, exact, folded) ~= 0 or among[number or ""])
 end
 local there = {}  -- fields of headers that Wireshark dissects: name -> a function for the last value before
 function Scope:there(name) return there[name]() end

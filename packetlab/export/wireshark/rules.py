@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.fields import Field
@@ -19,7 +20,7 @@ from packetlab.declare.places.left import Left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.rules import Ahead
 from packetlab.declare.validate import ANYWHERE
-from packetlab.declare.values.said import Says
+from packetlab.declare.values.said import OuterSays, Says
 from packetlab.errors import BuildError
 from packetlab.escaping import lua, lua_bytes
 from packetlab.export.wireshark.places import wireshark_name
@@ -141,6 +142,8 @@ def _wanted(rule: Expr, header: Declaration) -> Term:
 
 
 def _elsewhere(rule: Elsewhere) -> Term:
+    if isinstance(rule, OuterSays):
+        return _says_outside(rule)
     if name := wireshark_name(rule):
         return Term(f"s:there({lua(name)})", 0, LONGEST)
     call = f"out({rule.out}, " if rule.out else f"near({lua(rule.path)}, " if rule.path else "earlier("
@@ -160,14 +163,31 @@ def _field(rule: Ref, header: Declaration) -> Term:
     if isinstance(rule, Says) and rule.kind.is_number:
         return _one_of(OneOf(Ref(rule.name), tuple(map(int, rule.raws))), header)
     if isinstance(rule, Says):
-        encoding = getattr(rule.kind, "encoding", "ascii")
-        if encoding not in ENCODINGS:  # of which Lua knows no small letters
-            raise BuildError(header.name, "a condition on text in an encoding of Wireshark's", f"{rule}, {encoding}")
-        exact, folded = ("{" + ", ".join(f"[{lua_bytes(one)}] = true" for one in sorted(words)) + "}" for words in rule.bytewise)
-        return Term(f"s:says({lua(rule.name)}, {exact}, {folded})", 0, 1)
+        return Term(f"s:says({lua(rule.name)}, {_words(header.name, [rule])})", 0, 1)
     if hasattr(rule, "span"):
         raise BuildError(header.name, "rules of numbers of the header itself, for Wireshark", str(rule))
     return _value(header.by_name[rule.name], f"s.v[{lua(rule.name)}]")
+
+
+def _words(where: str, rules: list[Says]) -> str:
+    """Return source for the bytes that texts are compared with as they are, and for those that they are in letters of any case."""
+    for rule in rules:
+        encoding = getattr(rule.kind, "encoding", "ascii")
+        if encoding not in ENCODINGS:  # of which Lua knows no small letters
+            raise BuildError(where, "a condition on text in an encoding of Wireshark's", f"{rule}, {encoding}")
+    exact, folded = ({one for rule in rules for one in rule.bytewise[which]} for which in (0, 1))
+    return ", ".join("{" + ", ".join(f"[{lua_bytes(one)}] = true" for one in sorted(words)) + "}" for words in (exact, folded))
+
+
+def _says_outside(rule: OuterSays) -> Term:
+    """Return whether a field of another header is one of some words: of whatever kind it is in the headers that may be meant."""
+    where = str(rule.out) if rule.out else lua(rule.path)
+    fields = [one.by_name[rule.name] for one in registry.declared() if rule.name in one.by_name]
+    said = [found for f in fields if (found := rule.said(f.kind)) is not None]
+    numbers = sorted({int(raw) for one in said if one.kind.is_number for raw in one.raws})
+    texts = [one for one in said if not one.kind.is_number]
+    among = ", ".join(f"[{n}] = true" for n in numbers)
+    return Term(f"s:said({where}, {lua(rule.name)}, {_words(str(rule), texts)}, {{{among}}})", 0, 1)
 
 
 def _value(f: Field, code: str) -> Term:

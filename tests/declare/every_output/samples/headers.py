@@ -127,6 +127,18 @@ class RowOuter(Header, under=RowCarrier, when={"kind": 3}):
     exact: U8 = 1
 
 
+class RowSpoken(Header):
+    value: U8 = 0
+    more: U8 | None = when(field("^.verb") == "PUT", 5)
+    less: U8 | None = when(field("RowSpeaking.verb") != "PUT", 6)
+
+
+class RowSpeaking(Header, under=Ether, when={"type": 0x7CF0}):
+    count: U8 = auto(count_of("items"))
+    verb: Text = ended(b" ", "GET")
+    items: tuple[RowSpoken, ...] = many(count=field("count"))
+
+
 class RowSample(Header):
     value: U8 = 0
     error: U8 | None = when(field("^.exact") == 1, 0)
@@ -236,4 +248,7 @@ ROWS = [
     Sample("also", "last=True", RowLast, [RowLast(), RowLast(window=512)], [("81 02", "window")]),
     Sample("also", "port=", RowPort, [RowPort(text=b"ab"), RowPort(number=9)], [("0001 09 61 62", "text")], over_tcp),
     Sample("also", "a text that says what follows", RowPut, [RowPut(number=1), RowPut(more=300)], [("05 01", "more")], over_verb),
+    Sample("also", "a text of what surrounds", RowSpeaking, [
+        RowSpeaking(verb="put", items=[RowSpoken(value=1, more=9)]), RowSpeaking(verb="GET", items=[RowSpoken(value=3), RowSpoken(value=4, less=8)]),
+    ], [("01 50555420 01", "items")]),
 ]  # fmt: skip

@@ -224,7 +224,8 @@ class Plan:
                     left.append((f, solved))
                     continue
                 solved_names.add(f.name)
-                if solved.unit != 1 and parts and not self._is_multiple(parts, solved.unit) and not self._are_wide(parts):
+                exact = solved.unit == 1 or not parts or self._is_multiple(parts, solved.unit)
+                if not (exact or self._are_wide(parts) or self._told_otherwise(parts, f)):
                     self.rounded.append((f, Solved(parts, size, solved.unit)))
         self.unsolved = [f for f in self.unsolved if f.name not in solved_names]
 
@@ -232,6 +233,13 @@ class Plan:
         """Whether parts are widths of numbers in bits, which may be wider than they need: whoever packs them looks whether they fit."""
         fields = [self._by_name.get(part[1:]) if part.startswith("#") else None for part in parts]
         return all(f is not None and f.kind.wide is not None for f in fields)
+
+    def _told_otherwise(self, parts: dict[str, int], f: Field) -> bool:
+        """Whether the declaration of a field says how large it is by others than `f`, whose rule tells nothing then."""
+        names = [*parts]
+        g = self._by_name.get(names[0].lstrip("#")) if len(names) == 1 else None
+        said = None if g is None else g.count if names[0].startswith("#") else g.size
+        return said is not None and f.name not in needs(said)
 
     def _is_multiple(self, parts: dict[str, int], unit: int) -> bool:
         """Whether parts are bound to come to a multiple of `unit` bytes."""

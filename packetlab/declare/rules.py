@@ -87,7 +87,8 @@ def solve(rule: Expr, value: Expr) -> Solved | None:
             by = other.number if isinstance(other, Const) else 0
             by = 1 << by if op.sign == ">>" and 0 < by < 64 else by if op.sign == "//" else 0
             value, unit = Op("*" if op.sign == "//" else "<<", value, other), unit * max(by, 0)
-            rule = _not_rounded_up(rule, by)
+            rule, more = _not_rounded_up(rule, by)
+            value = value - more if more else value
         else:
             return None
     return None
@@ -99,11 +100,11 @@ def _more(value: Expr, term: Expr) -> Expr:
     return value + term
 
 
-def _not_rounded_up(rule: Expr, unit: int) -> Expr:
-    """Return the sizes in ``(sizes + 3) // 4``: rounded up or down, what is read back is the multiple."""
-    if isinstance(rule, Op) and rule.sign == "+" and isinstance(rule.right, Const) and rule.right.number == unit - 1:
-        return rule.left
-    return rule
+def _not_rounded_up(rule: Expr, unit: int) -> tuple[Expr, int]:
+    """Return the sizes in ``(sizes + 3) // 4``, and what else is in the multiple that is read back: 0, of ``(sizes + 11) // 4`` 8."""
+    if isinstance(rule, Op) and rule.sign == "+" and isinstance(rule.right, Const) and unit and rule.right.number % unit == unit - 1:
+        return rule.left, rule.right.number - (unit - 1)
+    return rule, 0
 
 
 def _holding_sizes(rule: Expr) -> set[int]:

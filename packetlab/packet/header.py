@@ -71,7 +71,9 @@ class FieldProperty(NotARule, property, Field):
         """Write the function that reads the field from a header, and read it."""
         kind, wire = cast("Any", self.kind), self.kind.wire
         names: dict[str, object] = {"shown": self._shown, "value": kind.value}
-        code = f"value(raw) if type(raw) is {'int' if wire == 'number' or (wire == 'coded' and kind.is_number) else 'bytes'}"
+        code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
+        if wire == "coded" and not (kind.transforms or kind.has_headers):  # those that tell how they were spelled, too
+            code = f"value(raw) if isinstance(raw, {'int' if kind.is_number else 'bytes'})"
         if wire == "items":
             code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
             code = "raw if False" if is_around(self) or self.filled or self.name in self.owner.fills else code
@@ -103,7 +105,7 @@ class FieldProperty(NotARule, property, Field):
             return None
         if self.kind.transforms:
             raw = items_alone(header, self) if follows_inside(self, raw) else raw
-        elif (self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self):
+        elif self.kind.has_headers and ((self.kind.wire == "items" and type(raw) is bytes) or is_around(self) or fills_in(header, self)):
             raw = header._items_of(self)
         try:
             return self.kind.value(raw)

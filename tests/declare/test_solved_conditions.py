@@ -188,3 +188,30 @@ def test_a_number_that_is_given_and_does_not_fit_is_refused_with_the_way_out() -
             inner, outer = held(body, {"it": kind} | ({"spare": int} if "spare" in body else {}))
             with pytest.raises(BuildError, match=r"Inner\.it: .*\(\^\.number can be given too, or follows where it is auto\)"):
                 bytes(outer(number=1, inner=inner(it=value)))
+
+
+def test_why_names_the_field_that_a_number_follows_from() -> None:
+    with bindings():
+
+        class Row(Header):
+            cell: Bytes = sized(field("^.width"), b"")
+
+        class Low(Header):
+            size: U8 = 0
+            flag: U4 = 0
+            kind: U4 = 1
+
+        class Grid(Header, under=Low, when={"kind": 1}):
+            width: U8 = 0
+            other: U8 = 0
+            data: Bytes = sized(field("Low.size"), b"")
+            more: U8 | None = when(field("Low.flag") > 2, 1)
+            rows: tuple[Row, ...] = many()
+
+        packet = Low() / Grid(data=b"abc", more=5)
+        assert "no rule: as what stands in it, or above, was given: Grid.data" in packet.why(Low, "size")
+        assert "no rule: as what stands in it, or above, was given: Grid.more" in packet.why(Low, "flag")
+        assert "no rule: the default" in packet.why(Grid, "width")
+        packet = packet.replace(Grid, rows=[Row(cell=b"ab")])
+        assert "no rule: as what stands in it, or above, was given: Row.cell" in packet.why(Grid, "width")
+        assert "no rule: the default" in packet.why(Grid, "other")

@@ -242,6 +242,22 @@ def _required_inside(stack: tuple[AnyHeader, ...]) -> Iterator[tuple[Sequence[An
             yield from _required_inside((*stack, held))
 
 
+def wanted_by(headers: Sequence[AnyHeader], i: int, name: str) -> str:
+    """Return which field, "Row.cell", was given so that a number of header `i` of a stack is as it is; "" where none is known."""
+    header = headers[i]
+    f, plan = header._by_name[name], solving(header._declaration)
+    asked = [*_inside((header,), _parts(header), plan, header._declaration)] if plan is not None else []
+    for j in range(i + 1, len(headers)):
+        below = tuple(headers[:j])
+        asked += [(one, headers[j]) for one in requirements(headers[j]._declaration) if one.leaf.path and place_of(one.leaf, below) == i]
+        asked += [(one, held) for around, one, held in _required_inside((*below, headers[j])) if place_of(one.leaf, around) == i]
+    now = getattr(header, f.slot)
+    for one, held in asked:
+        if one.leaf.name == name and is_required(held, one) and one.field is not None and number_for(held, one, now, f) == now:
+            return f"{held._declaration.name}.{one.field.name}"
+    return ""
+
+
 def _with(header: H, name: str, number: int | None, anew: bool = False) -> H:
     """Return a header with a number that others require; itself where that was given, something else says it, or another one requires it so.
 

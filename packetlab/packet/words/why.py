@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from packetlab.codec.around.outer import look
+from packetlab.codec.around.solving import solve_stack, wanted_by
 from packetlab.codec.context.recalling import recalled_inside, recalled_lines
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare.checksums.ranges import held, names_between
@@ -50,7 +51,8 @@ def why(packet: Packet, i: int, name: str) -> Text:
         if state != "given" and (filled := fills(scope, f, state == "captured")):
             return Text("\n".join([*lines, f"  {filled}"]))
         solved = f.kind.is_number and raw is not None and raw != f.default
-        words = {"auto": "as what stands in it, or above, was given" if solved else "the default", "given": "set by the user", "captured": "as it came"}
+        asked = wanted_by(solve_stack(packet._headers), i, name) if solved and path == name else ""
+        words = {"auto": f"as what stands in it, or above, was given{asked and f': {asked}'}" if solved else "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))
     check = verdict(packet, i, path) if isinstance(f.rule, Checksum) else None

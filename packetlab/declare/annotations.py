@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 
 from packetlab.declare.bits.kinds import ONE_WIDTH, BitList, SpareBits
-from packetlab.declare.classbody.slips import no_rule, not_alone, not_called, wide_number, wrong_default
+from packetlab.declare.classbody.slips import no_rule, not_called, wide_number, wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const, Elsewhere
@@ -17,6 +17,7 @@ from packetlab.declare.items import Items, Repeated
 from packetlab.declare.kinds import ByteString, Kind, XNSAddressField
 from packetlab.declare.places.offsets import with_gap as with_gap
 from packetlab.declare.transforms.carried import carried
+from packetlab.declare.transforms.transform import Transform
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.declare.values.delimited import Delimited
@@ -104,9 +105,10 @@ def kind_of(annotation: object, where: str) -> Kind:
                 if len(item) != 2 or item[1] is not Ellipsis:
                     raise DeclareError(where, "tuple[SomeKind, ...]", annotation, "a list has one kind of values, then ...")
                 return _values(kind_of(one, where), where)
-    not_alone(annotation, where)
+    _not_alone(annotation, where)
     expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
-    raise DeclareError(where, expected, annotation, _hint(annotation))
+    got = "a union of two" if get_origin(annotation) in (Union, UnionType) else annotation
+    raise DeclareError(where, expected, got, _hint(annotation))
 
 
 def _values(element: Kind, where: str) -> Kind:
@@ -181,11 +183,24 @@ def _check_kinds(kinds: Sequence[object], where: str) -> None:
         raise DeclareError(where, "one kind for a field", f"{len(kinds)}: {', '.join(names)}", hint)
 
 
+def _not_alone(annotation: object, where: str) -> None:
+    """Refuse a kind of field that stands by itself as an annotation. DeclareError."""
+    if isinstance(annotation, Kind):
+        form = annotation.annotation()
+        form = form if form.isidentifier() else "int" if annotation.is_number else "bytes"
+        expected = f"the type of the values too: Annotated[{form}, ...], with the kind in place of the dots"
+        raise DeclareError(where, expected, f"{annotation.in_words()} alone")
+
+
 def _hint(annotation: object) -> str:
     """What to write instead of an annotation that looks as if it should do."""
     from datetime import datetime, timedelta  # here, for it takes as long to import `uuid` as ten files of ours
     from uuid import UUID
 
+    if get_origin(annotation) in (list, tuple, set, Sequence) or annotation in (list, tuple):
+        return "a list is tuple[SomeHeader, ...] = many(...), or of a kind of values, tuple[U16, ...]"
+    if get_origin(annotation) in (Union, UnionType):
+        return "a field of two kinds is two fields, each with when(...); U16 | None may be absent"
     if isinstance(annotation, int | bytes | str):
         return "a value, so a field or variable above has the name of the type"
     if not isinstance(annotation, type):
@@ -241,5 +256,6 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
         try:
             spec.default = kind.raw(spec.default, where)
         except BuildError as error:
-            raise DeclareError(where, error.expected, error.got, wrong_default(spec.default)) from None
+            hint = f"through({spec.default}, ...) is a field that is something else in the packet" if isinstance(spec.default, Transform) else wrong_default(spec.default)
+            raise DeclareError(where, error.expected, error.got, hint) from None
     return spec

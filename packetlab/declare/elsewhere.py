@@ -39,9 +39,13 @@ def _named(header: Declaration) -> Iterator[tuple[Elsewhere, bool, bool]]:
 
 def check_held(header: Declaration) -> None:
     """Refuse fields whose headers ask for what the one that holds them does not have."""
+    # A class may be declared later; what is written like a field, or a word, and is none is a slip.
     for where, name in _origins(header):
-        if not name[:1].isupper():  # a class may be declared later; what looks like a field, or a word, and is none is a slip
+        if not name[:1].isupper():
             _check_origin(header, where, name, at_first_use=False)
+    for leaf in header.outer_leaves:
+        if leaf.path.isidentifier() and leaf.path[0].islower() and not isinstance(leaf, Recalled) and (twin := _twin(leaf.path)):
+            raise DeclareError(header.name, f"a header class that is declared, in {leaf}", leaf.path, f"did you mean {twin!r}?")
     for f in header.fields:
         if f.kind.wire == "items":
             if f.count is not None and f.kind.item is header and f.condition is None:
@@ -59,12 +63,20 @@ def _origins(header: Declaration) -> Iterator[tuple[str, str]]:
     yield from ((f"{header.name}, since", leaf.name) for leaf in header.outer_leaves if isinstance(leaf, OwnPlace) and leaf.name != "packet")
 
 
+def _twin(name: str) -> str:
+    """Return the name of a declared class that is another one in the case of its letters alone; "" where one is called just so, or none."""
+    names = [one.name for one in registry.declared() if one.name.lower() == name.lower()]
+    return "" if name in names or not names else names[-1]
+
+
 def _check_origin(header: Declaration, where: str, name: str, at_first_use: bool) -> None:
     """Refuse to count from a class that nobody has declared: before its first use only what is near to a name that is known."""
-    if registry.header_named(name) is not None:
+    if at_first_use:
+        hook("declare_all")()
+    names, near, twin = [one.name for one in registry.declared()], ["packet", "self", *header.by_name], _twin(name)
+    if name in names:
         return
-    near = ["packet", "self", *header.by_name]
-    hint = suggestion(name, [*near, *(one.name for one in registry.declared())] if at_first_use else near)
+    hint = f"did you mean {twin!r}?" if twin else suggestion(name, [*near, *names] if at_first_use else near)
     if hint or at_first_use:
         raise DeclareError(where, "a header class that is declared, or a field before it", name, hint)
 

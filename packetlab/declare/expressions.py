@@ -296,7 +296,7 @@ class NamedExpr(Expr):
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
-            raise DeclareError("a rule", "the name of a field or part, as text", repr(name))
+            raise DeclareError("a rule", "the name of a field or part, as text", f"{name!s:.60}", f'"{name.name}", in quotes alone' if isinstance(name, NamedExpr) else "")
         self.name = name
 
     def written(self, to: Emitter, *operands: str) -> str:
@@ -446,5 +446,5 @@ def expression(value: object) -> Expr:
             for name, numbers in value.items()
         ]
         return reduce(operator.and_, parts)
-    hint = f"field({value!r}) is a field's value" if isinstance(value, str) else ""
-    raise DeclareError("a rule", "fields, sizes and whole numbers", repr(value), hint)
+    hint = f"field({value!r}) is a field's value" if isinstance(value, str) else "it is made of field(...), size_of(...) and the like, which are called" if callable(value) else ""
+    raise DeclareError("a rule", "fields, sizes and whole numbers", f"a function, {value.__name__}" if hasattr(value, "__name__") else repr(value), hint)

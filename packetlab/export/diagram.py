@@ -15,7 +15,7 @@ from packetlab.declare.annotations import is_header
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import REQUIRED
-from packetlab.declare.kinds import Kind, WholeNumber
+from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Step, When
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
@@ -175,7 +175,7 @@ class _Member(int):
 
 def _given(kind: Kind, raw: Any) -> object:
     """Return a default in a form that gives the same when it is given: that of users where there is one, else ``raw(...)``."""
-    if kind.wire == "number" and isinstance(kind, WholeNumber) and kind.names is not None:
+    if kind.wire == "number" and getattr(kind, "names", None) is not None:
         names = (getattr(kind.value(raw), "name", None) or "").split("|")
         made = _Member(raw)
         made.words = "|".join(f"{kind.annotation()}.{name}" for name in names)

@@ -313,8 +313,9 @@ class HeaderType(type):
             check_refinement(declaration)
         elif inside is not None:
             raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")
-        if port is not None and under is None:
-            raise DeclareError(f"{name}, port=", "under= too, as in under=UDP, port=69", "port= alone")
+        if (port is not None or sets) and under is None:
+            word = "port" if port is not None else "sets"
+            raise DeclareError(f"{name}, {word}=", "under= too, as in under=UDP, port=69", f"{word}= alone")
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_held(declaration)

@@ -29,9 +29,10 @@ class NotARule:
 
 
 def condition(said: object, where: str) -> object:
-    """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives."""
-    if isinstance(said, bool):
-        raise DeclareError(where, 'a condition, such as field("kind") == 1', said, "other things compare at once, and give that")
+    """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives, and for a number."""
+    if isinstance(said, int):
+        hint = "other things compare at once, and give that" if isinstance(said, bool) else 'a number is compared with a field, as in field("kind") == 1 or {"kind": 1}'
+        raise DeclareError(where, 'a condition, such as field("kind") == 1', said, hint)
     return uninverted(said, where)
 
 
@@ -50,15 +51,6 @@ def not_called(some: Iterable[object], where: str) -> None:
             raise DeclareError(where, f"{one.__name__}(...), which is called", f"the function {one.__name__}")
 
 
-def not_alone(annotation: object, where: str) -> None:
-    """Refuse a kind of field that stands by itself as an annotation. DeclareError."""
-    if isinstance(annotation, Kind):
-        form = annotation.annotation()
-        form = form if form.isidentifier() else "int" if annotation.is_number else "bytes"
-        expected = f"the type of the values too: Annotated[{form}, ...], with the kind in place of the dots"
-        raise DeclareError(where, expected, f"{annotation.in_words()} alone")
-
-
 def no_rule(default: object, where: str) -> None:
     """Refuse a rule that is written as a default, which is a value. DeclareError."""
     if isinstance(default, Elsewhere):
@@ -69,6 +61,8 @@ def no_rule(default: object, where: str) -> None:
 
 def unsuited(word: str, kind: Kind) -> str:
     """Return the way out for what a field says of its end, whose kind says that already; "" for what has none."""
+    if word == "pad":
+        return "bytes fill up: filler: Bytes = pad(4)"
     if word not in ("size", "ended"):
         return ""
     if kind.wire == "number":
@@ -78,7 +72,9 @@ def unsuited(word: str, kind: Kind) -> str:
 
 def wrong_default(given: object) -> str:
     """Return the way out for a default that is none."""
-    return 'auto(...) is a rule, of field("name") and size_of("name")' if callable(given) and not isinstance(given, type) else ""
+    if isinstance(given, type):
+        return f"{given.__name__}() is one"
+    return 'auto(...) is a rule, of field("name") and size_of("name")' if callable(given) else ""
 
 
 def wide_number(name: str) -> str:

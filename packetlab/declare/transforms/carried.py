@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from packetlab.declare.classbody.slips import condition as checked_condition
+from packetlab.declare.classbody.slips import condition as checked_condition, not_called
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Elsewhere, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, spec_of
@@ -339,7 +339,8 @@ def through(transform: Transform, value: Raw = REQUIRED, *, when: object = None)
     or no header. ``raw(...)`` gives the bytes of the packet themselves.
     """
     if not isinstance(transform, Transform):
-        raise DeclareError("through(...)", "a transform: zlib(), xor(...), named(...)", f"{transform!r:.60}")
+        not_called((transform,), "through(...)")
+        raise DeclareError("through(...)", "a transform first: zlib(), xor(...), named(...)", f"{transform!r:.60}")
     spec = spec_of(value)
     if when is not None:
         if hasattr(transform, "carry"):

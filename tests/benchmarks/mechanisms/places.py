@@ -22,6 +22,7 @@ from packetlab import (
     U32le,
     at,
     auto,
+    choose,
     count_of,
     field,
     from_end,
@@ -92,6 +93,56 @@ def placed_built() -> bytes:
     one = PlainPlaced(len(name), 18, len(other), second, len(third), last, "lab", "network", third)
     first = PLACED.pack(one.size, one.offset, one.other_size, one.other_offset, one.third_size, one.third_offset)
     return b"".join([first, name, gap, other, other_gap, third])
+
+
+# M9: at an offset, or nowhere ------------------------------------------------------------------------------------
+
+
+class TimedNowhere(Header):
+    offset: U16 = auto(choose(has("number"), offset_of("number"), 0))
+    other_offset: U16 = auto(choose(has("other"), offset_of("other"), 0))
+    third_offset: U16 = auto(choose(has("third"), offset_of("third"), 0))
+    number: U32 | None = when(field("offset") != 0, at(field("offset"), align=4))
+    other: U32 | None = when(field("other_offset") != 0, at(field("other_offset")))
+    third: U32 | None = when(field("third_offset") != 0, at(field("third_offset"), align=8))
+
+
+@dataclass(slots=True)
+class PlainNowhere:
+    offset: int
+    other_offset: int
+    third_offset: int
+    number: int | None
+    other: int | None
+    third: int | None
+
+
+NOWHERE, WORD = struct.Struct("!HHH"), struct.Struct("!I")
+
+
+def word(data: bytes, offset: int, least: int) -> int | None:
+    if not offset:
+        return None
+    if not least <= offset <= len(data) - 4:
+        raise ValueError("no such place")
+    found: int = WORD.unpack_from(data, offset)[0]
+    return found
+
+
+def nowhere(data: bytes) -> PlainNowhere:
+    offset, other_offset, third_offset = NOWHERE.unpack_from(data)
+    number = word(data, offset, 6)
+    other = word(data, other_offset, offset + 4 if offset else 6)
+    third = word(data, third_offset, max(6, offset + 4 if offset else 0, other_offset + 4 if other_offset else 0))
+    return PlainNowhere(offset, other_offset, third_offset, number, other, third)
+
+
+def nowhere_built() -> bytes:
+    one, gap = PlainNowhere(0, 0, 0, 7, None, 9), bytes(-6 % 4)
+    one.offset = 6 + len(gap)
+    third_gap = bytes(-(one.offset + 4) % 8)
+    one.third_offset = one.offset + 4 + len(third_gap)
+    return b"".join([NOWHERE.pack(one.offset, one.other_offset, one.third_offset), gap, WORD.pack(one.number), third_gap, WORD.pack(one.third)])
 
 
 # M9: up to a multiple, up to an offset ---------------------------------------------------------------------------
@@ -451,6 +502,7 @@ def going_on_built() -> bytes:
 
 LINES = [
     Line("M9", "at an offset", TimedPlaced, lambda: TimedPlaced(name="lab", other="network", third=bytes(24)), placed, placed_built),
+    Line("M9", "at an offset, or nowhere", TimedNowhere, lambda: TimedNowhere(number=7, third=9), nowhere, nowhere_built),
     Line("M9", "up to a multiple, up to an offset", TimedPadded, lambda: TimedPadded(data=b"hello", other=b"some words", end=9), padded, padded_built),
     Line("M9", "counted from the end", TimedFromEnd, lambda: TimedFromEnd(filler=bytes(3)) / b"media", from_end_read, from_end_built, payload=True),
     Line("M9", "names that point back", TimedNames, lambda: TimedNames(questions=[TimedQuestion(name=name) for name in DOMAINS]), names, names_built),

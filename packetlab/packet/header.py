@@ -30,7 +30,7 @@ from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_with, resolved, with_gap
 from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
-from packetlab.declare.classbody.options import HeaderOptions, size_above
+from packetlab.declare.classbody.options import HeaderOptions, nothing_below, size_above
 from packetlab.declare.classbody.slips import NotARule, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_around, check_held
@@ -313,9 +313,8 @@ class HeaderType(type):
             check_refinement(declaration)
         elif inside is not None:
             raise DeclareError(f"{name}, inside=", "when= of fields of its base, and no under=", "under=")
-        if (port is not None or sets) and under is None:
-            word = "port" if port is not None else "sets"
-            raise DeclareError(f"{name}, {word}=", "under= too, as in under=UDP, port=69", f"{word}= alone")
+        if under is None:
+            nothing_below(name, port=port, sets=sets or None)
         declaration.answers = parse_answers(declaration, answers)
         check_declaration(declaration)
         check_held(declaration)

@@ -43,6 +43,13 @@ class HeaderOptions(TypedDict, total=False):
     remembers: Mapping[Any, object] | None
 
 
+def nothing_below(name: str, **said: object) -> None:
+    """Refuse what a class says of the header below where it names none. DeclareError."""
+    for word, one in said.items():
+        if one is not None:
+            raise DeclareError(f"{name}, {word}=", "under= too, as in under=UDP, port=69", f"{word}= alone")
+
+
 def with_port(below: Declaration, when: object, port: object, where: str) -> object:
     """Return what a binding says with `when=` for what it says with `port=`, a number or several."""
     if port is None:

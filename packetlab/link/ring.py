@@ -188,7 +188,8 @@ class Ring:
         self._out: dict[int, weakref.ref[_Taken]] = {}
         self._surplus: deque[tuple[FrameBatch, int]] = deque()  # what was taken beyond a `count`, and where that begins
         self._waits = Waits(f"ring of {self.name}")
-        self._next = 0
+        self._taken = 0  # blocks, since it was opened
+        self._last: int | None = None  # how many there will be, once that is known
         self.received = 0
         self._taking = False
         self._shared: tuple[mmap.mmap, memoryview] | None = None
@@ -213,8 +214,8 @@ class Ring:
     ) -> Iterator[FrameBatch]:
         """Yield frames as they come, in batches: `count` of them at most, for `timeout` seconds at most, until `stop`.
 
-        Of what is in the ring at the end nothing is left there; for what is in a block that the kernel still fills that
-        takes some 20 ms more.
+        What is in the ring at the end is given, too, and is the last, however long who takes it needs; for what is in a block
+        that the kernel still fills that takes some 20 ms more, and what comes into that block.
 
         Args:
             stop: a `threading.Event`: ends it when set, within a fifth of a second.
@@ -225,18 +226,18 @@ class Ring:
         """
         until = None if timeout is None else time.monotonic_ns() + nanoseconds(timeout, f"ring of {self.name}: timeout")
         left = count
-        more = self._blocks  # that are taken after the end
+        last: int | None = None  # how many blocks will have been taken
         late: float | None = None  # until when the kernel has time then to hand over what it fills
-        while (left is None or left > 0) and more > 0:
+        while left is None or left > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
-            ended = wait == 0 or (stop is not None and stop.is_set())
+            if last is None and ((stop is not None and stop.is_set()) or wait == 0 or self._last is not None):
+                last = self._held() if self._last is None else self._last
             blocks = _Taken()
             try:
                 rest = self._rest()
-                if rest is None and (taken := self._take(more if ended else MOST, blocks)) is not None:
+                if rest is None and (taken := self._take(MOST if last is None else last - self._taken, blocks)) is not None:
                     raw, places = taken
                     del taken
-                    more -= len(blocks.numbers) if ended else 0
                     if lasting or (left is not None and len(places) > left):
                         raw = raw.copy()
                         self._give_back(blocks)
@@ -252,10 +253,10 @@ class Ring:
                     continue
             finally:  # also where an interrupt comes
                 self._give_back(blocks)
-            if ended:
+            if last is not None:
                 now = time.monotonic()
                 late = now + AT_ONCE if late is None else late
-                if late <= now or not self._filling():
+                if late <= now or last <= self._taken:
                     return
                 wait = late - now
             # In turns: that the interface is gone the kernel tells one thread alone.
@@ -295,7 +296,7 @@ class Ring:
     ) -> tuple[NDArray[np.uint8], list[int]] | None:
         for block in [block for block, taken in self._out.items() if taken() is None]:
             self._free(words, block)  # an interrupt came before they were given back
-        first, base = self._next, self._next * BLOCK
+        base = (first := self._taken % self._blocks) * BLOCK
         places: list[int] = []
         add = places.append
         end, block = base, first
@@ -315,15 +316,24 @@ class Ring:
         raw = np.frombuffer(memory, np.uint8, end - base, base)
         out = dict.fromkeys(range(first, block), weakref.ref(blocks))
         blocks.numbers = range(first, block)
-        self._next = block % self._blocks  # no interrupt comes between this and the next
+        self._taken += block - first  # no interrupt comes between this and the next
         self._out.update(out)
         return raw, places
 
-    def _filling(self) -> bool:
-        """Whether the kernel has put frames into a block that it has not handed over yet."""
+    def finish(self) -> None:
+        """Let what is in the ring now be the last that it gives: `batches` end with that, within a fifth of a second."""
+        self._last = self._held()
+
+    def _held(self) -> int:
+        """Return how many blocks will have been taken with all that hold frames now, and that which the kernel still fills."""
         with self._waits.turn:
             _, words = self._mapped()
-            return words[(self._next * BLOCK + COUNT) // 4] > 0
+            held = self._taken
+            while held < self._taken + self._blocks and (block := held % self._blocks) not in self._out:
+                if not words[(block * BLOCK + STATUS) // 4] & FOR_USER:
+                    return held + (words[(block * BLOCK + COUNT) // 4] > 0)
+                held += 1
+            return held
 
     def _give_back(self, blocks: _Taken) -> None:
         """Let the kernel fill blocks again, those that are still out."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -230,8 +231,15 @@ class Slow(io.BytesIO):
 def test_what_came_while_the_file_was_slow_is_kept_or_counted(lab: Lab) -> None:
     port, other = linked(lab)
     many = Batch.of([frame(i, 1400) for i in range(3000)])
-    file = Slow(lambda: send(many, onto=port, workers=1))
-    done = record(other, file, stop=After(lambda: send([frame(0)], onto=port, workers=1)), ring=2 << 20)
+    over = threading.Event()
+
+    def slow() -> None:
+        send(many, onto=port, workers=1)
+        over.set()
+
+    file, first = Slow(slow), After(lambda: send([frame(0)], onto=port, workers=1))
+    stop = SimpleNamespace(is_set=lambda: first.is_set() and over.is_set())
+    done = record(other, file, stop=stop, ring=2 << 20)
     kept = list(Capture(io.BytesIO(file.getvalue())))
     assert done.frames == len(kept) > 500 and done.dropped > 500 and done.frames + done.dropped == 3001
     (counts,) = [block for block in Capture(io.BytesIO(file.getvalue())).metadata() if isinstance(block, Statistics)]

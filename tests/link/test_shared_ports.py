@@ -182,7 +182,7 @@ def test_a_ring_ends_when_a_handler_closes_it_wherever_its_thread_is(lab) -> Non
                     ring.close()
 
             got = 0
-            with tracing(close, "_take", "_take_ready", "_give_back", "_filling", "_mapped", "wait", "ready"), suppress(SocketMisuse):
+            with tracing(close, "_take", "_take_ready", "_give_back", "_held", "_mapped", "wait", "ready"), suppress(SocketMisuse):
                 for batch in ring.batches(timeout=0.05):
                     got += len(batch)
             assert ring.closed == reached and (reached or got == 3)

@@ -40,7 +40,6 @@ class Pipe(io.RawIOBase):
         self._fd, self.name, self._port, self._ending = fd, name, port, ending
         self._held = bytearray()
         self._cut = self._dropping = False  # nothing goes after half a record
-        self._interrupted = False  # while it took nothing: the recording ends as by `ending`, and what was taken still goes
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         """Take bytes; they go by `flush` at the latest."""
@@ -78,10 +77,6 @@ class Pipe(io.RawIOBase):
                     continue
             except SocketMisuse:  # closed meanwhile
                 pass
-            except KeyboardInterrupt:
-                if self._interrupted:
-                    raise
-                self._interrupted = True
             if not _has_room(self._fd, AT_ONCE):
                 self._port._check()
                 raise Cut
@@ -89,11 +84,7 @@ class Pipe(io.RawIOBase):
 
     def _over(self) -> bool:
         self._port._check()
-        return self.is_set()
-
-    def is_set(self) -> bool:
-        """Whether the recording is to end; it is what stops it."""
-        return self._interrupted or self._ending()
+        return self._ending()
 
     def drop(self, kind: type[BaseException] | None, *_: object) -> None:
         """As the end of a `with`: after an error that cut the stream off what is written to it is dropped."""

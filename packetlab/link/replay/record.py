@@ -22,6 +22,7 @@ from packetlab.capture.tables.engines import FieldFilter
 from packetlab.engine.contract import nanoseconds
 from packetlab.hooks import Shown
 from packetlab.link.interface import Interface
+from packetlab.link.replay.interrupts import Interrupts
 from packetlab.link.replay.pipes import Cut, open_pipe
 from packetlab.link.waits import Stop
 
@@ -66,10 +67,18 @@ def record(
     Args:
         where, format: as for a `Writer`. pattern: a prototype header, a header class or a function of a packet that
             frames must match; a function looks at each packet, which takes time, the interface's own `filter` takes none.
-        stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
+        stop: ends it when set. ring: bytes that are held while the file cannot take them.
+
+    What is in the ring at the end is the last that is written. A `stop` or an interrupt is seen within a fifth of a second, but
+    not while a file is written to. Then it takes as long as the file or the pipe needs for what is in the ring: with a pipe of
+    1 MB a second and a full `ring` of 128 MB two minutes more.
 
     A pipe that takes nothing is waited for as long as the recording goes on, and a fifth of a second more: then its stream ends
     where it is, perhaps within a frame, and `frames` counts those before the batch that did not go whole.
+
+    An interrupt is a KeyboardInterrupt that the handler of a signal raises (in the main thread; this has them called by
+    handlers of its own meanwhile). It ends the recording as `stop` does. A second one, or one after `stop`, is raised at once,
+    and the file is as it happens to be.
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames that
     had been taken until then, within 20 ms.
@@ -77,14 +86,11 @@ def record(
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
     until = None if seconds is None else start + nanoseconds(seconds, "record: seconds")
-
-    def ending() -> bool:
-        return (stop is not None and stop.is_set()) or (until is not None and time.monotonic_ns() >= until)
-
-    with suppress(Cut), ExitStack() as open_:
+    with Interrupts() as interrupts, suppress(Cut), ExitStack() as open_:
         source = open_.enter_context(interface.ring(ring))
-        log = _Log(interface, source, passes, count)
-        pipe = open_pipe(where, interface, ending)
+        log = _Log(interface, source, passes, count, until, stop, interrupts)
+        interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
+        pipe = open_pipe(where, interface, log.is_set)
         if pipe is not None:
             open_.enter_context(pipe)
             format = format or ("pcap" if isinstance(where, (str, Path)) and pipe.name.endswith(".pcap") else "pcapng")
@@ -92,16 +98,13 @@ def record(
         log.writer = writer = open_.enter_context(Writer(sink, format, linktype=interface.linktype))
         if pipe is not None:
             open_.push(pipe.drop)
-        interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
         try:
-            with suppress(KeyboardInterrupt):
-                log.take(None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9), stop if pipe is None else pipe)
-            log.take(0, None)  # frames that are in the ring already
+            log.take(None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9))
             log.tally()
         except BaseException as error:
             if isinstance(error, OSError) and error.errno == errno.ENETDOWN:
                 with suppress(OSError):
-                    log.take(0, None)  # what had come before that; a ring that was closed has nothing any more
+                    log.take(0)  # what had come before that; a ring that was closed has nothing any more
             clear_frames(error.__traceback__)  # or they would hold batches, and these the ring
             raise
         if writer.format == "pcapng":
@@ -114,7 +117,7 @@ def record(
 
 
 class _Log:
-    """What has gone into a file so far, and what was lost."""
+    """What has gone into a file so far, what was lost, and whether that is all (it is the `Stop` of its recording)."""
 
     def __init__(
         self,
@@ -122,18 +125,34 @@ class _Log:
         source: Ring,
         passes: Callable[[FrameBatch], NDArray[np.bool_]] | None,
         count: int | None,
+        until: int | None,
+        stop: Stop | None,
+        interrupts: Interrupts,
     ) -> None:
         self.interface, self.source, self.passes, self.count = interface, source, passes, count
+        self.until, self.stop, self.interrupts = until, stop, interrupts
         self.frames = self.bytes = self.received = self.dropped = 0
+        self.ended = False
         self.writer: Writer
 
-    def take(self, seconds: float | None, stop: Stop | None) -> None:
-        """Write what comes until one of them, or the number of frames, is reached."""
+    def is_set(self) -> bool:
+        """Whether the recording is to end; what has not come when this is first seen is neither written nor counted."""
+        if not self.ended:
+            if self.stop is not None and self.stop.is_set():
+                self.interrupts.noted = True
+            if self.interrupts.noted or (self.until is not None and time.monotonic_ns() >= self.until):
+                self.source.finish()
+                self.tally()
+                self.ended = True
+        return self.ended
+
+    def take(self, seconds: float | None) -> None:
+        """Write what comes until the end, or the number of frames, is reached, or for some seconds."""
         import numpy as np
 
         left = None if self.count is None else self.count - self.writer.count
         most = left if self.passes is None else None
-        for batch in self.source.batches(seconds, most, stop, lasting=False) if left != 0 else ():
+        for batch in self.source.batches(seconds, most, self, lasting=False) if left != 0 else ():
             chosen = batch if self.passes is None else batch.chosen(np.flatnonzero(self.passes(batch))[:left])
             self.writer.write_batch(chosen)
             self.writer.flush()
@@ -145,9 +164,10 @@ class _Log:
             del batch, chosen
 
     def tally(self) -> None:
-        """Add up what the kernel counted since the last time."""
-        counts = self.interface.statistics()
-        self.received, self.dropped = self.received + counts.received, self.dropped + counts.dropped
+        """Add up what the kernel counted since the last time, until the end."""
+        if not self.ended:
+            counts = self.interface.statistics()
+            self.received, self.dropped = self.received + counts.received, self.dropped + counts.dropped
 
 
 def _mask(pattern: object) -> Callable[[FrameBatch], NDArray[np.bool_]]:

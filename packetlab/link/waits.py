@@ -45,6 +45,12 @@ def explained(what: str, number: int | None, error: object) -> OSError:
     return OSError(number, f"{printable(what)}: {error}" + (f" ({hint})" if hint else ""))
 
 
+def of_parent(where: str, what: str, hint: str) -> SocketMisuse:
+    """Return the error of a call, in a forked child, on what its parent goes on with: an OSError, EBADF."""
+    got = "one of the process that forked this one"
+    return SocketMisuse(errno.EBADF, where, f"{what} of this process", got, hint)
+
+
 def start(thread: threading.Thread) -> None:
     """Start a thread; OSError (EAGAIN) where this user may have no more of them."""
     try:

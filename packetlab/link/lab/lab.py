@@ -27,7 +27,7 @@ from packetlab.link.lab import namespaces as _namespaces
 from packetlab.link.lab.lab_host import Host, LinkEnd
 from packetlab.link.port import Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
-from packetlab.link.waits import NO_ROOM, explained
+from packetlab.link.waits import NO_ROOM, explained, of_parent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,6 +40,9 @@ _HELPER = Path(__file__).with_name("namespaces.py")
 
 class Lab(Shown):
     """Hosts and links in namespaces of their own.
+
+    A lab is that of the process that opened it. A forked child has of it the ports and the kernel's sockets that it inherits;
+    what else it wants of the lab is an OSError (EBADF), and `close` there lets go of the child's share alone.
 
     Raises on opening:
         NeedsPrivilege: the kernel refuses namespaces; the message says which setting does, and what to do.
@@ -57,14 +60,16 @@ class Lab(Shown):
         self._environment: dict[str, str] = {}  # that the namespace helper was started in
         self._lock = threading.RLock()  # a handler of a signal may close the lab in the midst of a request
         self._serial, self._asking = 0, False
+        self._process = os.getpid()
         self._helper: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
 
     def open(self) -> Lab:
         """Start the namespace helper; `with` does it by itself."""
         if self._helper is not None:
+            self._need_own("open")
             return self
-        self.loop.closed = False
+        self.loop.closed, self._process = False, os.getpid()
         self._environment = dict(os.environ)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -111,9 +116,15 @@ class Lab(Shown):
         for relay in self._relays:
             relay.close()
         self._relays = []
+        if self._process != os.getpid():  # whoever had a request is not here
+            self._lock, self._asking = threading.RLock(), False
         with self._lock:  # whoever has a request gets the answer
+            if self._process == os.getpid():
+                with suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)  # a forked child has it open too
             self._control.close()
-        helper.wait()
+        if self._process == os.getpid():
+            helper.wait()
         self._helper = None
         for host in self.hosts.values():
             for program in [*host.programs]:  # they are dead; what they wrote last is read before
@@ -284,10 +295,16 @@ class Lab(Shown):
         self._macs += 1
         return b"\x02" + self._macs.to_bytes(5, "big")  # locally administered, the same in every run
 
+    def _need_own(self, do: str) -> None:
+        """Refuse what a forked child wants: it and its parent would take each other's answers."""
+        if self._process != os.getpid():
+            raise of_parent(f"Lab: {do}", "a lab", "open a Lab() of its own")
+
     def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
         """Have the namespace helper do something. With `want`, return that many file descriptors."""
         if self._helper is None:
             raise _closed(do)
+        self._need_own(do)
         if do != "kill" and (trouble := self.trouble()) is not None:
             raise trouble
         with self._lock:

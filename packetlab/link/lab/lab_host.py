@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from packetlab.errors import PacketlabError
+from packetlab.errors import PacketlabError, SocketMisuse
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop, RealTime
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
@@ -169,6 +169,8 @@ class Host:
                 pid = self.lab._ask(
                     "run", host=self.name, argv=words, cwd=place, env=self.lab._changed(env or {}), fds=fds
                 )
+            except SocketMisuse:  # it is about the lab, not the program
+                raise
             except OSError as error:
                 raise OSError(error.errno, error.strerror or str(error), words[0] if words else None) from None
             try:

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EBADF
@@ -19,7 +20,7 @@ from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop, Files
-from packetlab.link.waits import start
+from packetlab.link.waits import of_parent, start
 
 KEPT = 1 << 20  # bytes kept of each output of a program that runs on
 PIECE = 65536
@@ -85,15 +86,16 @@ class Pipes:
 
     Attributes:
         over: nothing more will be known of the program, whose end is known by then unless they were closed before it, or there
-            was `trouble`: why.
+            was `trouble`: why. process: whose they are; in a forked child they are closed.
     """
 
     def __init__(self, out: int, err: int, status: int, feed: int | None, input: bytes, most: int | None) -> None:
         self.returncode: int | None = None
-        self.over, self.trouble = False, ""
+        self.over, self.trouble, self.process = False, "", os.getpid()
         self.outputs = {out: Output(most), err: Output(most)}
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._status, self._feed, self._input = status, feed, memoryview(input)
+        self._open = [out, err, status, self._stop, *([] if feed is None else [feed])]
         self._wakes: list[int] = []  # of those who wait
         self._gone = False  # the program is known to have ended with its lab
         self._lock = threading.RLock()  # a handler of a signal may close what its own thread is about to wait for
@@ -105,6 +107,25 @@ class Pipes:
         except OSError:
             os.close(self._stop)
             raise
+        _all.add(self)
+
+    def forked(self) -> None:
+        """Let go, in a forked child, of what the parent goes on with: a program would wait for the end of an input that we hold."""
+        if not self.over:
+            self.over, self._lock = True, threading.RLock()  # whoever held that is not here
+            for output in self.outputs.values():
+                output._lock = threading.RLock()
+            self._close_files()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this is a forked child, whose parent goes on with them."""
+        return self.process != os.getpid()
+
+    def _close_files(self) -> None:
+        self._stop = -1
+        while self._open:  # taken out first: their numbers may soon be others', in a child forked now too
+            os.close(self._open.pop())
 
     def _run(self) -> None:
         """Serve to the end; whatever it is, nobody waits for this thread any longer."""
@@ -114,9 +135,7 @@ class Pipes:
             self.trouble = f"{type(error).__name__}: {error}"
         finally:
             with self._lock:
-                for fd in (*self.outputs, self._status, self._stop, *([] if self._feed is None else [self._feed])):
-                    os.close(fd)
-                self._stop = -1
+                self._close_files()
             if self._gone:
                 self.returncode = GONE if self.returncode is None else self.returncode
                 for output in self.outputs.values():
@@ -149,6 +168,7 @@ class Pipes:
                     open_.remove(fd)
             if self._feed in ready and not self._write():
                 poll.unregister(self._feed)
+                self._open.remove(self._feed)
                 os.close(self._feed)
                 self._feed = None
             if self._status in ready:
@@ -200,12 +220,26 @@ class Pipes:
 
     def close(self, gone: bool = False) -> None:
         """Read what is there, and no more. `gone`: the program has ended, and nobody is left to say how."""
+        if self.elsewhere:
+            self.forked()
+            return
         self._gone |= gone
         with self._lock:
             if self._stop >= 0:
                 os.eventfd_write(self._stop, 1)
         if not sys.is_finalizing():  # threads do not end any more then
             self._thread.join()
+
+
+_all: weakref.WeakSet[Pipes] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for pipes in list(_all):
+        pipes.forked()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 class NamespaceRequests(Protocol):
@@ -239,7 +273,8 @@ class Program:
         expected: whether somebody has waited for its end, or brought it about.
 
     Waiting for it lets the time of the lab pass: engines on its hosts answer meanwhile. `close`, by another thread too, ends
-    every wait for what is not known by then with an OSError (EBADF) that says so.
+    every wait for what is not known by then with an OSError (EBADF) that says so. In a forked child it is closed, and cannot be
+    killed; it stays with the parent.
     """
 
     def __init__(self, host: Home, argv: tuple[str, ...], pid: int, pipes: Pipes) -> None:
@@ -257,7 +292,7 @@ class Program:
     @property
     def closed(self) -> bool:
         """Whether nothing more will be known of it: it was closed, or has ended and so have its outputs."""
-        return self._pipes.over
+        return self._pipes.over or self._pipes.elsewhere
 
     def until(self, condition: Callable[[], object], timeout: float | None = None, files: Files = ()) -> bool:
         """Wait until a condition of yours holds or the program has ended; return whether it holds.
@@ -277,6 +312,8 @@ class Program:
             over = self._pipes.over  # before the condition: all that there is was read by then
             if condition():
                 return True
+            if self._pipes.elsewhere:
+                raise of_parent(f"{what}: {verb}", "a program", "start one in a Lab() of its own")
             if over and self._pipes.trouble:
                 raise PacketlabError(what, "its end", self._pipes.trouble)
             if over:
@@ -286,7 +323,8 @@ class Program:
 
         def awake() -> bool | None:
             with suppress(BlockingIOError):
-                os.eventfd_read(wake)
+                if not self._pipes.elsewhere:  # a child forked by a handler of a signal has it too
+                    os.eventfd_read(wake)
             if self.host.loop.closed and self.returncode in (None, GONE):  # it has not ended by itself
                 raise Stalled(what, "an open network", "one that was closed")
             return look()
@@ -361,7 +399,7 @@ class Program:
         self._pipes.close()
 
     def __exit__(self, *_: object) -> None:
-        if self.returncode is None:
+        if self.returncode is None and not self._pipes.elsewhere:
             self.kill()
             with suppress(SocketMisuse):  # it was closed: that it is killed has to do
                 self.wait()
@@ -372,4 +410,5 @@ class Program:
     def __repr__(self) -> str:
         state = "running" if self.returncode is None else f"ended with status {self.returncode}"
         state = "closed before its end" if self.returncode is None and self.closed else state
+        state = "of the process that forked this one" if self.returncode is None and self._pipes.elsewhere else state
         return f"<Program {printable(self.argv[0])} on {printable(self.host.name)}, {state}>"

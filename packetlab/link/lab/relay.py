@@ -23,7 +23,7 @@ from packetlab.errors import PacketlabError
 from packetlab.link.impairment import both_ways
 from packetlab.link.interface import Interface
 from packetlab.link.port import BATCH
-from packetlab.link.waits import explained
+from packetlab.link.waits import explained, of_parent
 
 LARGEST = 65536
 START = """
@@ -50,7 +50,7 @@ class Relay:
         seed: int | str,
         shape: dict[str, object],
     ) -> None:
-        self._names, self._trouble = names, ""
+        self._names, self._trouble, self._owner = names, "", os.getpid()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         numbers = [theirs.fileno(), *(each.fileno() for each in sockets)]
         # It imports this very package, and nothing from the folder that the lab's program happens to be in.
@@ -79,7 +79,9 @@ class Relay:
         self._ask(changes)
 
     def trouble(self) -> PacketlabError | None:
-        """Return how it has ended by itself, None while it runs."""
+        """Return how it has ended by itself, None while it runs, and in a forked child, which is told of no end."""
+        if self._owner != os.getpid():
+            return None
         errors = self._process.stderr
         if not self._trouble and errors is not None and not errors.closed and self._process.poll() is not None:
             last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
@@ -91,6 +93,8 @@ class Relay:
     def _ask(self, request: object) -> None:
         if self._control.fileno() < 0:
             raise PacketlabError(f"link {' -- '.join(self._names)}", "a lab that is open", "one that is closed")
+        if self._owner != os.getpid():
+            raise of_parent(f"link {' -- '.join(self._names)}", "a lab", "open a Lab() of its own")
         answer = b""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._control.send(json.dumps(request, default=sorted).encode())
@@ -101,8 +105,12 @@ class Relay:
 
     def close(self) -> None:
         """End it."""
+        if self._owner == os.getpid():
+            with suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)  # a forked child has it open too
         self._control.close()
-        self._process.wait()
+        if self._owner == os.getpid():
+            self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
 

@@ -1,0 +1,216 @@
+"""A forked child has no say in its parent's lab: what it wants of it is refused, and nothing that it does harms the parent."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from packetlab import Lab
+from packetlab.errors import SocketMisuse
+from packetlab.link.lab.program import Program
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+PATIENCE = 30
+PARENTS = "one of the process that forked this one"
+
+
+def forked_in_c() -> int:
+    """Fork without Python's knowledge: no hook runs."""
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+def in_child(what: Callable[[], object], fork: Callable[[], int] = os.fork) -> str:
+    """Return what a function returns in a forked child, or its error."""
+    read, write = os.pipe()
+    child = fork()
+    if child == 0:  # nothing of pytest's may run here
+        signal.alarm(PATIENCE * 2)
+        try:
+            said = what()
+        except BaseException:
+            said = traceback.format_exc()
+        with suppress(BaseException):
+            os.write(write, f"{said}".encode())
+        os._exit(0)
+    os.close(write)
+    try:
+        assert select.select([read], [], [], PATIENCE)[0], "the child hangs"
+        return os.read(read, 65536).decode()
+    finally:
+        os.close(read)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def refusals(*calls: Callable[[], object]) -> str:
+    """Return "refused", or what the first call that is not refused says."""
+    for number, call in enumerate(calls):
+        try:
+            return f"call {number}: {call()!r}"
+        except SocketMisuse as error:
+            if error.errno != errno.EBADF or PARENTS not in str(error) or "Lab() of its own" not in str(error):
+                return f"call {number}: {error!r}"
+    return "refused"
+
+
+@pytest.fixture
+def own():
+    """Return a lab of the test's own, with an impaired link."""
+    with Lab() as lab:
+        lab.link(lab.host("a"), lab.host("b"), delay=0)
+        yield lab
+
+
+@pytest.mark.parametrize("fork", [os.fork, forked_in_c])
+def test_what_a_child_wants_of_its_parents_lab_is_refused(own, fork) -> None:
+    a, b = own.host("a"), own.host("b")
+    (link,) = own.links
+
+    def child() -> str:
+        return refusals(
+            lambda: a.run("true"), lambda: a.popen("true"), lambda: own.host("new"), lambda: own.switch("new"),
+            lambda: own.link(a, b), lambda: link.change(loss=0.5), link.heal, a.kernel_socket, a.listening,
+            a.unanswered_address, a.attachments[0].open, lambda: a.socket("stream", "inet"), own.open,
+        )  # fmt: skip
+
+    assert in_child(child, fork) == "refused"
+    assert a.run("echo", "as ever", timeout=PATIENCE).stdout == "as ever\n"
+
+
+def test_a_child_and_its_parent_that_call_at_once_do_not_take_each_others_answers(own) -> None:
+    """They hung, both of them, after some dozen calls."""
+    a, answers = own.host("a"), list[str]()
+
+    def asks() -> None:
+        answers.extend(a.run("echo", f"{number}").stdout for number in range(60))
+
+    thread = threading.Thread(target=asks, daemon=True)
+
+    def child() -> str:
+        return "\n".join({refusals(lambda: a.run("true", timeout=5)) for _ in range(60)})
+
+    thread.start()
+    assert in_child(child) == "refused"
+    thread.join(PATIENCE)
+    assert answers == [f"{number}\n" for number in range(60)]
+
+
+@pytest.mark.parametrize("fork", [os.fork, forked_in_c])
+@pytest.mark.parametrize("how", ["close", "with", "lose"])
+def test_a_child_that_closes_its_parents_lab_does_no_harm(own, fork, how) -> None:
+    a, (link,) = own.host("a"), own.links
+    program = a.popen("sh", "-c", "while :; do echo on; sleep 0.1; done")
+    program.stdout.readline(PATIENCE)
+
+    def child() -> str:
+        if how == "with":
+            with own:
+                raise AssertionError("a lab of the parent's is not to be opened")
+        if how == "close":
+            own.close()
+        else:
+            own.__exit__(None, None, None)
+        with Lab() as mine:
+            return mine.host("a").run("echo", "own").stdout + repr(own.trouble())
+
+    said = in_child(child, fork)
+    assert said == "own\nNone" if how != "with" else PARENTS in said
+    before = len(program.stdout.text)
+    program.until(lambda: len(program.stdout.text) > before + 3, PATIENCE)
+    assert program.returncode is None
+    link.change(delay=0.001)
+    ran = a.run("ping", "-c", "1", "-W", "20", str(own.host("b").address), timeout=PATIENCE)
+    assert "1 received" in ran.stdout and own.trouble() is None
+    assert a.popen("sh", "-c", "echo more").stdout.read(PATIENCE) == b"more\n"
+
+
+def test_a_lab_can_be_closed_while_a_child_lives() -> None:
+    """The child has the sockets to its helpers open, too."""
+    lab = Lab().open()
+    lab.link(lab.host("a"), lab.host("b"), delay=0)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(PATIENCE * 4)
+        signal.pause()
+        os._exit(0)
+    closing = threading.Thread(target=lab.close, daemon=True)
+    try:
+        closing.start()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+WAITS: dict[str, Callable[[Program], object]] = {
+    "wait": lambda program: program.wait(),
+    "wait in time": lambda program: program.wait(0.01),  # which ended the parent's program
+    "communicate": lambda program: program.communicate(0.01),
+    "readline": lambda program: program.stdout.readline(),
+    "read": lambda program: program.stderr.read(5),
+    "until": lambda program: program.until(lambda: False),
+    "kill": lambda program: program.kill(),
+    "end": lambda program: program.end(0.01),
+}
+
+
+@pytest.mark.parametrize("fork", [os.fork, forked_in_c])
+def test_a_wait_for_a_program_of_the_parent_is_refused_and_the_program_goes_on(lab, fork) -> None:
+    program = lab.host("a").popen("sh", "-c", "echo 1; while :; do echo 2; sleep 0.1; done")
+    assert program.stdout.readline(PATIENCE) == b"1\n"
+
+    def child() -> str:
+        program.stdout._take(None)  # what had come by now can be read there, too
+        said = refusals(*(lambda wait=wait: wait(program) for wait in WAITS.values()))
+        with program:
+            pass
+        program.close()
+        return f"{said} {program.closed} {program.stdout.text[:2]!r} {program!r}"
+
+    assert in_child(child, fork) == f"refused True {'1' + chr(10)!r} <Program sh on a, of the process that forked this one>"
+    before = program.stdout.dropped + len(program.stdout.text)
+    program.until(lambda: len(program.stdout.text) > before, PATIENCE)
+    assert program.returncode is None
+    assert program.end() < 0
+
+
+def test_a_child_does_not_keep_the_input_of_a_program_open(lab) -> None:
+    """Else the program waits for its end as long as the child lives."""
+    program = lab.host("a").popen("sh", "-c", "sleep 1; wc -c", input=b"x" * 300_000, keep=None)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(PATIENCE * 4)
+        signal.pause()
+        os._exit(0)
+    try:
+        assert program.communicate(PATIENCE) == ("300000\n", "")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_child_forked_by_a_handler_within_a_wait_leaves_it(lab) -> None:
+    program, said = lab.host("a").popen("sh", "-c", "sleep 1; echo done"), list[str]()
+
+    def fork(*_: object) -> None:
+        child = in_child(lambda: refusals(lambda: program.wait()))
+        said.append(child)
+
+    before = signal.signal(signal.SIGALRM, fork)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        assert program.wait(PATIENCE) == 0
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert said == ["refused"]

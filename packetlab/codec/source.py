@@ -147,6 +147,8 @@ class OneByOne:
         for number, (rule, kind) in enumerate(parameters(f, self.cls.by_name)):
             if isinstance(rule, str):
                 codes.append(self.bytes_before(f))
+            elif isinstance(rule, slice):
+                codes.append(f"{self.bytes_before(f)}[{rule.start}:{rule.stop}]")
             elif kind is None:
                 codes.append(rule.code(self))
             else:

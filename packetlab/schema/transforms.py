@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from packetlab.declare.checksums.parts import SumPart, span
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms import letters, masks, packed, stuffing
 from packetlab.declare.transforms.carried import Through
 from packetlab.declare.transforms.ciphers import aead, cipher
-from packetlab.declare.transforms.transform import Secret, Transform, Value, secret
+from packetlab.declare.transforms.transform import Secret, Transform, Value, secret, written
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import (
     dump_expression,
@@ -51,6 +52,8 @@ def data_of_transforms(kind: Through | Declaration, where: str) -> list[object]:
 def _data(value: object) -> object:
     if isinstance(value, Expr):
         return {"rule": dump_expression(value)}
+    if isinstance(value, SumPart):
+        return {value.word: [*value.names]}
     if isinstance(value, Secret):
         return {"secret": value.name}
     return {"bytes": value.hex()} if isinstance(value, bytes) else int(value) if isinstance(value, bool) else value
@@ -80,10 +83,12 @@ def _value(data: object, where: str) -> Value:
         return number(data, where) if data not in (0, 1) else data
     if type(data) is str:
         return text(data, where, 100)
-    one = table(data, where, "rule secret bytes")
+    one = table(data, where, "rule secret bytes span")
     if len(one) != 1:
         raise DeclareError(where, "a parameter of a transform", safe_repr(data))
     ((word, said),) = one.items()
+    if word == "span":
+        return span(*(text(one, where, 200) for one in expect_list(said, where, 2, 2)))
     if word == "rule":
         return load_expression(said, where)
     return secret(text(said, where, 100)) if word == "secret" else hexadecimal(said, where)
@@ -100,7 +105,7 @@ def _spelled(one: Transform, entry: dict[str, Value], where: str, spelled: Calla
     for key, value in entry.items():
         if key not in ("transform", "when"):
             rule = type(value) is dict and "rule" in value
-            words.append(f"{key}={spelled(value['rule'], where) if rule else repr(one.given[key])}")
+            words.append(f"{key}={spelled(value['rule'], where) if rule else written(one.given[key])}")
     return f"{one.name}({', '.join(words)})"
 
 

@@ -20,8 +20,9 @@ def open_carried(cls: Declaration, scope: Values, start: int, known: dict[str, i
         if raw is None:
             continue
         for number, (rule, of) in enumerate(parameters(f, cls.by_name)):
-            if isinstance(rule, str):
-                given.append(scope.data[start : known[f.name]])
+            if isinstance(rule, str | slice):
+                before = scope.data[start : known[f.name]]
+                given.append(before[rule] if isinstance(rule, slice) else before)
                 continue
             value = scope.values.get(rule.name) if of is not None and isinstance(rule, Ref) else rule.evaluate(scope)
             given.append(value if of is None else kind.argument(value, number, of))

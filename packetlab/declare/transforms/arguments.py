@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import ARITHMETIC, Checksum, Const, Elsewhere, Expr, Op, Ref
 from packetlab.declare.fields import Field
@@ -21,6 +22,8 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
     if f not in before:
         raise DeclareError(where, "a field before the payload for through(...)", "one after it")
     for place, word, rule in kind.late:
+        if isinstance(rule, SumPart):
+            part_before(f, rule, before, f"{where}, {word}")
         keyed = word in kind.transforms[place].as_keys
         for leaf in rule.leaves() if isinstance(rule, Expr) else ():
             if isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf is rule and leaf.path not in fields and (leaf.path or not keyed)):
@@ -55,6 +58,8 @@ def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | Non
     found: list[tuple[Raw, Kind | None]] = []
     for place, word, rule in kind.late:
         of = None
+        if isinstance(rule, SumPart):
+            rule = part_before(f, rule, [*fields.values()], f.name)
         if isinstance(rule, Ref):
             of = fields[rule.name].kind
             of = None if of.is_number and word in kind.transforms[place].as_numbers else of
@@ -62,6 +67,27 @@ def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | Non
             of = None if isinstance(rule, Elsewhere) else _number_of(rule, fields, f.name)
         found.append((rule, of))
     return found
+
+
+def part_before(f: Field, rule: SumPart, fields: list[Field], where: str) -> slice:
+    """Return which bytes a span of fields is, of those of the header before a field. DeclareError where that is not always the same."""
+    ahead = [g for g in fields[: fields.index(f)] if g.computed is None]
+    names = [g.name for g in ahead]
+    for name in rule.names:
+        if name not in names:
+            raise DeclareError(where, f"fields before {f.name} in {rule}", repr(name), suggestion(name, names))
+    first, last = map(names.index, rule.names)
+    if first > last:
+        raise DeclareError(where, "the field that comes first, then the last one", str(rule))
+    widths = [g.kind.fixed_bits or 8 * g.kind.always for g in ahead[: last + 1]]
+    for g, width in zip(ahead, widths, strict=False):
+        if not width or g.condition is not None or g.place is not None or g.from_end:
+            got = f"{g.name}, {g.kind.in_words()}{', which may be absent' * (g.condition is not None)}"
+            raise DeclareError(where, f"fields of a fixed size up to {rule.names[1]}, always there", got, '"self" is all of the header before the field')
+    begin, end = sum(widths[:first]), sum(widths)
+    if begin % 8 or end % 8:
+        raise DeclareError(where, "whole bytes in a span", f"{rule}, from bit {begin} to {end}")
+    return slice(begin // 8, end // 8)
 
 
 def width_of_number(kind: Kind) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.classbody.slips import condition as checked_condition, not_called
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Elsewhere, expression
@@ -85,7 +86,7 @@ class Through(Kind):
         self.is_plain = inner.wire != "items" and inner.bits is None and not inner.judges  # whether any bytes are a value of it
         self.is_text = inner.surely == "{0}.isascii()"
         self.has_state = any(isinstance(rule, StateOf) for _, _, rule in self.late)
-        self.uses_header = any(isinstance(rule, str) for _, _, rule in self.late)  # "self"
+        self.uses_header = any(isinstance(rule, str | SumPart) for _, _, rule in self.late)  # "self", span(...)
         self.spreads = any(one.spreads for one in transforms)
         self.steps, self.is_list = self._steps(), inner.wire == "items"
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)

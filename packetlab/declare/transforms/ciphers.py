@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms.transform import (
     SELF,
@@ -87,9 +88,9 @@ class AEAD(_Keyed):
             raise DeclareError(where, f"one of {', '.join(AEADS)}", f"{self.given['algorithm']!r:.60}")
         for word in ("key", "nonce", "iv"):
             key_parameter(self.given[word], where, word)
-        if isinstance(self.given["aad"], Expr) or self.given["aad"] != SELF:
-            hint = '"self" is all of the header before the field, (field("a") << 16) | field("b") two fields, b having 16 bits'
-            key_parameter(self.given["aad"], where, "aad", hint)
+        aad = self.given["aad"]
+        if isinstance(aad, Expr) or not (aad == SELF or (isinstance(aad, SumPart) and aad.word == "span")):
+            key_parameter(aad, where, "aad", '"self" is all of the header before the field, span("a", "b") the part of it from a to b')
 
     def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
         called, sizes, tag = AEADS[algorithm]
@@ -173,7 +174,7 @@ def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Valu
     "CHACHA20-POLY1305" (RFC 5116, 5297, 6655, 7253, 8439, 8452).
 
     `key` is ``secret("name")``, or bytes where it is no secret. `aad` is what is authenticated too: "self" is all of the header
-    that stands before the field. Of a field these are its bytes as they are sent. A rule of fields has as many bytes as the greatest number
+    that stands before the field, ``span("a", "b")`` the part of it from a to b, which have fixed sizes. Of a field these are its bytes as they are sent. A rule of fields has as many bytes as the greatest number
     it comes to, and as the widest of them: ``aad=(field("a") << 16) | field("b")`` is all bytes of both, b having 16 bits.
 
     `nonce` is ``field("nonce")`` or bytes: of a number of a fixed width, and of bytes, those that are sent; of digits, packed digits and

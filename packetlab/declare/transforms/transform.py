@@ -9,6 +9,7 @@ from copy import copy
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.remembering.recalled import NoEntry, StateOf, state_of
 from packetlab.errors import BuildError, DeclareError
@@ -146,7 +147,7 @@ class Transform:
 
     Attributes:
         name: as files have it. parameters: by name, those that are not the usual ones: numbers, texts and bytes; rules of fields; secrets;
-            "self" for the bytes of the header before the field. usual: what there is for the others.
+            "self" for the bytes of the header before the field, a span of them. usual: what there is for the others.
     """
 
     name: ClassVar[str] = ""
@@ -166,7 +167,7 @@ class Transform:
         self.parameters = {word: value for word, value in self.given.items() if isinstance(value, Expr) or value != self.usual[word]}
         self.late = {
             word: value for word, value in self.parameters.items()
-            if isinstance(value, Expr) or (value == SELF and word == "aad")
+            if isinstance(value, Expr | SumPart) or (value == SELF and word == "aad")
         }  # fmt: skip
         self.spreads = "most" in self.usual and "most" not in self.parameters  # whether it may give any number of bytes
         self._known = {word: value for word, value in self.given.items() if word not in self.late}
@@ -184,7 +185,7 @@ class Transform:
         return made
 
     def __repr__(self) -> str:
-        shown = (f"{word}={value if isinstance(value, Expr) else repr(value)}" for word, value in self.parameters.items())
+        shown = (f"{word}={value if isinstance(value, Expr) else written(value)}" for word, value in self.parameters.items())
         return f"{self.name}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -323,6 +324,11 @@ def as_bytes(value: object) -> bytes:
 def flag(value: Value) -> Value:
     """Return 0 and 1, as files have them, as truth values."""
     return bool(value) if value in (0, 1) else value
+
+
+def written(value: object) -> str:
+    """Return a parameter as a class body has it."""
+    return f"{value.word}({', '.join(map(repr, value.names))})" if isinstance(value, SumPart) else repr(value)
 
 
 def key_parameter(value: object, where: str, word: str, hint: str = "") -> None:

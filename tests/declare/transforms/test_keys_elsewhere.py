@@ -13,10 +13,12 @@ from hypothesis import given, settings, strategies as st
 
 import packetlab as pl
 from packetlab import (
+    U4,
     U8,
     U16,
     U32,
     U64,
+    Bytes,
     Capture,
     DeclareError,
     Ether,
@@ -41,11 +43,13 @@ from packetlab import (
     many,
     secret,
     secrets,
+    size_of,
     through,
     when,
     whitened,
     xor,
 )
+from packetlab.schema.source import class_body
 from tests.careful import careful
 
 FREE = 0x7D91
@@ -236,9 +240,54 @@ def test_a_rule_of_several_fields_is_authenticated_whole() -> None:
     assert dissect(bytes(Sealed(text=b"x")), Sealed)[Sealed].text == b"x"
 
 
-def test_what_is_authenticated_is_no_span_and_the_message_has_the_rule() -> None:
-    with pytest.raises(DeclareError, match=r"as aad, got .*\(field\(\"a\"\) << 16\) \| field\(\"b\"\) two fields"):
-        aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=pl.span("a", "b"))
+def test_a_span_of_fields_is_authenticated() -> None:
+    class Spanned(Header, under=Ether, when={"type": FREE}):
+        kind: U4 = 1
+        flags: U4 = 2
+        host: pl.MAC = "02:00:00:00:00:01"  # type: ignore[assignment]
+        number: Annotated[int, pl.bcd(4)] = 12
+        free: U8 = 9
+        text: Rest = through(aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=pl.span("host", "number")), b"")
+
+    key = bytes(range(16))
+    with secrets({"test": key}):
+        head = bytes.fromhex("12 020000000001 0012 09")
+        sealed = AESGCM(key).encrypt(bytes(12), b"text", head[1:9])
+        reads_back(Ether() / Spanned(text=b"text"), bytes(Ether(type=FREE)) + head + sealed, b"text")
+        assert dissect(b"\xff" + head[1:9] + b"\xff" + sealed, Spanned)[Spanned].text == b"text"  # what is around it may differ
+        for place in range(1, 9):
+            forged = head[:place] + bytes([head[place] ^ 1]) + head[place + 1 :] + sealed
+            assert [fault.expected for fault in dissect(forged, Spanned).faults] == ["the tag of AES-GCM for this key, nonce and data"]
+            assert careful(Spanned, forged)[1] == [*dissect(forged, Spanned).faults]
+        read = dissect(head + sealed, Spanned)
+        assert bytes(read.replace(Spanned, number=5)) == bytes(Spanned(number=5, text=b"text"))
+        described = pl.describe(Spanned)
+        with bindings():
+            (again,) = pl.declare_from(described)
+            assert bytes(again(text=b"text")) == head + sealed
+        assert "aad=span('host', 'number')" in class_body(described)
+
+
+@pytest.mark.parametrize(("names", "refused"), [
+    (("flags", "host"), r"whole bytes in a span, got span\(flags, host\), from bit 4 to 56"),
+    (("host", "data"), r"fields of a fixed size up to data, always there, got data, bytes \("),
+    (("size", "host"), "the field that comes first, then the last one"),
+    (("host", "text"), "fields before text in span"),
+    (("host", "sise"), "did you mean 'size'"),
+])  # fmt: skip
+def test_a_span_that_is_not_always_the_same_bytes_is_refused_with_the_way_out(names: tuple[str, str], refused: str) -> None:
+    with pytest.raises(DeclareError, match=refused), bindings():
+
+        class Unspanned(Header):
+            kind: U4 = 1
+            flags: U4 = 2
+            host: pl.MAC = "02:00:00:00:00:01"  # type: ignore[assignment]
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+            text: Rest = through(aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=pl.span(*names)), b"")
+
+    with pytest.raises(DeclareError, match=r"as aad, got .*span\(\"a\", \"b\"\) the part of it from a to b"):
+        aead("AES-GCM", key=secret("test"), nonce=bytes(12), aad=pl.but("a", "b"))
 
 
 def test_a_rule_whose_bytes_are_not_sure_is_refused_as_a_key() -> None:

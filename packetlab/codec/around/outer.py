@@ -80,7 +80,7 @@ def _out(leaf: Elsewhere, around: Sequence[AnyHeader]) -> int:
 
     The header inside of a refinement (see `codec.refinement.views`) and the one it is a part of are one.
     """
-    place, levels = len(around), len(leaf.path.split("."))
+    place, levels = len(around), leaf.path.count("^")
     for level in range(1, levels + 1):
         place -= 1
         while place > 0 and is_inside(around[place]._declaration) and (level < levels or leaf.name not in around[place]._by_name):

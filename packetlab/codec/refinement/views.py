@@ -85,9 +85,10 @@ def viewed(header: AnyHeader) -> AnyHeader:
         return known
     name, inner = header._declaration.view  # type: ignore[misc]
     raw = getattr(header, header._by_name[name].slot)
-    if isinstance(raw, Containing):
+    plain = type(raw) is bytes  # as most of them
+    if not plain and isinstance(raw, Containing):
         made: AnyHeader = raw.written[0]
-    elif isinstance(raw, HeldBytes):
+    elif not plain and isinstance(raw, HeldBytes):
         made = raw.inner
     else:
         raw, ctx = raw if isinstance(raw, bytes) else b"", Dissection()
@@ -114,7 +115,7 @@ def bytes_of(inner: AnyHeader, holder: AnyHeader) -> bytes | Containing:
 def shown(header: AnyHeader) -> AnyHeader:
     """Return the header inside with what follows for it filled in, as far as the header that holds it says so."""
     inner = viewed(header)
-    if not goes_by_around(header._declaration) or header._is_partial or inner._state >= inner._declaration.captured_state:
+    if inner._state >= inner._declaration.captured_state or not goes_by_around(header._declaration) or header._is_partial:
         return inner
     try:
         return viewed(header._resolve(header, b"", (header,), 0, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packetlab.codec.around.outer import is_around
+from packetlab.codec.around.outer import holds_contextual, is_around
 from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
@@ -17,14 +17,15 @@ def parse_inside(field: Field, data: bytes, around: Dissection | None = None) ->
 
     `around` is what is known of the header that holds them, where they ask that; places in them are counted in these bytes.
     """
-    item = field.kind.item
+    item, known = field.kind.item, (around,) if is_around(field) else ()
+    if around is not None:
+        around.place = Standing(data, 0, (), (), {})
     # Of what holds others all levels are read with care, once; and what stands for other bytes is opened once.
-    if not (is_around(field) or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
-        found = items_reader(field, False)(data, 0, len(data), None)
+    unknown = bool(known) and (around is None or holds_contextual(item))
+    if not (unknown or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
+        found = items_reader(field, False)(data, 0, len(data), None, *known)
         if found is not None and found[1] == len(data):
             return found[0], ()
     faults: list[Fault] = []
-    if around is not None:
-        around.place = Standing(data, 0, (), (), {})
     items, _ = read_items(field, data, 0, len(data), 1 if field.kind.one else None, faults, whole=True, around=around)
     return items, tuple((fault.expected, f"{fault.got} at byte {fault.offset} inside") for fault in faults)

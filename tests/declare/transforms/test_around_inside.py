@@ -42,6 +42,7 @@ from packetlab import (
     xor,
     zlib,
 )
+from packetlab.codec.around import inside
 from tests.conftest import amount
 
 WAYS = {"xor": lambda: xor(0x55), "zlib": zlib, "base64": base64, "cobs": cobs}
@@ -348,3 +349,23 @@ def test_drawn_headers_read_back() -> None:
         assert (packet[OneFlagged], packet.faults) == (made, ())
 
     reads_back()
+
+
+def test_sound_items_that_ask_the_header_around_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AskingItem(Header):
+        kind: U8 = 0
+        more: U16 | None = when(field("^.long") == 1, 5)
+
+    class Asking(Header):
+        long: U8 = 0
+        size: U8 = auto(size_of("some"))
+        some: tuple[AskingItem, ...] = through(xor(5), sized(field("size"), ()))
+
+    sound = bytes(Asking(long=1, some=[AskingItem(kind=n, more=n) for n in range(3)]))
+    cut = dissect(b"\1\4" + bytes(4), Asking)  # a second item of one byte
+    assert [str(fault.got) for fault in cut.faults] and cut[Asking].some[0] == AskingItem(kind=5, more=0x0505)
+    read = inside.read_items
+    careful: list[bytes] = []
+    monkeypatch.setattr(inside, "read_items", lambda field, data, *rest, **more: careful.append(data) or read(field, data, *rest, **more))
+    assert [item.more for item in dissect(sound, Asking)[Asking].some] == [0, 1, 2] and not careful
+    assert dissect(b"\1\4" + bytes(4), Asking)[Asking].some == cut[Asking].some and {*careful} == {b"\5" * 4}

@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 
 from packetlab.declare.bits.kinds import ONE_WIDTH, BitList, SpareBits
-from packetlab.declare.classbody.slips import no_rule, not_called, wide_number, wrong_default
+from packetlab.declare.classbody.slips import imported, no_rule, not_called, wide_number, wrong_default
 from packetlab.declare.computed import kind_for as computed_kind
 from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const, Elsewhere
@@ -33,7 +33,7 @@ def resolved(annotation: object, globals_: dict[str, object], locals_: Mapping[s
     except Exception as error:
         name = str(getattr(error, "name", ""))
         own = "Self (from typing) stands for the class in its own body: tuple[Self, ...] = many(...)" if name == where.partition(".")[0] else ""
-        raise DeclareError(where, "an annotation that can be read", annotation, own or wide_number(name) or str(error)) from None
+        raise DeclareError(where, "an annotation that can be read", annotation, own or wide_number(name) or imported(name) or str(error)) from None
 
 
 def is_optional(annotation: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import FunctionType
 
-from packetlab.declare.classbody.slips import wide_number
+from packetlab.declare.classbody.slips import imported, wide_number
 from packetlab.errors import DeclareError, suggestion
 
 
@@ -47,7 +47,7 @@ class Namespace(dict[str, object]):
         hint = f'rules name fields in quotes: field("{name}") is its value, size_of("{name}") its size'
         public = [one for one in getattr(sys.modules.get("packetlab"), "__all__", ()) if len(one) > 2 and one[0].isupper()]
         starts = [one for one in public if name.startswith(one)]  # MACAddress: nearer to MAC than to IPv4Address
-        if wide := wide_number(name):
-            raise DeclareError(self.header, "a name that is defined", name, wide)
+        if way := wide_number(name) or imported(name):
+            raise DeclareError(self.header, "a name that is defined", name, way)
         meant = f"did you mean {max(starts, key=len)!r}?" if starts else suggestion(name, public) if name[0].isupper() else ""
         raise DeclareError(self.header, "a name that is defined", name, f"{meant} or: {hint}" if meant else hint)

@@ -11,6 +11,12 @@ from packetlab.declare.expressions import Const, Elsewhere, Expr, Op
 from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.errors import DeclareError
 
+# What class bodies mostly take from the standard library, and where it is.
+ELSEWHERE = {
+    **dict.fromkeys(["Annotated", "ClassVar", "Optional", "Self"], "typing"), **dict.fromkeys(["IntEnum", "IntFlag", "StrEnum"], "enum"),
+    **dict.fromkeys(["date", "datetime", "timedelta"], "datetime"), "Fraction": "fractions", "Decimal": "decimal",
+}  # fmt: skip
+
 
 class NotARule:
     """What ``UDP.dport`` on a class is not: a value, with which a rule could be made."""
@@ -84,3 +90,8 @@ def wide_number(name: str) -> str:
         return ""
     options = ", signed=True" * (wide[1] == "S") + ", little=True" * bool(wide[3])
     return f"Annotated[int, bits({wide[2]}{options})] has so many bits"
+
+
+def imported(name: str) -> str:
+    """Return how to import a name of the standard library that class bodies have; "" for other names."""
+    return f"from {ELSEWHERE[name]} import {name}" if name in ELSEWHERE else ""

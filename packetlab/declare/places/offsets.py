@@ -50,7 +50,7 @@ def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str =
     there is, is a fault at the gap. With ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
     """
     spec = spec_of(value)
-    spec.gap = pad(align, to=offset, since=since)
+    spec.gap = pad(align, to=offset, since=checked_origin(since, "at(...)"))
     return spec
 
 

@@ -117,7 +117,7 @@ def recalled(table: str, *key: object, default: int | None = None) -> Any:
 
 def _table(table: object, where: str) -> str:
     if not isinstance(table, str) or not table or not table.isprintable() or len(table) > 100:
-        raise DeclareError(where, 'the name of a table, as "netflow"', f"{table!r:.60}")
+        raise DeclareError(where, 'the name of a table first, as "netflow"', f"{table}" if isinstance(table, Expr) else f"{table!r:.60}")
     return table
 
 

@@ -124,8 +124,17 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first, so that workers end together.
 
+    Of the cases that a test asks tshark about the first is quick: each is a start of a program.
+
     Refuse names of tests that differ from process to process: workers side by side have to agree on them.
     """
+    asked = set[tuple[Path, str]]()
+    for item in items:
+        if isinstance(item, pytest.Function) and "tshark" in item.fixturenames and hasattr(item, "callspec"):
+            test = (item.path, item.originalname)
+            if test in asked:
+                item.add_marker(pytest.mark.slow)
+            asked.add(test)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     named_by_address = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named_by_address:

@@ -72,6 +72,7 @@ def test_what_pcapng_says_of_single_frames_stays_with_them(tmp_path: Path) -> No
     assert batch.frame(49).interface == frames[49].interface and batch[3] == b"xxx" and batch.total_bytes == 49 * 25
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31), st.data())
 def test_damaged_files_give_the_same_frames_and_the_same_error(seed: int, data: st.DataObject) -> None:
     noise = random.Random(seed)

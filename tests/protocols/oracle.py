@@ -13,7 +13,7 @@ from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.kinds import PayloadMark
 from packetlab.declare.registry import space
 from packetlab.declare.remembering.recalled import Recalled
-from tests.conftest import ROOT
+from tests.conftest import ROOT, amount
 
 FAMILIES = ROOT / "captures" / "families"
 AS_IT_STANDS = (
@@ -205,7 +205,7 @@ def spoilt(packets: Iterable[Packet], wanted: type[Header], times: int = 20) -> 
     for number, packet in enumerate(every(packets, wanted)):
         chance = random.Random(number)
         data = _from(packet, wanted)
-        for _ in range(times):
+        for _ in range(amount(times, times)):
             other = bytearray(data)
             for _ in range(chance.randrange(1, 4)):
                 other[chance.randrange(len(data))] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))

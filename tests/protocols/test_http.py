@@ -195,10 +195,10 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert [one.name for one in packets[4][Start].trailers or () if isinstance(one, Field)] == ["Server-Timing"]
 
 
-def streamed(*messages: Packet, size: int) -> list[bytes]:
-    """Return the frames of a connection of which one end sends messages, in segments of a size."""
-    low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=80, dport=4000, flags="ACK", seq=1)
-    low = low if messages[0][Start].first.startswith("HTTP/") else low.replace(TCP, sport=4000, dport=80)
+def streamed(*messages: Packet, size: int, port: int = 4000) -> list[bytes]:
+    """Return the frames of a connection of which one end sends messages, in segments of a size; `port` is the client's."""
+    low = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=80, dport=port, flags="ACK", seq=1)
+    low = low if messages[0][Start].first.startswith("HTTP/") else low.replace(TCP, sport=port, dport=80)
     begin = low.replace(TCP, flags="SYN", seq=0)
     return [bytes(one) for one in (begin, *(low / b"".join(map(bytes, messages))).segments(size))]
 
@@ -213,19 +213,20 @@ def test_messages_go_over_segments_and_stand_in_one(tshark: Ask, tmp_path: Path)
         ok(ContentLength(length=2)) / b"ab",
     ]
     requests = [Start(second=f"/{n}", lines=(Field(), AGENT)) / b"" for n in range(3)]
-    for messages, size in ((replies, 100), (replies, 7), (requests, 1000), (requests, 30)):
-        path = tmp_path / "made.pcap"
-        with Writer(path) as writer:
-            for number, one in enumerate(streamed(*messages, size=size)):
-                writer.write(Frame(one, number * 1000))
-        found = list(Capture(path).messages(Start))
-        assert all(one.whole and not one.faults for one in found)
-        assert [bytes(one.packet) for one in found] == list(map(bytes, messages))
-        names = ("http.request.uri", "http.response.code", "http.content_length", "http.chunk_size", "http.file_data")
-        for name, column in zip(names, zip(*tshark(path, *names, options=TOGETHER), strict=True), strict=True):
-            theirs = [value for said in column for value in said.split("\x1f") if value]
-            ours = [value for one in found for value in listed(HTTP_READINGS[name](one.packet))]
-            assert theirs == list(map(str, ours)), name
+    sent = ((replies, 100), (replies, 7), (requests, 1000), (requests, 30))
+    frames = [one for port, (messages, size) in enumerate(sent, 4000) for one in streamed(*messages, size=size, port=port)]
+    path = tmp_path / "made.pcap"
+    with Writer(path) as writer:
+        for number, one in enumerate(frames):
+            writer.write(Frame(one, number * 1000))
+    found = list(Capture(path).messages(Start))
+    assert all(one.whole and not one.faults for one in found)
+    assert [bytes(one.packet) for one in found] == [bytes(one) for messages, _ in sent for one in messages]
+    names = ("http.request.uri", "http.response.code", "http.content_length", "http.chunk_size", "http.file_data")
+    for name, column in zip(names, zip(*tshark(path, *names, options=TOGETHER), strict=True), strict=True):
+        theirs = [value for said in column for value in said.split("\x1f") if value]
+        ours = [value for one in found for value in listed(HTTP_READINGS[name](one.packet))]
+        assert theirs == list(map(str, ours)), name
 
 
 GOOD = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import reduce
 from operator import iconcat
+from os import getpid
 from sys import byteorder
 from threading import get_ident
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
 from packetlab.link.port import BATCH, HUGE
 from packetlab.link.socket_port import SocketPort
-from packetlab.link.waits import AT_ONCE, LARGEST, Stop, Waits
+from packetlab.link.waits import AT_ONCE, LARGEST, Stop, Waits, of_parent
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import LLC, SNAP, Ether
@@ -168,8 +169,12 @@ class Written(NamedTuple):
 class NetHubPort(SocketPort):
     """A place at a NetHub: what one member sends goes to all the others.
 
+    A forked child leaves the line to its parent, half frames and all: sending there, and receiving once something comes, is an
+    OSError (EBADF).
+
     Raises:
-        OSError: there is no hub. ConnectionError, from sending and receiving: the hub is gone, or broke the framing.
+        OSError: there is no hub. ConnectionError, from sending and receiving: the hub is gone, or broke the framing; from
+        sending alone, for good: it took nothing for ten seconds.
     """
 
     def __init__(self, address: tuple[str, int] = ("127.0.0.1", NETHUB_PORT), opener: Opener = _socket.socket) -> None:
@@ -183,7 +188,7 @@ class NetHubPort(SocketPort):
         except OSError as error:
             self._socket.close()
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
-        self._waits = Waits(self.name)
+        self._waits, self._process = Waits(self.name), getpid()
         self._buffer = bytearray()  # what was read of the line and not yet received
         self._lines = deque[Written]()  # what is being written, and what handlers of signals send meanwhile
         self._writing, self._moved = False, 0  # whether its turn's owner writes; how often something was written
@@ -202,6 +207,7 @@ class NetHubPort(SocketPort):
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
         with self._waits.turn:
             self._waits.check()
+            self._need_own()
             if self._broken or self._stuck:
                 raise ConnectionError(self._broken or self._stuck)
             self._write()
@@ -215,13 +221,15 @@ class NetHubPort(SocketPort):
     def _write(self) -> None:
         """Write what the line has room for. Half a frame stays on it: the hub would take the next for its rest."""
         with self._waits.turn:
-            if self._writing:
+            if self._writing or self._process != getpid():
                 return
             try:
                 self._writing = True
                 while self._lines:
                     frame, parts, _ = self._lines[0]
                     while rest := frame[sum(parts) :]:
+                        if self._process != getpid():  # forked by a signal's handler just now
+                            return
                         # One call, so that no interrupt comes between what is written and the note of it.
                         parts.extend(map(self._socket.send, (rest,), (_socket.MSG_DONTWAIT,)))
                         self._moved += 1
@@ -237,11 +245,17 @@ class NetHubPort(SocketPort):
     @property
     def mask(self) -> int:
         """What its descriptor is waited for."""
-        return super().mask | (select.POLLOUT if self._lines else 0)
+        return super().mask | (select.POLLOUT if self._owes else 0)
+
+    @property
+    def _owes(self) -> bool:
+        """Whether there is something to be written; in a forked child it is the parent that writes it."""
+        return bool(self._lines) and self._process == getpid()
 
     def _send_unless(self, data: bytes, stop: Stop | None) -> bool:
         mine, moved, end = None, -1, 0.0
         while True:
+            self._need_own()
             mine = mine or self._enter(data)
             with self._waits.turn:
                 self._write()
@@ -255,7 +269,7 @@ class NetHubPort(SocketPort):
             left = end - time.monotonic()
             if left <= 0:
                 self._withdrawn(mine)
-                self._stuck = f"{self.name}: the hub takes nothing"
+                self._stuck = f"{self.name}: the hub takes nothing (open another port when it does; this one sends no more)"
                 raise ConnectionError(self._stuck)
             self._waits.ready(self.fileno(), select.POLLOUT, left if stop is None else min(left, AT_ONCE))
 
@@ -294,7 +308,7 @@ class NetHubPort(SocketPort):
             if left is not None and left <= 0:
                 return None
             self._write_on()
-            self._waits.ready(self._socket.fileno(), select.POLLIN | (select.POLLOUT if self._lines else 0), left)
+            self._waits.ready(self._socket.fileno(), select.POLLIN | (select.POLLOUT if self._owes else 0), left)
 
     def _room(self) -> tuple[int, int]:
         try:
@@ -310,6 +324,11 @@ class NetHubPort(SocketPort):
         """
         with self._waits.turn:  # a line has one order, whoever reads it
             self._waits.check()
+            if self._process != getpid():
+                with suppress(BlockingIOError):
+                    self._socket.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK)
+                    self._need_own()
+                return None
             while (data := self._whole()) is None and not self._broken and read:
                 size = len(self._buffer)
                 try:
@@ -326,6 +345,10 @@ class NetHubPort(SocketPort):
             if data is None and self._broken:
                 raise ConnectionError(self._broken)
             return data
+
+    def _need_own(self) -> None:
+        if self._process != getpid():
+            raise of_parent(self.name, "a line", "open another port")
 
     def _whole(self) -> bytes | None:
         if len(self._buffer) < 2:

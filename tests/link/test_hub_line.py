@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import struct
 import threading
@@ -13,6 +15,7 @@ import pytest
 from packetlab import replay
 from packetlab.network import carriers
 from packetlab.network.carriers import NetHubPort
+from tests.link.forks import forked_in_c, in_child, refusals
 from tests.link.queues import (
     at_rest,
     end_of,
@@ -164,7 +167,33 @@ def test_what_a_hub_that_takes_nothing_had_sent_is_read(hub_line, monkeypatch) -
     monkeypatch.setattr(carriers, "PATIENCE", 0.2)
     for number in range(5):
         line.sendall((1000).to_bytes(2, "big") + long_frame(number))
-    with pytest.raises(ConnectionError, match="takes nothing"):
+    with pytest.raises(ConnectionError, match=r"takes nothing \(open another port"):
         while True:
             port.send(long_frame(9))
     assert [port.receive_frame(1).data for _ in range(5)] == [long_frame(number) for number in range(5)]
+
+
+@pytest.mark.parametrize("fork", [os.fork, forked_in_c])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_neither_writes_nor_takes_what_is_its_parents(hub_line, fork) -> None:
+    """Of the half frame on the line it would write the rest, and its parent too."""
+    port, line = hub_line
+    count = fill_line(port)
+    assert 0 < sum(port._lines[0].parts) < 1002
+
+    def child() -> str:
+        with pytest.raises(TimeoutError):
+            port.receive_frame(0.2)
+        line.sendall((1000).to_bytes(2, "big") + long_frame(7))
+        select.select([port], [], [], 20)
+        said = refusals(port.take, port.receive_frame, lambda: port.send(long_frame(8)), lambda: port.send_all([b"x" * 60]))
+        port.close()
+        return said
+
+    assert in_child(child, fork) == "refused"
+    assert port.receive_frame(20).data == long_frame(7)
+    reader = started(read_whole, line)
+    for number in range(100, 110):
+        port.send(long_frame(number))
+    port.close()
+    assert end_of(*reader) == [*range(count), *range(100, 110)]

@@ -313,7 +313,7 @@ class Program:
             if condition():
                 return True
             if self._pipes.elsewhere:
-                raise of_parent(f"{what}: {verb}", "a program", "start one in a Lab() of its own")
+                raise of_parent(f"{what}: {verb}", "a program", "open a Lab() of its own, and start one there")
             if over and self._pipes.trouble:
                 raise PacketlabError(what, "its end", self._pipes.trouble)
             if over:

@@ -180,6 +180,7 @@ class Views(Header):
     line: Text = ended(b"\r\n", "")
     length: Digits = ended(b"\r\n", auto(size_of("payload")))
     code: Annotated[Named[Colour], digits(width=3)] = default(Colour.RED)
+    message: Annotated[Named[Colour], bcd(4)] = default(Colour.RED)
 
 
 def views() -> float:

@@ -206,6 +206,7 @@ class InetStream(MessageStream, InetSocket):
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         # Not what the kernel says now: of one that was reset it knows no other end, and holds what came before that.
         self._remote, self._connected = accepted_from, accepted_from is not None
+        self._target: tuple[str, int] | None = None  # of a connect that has yet to end
         self._taken: list[bytes] = []
 
     @property
@@ -227,20 +228,31 @@ class InetStream(MessageStream, InetSocket):
         number = self.sock.connect_ex(target)
         if number not in (0, errno.EINPROGRESS, errno.EALREADY):
             raise self._refusal(number, "connect")
-
-        def ready() -> bool | None:
-            poll = select.poll()
-            poll.register(self.sock, select.POLLOUT)
-            if not poll.poll(0):
-                return None
-            failed = self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-            if failed:
-                raise self._refusal(failed, f"connect to {target[0]}:{target[1]}")
-            return True
-
+        self._target = target
         blocked = errno.EALREADY if number == errno.EALREADY else errno.EINPROGRESS
-        self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)], blocked=blocked)
+        self._wait(self._connect_ended, "connect", [(self.sock.fileno(), select.POLLOUT)], blocked=blocked)
+
+    def _connect_ended(self) -> bool | None:
+        """Take in how a connect has ended; None where it goes on."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLOUT)
+        if self._connected or not poll.poll(0):
+            return self._connected or None
+        failed, target = self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR), self._target
+        if failed or target is None:  # else another call has met the error, which the kernel tells once
+            self._target = None
+            to = "" if target is None else f" to {target[0]}:{target[1]}"
+            raise self._refusal(failed or errno.ENOTCONN, f"connect{to}")
         self._remote, self._connected = target, True
+        return True
+
+    def _need_connected(self, verb: str) -> None:
+        """Say that there is no connection; one that a connect whose time ran out has made since is as good as any."""
+        self._need_open(verb)
+        if self._target is not None and self._connect_ended() is None:
+            got, hint = "one whose connect goes on", "another connect() waits for its end"
+            raise self._misuse(errno.ENOTCONN, verb, "a connected socket", got, hint)
+        self._need(self._connected, errno.ENOTCONN, verb, *MISUSES[errno.ENOTCONN])
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections."""
@@ -268,7 +280,7 @@ class InetStream(MessageStream, InetSocket):
         """
         with suppress(BlockingIOError):
             if not self._taken:
-                self._taken.extend(map(self.sock.recv, [LARGEST]))  # one call of C
+                self._call(lambda: self._taken.extend(map(self.sock.recv, [LARGEST])), "read")  # one call of C
         return self._taken[0] if self._taken else None
 
     def let_go(self) -> None:
@@ -278,7 +290,7 @@ class InetStream(MessageStream, InetSocket):
     def give(self, data: bytes) -> int:
         """Write bytes without waiting; return how many the kernel took."""
         try:
-            return self.sock.send(data, _socket.MSG_NOSIGNAL)
+            return self._call(lambda: self.sock.send(data, _socket.MSG_NOSIGNAL), "write")
         except BlockingIOError:
             return 0
 
@@ -297,14 +309,14 @@ class InetStream(MessageStream, InetSocket):
     def take_connection(self) -> InetStream | None:
         """Return the next connection without waiting, or None."""
         try:
-            sock, remote = self.sock.accept()
+            sock, remote = self._call(self.sock.accept, "accept")
         except BlockingIOError:
             return None
         return InetStream(self.host, sock, remote)
 
     def write(self, data: Data) -> int:
         """Send bytes; return when the kernel has taken all. What other threads write goes before or after the whole."""
-        self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
+        self._need_connected("write")
         raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
         with (queued := QueuedCall(self._timeout)).call, self._turn("write", "write", queued):
@@ -314,7 +326,7 @@ class InetStream(MessageStream, InetSocket):
 
     def read(self, size: int = LARGEST) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
-        self._need(self._connected, errno.ENOTCONN, "read", *MISUSES[errno.ENOTCONN])
+        self._need_connected("read")
         self._need_size(size)
         if size and (ahead := self._ahead(size)):
             return ahead
@@ -338,7 +350,7 @@ class InetStream(MessageStream, InetSocket):
         return self._read_message(cls, largest)
 
     def _open_for_messages(self) -> None:
-        self._need(self._connected, errno.ENOTCONN, "read_packet", *MISUSES[errno.ENOTCONN])
+        self._need_connected("read_packet")
 
     def _headers_below(self) -> tuple[Header, ...]:
         (own, port), (other, far) = self.address, self.peer or ("0.0.0.0", 0)

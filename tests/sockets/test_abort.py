@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import signal
+import socket
+import struct
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -81,3 +85,26 @@ def test_an_abort_ends_the_close_of_a_websocket() -> None:
 def test_a_call_within_one_of_its_own_thread_is_named_as_the_manual_names_it() -> None:
     error = SocketMisuse(errno.EDEADLK, "a: write", "a call", "one within it", "after it")
     assert "(EDEADLK: after it)" in str(error) and ERRNO_NAMES[errno.EDEADLK] == "EDEADLK"
+
+
+CALLS: dict[str, Callable[[Any], object]] = {
+    "read": lambda client: client.read(),
+    "write": lambda client: [client.write(b"x" * 20_000) for _ in range(10_000)],
+    "ping": lambda client: [client.ping(b"x") for _ in range(10_000)],
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_websocket_that_its_peer_resets_says_whose_it_was(call: str) -> None:
+    with LocalHost() as host, host.socket("websocket", "inet") as server, host.socket("websocket", "inet") as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.address)
+        conn = server.accept()
+        conn.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        conn.stream.close()  # with a reset
+        with pytest.raises(ConnectionError, match="websocket socket of here: ") as caught:
+            CALLS[call](client)
+        assert caught.value.errno in (errno.ECONNRESET, errno.EPIPE)
+        client.abort()
+        conn.abort()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import select
 import time
 
 import pytest
 
 from packetlab import LocalHost, SimNetwork
+from packetlab.errors import SocketMisuse
 from tests.sockets.test_background import PATIENCE, pair
 
 KINDS = ["seqpacket", "stream", "websocket"]
@@ -158,3 +160,25 @@ def test_a_websocket_says_its_own_name() -> None:
             assert "stream socket" not in str(caught.value), verb
     with pytest.raises(OSError, match="websocket socket of a: bind"):
         a.socket("websocket").bind(70000)
+
+
+def test_a_connection_that_came_about_after_its_connect_ran_out_is_one(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b, delay=0.3)
+    with listening(b, "stream", 80, "inet") as server, a.socket("stream", "inet") as client, a.socket("stream", "inet") as none:
+        client.timeout = none.timeout = 0
+        assert number(lambda: client.connect(b.at(80))) == (BlockingIOError, errno.EINPROGRESS)
+        with pytest.raises(SocketMisuse, match="write: expected a connected socket, got one whose connect goes on") as caught:
+            client.write(b"early")
+        assert caught.value.errno == errno.ENOTCONN
+        assert select.select([], [client], [], PATIENCE)[1]
+        client.write(b"late")
+        with server.accept() as conn:
+            assert conn.read() == b"late"
+        assert client.peer == b.at(80).inet() and number(lambda: client.connect(b.at(80)))[1] == errno.EISCONN
+        # One that is refused meanwhile is said to be, once; then it is a socket that is not connected.
+        assert number(lambda: none.connect(b.at(81))) == (BlockingIOError, errno.EINPROGRESS)
+        assert select.select([], [none], [], PATIENCE)[1]
+        with pytest.raises(ConnectionRefusedError, match=r"stream socket of a: connect to 10\.0\.0\.2:81: Connection refused"):
+            none.read()
+        assert number(none.read) == (SocketMisuse, errno.ENOTCONN)

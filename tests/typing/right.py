@@ -1,7 +1,7 @@
 """Uses that type checkers have to accept. Checked by mypy --strict and by pyright; never run."""
 
 from datetime import UTC, datetime, timedelta
-from enum import IntFlag, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 from fractions import Fraction
 from ipaddress import ip_address
 from typing import Annotated, Self, assert_type
@@ -166,6 +166,10 @@ class Method(StrEnum):
     GET = "GET"
 
 
+class Message(IntEnum):
+    ASK = 100
+
+
 class Views(Header):
     level: F32 = 0.5
     delay: Annotated[float, scaled(16, 1 / 256, unit="s")] = 1.5
@@ -180,7 +184,7 @@ class Views(Header):
     line: Text = ended(b"\r\n", "")
     length: Digits = ended(b"\r\n", auto(size_of("payload")))
     code: Annotated[Named[Colour], digits(width=3)] = default(Colour.RED)
-    message: Annotated[Named[Colour], bcd(4)] = default(Colour.RED)
+    message: Annotated[Named[Message], bcd(4)] = default(Message.ASK)
 
 
 def views() -> float:

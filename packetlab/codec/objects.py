@@ -90,7 +90,7 @@ def refuse_pattern(header: AnyHeader) -> None:
         value = getattr(header, f.slot)
         for inner in value.written if isinstance(value, Tolerance) else ():
             if isinstance(inner, AnyHeader) and not is_pattern(inner):
-                inner._encode(inner, b"", (inner,), 0, None)  # which says what it has no value for
+                inner._encode(inner, b"", (header, inner), 1, None)  # which says what it has no value for
         if isinstance(value, Tolerance):
             where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
             raise BuildError(where, "one value to build from", repr(value), hint)

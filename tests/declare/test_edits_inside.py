@@ -4,7 +4,21 @@ from typing import Any
 
 import pytest
 
-from packetlab import U8, BuildError, Bytes, Header, Rest, auto, bindings, dissect, field, many, size_of, sized
+from packetlab import (
+    U8,
+    BuildError,
+    Bytes,
+    Header,
+    Rest,
+    auto,
+    bindings,
+    computed,
+    dissect,
+    field,
+    many,
+    size_of,
+    sized,
+)
 
 
 @pytest.fixture
@@ -66,3 +80,23 @@ def test_all_values_that_the_number_is_about(made: Any) -> None:
     sheet = Sheet(options=[Row(cells=[Cell(text=b"ab"), Cell(text=b"cd")]), Single(cell=Cell(text=b"ef"))])
     edited = sheet.replace({"options[0].row.cells[all].text": b"xyz", "options[1].single.cell.text": b"uvw"})
     assert bytes(edited) == bytes(Sheet(options=[Row(cells=[Cell(text=b"xyz"), Cell(text=b"xyz")]), Single(cell=Cell(text=b"uvw"))]))
+
+
+def test_the_error_of_what_is_inside_has_the_number_of_the_header_around() -> None:
+    with bindings():
+
+        class Option(Header):
+            kind: U8 = 0
+            length: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Cell(Header):
+            text: Bytes = sized(field("^.many"), b"")
+
+        class Sized(Option, inside="data", when={"kind": 8}):
+            many: int = computed(field("^.kind"))
+            cell: Cell = Cell()
+
+        assert bytes(Sized(cell=Cell(text=b"abcdefgh"))) == b"\x08\x08abcdefgh"
+        with pytest.raises(BuildError, match=r"Cell\.text: expected 8 bytes, as \^\.many says, got 3 bytes"):
+            bytes(Sized(cell=Cell(text=b"abc")))

@@ -48,7 +48,7 @@ def _tester(pattern: object) -> Callable[[Any], bool]:
     if isinstance(pattern, str):
         return _in_words(pattern)
     if isinstance(pattern, type):
-        header = _header_class(pattern)
+        header = header_class(pattern)
         return lambda packet: header in packet
     if is_foreign(pattern):
         pattern = as_packet(pattern)
@@ -59,7 +59,7 @@ def _tester(pattern: object) -> Callable[[Any], bool]:
     from packetlab.packet.packet import Header
 
     if isinstance(pattern, Header):
-        _header_class(type(pattern))
+        header_class(type(pattern))
         return lambda packet: bool(Header.matches(pattern, packet))
     if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
@@ -82,11 +82,11 @@ def _in_words(pattern: str) -> Callable[[Any], bool]:
     test = compile_filter(pattern)
     for match in test.matches():
         if isinstance(match, Match):
-            _header_class(match.header)
+            header_class(match.header)
     return test
 
 
-def _header_class(pattern: type) -> type[Header]:
+def header_class(pattern: type, where: str = "pattern") -> type[Header]:
     """Return a class that packets may have headers of. TypeError for other classes, BuildError for one that items are of."""
     from packetlab.declare.registry import bindings_of, declared
     from packetlab.packet.packet import Header
@@ -95,6 +95,8 @@ def _header_class(pattern: type) -> type[Header]:
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
     said = pattern._declaration
+    if bindings_of(said):
+        return pattern
     among = [(one, f) for one in declared() for f in one.fields if f.kind.wire == "items" and said.stands_for(f.kind.item)]
     if not among:
         return pattern
@@ -109,7 +111,7 @@ def _header_class(pattern: type) -> type[Header]:
     names = ".".join([*steps, *([own[0].name] if own else [])])
     listed = "" if f.kind.one else f", or {header.name}({f.name}=contains({pattern.__name__}))"
     raise BuildError(
-        f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.name}.{f.name}",
+        f"{where} {pattern.__name__}", "a header of a packet", f"an item of {header.name}.{f.name}",
         f'ask for its fields in words: "{names}"{listed}',
     )  # fmt: skip
 
@@ -123,9 +125,9 @@ def as_test(pattern: object) -> Any:
     if isinstance(pattern, str):
         return _in_words(pattern)
     if isinstance(pattern, HeaderType):
-        return Match(_header_class(pattern))
+        return Match(header_class(pattern))
     if isinstance(pattern, Header):
-        _header_class(type(pattern))
+        header_class(type(pattern))
         test, whole = prototype_test(pattern)
         return test if whole else None
     return pattern if isinstance(pattern, Test) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.columns import Column
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.filters.patterns import header_class
 from packetlab.capture.reading import Readable
 from packetlab.capture.tables.columns import AnyColumn, Columns, arrow_format, column_of, named_file
 from packetlab.capture.tables.engines import ScanEngines
@@ -41,6 +42,8 @@ class Table(Shown):
             named_file(capture.name) if spec == "file" else column_of(spec) for spec in specs
         ]
         self.names = tuple(one.name for one in self._columns)
+        for path in (one.path for one in self._columns if isinstance(one, Column)):
+            header_class(path.header, "column")
         if not self.names:
             raise BuildError("table", "one column or more", "none")
         twice = [name for name in self.names if self.names.count(name) > 1]

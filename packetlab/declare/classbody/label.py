@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
+from packetlab.declare.refinement.registered import refinements
 from packetlab.errors import DeclareError, suggestion
 
 LONGEST = 1000  # letters of a label
@@ -55,13 +56,15 @@ def check_label(header: Declaration) -> None:
     for part in parts:
         at: Declaration | None = header
         f: Field | None = None
-        for name in part.path:
+        for place, name in enumerate(part.path):
             if at is None:
                 raise DeclareError(where, "a field that is a header, or a field alone", ".".join(part.path))
             f = field_in(at, name)
             if f is None or f.kind.wire == "payload":
                 known = [*at.by_name, *(f.name for f in at.inside)]
-                raise DeclareError(where, f"a field of {at.name}", name or "nothing", suggestion(name, known))
+                becomes = [one.name for one in refinements(at) if name and (name == one.name.lower() or field_in(one, name) is not None)]
+                hint = f"{{{'.'.join(part.path[:place])}}} shows what label= of {becomes[0]} says" if becomes and place else suggestion(name, known)
+                raise DeclareError(where, f"a field of {at.name}", name or "nothing", hint)
             at = f.kind.item if f.kind.wire == "items" and f.kind.one else None
         if part.form and f is not None and not f.kind.is_number:
             raise DeclareError(where, f"a number field for :{part.form}", ".".join(part.path))

@@ -59,6 +59,8 @@ def with_port(below: Declaration, when: object, port: object, where: str) -> obj
         raise DeclareError(where, "port= alone, or when=", "both", hint)
     if "port" not in below.by_name and not {"sport", "dport"} <= below.by_name.keys():
         raise DeclareError(f"{where}, port=", "a header with sport and dport, such as UDP", below.name)
+    if any(isinstance(one, bool) for one in (port if isinstance(port, (tuple, list, set)) else (port,))):
+        raise DeclareError(f"{where}, port=", "a port, or several", repr(port))
     return {"port": port}
 
 

@@ -30,6 +30,9 @@ class Player:
         self._outgoing = Outgoing(_refused, most=sys.maxsize, every=SOON)
         self._source = next((source for source in tape.sources if source.loop is loop), None)
         self._start = loop.now if self._source is None else self._source.began
+        self._place = 0  # in the timeline: all that is to be sent before it has gone
+        self._seen: set[int] = set()  # numbers of entries whose packets have been seen
+        self._looked = 0  # at so many packets, for these
         loop.add(self)
         loop.followers.append(self._follow)
 
@@ -54,25 +57,31 @@ class Player:
 
     def _play(self, now: int) -> int | None:
         """Send what is to be sent now; return when the next is."""
-        while (entry := self._next()) is not None:
+        while (entry := self.next()) is not None and entry.sender.loop is self.loop:
             when = self._when(entry)
             if when is None or when > now:
                 return when
             self._go(entry, now)
         return None
 
-    def _next(self) -> Send | None:
-        for block in self.tape.blocks:
-            if isinstance(block[0], Send) and block[0].gone is None:
-                return block[0] if block[0].sender.loop is self.loop else None
+    def next(self) -> Send | None:
+        """Return what is to be sent next, by whichever player; None where all has gone."""
+        for place in range(self._place, len(self.tape.blocks)):
+            entry = self.tape.blocks[place][0]
+            self._place = place  # entries are added at the end alone
+            if isinstance(entry, Send) and entry.gone is None:
+                return entry
         return None
 
     def _when(self, entry: Send) -> int | None:
         """Return when an entry is to go; None while that is not known yet."""
         if entry.at is not None:
             return self._start + int(entry.at * SECOND)
-        place = next(i for i, block in enumerate(self.tape.blocks) if block[0] is entry)
-        before = self.tape.blocks[:place]
+        before = self.tape.blocks[: self._place]
+        last = before[-1][0] if before else None
+        if isinstance(last, Send) and last.at is None and last.gone is not None and last.sender.loop is self.loop:
+            # All that stands before that had come when it went.
+            return last.gone + int(entry.after * SECOND) if self._was_seen(last) else None
         seen, reading = self.tape.reading(before)
         if not reading.complete:
             return None
@@ -94,6 +103,12 @@ class Player:
                         return None
                     base, quiet = max(base, at), 0.0
         return base + int((quiet + entry.after) * SECOND)
+
+    def _was_seen(self, entry: Send) -> bool:
+        seen = [] if self._source is None else self._source.seen()
+        self._seen.update(one.sent for one in seen[self._looked :] if one.sent is not None)
+        self._looked = len(seen)
+        return entry.number in self._seen
 
     def _go(self, entry: Send, now: int) -> None:
         data = entry.frame()

@@ -22,6 +22,7 @@ from packetlab import (
     between,
     same_as,
 )
+from packetlab.pattern.align import align
 from packetlab.testing import Tape
 
 
@@ -337,6 +338,35 @@ def test_the_tape_sends_at_a_time_and_plays_to_the_end(game) -> None:
         (75 * 10**7, 2),
     ]
     assert game.net.now == 175 * 10**7
+
+
+@pytest.mark.parametrize("at", [None, 0.0], ids=["each in its turn", "all at once"])
+def test_a_tape_of_many_sends_is_read_in_steps_as_many_as_these(game, monkeypatch, at) -> None:
+    read: list[int] = []
+
+    def counted(blocks, *rest):
+        read.append(len(blocks))
+        return align(blocks, *rest)
+
+    monkeypatch.setattr("packetlab.testing.tape.align", counted)
+    for number in range(count := 200):
+        game.tape.send(game.a, game.b, Throw(number=number), at=at)
+    game.tape.play()
+    assert [frame.packet()[Throw].number for frame in game.net.capture] == [*range(count)]
+    assert count <= sum(read) <= 5 * count
+
+
+def test_a_send_waits_for_what_stands_between_it_and_the_one_before(game) -> None:
+    game.tape.send(game.a, game.b, Throw(number=1))
+    game.tape.nothing(within=1)
+    game.tape.send(game.b, game.a, Throw(number=2), after=0.5)
+    game.tape.send(game.b, game.a, Throw(number=3), after=0.25)
+    game.tape.expect(game.a, game.b, Throw(number=4))
+    game.tape.send(game.b, game.a, Throw(number=5))
+    with pytest.raises(Mismatch, match="1 missing, 1 not sent"):
+        game.tape.play()
+    times = {frame.packet()[Throw].number: frame.time_ns for frame in game.net.capture}
+    assert times == {1: 0, 2: 15 * 10**8, 3: 175 * 10**7}
 
 
 def test_a_send_that_never_had_its_turn_is_reported(game) -> None:

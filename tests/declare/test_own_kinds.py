@@ -307,7 +307,7 @@ def test_strategies_draw_text_without_throwing_most_away() -> None:
 
         seen = set()
 
-        @settings(max_examples=amount(50, 500), database=None)
+        @settings(max_examples=max(50, amount(50, 500)), database=None)
         @given(strategies.headers(Words))
         def drawn(header: Any) -> None:
             seen.add(header.three)

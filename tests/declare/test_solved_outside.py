@@ -29,6 +29,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.codec.around import solving
 
 
 @pytest.fixture(autouse=True)
@@ -237,3 +238,19 @@ def test_a_number_by_which_the_next_item_is_found_follows_in_the_item_before_and
     made = SolvedParts(parts=(four, three, four))
     assert bytes(made.replace(parts=made.parts[1:])) == bytes.fromhex("03 0407 0008")
     assert bytes(SolvedParts(next=9, parts=(SolvedThree(next=5), four))) == bytes.fromhex("09 0507 0008"), "what is given is sent"
+
+
+def test_for_a_number_that_was_given_nothing_is_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told(Header, under=Ether, when={"type": 0x88B6}):
+        kind: U8 = 7
+        level: U8 = 0
+
+    class Telling(Header, under=Told, when={"kind": 7}):
+        some: U8 | None = when(field("Told.level") > 1, 5)
+        more: U8 | None = when(field("Told.level") > 2, 6)
+
+    worked_out: list[object] = []
+    find = solving.number_for
+    monkeypatch.setattr(solving, "number_for", lambda header, one, *rest: worked_out.append(one) or find(header, one, *rest))
+    assert bytes(Ether() / Told(level=3) / Telling(some=1, more=2))[14:] == bytes.fromhex("07 03 01 02") and not worked_out
+    assert bytes(Ether() / Told() / Telling(some=1, more=2))[15] > 2 and worked_out

@@ -197,7 +197,7 @@ def solve_stack(headers: tuple[H, ...]) -> tuple[H, ...]:
     def put(place: int, one: Requirement, by: AnyHeader) -> None:  # the first one counts, and what it was in another packet does not
         f, key = made[place]._by_name.get(one.leaf.name), (place, one.leaf.name)
         known = settled.get(key)  # whether it is this number, or one for which conditions hold
-        if f is None or known:
+        if f is None or known or made[place]._state & f.bit:  # one that was given stays
             return
         anew = known is None and not _is_target(made[place], f.name)
         default = _unset(f)

@@ -86,8 +86,10 @@ class Declaration:
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        taken = set(self.bases[0].bases) if self.bases else set()  # of which the nearest base has all already
         for base in self.bases:
-            self.take_after(base)
+            if base not in taken:
+                self.take_after(base)
         self.through = link_transforms(self.name, self.through)
         self.by_name = {f.name: f for f in self.fields}
         self.fills = settle_inner(self.name, self.fields, self.by_name)
@@ -157,12 +159,15 @@ class Declaration:
     @property
     def inside(self) -> tuple[Field, ...]:
         """The fields of what stands in the field that it takes apart, and in a field of that."""
-        return () if self.view is None else (*self.view[1].fields, *self.view[1].inside)
+        return tuple([f for one in self.with_inside[1:] for f in one.fields])
 
     @property
     def with_inside(self) -> list[Declaration]:
         """The header, and those that stand inside it, inside that one, ..., where a field is taken apart."""
-        return [self] if self.view is None else [self, *self.view[1].with_inside]
+        found = [self]
+        while (view := found[-1].view) is not None:
+            found.append(view[1])
+        return found
 
     @property
     def is_deeper(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from packetlab.declare.values.addresses import XNSAddress, mac_bytes
 from packetlab.engine.contract import Endpoint, Engine, Event
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = deliberate
 
+T = TypeVar("T")
 ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
 IN_REAL_TIME = Timing(keep_alive=10.0, give_up=30.0)
 # Virtual time costs nothing, and a link may be made as bad as one likes; a quiet network must come to rest.
@@ -152,7 +153,8 @@ class NetworkHost:
 
     def _all_joined(self) -> XNSDriver:
         if self.closed:
-            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", "make another")
+            hint = "make another; what happened is in its log"
+            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", hint)
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_bytes(), "big"), router=self.router, first_id=self._first_id())
             self._stack = XNSDriver(node)
@@ -237,9 +239,10 @@ class NetworkHost:
 
     @property
     def log(self) -> list[Event]:
-        """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
+        """The last events of the XNS layers: what was ignored and why, what opened, what ended. It stays when the host is closed."""
         with self.loop.lock:
-            return [*(self._stack or self.xns).log]
+            stack = self._stack if self._stack is not None or self.closed else self.xns
+            return [] if stack is None else [*stack.log]
 
     # Engines ------------------------------------------------------------------------------------------------
 
@@ -303,11 +306,14 @@ class NetworkHost:
             to: a place or an XNS address. interval: seconds between repeats, `tries` in all.
 
         Raises:
-            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket. OSError: EMSGSIZE, over 540 bytes.
+            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket. OSError: EMSGSIZE, over 540 bytes;
+            ENETDOWN, the network has failed.
         """
         self._need_open("exchange")
         data = check_request(f"{self.name}: exchange", data, interval, tries)
         remote, node = self.resolve(to), self.xns.node
+        what = f"exchange with {remote}"
+        self.need_carrier(self.name, what, remote)
         with self.loop.lock:
             number = node.free_socket()
             local = node.address_towards(remote, number)
@@ -316,7 +322,7 @@ class NetworkHost:
             )
             node.bind(request, number)
             self.schedule(request)
-        self._wait(lambda: True if request.over else None, f"exchange with {remote}")
+        self._wait(lambda: self.awaited(request.over or None, self.name, what, remote), what)
         if request.reply is None:
             raise request.error or broken(TimeoutError, f"PEX to {remote}")
         return request.reply.payload
@@ -336,6 +342,19 @@ class NetworkHost:
     def speaks_xns(self) -> bool:
         """Whether the host is on a network where XNS can be spoken."""
         return not self.closed and bool(self.attachments or (self._stack is not None and self._stack.ports))
+
+    def need_carrier(self, who: object, verb: str, to: XNSAddress | None = None) -> None:
+        """Raise SocketMisuse, ENETDOWN, where what packets to an address leave by has failed; without one, all that any come by."""
+        error = self._stack.trouble(to) if self._stack is not None and self._stack.gone else None
+        if error is not None:
+            hint = "join() the network anew, or link the host anew"
+            raise SocketMisuse(ENETDOWN, f"{who}: {verb}", "a network that is up", f"one that has failed ({error})", hint)
+
+    def awaited(self, found: T | None, who: object, verb: str, to: XNSAddress | None = None) -> T | None:
+        """Return what somebody waits for; where there is nothing yet, do as `need_carrier`."""
+        if found is None:
+            self.need_carrier(who, verb, to)
+        return found
 
     def knows(self, address: XNSAddress) -> bool:
         """Say whether the host of an address is driven by the same event loop as this one."""

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.xns.idp import Departure, Node
 from packetlab.errors import PacketlabError
@@ -23,6 +24,7 @@ class XNSDriver:
 
     Attributes:
         node: the layers. outgoing: what waits for room in a port. log: the last events; `Ignored` among them says what was not taken, and why.
+        ports: those that live. gone: those that have failed, and why.
     """
 
     served = True
@@ -32,6 +34,7 @@ class XNSDriver:
         self.due: int | None = None
         self._timer: int | None = None  # of the layers
         self.ports: list[Port] = []
+        self.gone: dict[Port, OSError] = {}
         self.log: deque[Event] = deque(maxlen=KEPT)
         self.scheduled: deque[tuple[Endpoint, Callable[[int], None]]] = (
             deque()
@@ -70,6 +73,9 @@ class XNSDriver:
         while leaving:
             packet, via, host = leaving.popleft()
             port, framing = self._out[via]
+            if self.gone and (why := self.gone.get(port)) is not None:
+                self._refused(packet, port, why)
+                continue
             try:
                 self.outgoing.send(packet, framing.wrap(packet, host), port, now)
             except PacketlabError as error:
@@ -85,8 +91,18 @@ class XNSDriver:
         self.log.append(not_sent(packet, port, error))
 
     def failed(self, port: Port, error: OSError) -> None:
-        """Go on without a port; connections over it time out."""
+        """Go on without a port; connections over it time out, and what else would wait for it in vain is refused."""
         self.ports.remove(port)
+        self.gone[port] = error
         self.log.extend(self.outgoing.drop(port, error))
         port.close()
         self.log.append(Ignored(Packet(), str(error)))
+
+    def trouble(self, to: XNSAddress | None = None) -> OSError | None:
+        """Return why no packet can leave for an address, or come from anywhere where none is given: its port has failed, or all have."""
+        if to is not None and to.host == self.node.host:
+            return None
+        way = None if to is None else self.node.routes.to(to)
+        if way is not None:
+            return self.gone.get(self._out[way[0]][0])
+        return None if self.ports else next(reversed(self.gone.values()), None)

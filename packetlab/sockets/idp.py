@@ -64,6 +64,7 @@ class _IDPSocket(Socket):
     def _send(self, packet: Packet, to: XNSAddress) -> None:
         """Send a packet, once the way to its network is known."""
         node, loop = self.host.xns.node, self.host.loop
+        self.host.need_carrier(self, "write", to)
         everywhere = to.host == BROADCAST and to.net == EVERY_NETWORK
         if node.routes.to(to) is None and to.host != node.host and not everywhere:
             with loop.lock:
@@ -90,6 +91,7 @@ class _IDPSocket(Socket):
                 with loop.lock:
                     outgoing.take_back(packet)
                 raise
+            self.host.need_carrier(self, "write", to)  # which has failed meanwhile, perhaps with the packet
 
     def _built(self, packet: Packet) -> bytes:
         """Return the bytes of a packet, before it is queued."""
@@ -105,7 +107,8 @@ class _IDPSocket(Socket):
             where: a header class, a prototype or a function of the packet; those that do not match are passed over.
 
         Raises:
-            ConnectionRefusedError: on a connected socket, where an Error said that nobody is there.
+            ConnectionRefusedError: on a connected socket, where an Error said that nobody is there. OSError: ENETDOWN, all
+            networks of the host have failed.
         """
         self._need_open("read")
         self._receiving()
@@ -117,7 +120,7 @@ class _IDPSocket(Socket):
             packet = self._endpoint.read()
             while packet is not None and not matches(packet):
                 packet = self._endpoint.read()
-            return packet
+            return self.host.awaited(packet, self, "read")
 
         matches = matcher(where)
         packet = self._wait(ready, "read")
@@ -240,7 +243,7 @@ class DatagramSocket(_IDPSocket):
 
         Raises:
             LocalProtocolError: too long, no destination, or a header field that is not the user's. TypeError: no data.
-            OSError: ENETUNREACH, no router knows the way.
+            OSError: ENETUNREACH, no router knows the way; ENETDOWN, the network has failed.
         """
         self._need_open("write")
         self._receiving()

@@ -151,7 +151,8 @@ class LocalHost(Talker):
         """Let go of the interface and of what was joined; connections end without a word.
 
         Its sockets are of no use then, the kernel's neither, nor are ports that were opened on its interface: a thread that
-        waits at one, or in `exchange`, gets EBADF. Engines that were attached are driven no more.
+        waits at one, or in `exchange`, gets EBADF. Engines that were attached are driven no more. `log` stays, with what was
+        not sent by then.
         """
         with self.loop.lock:
             self.closed = True

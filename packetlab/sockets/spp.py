@@ -157,6 +157,7 @@ class SPPSocket(Socket):
                 remote, node = self.host.resolve(address), self.host.xns.node
             whole = remote.socket and remote.host and not remote.host >> 40 & 1
             self._need(whole, EADDRNOTAVAIL, "connect", "an address with one host and socket", f"{remote}", THEIRS)
+            self.host.need_carrier(self, "connect", remote)
             with self.host.loop.lock:
                 self._place()
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)
@@ -173,16 +174,15 @@ class SPPSocket(Socket):
             self._connecting = False
 
     def _network_towards(self, remote: XNSAddress) -> int:
-        node = self.host.xns.node
-        found = node.routes.to(remote)
-        return node.interfaces[found[0] if found is not None else 0][0]
+        return self.host.xns.node.address_towards(remote).net
 
     def _opened(self) -> bool | None:
         connection = self._connection
         if connection is None or connection.error is not None:
             self._connecting = False
             raise self._lost(connection) if connection else broken(ConnectionAbortedError, f"{self}: closed")
-        return None if connection.state in (SPPState.REQUESTED, SPPState.ANSWERED) else True
+        opened = None if connection.state in (SPPState.REQUESTED, SPPState.ANSWERED) else True
+        return self.host.awaited(opened, self, "connect", connection.remote)
 
     def listen(self, backlog: int = 5, *, own_sockets: bool | None = None) -> None:
         """Take connections.
@@ -230,7 +230,7 @@ class SPPSocket(Socket):
         listener, hint = self._listener, "call listen() first"
         self._need(listener is not None, EINVAL, "accept", "a socket that listens", "one that does not", hint)
         assert listener is not None
-        return self._made(self._wait(listener.accept, "accept"))
+        return self._made(self._wait(lambda: self.host.awaited(listener.accept(), self, "accept"), "accept"))
 
     def _made(self, connection: Connection) -> Self:
         child = type(self)(self.host, connection)

@@ -176,7 +176,8 @@ class WebSocketSocket(Socket):
         """Wait for the next WebSocket and return its socket. Those whose handshake failed are passed over."""
         self._need(self._porch, EINVAL, "accept", "a socket that listens", "one that does not", "call listen() first")
         assert self._porch is not None
-        endpoint = self._wait(self._porch.next, "accept")
+        host, porch, inet = self.host, self._porch, self.family == "inet"
+        endpoint = self._wait(lambda: porch.next() if inet else host.awaited(porch.next(), self, "accept"), "accept")
         shape = {name: value for name, value in self._shape.items() if name != "randomness"}
         child = WebSocketSocket(endpoint.stream, **shape, _endpoint=endpoint)
         child.timeout = self.timeout

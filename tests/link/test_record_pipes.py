@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import select
 import signal
 import threading
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from packetlab import Capture, Lab, record
+from packetlab import Capture, CaptureError, Lab, record
+from packetlab.capture import Statistics
 from packetlab.link.interface import Interface
 from tests.link.test_record import frame, linked, numbers
 
@@ -113,9 +115,10 @@ def test_a_slow_reader_gets_all_of_it_whole_after_the_stop(lab: Lab, pipe: tuple
     assert [number for number in frames if number != EARLY] == [*range(COUNT)] and found[0].frames == len(frames)
 
 
+@pytest.mark.parametrize("ending", ["pcap", "pcap.gz", "pcapng.zst", "pcap.lz4"])
 @pytest.mark.parametrize("how", ["close", "stop", "seconds"])
-def test_a_pipe_that_nobody_has_opened_is_waited_for_no_longer(lab: Lab, tmp_path: Path, how: str) -> None:
-    os.mkfifo(path := tmp_path / "pipe.pcap")
+def test_a_pipe_that_nobody_has_opened_is_waited_for_no_longer(lab: Lab, tmp_path: Path, how: str, ending: str) -> None:
+    os.mkfifo(path := tmp_path / f"pipe.{ending}")
     _, other = linked(lab)
     stop = threading.Event()
     thread, found = started(other, path, stop=stop, seconds=0.5 if how == "seconds" else None)
@@ -129,6 +132,41 @@ def test_a_pipe_that_nobody_has_opened_is_waited_for_no_longer(lab: Lab, tmp_pat
         assert isinstance(found[0], OSError) and found[0].errno == errno.EBADF
     else:
         assert (found[0].frames, found[0].bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("ending", ["pcap.gz", "pcapng.zst", "pcap.lz4"])
+def test_what_is_packed_into_a_pipe_is_whole_and_waited_for_no_longer(lab: Lab, tmp_path: Path, ending: str) -> None:
+    os.mkfifo(path := tmp_path / f"pipe.{ending}")
+    port, other = linked(lab)
+    read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    stop = threading.Event()
+    thread, found = started(other, path, stop=stop)
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
+    while not poll.poll(50):
+        port.send(frame(EARLY))
+    stop.set()
+    thread.join(20)
+    (whole := tmp_path / f"whole.{ending}").write_bytes(os.read(read, 1 << 16))
+    capture = Capture(whole)
+    assert set(numbers(capture)) == {EARLY} and found[0].frames == capture.count()
+    if ending.startswith("pcapng"):
+        assert any(isinstance(block, Statistics) for block in capture.metadata())
+    else:
+        with pytest.raises(CaptureError, match="expected a pcapng file"):
+            list(capture.metadata())
+
+    stop.clear()
+    thread, found = started(other, path, stop=stop)
+    chance = random.Random(1)
+    while not poll.poll(50):
+        port.send(frame(EARLY))
+    for number in range(1000):
+        port.send(frame(number, 0) + chance.randbytes(954))
+    stop.set()
+    thread.join(20)
+    os.close(read)
+    assert not thread.is_alive() and found[0].frames < 1000
 
 
 def test_a_reader_that_opens_a_pipe_later_and_leaves_early_is_an_error_with_its_name(lab: Lab, tmp_path: Path) -> None:

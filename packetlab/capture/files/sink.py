@@ -33,24 +33,32 @@ def open_sink(where: Any) -> BinaryIO:
     """Open a path for writing ("-" is standard output), packed if its name ends in .gz, .zst or .lz4."""
     if where == "-":
         return sys.stdout.buffer
-    ending = Path(where).suffix
+    try:
+        packing = packed(where, str(where))
+        return packing or WholeWrites(open(where, "wb", buffering=0), str(where))  # type: ignore[return-value]
+    except (OSError, ValueError) as error:
+        raise CaptureError(str(where), "a writable file", getattr(error, "strerror", error)) from None
+
+
+def packed(where: Any, name: str) -> BinaryIO | None:
+    """Open what packs into a path, or a stream that stays open, by the ending of a name; None where that is no ending of ours."""
+    ending = Path(name).suffix
     try:
         if ending == ".gz":
             import gzip
 
             # No name and no time inside: the same frames make the same file.
-            return gzip.GzipFile(filename="", fileobj=open(where, "wb"), mode="wb", mtime=0)  # type: ignore[return-value]
+            stream = open(where, "wb") if isinstance(where, (str, Path)) else where
+            return gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)  # type: ignore[return-value]
         if ending == ".zst":
             return zstd().open(where, "wb")  # type: ignore[no-any-return]
         if ending == ".lz4":
             import lz4.frame
 
             return lz4.frame.open(where, "wb")  # type: ignore[no-any-return]
-        return WholeWrites(open(where, "wb", buffering=0), str(where))  # type: ignore[return-value]
     except ImportError as error:
-        raise CaptureError(str(where), f"the package that packs {ending}", str(error)) from None
-    except (OSError, ValueError) as error:
-        raise CaptureError(str(where), "a writable file", getattr(error, "strerror", error)) from None
+        raise CaptureError(name, f"the package that packs {ending}", str(error)) from None
+    return None
 
 
 class WholeWrites:

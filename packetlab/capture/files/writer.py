@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from packetlab.packet.packet import Header
 
 
+def format_of(name: str) -> str:
+    """Return the format that a file of some name gets, packed or not."""
+    return "pcap" if [e for e in Path(name).suffixes if e not in (".gz", ".zst", ".lz4")][-1:] == [".pcap"] else "pcapng"
+
+
 class Writer:
     """Writes frames to a file as they come; use it in a `with`.
 
@@ -54,8 +59,7 @@ class Writer:
         named = isinstance(where, (str, Path))
         self.name = str(where) if named else str(getattr(where, "name", "stream"))
         if format is None:
-            endings = Path(self.name).suffixes if named else []
-            format = "pcap" if [e for e in endings if e not in (".gz", ".zst", ".lz4")][-1:] == [".pcap"] else "pcapng"
+            format = format_of(self.name) if named else "pcapng"
         if format not in ("pcap", "pcapng"):
             raise CaptureError(self.name, "format pcap or pcapng", format)
         self.format = format

@@ -18,7 +18,6 @@ from packetlab.link.port import Port
 from packetlab.link.waits import AT_ONCE
 
 HELD = 1 << 16  # bytes that are handed over at once
-PACKED = (".gz", ".zst", ".lz4")
 LOOK = 0.02  # seconds between two looks whether somebody reads a named pipe
 
 
@@ -110,7 +109,7 @@ def open_pipe(where: str | Path | BinaryIO, port: Port, ending: Callable[[], boo
     Cut: it was to end before somebody read it. OSError: EBADF, the port was closed before that; or what open(2) says.
     """
     if isinstance(where, (str, Path)) and where != "-":
-        if Path(where).suffix in PACKED or not Path(where).is_fifo():
+        if not Path(where).is_fifo():
             return None
         return Pipe(_opened(str(where), port, ending), str(where), port, ending)
     stream = sys.stdout.buffer if isinstance(where, (str, Path)) else where

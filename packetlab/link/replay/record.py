@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.files.sink import packed
+from packetlab.capture.files.writer import format_of
 from packetlab.capture.filters.patterns import as_test
 from packetlab.capture.tables.engines import FieldFilter
 from packetlab.engine.contract import nanoseconds
@@ -91,10 +93,14 @@ def record(
         log = _Log(interface, source, passes, count, until, stop, interrupts)
         interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
         pipe = open_pipe(where, interface, log.is_set)
+        sink: Any = where if pipe is None else pipe
         if pipe is not None:
             open_.enter_context(pipe)
-            format = format or ("pcap" if isinstance(where, (str, Path)) and pipe.name.endswith(".pcap") else "pcapng")
-        sink: Any = where if pipe is None else pipe
+            if isinstance(where, (str, Path)):
+                format = format_of(pipe.name) if format is None else format
+                if (packing := packed(pipe, pipe.name)) is not None:
+                    open_.callback(pipe.flush)
+                    sink = open_.enter_context(packing)
         log.writer = writer = open_.enter_context(Writer(sink, format, linktype=interface.linktype))
         if pipe is not None:
             open_.push(pipe.drop)

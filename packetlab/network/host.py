@@ -250,7 +250,7 @@ class NetworkHost:
         self, engine: Engine, where: object = None, to: object = "ff:ff:ff:ff:ff:ff", link: int = 0,
         at: UnansweredAddress | None = None,
     ) -> EngineDriver:  # fmt: skip
-        """Run an engine on an interface of this host.
+        """Run an engine on an interface of this host. Where that fails the `log` of what is returned says why, and no more goes out.
 
         Args:
             where: which packets it gets: a header class, a prototype, or a function of the packet.

@@ -6,7 +6,7 @@ from collections import deque
 from errno import ENOBUFS
 
 from packetlab.capture import matcher
-from packetlab.engine.contract import Engine, Event
+from packetlab.engine.contract import Engine, Event, Ignored
 from packetlab.errors import deliberate
 from packetlab.link.port import Port
 from packetlab.network.outgoing import Outgoing, earliest, not_sent
@@ -63,10 +63,11 @@ class EngineDriver:
         self.due = earliest(self._timer, self._outgoing.due)
 
     def failed(self, port: Port, error: OSError) -> None:
-        """The interface is gone."""
+        """The interface is gone; nothing of the engine's goes out any more."""
         self.ports.remove(port)
         self.log.extend(self._outgoing.drop(port, error))
         port.close()
+        self.log.append(Ignored(Packet(), str(error)))
 
     def _refused(self, packet: Packet, port: Port, error: Exception) -> None:
         if not (isinstance(error, OSError) and error.errno == ENOBUFS):

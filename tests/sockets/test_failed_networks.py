@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import LocalHost, XNSAddress
+from packetlab import Engine, LocalHost, XNSAddress
 from packetlab.errors import SocketMisuse
 from packetlab.link.event_loop import RealTime
 from tests.link.queues import end_of, started
@@ -135,6 +135,15 @@ def test_a_socket_whose_interface_goes_down_is_told(lab) -> None:
         with pytest.raises(SocketMisuse, match="datagram socket of a: write: expected a network that is up") as caught:
             sender.write(b"two", to=b.at(500))
         assert caught.value.errno == errno.ENETDOWN
+
+
+def test_the_log_of_an_engine_says_that_its_interface_has_failed(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    runner = a.attach(Engine())
+    a.run("ip", "link", "set", "eth0", "down", check=True)
+    a.until(lambda: runner.log, 30)
+    assert "eth0: Network is down" in str(runner.log[-1]) and not runner.ports
 
 
 def test_the_log_of_a_host_can_be_read_after_its_end() -> None:

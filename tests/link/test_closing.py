@@ -158,7 +158,12 @@ def test_sending_ends(lab: Lab) -> None:
     ]
     for way in ways:
         stop = threading.Event()
-        report: Any = waiting(lambda way=way, stop=stop: way(a.interface, b.interface, stop=stop), stop.set)
+
+        def then(stop: threading.Event = stop) -> None:
+            b.interface.receive(timeout=60)  # the first has gone
+            stop.set()
+
+        report: Any = waiting(lambda way=way, stop=stop: way(a.interface, b.interface, stop=stop), then)
         assert report.sent == 1 and report.failed == 0
     for number, way in enumerate(ways):
         c, d = lab.host(f"c{number}"), lab.host(f"d{number}")

@@ -57,6 +57,7 @@ def tracing(step: Callable[[object], object], *names: str) -> Iterator[None]:
             step(frame)
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 makes these events only where it was set before
     sys.settrace(trace)
     try:
         yield

@@ -63,7 +63,7 @@ def class_body(description: dict[str, object], shared: dict[str, None] | None = 
     if "refines" in description:
         base = name(description["refines"], called)
         options += [f"inside={_quoted(description['inside'])}"] if "inside" in description else []
-        options.append(f"when={spelled(description.get('when'), called)}")
+        options.append(f"when={_condition(description.get('when'), called)}")
     if "pseudo" in description:
         parts = expect_list(description["pseudo"], called, 2, 2)
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
@@ -105,7 +105,7 @@ def _binding(entry: object, where: str) -> str:
             some = values[0] if len(values) == 1 else f"({', '.join(values)})"
             words.append(f"port={some}" if field == "port" else f"when={{{_quoted(field)}: {some}}}")
     elif entry.get("when") != 1:
-        words.append(f"when={spelled(entry.get('when'), where)}")
+        words.append(f"when={_condition(entry.get('when'), where)}")
     sets = entry.get("sets", {})
     if type(sets) is not dict:
         raise DeclareError(where, "values of fields", safe_repr(sets))
@@ -150,11 +150,11 @@ def _right(row: dict[str, object], where: str) -> str:
     if row.get("kind") == "through" and type(row.get("of")) is dict:
         said: Any = {word: row[word] for word in ("size", "none", "default") if word in row}
         right = spelled_transforms(row.get("by"), _right({**cast("Any", row["of"]), **said}, where), where, spelled)
-        return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
+        return f"when({_condition(row['when'], where)}, {right})" if "when" in row else right
     if row.get("kind") == "laid_out":
         right = _right({word: value for word, value in row.items() if word in ("size",)}, where)
         right = layout_spelled(row.get("by"), right, where, spelled, lambda said: form_of(said, where).spelled(said, where, {}))
-        return f"when({spelled(row['when'], where)}, {right})" if "when" in row else right
+        return f"when({_condition(row['when'], where)}, {right})" if "when" in row else right
     value = _value(row["default"], row, where) if "default" in row else ""
     if row.get("kind") == "spare":
         return "spare_bits()"
@@ -187,9 +187,9 @@ def _right(row: dict[str, object], where: str) -> str:
     if "from_end" in row:
         right = f"from_end({number(row['from_end'], where)}{f', {right}' if right else ''})"
     if "must" in row:
-        right = f"must({spelled(row['must'], where)}{f', {right}' if right else ''})"
+        right = f"must({_condition(row['must'], where)}{f', {right}' if right else ''})"
     if "when" in row:
-        return f"when({spelled(row['when'], where)}{f', {right}' if right else ''})"
+        return f"when({_condition(row['when'], where)}{f', {right}' if right else ''})"
     return right
 
 
@@ -241,6 +241,12 @@ def _letters(words: str) -> str:
 
 
 # Rules ---------------------------------------------------------------------------------------------------------
+
+
+def _condition(data: object, where: str) -> str:
+    """Return a condition as Python; numbers but 0 and 1, which rules of numbers alone come to, are slips in a class body."""
+    said = spelled(data, where)
+    return said if type(data) is not int or data in (0, 1) else f"expression({said})"
 
 
 def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901

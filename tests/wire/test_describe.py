@@ -11,7 +11,7 @@ from enum import STRICT, IntEnum, IntFlag
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 import packetlab
 from packetlab import (
@@ -477,7 +477,16 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:  # noqa: C901  a cas
     return [item, header]
 
 
+def sometimes(number: int) -> list[dict[str, object]]:
+    """A description with a condition that is a number, as rules of numbers alone come to."""
+    alpha = {"name": "alpha", "kind": "int", "bits": 16, "default": 3, "when": number}
+    return [{"name": "Whole", "fields": [alpha], "under": [{"header": "Ether", "when": number}]}]
+
+
 @pytest.mark.slow
+@example(sometimes(0), [b"", b"abc"])
+@example(sometimes(1), [b"", b"abc"])
+@example(sometimes(6), [b"", b"abc"])
 @given(random_descriptions(), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
 @settings(max_examples=amount(30, 1500))
 def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], data: list[bytes]) -> None:

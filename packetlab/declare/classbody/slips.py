@@ -35,8 +35,8 @@ class NotARule:
 
 
 def condition(said: object, where: str) -> object:
-    """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives, and for a number."""
-    if isinstance(said, int):
+    """Return a condition as it is. DeclareError for a truth value, which comparing something else than a rule gives, and for a number but 0 and 1 (never, always)."""
+    if isinstance(said, int) and (isinstance(said, bool) or said not in (0, 1)):
         hint = "other things compare at once, and give that" if isinstance(said, bool) else 'a number is compared with a field, as in field("kind") == 1 or {"kind": 1}'
         raise DeclareError(where, 'a condition, such as field("kind") == 1', said, hint)
     return uninverted(said, where)

@@ -266,7 +266,8 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         if f.kind.wire == "open":
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
-        code = f.kind.written.format(value, write=f"W_{f.name}{self.tag}")
+        # It may be a number, as of a length that is known when the code is written, or a sum.
+        code = f.kind.written.format(value if value.isidentifier() else f"({value})", write=f"W_{f.name}{self.tag}")
         if not f.kind.single or f.name in self.direct:
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte

@@ -227,7 +227,7 @@ class HeaderType(type):
                 body[word] = inherited[word].with_default(value, where)
             elif isinstance(value, Spec):
                 raise DeclareError(where, f"the kind of the field too ({word}: U8 = ...)", words_for(value))
-            elif word[1:] in inherited or word[1:] in new_names:
+            elif word[:1] == "_" and (word[1:] in inherited or word[1:] in new_names):
                 raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
         outer = outer_leaves([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
         more = ["__viewed__"] * ("__inside__" in body and not any(hasattr(b, "__viewed__") for b in bases)) + ["__outer__"] * (outer != () and not any(hasattr(b, "__outer__") for b in bases))

@@ -180,3 +180,23 @@ def test_words_of_rules_and_private_names_stay_refused() -> None:
     for name, complaint in {"self": "a part of the packet", "pseudo": "a part of the packet", "payload": "a part of the packet", "_state": "starts with _"}.items():
         with pytest.raises(DeclareError, match=complaint):
             HeaderType("Refused", (Header,), {"__annotations__": {name: U8}, "__module__": __name__})
+
+
+def test_a_name_that_ends_with_that_of_another_field_is_free() -> None:
+    class Wrapped(Header, under=UDP, when={"dport": 7468}):
+        id: U8 = 0
+        port: U8 = auto(size_of("data"))
+        data: Bytes = b""
+
+        def sid(self) -> int:
+            return self.id + 1
+
+    class Inner(Wrapped, inside="data", when={"id": 2}):
+        cid: U16 = 0
+        sport: U16 = 1
+
+    read = dissect(bytes(IPv4() / UDP() / Inner(cid=5)), IPv4)
+    assert (read[Inner].cid, read[Inner].sport, read[Inner].id, read[Inner].port) == (5, 1, 2, 4)
+    assert read[Wrapped].sid() == 3
+    with pytest.raises(DeclareError, match="a name that is free, for _id is where id is kept"):
+        HeaderType("Refused", (Header,), {"__annotations__": {"id": U8}, "_id": 1, "__module__": __name__})

@@ -126,8 +126,9 @@ def kind_for(annotation: object, other: Kind | None, where: str) -> Kind:
     if isinstance(other, Computed):
         return other
     if other is not None:
-        if not other.is_number or other.wire != "number":
-            raise DeclareError(where, "int, an enum, or a kind of number for computed(...)", other.in_words())
+        if not other.is_number or other.wire != "number" or hasattr(other, "made_with"):  # a time, say: its values are no ints
+            hint = "int: what it stands for is worked out of it" if other.is_number and other.wire == "number" else ""
+            raise DeclareError(where, "int, an enum, or a kind of number such as U16 for computed(...)", other.in_words(), hint)
         return Computed(other)
     made = Computed()
     wanted = get_args(annotation)[0] if get_args(annotation) else annotation

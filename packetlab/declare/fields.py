@@ -83,7 +83,7 @@ def computed(rule: object) -> Any:
 
     Given when a header is built, it tells the one field of its rule that nothing else tells (here `delta`). Where the value is
     spread over several fields, each follows from it by an `auto` rule of its own. The annotation is int, an enum, or a kind of
-    number such as U16, whose range it has then. BuildError where what is given does not agree.
+    number such as U16, whose range it has then; none of times, durations or scaled numbers, and a checksum does not go over it. BuildError where what is given does not agree.
     """
     return Spec(computed=expression(rule))
 

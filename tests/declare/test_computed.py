@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,13 +14,16 @@ from packetlab import (
     U4,
     U8,
     U16,
+    U32,
     BuildError,
     Bytes,
     Capture,
     DeclareError,
     Ether,
     Header,
+    NTPTime,
     Packet,
+    UnixTimeUs,
     VarInt,
     Writer,
     auto,
@@ -32,8 +36,10 @@ from packetlab import (
     declare_from,
     describe,
     dissect,
+    duration,
     field,
     many,
+    scaled,
     size_of,
     when,
 )  # fmt: skip
@@ -184,6 +190,10 @@ def test_what_does_not_go_together_is_refused() -> None:
 
             class Wrong(Header):
                 text: Bytes = computed(field("a"))
+
+        for kind in (UnixTimeUs, NTPTime, Annotated[timedelta, duration(32)], Annotated[float, scaled(16, 0.1)]):
+            with pytest.raises(DeclareError, match=r"Seen\.seen: expected int, an enum, or a kind of number such as U16 .*worked out of it"):
+                type(Header)("Seen", (Header,), {"__annotations__": {"a": U32, "seen": kind}, "a": 0, "seen": computed(field("a") * 2)})
 
         with pytest.raises(DeclareError, match="presence and size to follow from fields before it"):
 

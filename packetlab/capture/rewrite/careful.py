@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packetlab.bulk.scan_places import Part, Visit
-from packetlab.capture.rewrite.roles import holds, refuse_refined, roles, wants
+from packetlab.capture.rewrite.roles import holds, roles, wants
 from packetlab.codec.around.lists import is_last
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import values_of
+from packetlab.codec.refinement.views import viewed
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field
@@ -202,7 +203,8 @@ class _Reader:
 
     def inside(self, visit: Visit, layers: list[tuple[_Frame, _Layer]]) -> None:
         """Read the parts of headers."""
-        refuse_refined(visit.cls, item=False)
+        if visit.cls.view is not None:
+            self.view(*visit.cls.view, visit, layers)
         for part, some, at, end in visit.parts(wants(visit.cls).parts):
             if part.repeated is not None:
                 self.items(part, part.repeated, visit, layers, some, at)
@@ -217,10 +219,7 @@ class _Reader:
     def items(
         self, part: Part, f: Field, visit: Visit, layers: list[tuple[_Frame, _Layer]], some: Numbers, at: Numbers
     ) -> None:
-        import numpy as np
-
-        found: list[tuple[_Frame, _Layer]] = []
-        owners: list[int] = []
+        found: list[tuple[int, _Frame, _Layer]] = []
         for one, place in zip(some.tolist(), at.tolist(), strict=True):
             frame, layer = layers[one]
             for item in layer.header._items_of(f) or ():
@@ -228,21 +227,36 @@ class _Reader:
                 made = (
                     item if isinstance(item, Header) else dissect(item, classes[f.kind.item]).layers[0]
                 )  # as far as it goes
-                refuse_refined(made._declaration, item=True)
-                spans = field_spans(made, place * 8)
-                inner = min(place + len(bytes(made)), place + size)
-                found.append(
-                    (
-                        _Frame(frame.packet, 0, frame.row, len(found)),
-                        _Layer(made, [place, inner, inner, inner], spans, 0),
-                    )
-                )
-                owners.append(one)
+                found.append((one, frame, _held(made, place, size)))
                 place += size
-        if found:
-            visit.children.append(
-                (part, [self.visit(f.kind.item, None, list(range(len(found))), found)], np.array(owners, np.int64))
-            )
+        self.held(part, visit, found)
+
+    def view(self, name: str, inner: Declaration, visit: Visit, layers: list[tuple[_Frame, _Layer]]) -> None:
+        """Read the header that a refinement takes a field apart as."""
+        found: list[tuple[int, _Frame, _Layer]] = []
+        for one, (frame, layer) in enumerate(layers):
+            at, size = self.field(layer, name)
+            if size:
+                found.append((one, frame, _held(cast("Header", viewed(layer.header)), at, size)))
+        self.held(Part(name, inner), visit, found)
+
+    def held(self, part: Part, visit: Visit, found: list[tuple[int, _Frame, _Layer]]) -> None:
+        """Put down headers in a field: which header they are in, and what they are; those of one class, which may refine that of the field, together."""
+        import numpy as np
+
+        kinds: dict[Declaration, list[tuple[int, _Frame, _Layer]]] = {}
+        for one in found:
+            kinds.setdefault(one[2].header._declaration, []).append(one)
+        for cls, some in kinds.items():
+            inner = [(_Frame(frame.packet, 0, frame.row, number), layer) for number, (_, frame, layer) in enumerate(some)]
+            owners = np.array([owner for owner, _, _ in some], np.int64)
+            visit.children.append((part, [self.visit(cls, None, list(range(len(inner))), inner)], owners))
+
+
+def _held(header: Header, place: int, size: int) -> _Layer:
+    """Return a header in a field, which begins at a place of the buffer and has some bytes there."""
+    inner = min(place + len(bytes(header)), place + size)
+    return _Layer(header, [place, inner, inner, inner], field_spans(header, place * 8), 0)
 
 
 def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:

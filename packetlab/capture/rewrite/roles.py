@@ -23,7 +23,6 @@ from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.rules import field
 from packetlab.declare.transforms.carried import Through
-from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4, Routing
 from packetlab.protocols.link import ETHERTYPE
@@ -206,17 +205,6 @@ def parts(cls: Declaration) -> tuple[Part, ...]:
     if cls.stream and any(map(_holds, (cls, *following(cls)))):
         found.append(Part("rest", None, why=f"{cls.name}: further messages in a segment"))
     return tuple(found)
-
-
-def refuse_refined(one: Declaration, item: bool) -> None:
-    """Raise BuildError for a header with addresses where they are gone over by the fields of what it refines."""
-    base = one.refines
-    if base is None or (one.view is None and not item):
-        return
-    fields = one.fields[len(base.fields) :] if one.view is None else one.inside
-    for f in fields:
-        if holds(one, f) or isinstance(f.rule, Checksum):
-            raise BuildError(f"{one.name}.{f.name}", f"no address, port or checksum in what refines {base.name}", "one, which rewriting does not reach")
 
 
 def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:

@@ -116,21 +116,23 @@ registry.resets.append(reset)
 
 def prove_once(cls: Declaration) -> None:
     """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds; what it holds whenever that may become more."""
-    if not cls.is_own:
+    if cls.is_own:
+        return
+    token, alone = current.set(None), trying.set(False)  # what it builds and reads for that is part of nothing that is around
+    try:
         check_defaults(cls)
-    if not cls.proved and not cls.is_own:
-        cls.proved = True  # the proof itself builds and reads
-        token, alone = current.set(None), trying.set(False)
-        try:
-            check_elsewhere(cls)
-            prove(cls)
-        except BaseException:
-            cls.proved = False
-            reset(cls)
-            raise
-        finally:
-            current.reset(token)
-            trying.reset(alone)
+        if not cls.proved:
+            cls.proved = True  # the proof itself builds and reads
+            try:
+                check_elsewhere(cls)
+                prove(cls)
+            except BaseException:
+                cls.proved = False
+                reset(cls)
+                raise
+    finally:
+        current.reset(token)
+        trying.reset(alone)
 
 
 def compile_init(cls: Declaration) -> None:

@@ -18,6 +18,7 @@ from packetlab import (
     has,
     many,
     size_of,
+    sized,
     strategies,
     through,
     when,
@@ -116,3 +117,20 @@ def test_a_class_that_comes_later_is_looked_at_too() -> None:
 
         with pytest.raises(DeclareError, match=r"One\.part: expected a default that reads back"):
             bytes(One())
+
+
+@pytest.mark.parametrize("read_first", [False, True])
+def test_what_stands_inside_is_refused_whether_it_is_read_or_built_first(made: Any, read_first: bool) -> None:
+    Part, _Inside, _Record, _Longer = made
+
+    class Deep(Part, inside="data", when={"kind": 3}):
+        size_of_part: U8 = auto(size_of("part"))
+        part: Part = sized(field("size_of_part"), Part())
+
+    class Outer(Header):
+        parts: tuple[Part, ...] = many()
+
+    uses = [lambda: bytes(Deep(part=Part(kind=9))), lambda: dissect(b"\3\4\3\1\1\7", Outer)[Outer].parts]
+    for use in uses[::-1] if read_first else uses:
+        with pytest.raises(DeclareError, match=r"Deep\.part: expected a default that reads back"):
+            use()

@@ -149,7 +149,7 @@ with (scope := Scope()):
     class PaRequest(PaData, inside="data", when={"type.value": 1}):
         """PA-TGS-REQ: an AP-REQ."""
 
-        request: Kerberos = Kerberos()
+        request: Kerberos
 
     class PaTime(PaData, inside="data", when={"type.value": 2}):
         encrypted: Encrypted = Encrypted()

@@ -82,7 +82,7 @@ with (scope := Scope()):
 
     class Management(TLV, inside="value", when={"type": 8}):
         size: U8 = auto(size_of("address"))
-        address: Address = sized(field("size"), Address())
+        address: Address = sized(field("size"), AddressIPv4())
         numbering: U8 = 2
         interface: U32 = 0
         object_size: U8 = auto(size_of("object"))

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 _known: dict[Declaration, bool] = {}
 registry.caches.append(_known)
 
+
 def check_defaults(header: Declaration) -> None:
     """Refuse headers held by default that are read as a class which refines theirs, and are none: nobody gave what stands in that."""
     if header in _known:
         return
-    _known[header] = True
+    _known[header] = True  # what is built and read for that asks again
+    try:
+        _check(header)
+    except BaseException:
+        _known.pop(header, None)
+        raise
+
+
+def _check(header: Declaration) -> None:
     for f in header.fields:
         default = f.default.inner if isinstance(f.default, InnerValue) else f.default
         if not f.kind.has_headers or is_around(f) or is_contextual(f.kind.item) or not isinstance(default, tuple):
@@ -33,7 +42,6 @@ def check_defaults(header: Declaration) -> None:
         for one in dict.fromkeys(default):
             found = None if isinstance(one, bytes) or is_pattern(one) else _read_as(one)
             if found is not None:
-                del _known[header]
                 got = f"{one!r}, which is read as {found[0]}, and is none ({found[1]})"
                 hint = f"{f.name}: {f.kind.item.name} = {found[0]}(...), or no default, so that it has to be given" if f.kind.one else ""
                 raise DeclareError(f"{header.name}.{f.name}", "a default that reads back", got, hint)

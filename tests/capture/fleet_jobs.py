@@ -42,3 +42,14 @@ def count_and_process(capture: Capture) -> dict[str, int]:
 
 def divide(capture: Capture) -> float:
     return 1 / 0
+
+
+def decrypted(capture: Capture) -> list[object]:
+    from packetlab import Header, Rest, aead, bindings, dissect, secret, through
+
+    with bindings():
+
+        class Sealed(Header):
+            text: Rest = through(aead("AES-GCM", key=secret("lab"), nonce=bytes(12)), b"")
+
+        return [dissect(frame.data, Sealed)[Sealed].text for frame in capture]

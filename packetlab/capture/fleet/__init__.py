@@ -2,6 +2,7 @@
 
     fleet     `scan` makes a `Fleet` of files; tables, batches and functions over all of them
     pool      processes of this machine, while there is room for them
+    keys      the keys of `secrets`, which workers of this machine get in memory
     worker    what one of them does, for whole files or parts
 
 Begin with `fleet`.

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from packetlab.capture.capture import Capture
 from packetlab.capture.files.pcapng import Mark
 from packetlab.capture.filters.patterns import as_test
+from packetlab.capture.fleet.keys import keyed
 from packetlab.capture.fleet.pool import Pool, Promise
 from packetlab.capture.fleet.worker import Failure, File, Job, call, read_columns, remote, write_shard
 from packetlab.capture.index import splits
@@ -80,7 +81,8 @@ def scan(
         paths: a path, a pattern with ``*``, ``?`` or ``**``, a folder (every capture below it), or several of these. What
             has a protocol ("s3://...", "memory://...") goes through fsspec, of the extra `remote`.
         executor: who does the work: any `concurrent.futures.Executor`, or a Dask client (``dask.distributed.Client()``);
-            by default a pool of processes of its own.
+            by default a pool of processes of its own. Threads and processes of this machine know the keys of `secrets`; elsewhere
+            each worker has to be told them, else what needs one is a BuildError.
         workers: how many processes of that pool. batch_bytes: about how much one job reads: several small files, or a
             part of a large one that is on a disk and not packed.
 
@@ -258,6 +260,7 @@ class Fleet:
         workers = 1 if few else min(self._workers, len(self.batches()) + self.total_bytes // self._batch)
         with ExitStack() as stack:
             executor = stack.enter_context(Pool(workers)) if self._executor is None else self._executor
+            work = keyed(work, executor, _declarations)
             for job in chain(some, left):
                 while len(waiting) >= most:
                     yield _done(waiting)

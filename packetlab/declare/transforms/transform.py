@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from functools import partial
@@ -115,7 +116,8 @@ class KeysSaid:
 def secrets(keys: Mapping[str, bytes | str | None]) -> KeysSaid:
     """Say what the names of keys stand for: ``pl.secrets({"lab": key})``, from now on, or inside a ``with``.
 
-    Keys are bytes, or hexadecimal text; None forgets one. They are kept in this process, and written nowhere. TypeError for others.
+    Keys are bytes, or hexadecimal text; None forgets one. They are kept in this process,
+    and in the memory of processes of this machine that do the work of `scan`, and written nowhere. TypeError for others.
     """
     return KeysSaid(keys)
 
@@ -132,6 +134,21 @@ def _put(there: KnownKeys, keys: Mapping[str, bytes | None]) -> None:
             there.pop(name, None)
         else:
             there[name] = key
+
+
+def known_keys() -> KnownKeys:
+    """Return the names that stand for keys here, and these."""
+    return KnownKeys({**_always, **(_here.get() or {})})
+
+
+@contextmanager
+def known_here(keys: KnownKeys) -> Iterator[None]:
+    """Let these keys be known too, inside a ``with`` of this thread alone."""
+    token = _here.set(KnownKeys({**(_here.get() or {}), **keys}))
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def key_of(one: Secret) -> bytes:

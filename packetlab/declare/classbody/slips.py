@@ -65,6 +65,9 @@ def no_rule(default: object, where: str) -> None:
         raise DeclareError(where, "a value", str(default), "auto(...) around it is a rule, which the field follows unless it is given")
 
 
+ENDED = 'bytes end so, and a class that refines the header has what is inside: text: Bytes = ended(...), then class Opened(..., inside="text", when=size_of("text") > 0) with {}'
+
+
 def unsuited(word: str, kind: Kind) -> str:
     """Return the way out for what a field says of its end, whose kind says that already; "" for what has none."""
     if word == "pad":
@@ -73,6 +76,8 @@ def unsuited(word: str, kind: Kind) -> str:
         return ""
     if kind.wire == "number":
         return "a number is as wide as its kind, U24 or Annotated[int, bits(24)], and Annotated[int, sized_int()] = sized(field(\"n\")) as another field says"
+    if word == "ended" and kind.wire == "items":
+        return ENDED.format("body: ..., through(...) too, in it")
     return "it tells its own end" if kind.wire == "coded" or kind.judges else ""
 
 

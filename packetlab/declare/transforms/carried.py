@@ -12,14 +12,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from packetlab.declare.checksums.parts import SumPart
-from packetlab.declare.classbody.slips import condition as checked_condition, not_called
+from packetlab.declare.classbody.slips import ENDED, condition as checked_condition, not_called
 from packetlab.declare.computed import Computed
 from packetlab.declare.expressions import Elsewhere, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, spec_of
 from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire
 from packetlab.declare.remembering.recalled import StateOf
 from packetlab.declare.transforms.raws import Carried, EqualInside, InnerValue, bytes_inside
-from packetlab.declare.transforms.transform import HEADERS, LIMIT, Transform, UnfitError, ample
+from packetlab.declare.transforms.transform import HEADERS, LIMIT, OwnTransform, Transform, UnfitError, ample
 from packetlab.declare.values.text import TextKind, Undecoded
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError, DeclareError
@@ -295,6 +295,9 @@ class Through(Kind):
             return raw.made[1]
         inner, data = raw.inner, bytes_inside(raw)
         found = Carried(self._encoded(data, given))
+        if self.uses_header and isinstance(raw, Carried) and len(found) != len(raw):  # which sizes went by
+            hint = f"{self.field.name} given anew, in replace(...) too, has the length that it is then"
+            raise BuildError(self.where, f"{len(raw)} bytes, as what was captured has", f"{len(found)} bytes, compressed or stuffed here", hint)
         found.inner, found.opened, found.given = inner, True, given
         if isinstance(raw, InnerValue) and context is not None:
             raw.made = context, found
@@ -312,15 +315,28 @@ class Through(Kind):
         """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""
         if isinstance(raw, bytes):
             return len(raw)
-        size = len(bytes_inside(raw))
-        for one in reversed(self.transforms):
+        outer, inner = self._sized_first()
+        data = bytes_inside(raw)
+        try:
+            for one in reversed(inner):
+                data = one.encode(data)
+        except UnfitError as error:
+            raise BuildError(self.where, error.expected, error.got, error.hint) from None
+        size = len(data)
+        for one in reversed(outer):
             size = one.size(size) or 0
         return size
 
+    def _sized_first(self) -> tuple[tuple[Transform, ...], tuple[Transform, ...]]:
+        """Return the transforms that know how many bytes they give, the outermost first, and those inside them."""
+        known = [one.size(0) is not None and "when" not in one.late for one in self.transforms]
+        first = [*known, False].index(False)
+        return self.transforms[:first], self.transforms[first:]
+
     @property
     def is_sized(self) -> bool:
-        """Whether transforms know how many bytes there are before they give them."""
-        return all(one.size(0) is not None and "when" not in one.late for one in self.transforms)
+        """Whether it is known how many bytes there are before parameters are: from transforms that know, those inside them having no parameters."""
+        return not any(one.late or isinstance(one, OwnTransform) for one in self._sized_first()[1])
 
 
 def _worded(words: list[tuple[int, str, bool]], given: tuple[Raw, ...]) -> dict[str, object]:
@@ -356,8 +372,7 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
     for word, said in (("count=", spec.count), ("until=", spec.until), ("align=", spec.align or None), ("ended", spec.ended),
                        ("pad", spec.pad or None), ("auto", spec.rule), ("const", spec.fixed or None)):  # fmt: skip
         if said is not None:
-            hint = "what says where a list ends is inside: a header with it and the list, as in body: Body = through(...)"
-            raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word, hint if word in ("count=", "until=") else "")
+            raise DeclareError(where, "sized(...), when(...) or a default in through(...)", word, _ways_out(where).get(word, ""))
     for one in spec.through:
         if hasattr(one, "carry"):
             if spec.through[1:]:
@@ -366,6 +381,13 @@ def carried(spec: Spec, kind: Kind, where: str) -> Through:
             made: Through = one.carry(kind, where)
             return made
     return Through(kind, spec.through, where)
+
+
+def _ways_out(where: str) -> dict[str, str]:
+    """Return how what does not stand in through(...) is said, by its word."""
+    inside = "what says where a list ends is inside: a header with it and the list, as in body: Body = through(...)"
+    name = where.rpartition(".")[2]
+    return {"count=": inside, "until=": inside, "ended": ENDED.format(f"{name}: ... = through(...) in it")}
 
 
 def link_transforms(header: str, said: object) -> tuple[Transform, ...] | None:

@@ -121,3 +121,19 @@ def test_what_a_layer_takes_apart_has_its_own_names() -> None:
 def test_paths_that_mean_nothing_are_refused(path: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         READ.why(Suitcase, path)
+
+
+class Chest(Header):
+    lids: tuple[Parcel, ...] = many()
+
+
+def test_why_knows_a_plain_field_of_what_takes_a_layer_apart():
+    class Rented(Parcel, inside="data", when={"kind": 52}):
+        months: U8 = 0
+
+    packet = dissect(bytes(Rented(months=7)), Parcel)
+    assert str(packet.why(Rented, "months")) == "Rented.months = 7  (captured)\n  no rule: as it came"
+    assert str(packet.why(Rented, "kind")).startswith("Rented.kind = 52  (captured)")
+    held = dissect(bytes(Chest(lids=[Rented(months=7)])), Chest)
+    assert "lids[0].months = 7  (captured)" in str(held.why(Chest, "lids[0].months"))
+    assert "Rented.months = 7  (given)" in str((Ether() / Rented(months=7)).why(Rented, "months"))

@@ -245,7 +245,9 @@ def _required_inside(stack: tuple[AnyHeader, ...]) -> Iterator[tuple[Sequence[An
 def wanted_by(headers: Sequence[AnyHeader], i: int, name: str) -> str:
     """Return which field, "Row.cell", was given so that a number of header `i` of a stack is as it is; "" where none is known."""
     header = headers[i]
-    f, plan = header._by_name[name], solving(header._declaration)
+    f, plan = header._by_name.get(name), solving(header._declaration)
+    if f is None:  # it stands in what refines the header, which another layer does not set
+        return ""
     asked = [*_inside((header,), _parts(header), plan, header._declaration)] if plan is not None else []
     for j in range(i + 1, len(headers)):
         below = tuple(headers[:j])

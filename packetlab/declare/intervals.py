@@ -61,7 +61,11 @@ class _Bounds:
             if isinstance(yes, Ref) and str(part.condition) == str(yes) and inner[1][0] == 0 < inner[1][1]:  # choose(n, n, 1)
                 return hull((1, inner[1][1]), inner[2])
             return hull(*inner[1:])
-        return (0, 1) if isinstance(part, OneOf) else self.leaf(part)
+        if isinstance(part, OneOf):
+            (low, high), *_ = inner
+            any_holds = any(low <= number <= high for number in part.among)
+            return int(any_holds and low == high), int(any_holds)
+        return self.leaf(part)
 
     def operation(self, rule: Op, left: Range, right: Range) -> Range:
         if rule.sign in ("//", "%") and right[0] <= 0 <= right[1]:
@@ -81,6 +85,12 @@ def span(sign: str, left: Range, right: Range) -> Range:
     if sign in COMPARISONS:
         return _comparison(sign, left, right)
     if sign in ("&", "|", "^"):
+        if left[0] == left[1] and right[0] == right[1]:
+            return (SIGNS[sign](left[0], right[0]),) * 2
+        if sign == "&" and left[0] >= 0 and right[0] == right[1] >= 0:  # the high bits that all of the range share are known
+            below = (1 << (left[0] ^ left[1]).bit_length()) - 1
+            least = left[0] & ~below & right[0]
+            return least, least | below & right[0]
         positive = [high for low, high in (left, right) if low >= 0]
         if sign == "&" and positive:
             return 0, min(positive)

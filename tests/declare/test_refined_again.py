@@ -201,3 +201,56 @@ def test_a_field_inside_is_as_long_as_a_length_that_follows_from_it() -> None:
             assert type(read[TLV]) is Told and read[TLV] == made and not read.faults
         with pytest.raises(BuildError, match="as .*length"):
             bytes(Told(length=5, body=b"abc"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (field("tag") < 0x80, field("tag") >= 0x80),
+        ((field("tag") & 0x80) == 0, (field("tag") & 0xC0) == 0x80),
+        ((field("tag") & 0xE0) == 0xA0, field("tag") == 0xC0),
+        (field("tag") >> 4 == 8, field("tag") >> 5 == 5),
+        ((field("tag") & 1) == 0, (field("tag") & 3) == 1),
+        (field("tag").one_of(*range(0x90, 0xA0)), (field("tag") & 0xF0) == 0x80),
+        (field("wide") < 0x12345678, field("wide") > 0x12345678),
+        ((field("wide") & 0xF0000000) == 0, (field("wide") >= 0x10000000) & (field("tag") < 5)),
+    ],
+)
+def test_two_classes_by_ranges_or_masks_that_exclude_each_other_go_together(one: Any, other: Any) -> None:
+    class Packed(Header):
+        tag: U8 = 0
+        wide: U32 = 0
+
+    class Left(Packed, when=one):
+        x: U8 = 0
+
+    class Right(Packed, when=other):
+        y: U16 = 0
+
+    for tag in range(256):
+        for wide in (0, tag << 24, 0x12345678, 0x12345677, 0x12345679):
+            numbers = {"tag": tag, "wide": wide}
+            wanted = Left if holds(one, numbers) else Right if holds(other, numbers) else Packed
+            assert not (holds(one, numbers) and holds(other, numbers))
+            assert type(dissect(bytes(Packed(tag=tag, wide=wide)) + bytes(2), Packed)[Packed]) is wanted
+
+
+def holds(rule: Any, numbers: dict[str, int]) -> bool:
+    """Whether a condition on fields holds, by its text in Python."""
+    return bool(eval(str(rule), {}, numbers))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(field("tag") < 0x80, field("tag") >= 0x7F), ((field("tag") & 3) == 1, (field("tag") & 0x80) == 0x80)]
+)
+def test_two_classes_by_ranges_or_masks_of_which_both_may_hold_are_refused(one: Any, other: Any) -> None:
+    class Packed(Header):
+        tag: U8 = 0
+
+    class Left(Packed, when=one):
+        x: U8 = 0
+
+    with pytest.raises(DeclareError, match=r"Right, when=: expected a condition apart from that of .*Left.*range\(first, end\)"):
+
+        class Right(Packed, when=other):
+            y: U16 = 0

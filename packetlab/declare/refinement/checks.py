@@ -58,13 +58,13 @@ def check_refinement(header: Declaration) -> None:
             raise DeclareError(where, f"fields of {base.name} before its payload", str(leaf))
     for other in refinements(base):
         if other.key != header.key and other.when is not None and not _apart(base, rule, other.when):
-            hint = "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block"
+            hint = "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block; numbers of one field: when={'name': range(first, end)}"
             raise DeclareError(where, f"a condition apart from that of {other.key.replace('.__inside__', '')} ({words(other.when)})", words(rule), hint)
 
 
 def _apart(base: Declaration, one: Expr, other: Expr) -> bool:
     """Whether two conditions can be seen never to hold together."""
-    return apart(one, other) or _excludes(base, one, other) or _excludes(base, other, one)
+    return apart(one, other) or _excludes(base, one, other) or _excludes(base, other, one) or _never_both(base, one, other)
 
 
 def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
@@ -81,6 +81,32 @@ def _excludes(base: Declaration, exact: Expr, other: Expr) -> bool:
         return bounds(other, leaf, base.name)[1] != 0
 
     return not any(map(holds, among))
+
+
+def _never_both(base: Declaration, one: Expr, other: Expr) -> bool:
+    """Whether for each number of a field that both name one of two conditions fails: its range is halved until that is plain."""
+    leaves = Leaves(base, base.name, ITEM)
+    shared = {leaf.name: leaf for leaf in one.leaves() if isinstance(leaf, Ref)}
+    for leaf in other.leaves():
+        if not isinstance(leaf, Ref) or leaf.name not in shared:
+            continue
+        todo, tries = [leaves(leaf)], 0
+        while todo and tries < 4096:
+            low, high = todo.pop()
+            tries += 1
+
+            def narrowed(of: Expr, name: str = leaf.name, within: Range = (low, high)) -> Range:
+                return within if isinstance(of, Ref) and of.name == name else leaves(of)
+
+            if all(bounds(rule, narrowed, base.name)[1] != 0 for rule in (one, other)):
+                if low == high:
+                    todo = [(low, high)]
+                    break
+                middle = (low + high) // 2
+                todo += [(low, middle), (middle + 1, high)]
+        if not todo:
+            return True
+    return False
 
 
 def restated(base: Declaration, rule: Expr) -> dict[str, int | str | bytes]:

@@ -25,6 +25,7 @@ from packetlab import (
     auto,
     bindings,
     const,
+    count_of,
     ended,
     field,
     many,
@@ -35,7 +36,7 @@ from tests.export.pdml import Tshark
 
 @pytest.fixture(scope="module", autouse=True)
 def declared() -> Iterator[None]:
-    global Rec, Line, Grown, Whole, Listed
+    global Rec, Line, Grown, Whole, Listed, Told, Number, Nest, Sized, Counted
     with bindings():
 
         class Rec(Header, under=TCP, when={"port": 7443}, stream=True):
@@ -63,6 +64,27 @@ def declared() -> Iterator[None]:
             type: U8 = 1
             parts: tuple[Part, ...] = many(until=field("kind") == 0, value=(Part(kind=7), Part(kind=8), Part()))
 
+        class Told(Header, under=TCP, port=7448, stream=True):
+            kind: U8 = 0
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Number(Told, inside="data", when={"kind": 2}):
+            value: U16 = 0
+
+        class Nest(Told, inside="data", when={"kind": 3}):
+            parts: tuple[Told, ...] = many()
+
+        class Sized(Header, under=TCP, port=7449, stream=True):
+            kind: U8 = 1
+            size: U8 = auto(size_of("parts"))
+            parts: tuple[Told, ...] = many()
+
+        class Counted(Header, under=TCP, port=7450, stream=True):
+            kind: U8 = 1
+            number: U8 = auto(count_of("parts"))
+            parts: tuple[Told, ...] = many()
+
         yield
 
 
@@ -84,7 +106,7 @@ def read(folder: Path, pieces: list[bytes], port: int, name: str, word: str) -> 
 
 def read_all(folder: Path, streams: list[tuple[list[bytes], int, str, str]]) -> list[list[tuple[int, list[str]]]]:
     """The same for several streams, each at a port of its own, in one capture; frames are counted from the first of each."""
-    tshark = Tshark(folder, Rec, Line, Grown, Whole, Listed)
+    tshark = Tshark(folder, Rec, Line, Grown, Whole, Listed, Told, Sized, Counted)
     path = folder / "query.pcapng"
     frames = [[*segments(pieces, port)] for pieces, port, _, _ in streams]
     with Writer(path) as writer:
@@ -125,6 +147,26 @@ def test_a_list_that_ends_by_what_an_item_says_may_go_on_in_the_next_segment(tmp
 
 def test_a_middle_is_not_a_beginning(tmp_path: Path) -> None:
     assert read(tmp_path, [b"in the middle", bytes(Rec(type=4) / b"")], 7443, "rec", "type") == [(3, ["4"])]
+
+
+@pytest.mark.parametrize("cut", [1, 3, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (2, 5, 7, 100))])
+def test_a_message_refined_by_what_is_inside_a_field_may_be_cut_in_that_field(tmp_path: Path, cut: int) -> None:
+    """The first bytes of the field are no whole header, which says nothing of the message; so in its items, however deep."""
+    nest = Nest(parts=[Number(value=1), Told(data=b"ab"), Nest(parts=[Number()])])
+    sorts: list[tuple[int, str, list[Header]]] = [
+        (7448, "told", [Number(value=5), Told(kind=9, data=b"abc"), Number(value=6)]),
+        (7449, "sized", [Sized(kind=4, parts=[Number(value=1), nest]), Sized(kind=5), Sized(kind=6, parts=[nest])]),
+        (7450, "counted", [Counted(kind=4, parts=[Number(value=1), nest]), Counted(kind=5), Counted(kind=6, parts=[nest])]),
+    ]
+    streams, wanted = [], []
+    for port, name, messages in sorts:
+        data, end, expected = b"".join(map(bytes, messages)), 0, dict[int, list[str]]()
+        for message in messages:
+            end += len(bytes(message))
+            expected.setdefault((end - 1) // cut + 2, []).append(f"{bytes(message)[0]}")
+        streams.append(([data[at : at + cut] for at in range(0, len(data), cut)], port, name, "kind"))
+        wanted.append([*expected.items()])
+    assert read_all(tmp_path, streams) == wanted
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])

@@ -510,11 +510,19 @@ end
 
 -- Streams -----------------------------------------------------------------------------------------------------
 
+local function fits(h, faults)  -- whether what was read may be a message: a field that ends where numbers say may be wrong inside (`messages._fits`)
+  for _, fault in ipairs(faults) do
+    local f = h.by_name[fault.where:match("%.(.*)$")]
+    if not fault.cut and not (fault.inner and f and not f.ended) then return false end
+  end
+  return true
+end
+
 -- Try to read a message that begins at a byte: how many bytes it has, 0 where that is not known yet, nil where none begins there.
 local function size_of_message(h, tvb, at)
   local ctx = {missing = 0, partial = true, faults = {}, beyond = outside.scope}
   local n = read(h, tvb, at, tvb:len(), ctx)
-  if #ctx.faults > 0 then return nil end
+  if not fits(n.h, ctx.faults) then return nil end
   if not ctx.cut then return ctx.goes_on and n.outer == tvb:len() and 0 or n.outer - at end  -- a list may go on in the next segment
   local function size_by(said)
     for name in pairs(said and said.needs or {}) do

@@ -46,5 +46,7 @@ class ImportedHeaders(Declarations):
         bodies = [class_body(one.description, enums) for one in self]
         lines = ["from typing import Annotated, Self", "", " ".join(("from packetlab import", "*"))]
         bases = [base for base in ("IntEnum", "IntFlag") if any(f"({base})" in one.partition("\n")[0] for one in enums)]
+        if any("expression(" in one for one in bodies):  # a number where a rule has to stand, which has no shorter spelling
+            lines.append("from packetlab.declare.expressions import expression")
         lines[0:0] = [f"from enum import {', '.join(bases)}"] * bool(bases)
         return "\n\n\n".join(["\n".join(lines), *enums, *bodies]) + "\n"

@@ -222,3 +222,18 @@ def test_classes_of_scapys_layers_build_the_same_bytes_or_are_refused_for_a_reas
         "post_build",
         "a field class of scapy's own",
     } <= counts.keys()
+
+
+def test_conditions_that_are_numbers_stand_in_the_module_too() -> None:
+    functions = [lambda p: True, lambda p: 16, lambda p: 16 & 3, lambda p: -3, lambda p: 1 == 1, lambda p: p.first > 2]
+    fields = [sf.ByteField("first", 9), *(sf.ConditionalField(sf.ByteField(f"f{n}", n), one) for n, one in enumerate(functions))]
+    theirs = type(Packet)("Sometimes", (Packet,), {"name": "sometimes", "fields_desc": fields})
+    found = import_scapy(theirs)
+    with bindings():
+        (ours,) = found.declare()
+        described = describe(ours)
+    with bindings():
+        names: dict[str, Any] = {"__name__": "described"}
+        exec(compile(str(found), "sometimes", "exec"), names)
+        assert describe(names["Sometimes"]) == described
+        assert bytes(names["Sometimes"](f0=7, f1=8)) == bytes(theirs(f0=7, f1=8)) == bytes([9, 7, 8, 3, 4, 5])

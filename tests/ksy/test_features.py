@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import DeclareError, bindings, dissect, import_ksy
+from packetlab import DeclareError, bindings, describe, dissect, import_ksy
 from tests.ksy.again import FORMATS, read
 
 HEAD = "meta: {id: some, endian: be, encoding: ASCII}\n"
@@ -170,3 +170,29 @@ def test_a_format_whose_import_is_found_elsewhere(tmp_path: Path) -> None:
 def test_two_orders_of_bits_in_a_type_are_refused(described: Any) -> None:
     with pytest.raises(DeclareError, match="bits in one order"):
         described("seq: [{id: a, type: b3le}, {id: b, type: b5be}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "values"),
+    [
+        ("seq: [{id: a, type: u1, if: true}, {id: b, type: u1, if: false}, {id: c, type: u1, if: 16}, {id: d, type: u1, if: not 3}]", b"\1\2", [1, None, 2, None]),
+        ("seq: [{id: a, type: u1, if: 1 == 1}, {id: b, type: u1, if: 3 < 2 or 2 > 1}, {id: c, type: u1, if: 1 == 1 and a == 1}]", b"\1\2\3", [1, 2, 3]),
+        ("seq: [{id: a, type: u1}, {id: b, type: u1, if: 3 < a}, {id: c, type: u1, if: true and 4 != a}]", b"\4\5", [4, 5, None]),
+        ("seq: [{id: a, type: {switch-on: 2, cases: {1: u1, 2: u2}}}, {id: c, type: {switch-on: 9, cases: {1: u2, _: u1}}}]", b"\0\1\2", [None, 1, None, 2]),
+        ("seq: [{id: a, type: u1, valid: {expr: 1 == 1}}, {id: b, type: u1, repeat: until, repeat-until: true}]", b"\1\2", [1]),
+        ("seq: [{id: a, type: u1, if: true}, {id: b, type: t, if: true}]\ntypes: {t: {seq: [{id: x, type: u1, if: _parent.a == 1}, {id: y, type: u1, if: true}]}}", b"\1\2\3", [1]),
+    ],
+)  # fmt: skip
+def test_conditions_that_are_numbers_hold_or_not_in_the_module_too(tmp_path: Path, text: str, data: bytes, values: list[object]) -> None:
+    path = tmp_path / "some.ksy"
+    path.write_text(HEAD + text)
+    found = import_ksy(path)
+    with bindings():
+        described = {cls.__name__: describe(cls) for cls in found.declare()}
+    with bindings():
+        names: dict[str, Any] = {"__name__": "described"}
+        exec(compile(str(found), "some", "exec"), names)
+        assert {name: describe(names[name]) for name in described} == described
+        packet = dissect(data, names["Some"])
+        seen = [getattr(packet[names["Some"]], str(row["name"])) for row in described["Some"]["fields"]]
+        assert not packet.faults and seen[: len(values)] == values

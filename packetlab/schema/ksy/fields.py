@@ -173,6 +173,8 @@ def obeyed(attr: Attr, rules: Rules) -> object:
             raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", safe_repr(key))
     if not parts:
         raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", "nothing")
+    if all(isinstance(part, int) for part in parts):
+        raise attr.refuse("valid", "what goes by a field", "numbers alone")
     return joined("&", parts)
 
 

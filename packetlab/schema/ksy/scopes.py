@@ -18,7 +18,15 @@ from packetlab.schema.ksy.reading import Map
 
 Term: TypeAlias = Any
 """A rule as plain data (see `schema.expressions`)."""
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _TRUE = frozenset(("==", "!=", "<", "<=", ">", ">=", "and", "or", "not"))
+
+
+def compared(sign: str, left: Term, right: Term) -> Term:
+    """Return the rule that compares two; of numbers alone what it comes to, and a number stands behind, as where Python compares."""
+    if isinstance(left, int) and isinstance(right, int):
+        return int(SIGNS[sign](left, right))
+    return [_MIRRORED[sign], right, left] if isinstance(left, int) else [sign, left, right]
 
 
 def joined(sign: str, parts: list[Term]) -> Term:
@@ -59,7 +67,7 @@ class Rules:
     def truth(self, node: KsyNode) -> Term:
         """Return the rule that is 1 where an expression is true."""
         found = self.number(node)
-        return found if _is_truth(node) or self._is_bit(node) else ["!=", found, 0]
+        return found if _is_truth(node) or self._is_bit(node) else compared("!=", found, 0)
 
     def number(self, node: KsyNode) -> Term:
         """Return an expression as a rule. DeclareError where it is more than numbers of fields."""
@@ -81,7 +89,7 @@ class Rules:
         if word in ("and", "or"):
             return ["&" if word == "and" else "|", self.truth(parts[0]), self.truth(parts[1])]
         if word == "not":
-            return ["==", self.number(parts[0]), 0]
+            return compared("==", self.number(parts[0]), 0)
         if word == "choose":
             return ["choose", self.truth(parts[0]), self.number(parts[1]), self.number(parts[2])]
         if word in ("-", "~") and len(parts) == 1:
@@ -96,7 +104,7 @@ class Rules:
                 and (sign in "+-*&|^" or (sign in ("<<", ">>") and 0 <= right < 64))
             ):
                 return int(SIGNS[sign](left, right))
-            return [sign, left, right]
+            return compared(sign, left, right) if sign in _MIRRORED else [sign, left, right]
         if word == "attribute" and node.value == "to_i":
             return self.number(parts[0])
         if (
@@ -276,11 +284,15 @@ def one_of(value: Term, among: list[Term], where: str) -> Term:
     """Return the rule that a value is one of some numbers."""
     if not among or any(type(one) is not int for one in among):
         raise DeclareError(where, "cases that are numbers", "others")
+    if isinstance(value, int):
+        return int(value in among)
     return ["==", value, among[0]] if len(among) == 1 else ["one_of", value, sorted({*among})]
 
 
 def none_of(rules: list[Term]) -> Term:
     """Return the rule that none of some hold; where these are of one value, so that it can be seen that they are apart."""
+    if all(isinstance(rule, int) for rule in rules):
+        return int(not any(rules))
     among = [
         number
         for sign, _, said in (rule for rule in rules if rule[0] in ("==", "one_of"))
@@ -289,7 +301,7 @@ def none_of(rules: list[Term]) -> Term:
     if len({str(rule[1]) for rule in rules}) == 1 and all(rule[0] in ("==", "one_of") for rule in rules):
         value = rules[0][1]
         return ["!=", value, among[0]] if len(among) == 1 else ["==", ["one_of", value, sorted({*among})], 0]
-    return joined("&", [["==", rule, 0] for rule in rules])
+    return joined("&", [compared("==", rule, 0) for rule in rules])
 
 
 def parameter(type: str, name: str) -> str:

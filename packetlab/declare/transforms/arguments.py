@@ -13,6 +13,8 @@ from packetlab.declare.kinds import WIDEST, Int, Kind, Raw
 from packetlab.declare.transforms.carried import Through
 from packetlab.errors import DeclareError, suggestion
 
+SPAN = 'fields of this header that follow each other, up to this one, are span("first", "last")'
+
 
 def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[Field]) -> None:
     """Refuse parameters of a field's transforms that cannot be found where it is read or built. DeclareError."""
@@ -38,9 +40,13 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
                 hint = "" if of is f else suggestion(leaf.name, fields)
                 raise DeclareError(where, f"another field of the header as {word}", repr(leaf.name), hint)
             if isinstance(of.rule, Checksum) or of.kind.wire in ("items", "payload") or of.kind.transforms:
-                raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}, which comes later")
+                late = ", which comes later" if isinstance(of.rule, Checksum) or of not in before[: before.index(f)] else ""
+                hint = SPAN if word in ("nonce", "aad") else ""
+                raise DeclareError(where, f"a number or bytes as {word}", f"{of.name}, {of.kind.in_words()}{late}", hint)
             if leaf is not rule and not of.kind.is_number:
-                raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}")
+                width = of.kind.fixed_bits or 8 * of.kind.always
+                hint = f"{of.name} as a number, highest byte first: Annotated[int, bits({width})]" if width else ""
+                raise DeclareError(where, f"numbers in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
             if keyed and of.kind.is_number and not width_of_number(of.kind) and (leaf is not rule or of.kind.wire == "computed"):
                 hint = "a computed field has the width of its annotation: key: U32 = computed(...)"
                 raise DeclareError(where, f"numbers of a fixed width in the rule for {word}", f"{of.name}, {of.kind.in_words()}", hint)
@@ -83,7 +89,8 @@ def part_before(f: Field, rule: SumPart, fields: list[Field], where: str) -> sli
     for g, width in zip(ahead, widths, strict=False):
         if not width or g.condition is not None or g.place is not None or g.from_end:
             got = f"{g.name}, {g.kind.in_words()}{', which may be absent' * (g.condition is not None)}"
-            raise DeclareError(where, f"fields of a fixed size up to {rule.names[1]}, always there", got, '"self" is all of the header before the field')
+            hint = '"self" is all of the header before the field' if where.endswith(", aad") else ""
+            raise DeclareError(where, f"fields of a fixed size up to {rule.names[1]}, always there", got, hint)
     begin, end = sum(widths[:first]), sum(widths)
     if begin % 8 or end % 8:
         raise DeclareError(where, "whole bytes in a span", f"{rule}, from bit {begin} to {end}")

@@ -24,6 +24,8 @@ AEADS = {
     "CHACHA20-POLY1305": ("ChaCha20Poly1305", (32,), 16),
 }  # fmt: skip
 """Name -> class of that package, sizes of keys and of the tag."""
+TAGS = {"AES-CCM": (4, 6, 8, 10, 12, 14, 16), "AES-GCM": (4, 8, 12, 13, 14, 15, 16)}
+"""Name -> the other sizes that its tag may have (NIST SP 800-38C section A.1, SP 800-38D section 5.2.1.2)."""
 _AES, _CAMELLIA, _DES = ("AES", (16, 24, 32)), ("Camellia", (16, 24, 32)), ("TripleDES", (8, 16, 24))
 CIPHERS = {
     "AES-CTR": (*_AES, "CTR", 16, 0), "AES-CFB": (*_AES, "CFB", 16, 0), "AES-CFB8": (*_AES, "CFB8", 16, 0), "AES-OFB": (*_AES, "OFB", 16, 0),
@@ -53,8 +55,33 @@ def _old(called: str, where: Value) -> Value:
 
 @lru_cache(64)
 def _sealing(called: str, key: bytes, tag: int) -> Value:
+    if called == "AESGCM" and tag < 16:
+        return _ShortGCM(key, tag)
     of = getattr(_library("aead"), called)
     return of(key, tag) if called == "AESCCM" else of(key)
+
+
+class _ShortGCM:
+    """AES-GCM with the first bytes of its tag alone, which the class of that package does not have."""
+
+    def __init__(self, key: bytes, tag: int) -> None:
+        self.key, self.tag, self.library = key, tag, _library("ciphers")
+
+    def _cipher(self, nonce: bytes, tag: bytes | None) -> Value:
+        modes = self.library.modes
+        return self.library.Cipher(self.library.algorithms.AES(self.key), modes.GCM(nonce, tag, self.tag))
+
+    def encrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes:
+        work = self._cipher(nonce, None).encryptor()
+        work.authenticate_additional_data(aad)
+        sealed: bytes = work.update(data) + work.finalize()
+        return sealed + bytes(work.tag)[: self.tag]
+
+    def decrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes:
+        work = self._cipher(nonce, data[-self.tag :]).decryptor()
+        work.authenticate_additional_data(aad)
+        found: bytes = work.update(data[: -self.tag]) + work.finalize()
+        return found
 
 
 forgetting.append(_sealing.cache_clear)
@@ -80,20 +107,31 @@ class _Keyed(Transform):
         return (int.from_bytes(nonce, "big") ^ int.from_bytes(iv, "big")).to_bytes(size, "big")
 
 
+def _check_keys(given: dict[str, Value], where: str) -> None:
+    for word in ("key", "nonce", "iv"):
+        if not (word == "nonce" and isinstance(given[word], SumPart) and given[word].word == "span"):
+            hint = 'span("a", "b") is the bytes of the header from a to b' if word == "nonce" else ""
+            key_parameter(given[word], where, word, hint)
+
+
 class AEAD(_Keyed):
-    name, usual = "aead", {"algorithm": "", "key": None, "nonce": None, "iv": b"", "aad": b""}
+    name, usual = "aead", {"algorithm": "", "key": None, "nonce": None, "iv": b"", "aad": b"", "tag": None}
 
     def check(self, where: str) -> None:
         if self.given["algorithm"] not in AEADS:
             raise DeclareError(where, f"one of {', '.join(AEADS)}", f"{self.given['algorithm']!r:.60}")
-        for word in ("key", "nonce", "iv"):
-            key_parameter(self.given[word], where, word)
+        tag, algorithm = self.given["tag"], self.given["algorithm"]
+        if tag is not None and (type(tag) is not int or tag not in TAGS.get(algorithm, (AEADS[algorithm][2],))):
+            sizes = TAGS.get(algorithm, (AEADS[algorithm][2],))
+            raise DeclareError(f"{where}, tag", f"{' or '.join(map(str, sizes))} bytes for {algorithm}", f"{tag!r:.60}")
+        _check_keys(self.given, where)
         aad = self.given["aad"]
         if isinstance(aad, Expr) or not (aad == SELF or (isinstance(aad, SumPart) and aad.word == "span")):
             key_parameter(aad, where, "aad", '"self" is all of the header before the field, span("a", "b") the part of it from a to b')
 
     def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
-        called, sizes, tag = AEADS[algorithm]
+        called, sizes, _ = AEADS[algorithm]
+        tag = self.tag
         if opening and len(data) < tag:
             raise UnfitError(f"{tag} bytes of a tag", f"{len(data)} bytes")
         key, size = self.key(key, sizes), 13 if called == "AESCCM" and len(as_bytes(nonce)) == 13 else 12
@@ -106,14 +144,24 @@ class AEAD(_Keyed):
             raise UnfitError(f"the tag of {algorithm} for this key, nonce and data", got) from None
         return found
 
-    def decoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"") -> bytes:
+    @property
+    def tag(self) -> int:
+        """Bytes of the tag."""
+        found: int = self.given["tag"] or AEADS[self.given["algorithm"]][2]
+        return found
+
+    def decoded(
+        self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"", tag: Value = None
+    ) -> bytes:  # fmt: skip
         return self._sealed(data, True, algorithm, key, nonce, iv, aad)
 
-    def encoded(self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"") -> bytes:
+    def encoded(
+        self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"", tag: Value = None
+    ) -> bytes:  # fmt: skip
         return self._sealed(data, False, algorithm, key, nonce, iv, aad)
 
     def size(self, size: int) -> int:
-        return size + AEADS[self.given["algorithm"]][2]
+        return size + self.tag
 
 
 class Cipher(_Keyed):
@@ -122,8 +170,7 @@ class Cipher(_Keyed):
     def check(self, where: str) -> None:
         if self.given["algorithm"] not in CIPHERS:
             raise DeclareError(where, f"one of {', '.join(CIPHERS)}", f"{self.given['algorithm']!r:.60}")
-        for word in ("key", "nonce", "iv"):
-            key_parameter(self.given[word], where, word)
+        _check_keys(self.given, where)
         if self.given["padding"] not in ("pkcs7", "none"):
             raise DeclareError(f"{where}, padding", '"pkcs7", or "none" where what is inside fills whole blocks', f"{self.given['padding']!r:.60}")
 
@@ -169,7 +216,7 @@ class Cipher(_Keyed):
         return size // self.block * self.block + self.block if self.block and self.given["padding"] == "pkcs7" else size
 
 
-def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Value = b"") -> Transform:
+def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Value = b"", tag: int | None = None) -> Transform:
     """Encrypted and authenticated bytes, with the tag after them: "AES-GCM", "AES-CCM", "AES-CCM-8", "AES-GCM-SIV", "AES-OCB" or
     "CHACHA20-POLY1305" (RFC 5116, 5297, 6655, 7253, 8439, 8452).
 
@@ -179,9 +226,12 @@ def aead(algorithm: str, *, key: Value, nonce: Value, iv: Value = b"", aad: Valu
 
     `nonce` is ``field("nonce")`` or bytes: of a number of a fixed width, and of bytes, those that are sent; of digits, packed digits and
     varints, and of a rule of fields, the number, highest byte first. One that is shorter has zeros before it. One that comes to less than 0,
-    or to more than there is room for, is a fault, and a BuildError. `iv` is xored over it, as TLS 1.3 and QUIC do. Needs the extra `crypto`.
+    or to more than there is room for, is a fault, and a BuildError. It may be ``span("a", "b")`` too. `iv` is xored over it, as TLS 1.3 and QUIC do.
+
+    `tag` is how many bytes the tag has, where that is not the usual 16 (8 of "AES-CCM-8"): of "AES-CCM" 4 to 16, even ones, as Bluetooth LE and
+    IEEE 802.15.4 have them, of "AES-GCM" 4, 8 or 12 to 16. Needs the extra `crypto`.
     """
-    return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad)
+    return AEAD(algorithm=algorithm, key=key, nonce=nonce, iv=iv, aad=aad, tag=tag)
 
 
 def cipher(algorithm: str, *, key: Value, nonce: Value = b"", iv: Value = b"", padding: str = "pkcs7") -> Transform:

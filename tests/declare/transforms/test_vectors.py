@@ -7,6 +7,7 @@ import gzip
 import random
 import zlib
 from contextlib import suppress
+from typing import Annotated, Any
 
 import pytest
 from cobs import cobs as other_cobs
@@ -29,6 +30,7 @@ from packetlab import (
     size_of,
     sized,
 )
+from packetlab.schema.source import class_body
 
 STREAMS = {"zlib": pl.zlib(), "deflate": pl.deflate(), "gzip": pl.gzip(), "zstd": pl.zstd()}
 STUFFED = {"hdlc": pl.hdlc(), "hdlc accm": pl.hdlc(accm=0xFFFFFFFF), "slip": pl.slip(), "cobs": pl.cobs(), "bare": pl.cobs(ends=False)}
@@ -36,6 +38,8 @@ OTHERS = {
     "base64": pl.base64(), "url": pl.base64(url=True, pad=False), "base16": pl.base16(), "xor": pl.xor(b"key"),
     "pn9": pl.whitened(), "ble": pl.ble_whitened(12),
     "gcm": pl.aead("AES-GCM", key=bytes(16), nonce=bytes(12)), "ccm": pl.aead("AES-CCM-8", key=bytes(16), nonce=bytes(13)),
+    "gcm 4": pl.aead("AES-GCM", key=bytes(24), nonce=bytes(12), aad=b"a", tag=4), "gcm 12": pl.aead("AES-GCM", key=bytes(32), nonce=bytes(12), tag=12),
+    "ccm 4": pl.aead("AES-CCM", key=bytes(16), nonce=bytes(13), tag=4), "ccm 14": pl.aead("AES-CCM", key=bytes(16), nonce=bytes(12), tag=14),
     "ctr": pl.cipher("AES-CTR", key=bytes(16), nonce=bytes(16)), "cbc": pl.cipher("AES-CBC", key=bytes(16), nonce=bytes(16)),
     "cfb": pl.cipher("AES-CFB", key=bytes(24), nonce=bytes(16)), "cfb8": pl.cipher("AES-CFB8", key=bytes(32), nonce=bytes(16)),
     "ofb": pl.cipher("AES-OFB", key=bytes(16), nonce=bytes(16)), "3des": pl.cipher("3DES-CBC", key=bytes(range(24)), nonce=bytes(8)),
@@ -129,6 +133,39 @@ def test_chacha20_poly1305_is_that_of_rfc_8439() -> None:
     )
     sealed = pl.aead("CHACHA20-POLY1305", key=key, nonce=nonce, aad=aad).encode(text)
     assert sealed[:16].hex() == "d31a8d34648e60db7b86afbc53ef7ec2" and sealed[-16:].hex() == "1ae10b594f09e26a7e902ecbd0600691"
+
+
+def test_tags_of_four_bytes_are_those_of_bluetooth() -> None:
+    """Core Specification, volume 6 part C section 1: LL_START_ENC_RSP, of the central and of the peripheral."""
+    key, iv = bytes.fromhex("99ad1b5226a37e3e058e3b8e27c2c666"), bytes.fromhex("24abdcbabebaafde")
+    for counter, data, sealed in (("0000000080", b"\6", "9fcda7f448"), ("0000000000", b"\6", "a34c13a415")):
+        one = pl.aead("AES-CCM", key=key, nonce=bytes.fromhex(counter) + iv, aad=b"\3", tag=4)
+        assert one.encode(data).hex() == sealed and one.decode(bytes.fromhex(sealed)) == data
+        with pytest.raises(UnfitError, match="the tag of AES-CCM"):
+            one.decode(bytes.fromhex(sealed)[:-1] + b"\0")
+
+
+@pytest.mark.parametrize("tag", [4, 8, 12, 13, 14, 15, 16])
+def test_shorter_tags_of_gcm_are_the_first_bytes_of_the_whole_one(tag: int) -> None:
+    """SP 800-38D section 7.1: MSB of t bits."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    dice = random.Random(tag)
+    for size in (0, 1, 16, 99):
+        key, nonce, aad, data = dice.randbytes(16), dice.randbytes(12), dice.randbytes(size), dice.randbytes(size)
+        one, whole = pl.aead("AES-GCM", key=key, nonce=nonce, aad=aad, tag=tag), AESGCM(key).encrypt(nonce, data, aad)
+        assert one.encode(data) == whole[: size + tag] and one.decode(whole[: size + tag]) == data
+        for place in range(size + tag):
+            spoilt = bytearray(whole[: size + tag])
+            spoilt[place] ^= 1
+            with pytest.raises(UnfitError, match="the tag of AES-GCM"):
+                one.decode(bytes(spoilt))
+
+
+@pytest.mark.parametrize(("algorithm", "tag"), [("AES-CCM", 5), ("AES-CCM", 18), ("AES-GCM", 5), ("AES-GCM", "4"), ("AES-CCM-8", 4), ("CHACHA20-POLY1305", 8), ("AES-GCM", True)])
+def test_other_sizes_of_a_tag_are_refused(algorithm: str, tag: Any) -> None:
+    with pytest.raises(DeclareError, match=rf"aead\(...\), tag: expected .* bytes for {algorithm}, got"):
+        pl.aead(algorithm, key=bytes(32), nonce=bytes(12), tag=tag)
 
 
 def test_blocks_are_those_of_nist() -> None:
@@ -241,3 +278,54 @@ def test_parameters_that_make_no_sense_are_refused(make: object) -> None:
 def test_a_parameter_of_fields_has_to_be_given() -> None:
     with pytest.raises(BuildError, match="key"):
         pl.xor(field("key")).encode(b"x")
+
+
+def test_a_nonce_is_a_span_of_the_header() -> None:
+    """As counters and addresses lie there, lowest byte first."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+
+    with bindings():
+        class Secured(Header):
+            control: pl.U8 = 5
+            counter: pl.U32le = 7
+            source: pl.U64le = 0x1122334455667788
+            length: pl.U8 = auto(size_of("body"))
+            body: Bytes = pl.through(
+                pl.aead("AES-CCM", key=secret("net"), nonce=pl.span("counter", "source"), aad="self", tag=4), sized(field("length"), b"hello")
+            )
+
+        described = pl.describe(Secured)
+        assert "nonce=span('counter', 'source')" in class_body(described) and "tag=4" in class_body(described)
+        with bindings():
+            (other,) = pl.declare_from(described)
+        with pl.secrets({"net": bytes(16)}):
+            for counter in (7, 0x01020304):
+                sent = bytes(Secured(counter=counter))
+                nonce = counter.to_bytes(4, "little") + (0x1122334455667788).to_bytes(8, "little")
+                assert sent[14:] == AESCCM(bytes(16), 4).encrypt(nonce, b"hello", sent[:14])
+                assert dissect(sent, Secured)[Secured].body == b"hello" and not dissect(sent, Secured).faults
+            moved = dissect(sent, Secured).replace(Secured, counter=8)
+            assert bytes(moved) == bytes(Secured(counter=8)) == bytes(other(counter=8))
+
+
+def test_what_is_no_nonce_has_the_way_out() -> None:
+    class Pair(Header):
+        a: U32 = 0
+        b: U64 = 0
+
+    def sealed(nonce: Any) -> None:
+        with bindings():
+            class Refused(Header):
+                head: Pair = Pair()
+                some: Annotated[bytes, pl.fixed_bytes(8)] = bytes(8)
+                number: U32 = 0
+                text: pl.Rest = pl.through(pl.aead("AES-GCM", key=secret("net"), nonce=nonce), b"")
+
+    for nonce, complaint in (
+        (field("head"), r"a number or bytes as nonce, got head, Pair \(.*span\("),
+        ((field("some") << 32) | field("number"), r"numbers in the rule for nonce, got some, 8 bytes \(.*Annotated\[int, bits\(64\)\]"),
+        (pl.span("head", "number"), "fields of a fixed size up to number"),
+        (pl.but("some"), r"bytes, field\(...\) or secret\(...\) as nonce"),
+    ):
+        with pytest.raises(DeclareError, match=complaint):
+            sealed(nonce)

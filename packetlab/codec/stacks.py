@@ -61,15 +61,15 @@ registry.caches += [
 # Building ------------------------------------------------------------------------------------------------------
 
 
-def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes] | None = None) -> bytes:
+def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes] | None = None, first: int = 0) -> bytes:
     """Return the bytes of a stack of headers with a payload and what fills the gaps after its layers.
 
-    A header at a time; `Packet` asks `stack_encoders` first.
+    A header at a time; `Packet` asks `stack_encoders` first. Those before the place `first` are only what rules ask: they are not packed.
     """
     body: bytes = payload
     headers = solve_stack(headers)
     above, linked = None, False
-    for i in range(len(headers) - 1, -1, -1):
+    for i in range(len(headers) - 1, first - 1, -1):
         header = headers[i]
         body = header._encode(header, body, headers, i, above)
         above = header._declaration
@@ -78,7 +78,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
             body += gaps[i]
     if linked:
         return on_link(headers, body)
-    if len(headers) > 1:
+    if len(headers) > 1 and not first:
         _count(tuple(map(type, headers)))
     return body
 

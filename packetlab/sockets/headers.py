@@ -12,12 +12,14 @@ from errno import EINVAL
 from typing import Any, NamedTuple, TypeAlias
 
 from packetlab.codec.objects import refuse_pattern
+from packetlab.codec.stacks import build
 from packetlab.declare.kinds import utf8
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.xns.spp_send import END, ENDS
 from packetlab.errors import BuildError, LocalProtocolError, SocketMisuse, unbuildable
 from packetlab.packet.foreign import is_packed
 from packetlab.packet.packet import Header, Packet
-from packetlab.protocols.xns import IDP, SPP, Control
+from packetlab.protocols.xns import IDP, SPP, Control, PacketType
 
 Data: TypeAlias = bytes | bytearray | memoryview | str | Header | Packet
 Prototype: TypeAlias = IDP | SPP | Packet
@@ -51,6 +53,19 @@ def outgoing(data: object, where: str) -> bytes | Packet:
     raise TypeError(f"{where}: expected bytes, text or headers, got {type(data).__name__} {repr(data)[:60]}")
 
 
+def built_over(packet: Packet, *below: Header) -> bytes:
+    """Return the bytes of what a socket sends, built as it stands over headers with both ends' addresses: its rules may ask for these.
+
+    What was read before has the bytes that it was read from.
+    """
+    headers = packet._headers
+    is_read = all(header._state >= header._declaration.captured_state for header in headers)
+    if is_read or not below or headers[0]._declaration.through:
+        return bytes(packet)
+    gaps = {place + len(below): gap for place, gap in packet._trailing_bytes.items()}
+    return build((*below, *headers), packet.payload, gaps, first=len(below))
+
+
 class Given(NamedTuple):
     """The fields that prototype headers give, by name; `spp` is None where there is no such header."""
 
@@ -66,6 +81,11 @@ class Given(NamedTuple):
         """Return the prototype that gives these."""
         spp = None if self.spp is None else SPP(**self.spp)
         return IDP(**self.idp) if spp is None else IDP(**self.idp) / spp if self.idp else spp
+
+    def below(self, src: XNSAddress, dst: XNSAddress | None, kind: str) -> tuple[Header, ...]:
+        """Return the headers that data of a connection stands over, as rules see them; a stream's merges in packets of its own."""
+        idp = IDP(**{"src": src, "dst": dst or XNSAddress(), "packet_type": PacketType.SPP, **self.idp})
+        return (idp,) if kind == "stream" else (idp, SPP(**(self.spp or {})))
 
     def check(self, where: str, idp: Collection[str], spp: Collection[str]) -> None:
         """Raise LocalProtocolError where a field is not one of those named: the rest belongs to the protocol."""

@@ -247,7 +247,8 @@ class DatagramSocket(_IDPSocket):
         """
         self._need_open("write")
         self._receiving()
-        packet, size = self._packet(data, to, header, force or self._default[2])
+        packet = self._packet(data, to, header, force or self._default[2])
+        size = self._size(packet)
         most = MOST if force or self._default[2] else self.mtu
         if size > most:
             hint = "write it in parts; mtu is how many go into one"
@@ -260,7 +261,7 @@ class DatagramSocket(_IDPSocket):
         self._send(packet, destination)
         return size
 
-    def _packet(self, data: object, to: object, header: Prototype | None, force: bool) -> tuple[Packet, int]:
+    def _packet(self, data: object, to: object, header: Prototype | None, force: bool) -> Packet:
         where = f"{self}: write"
         body = outgoing(data, where)
         if isinstance(body, bytes) and self.headers_on_output and header is None:
@@ -282,8 +283,15 @@ class DatagramSocket(_IDPSocket):
             remote = self._destination(to) if remote is None or to is not None or self.peer is not None else remote
         source = self.host.xns.node.address_towards(remote, self._number)
         above = body if given.spp is None else SPP(**given.spp) / body
-        size = len(self._built(body)) + (0 if given.spp is None else SPP_HEADER)
-        return IDP(**{"dst": remote, "src": source, **given.idp}) / above, size
+        return IDP(**{"dst": remote, "src": source, **given.idp}) / above
+
+    def _size(self, packet: Packet) -> int:
+        """Return how many bytes come after the header of IDP, without what makes them even."""
+        above = packet._headers[1:]
+        if all(type(header) is SPP for header in above):  # known before it is built, which too much data cannot be
+            return len(packet.payload) + SPP_HEADER * len(above)
+        whole = self._built(packet)
+        return (len(whole) if "length" in packet._headers[0].given else int.from_bytes(whole[2:4])) - HEADER
 
     def _destination(self, to: object) -> XNSAddress:
         peer = self._endpoint.peer

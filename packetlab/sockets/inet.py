@@ -16,11 +16,11 @@ from packetlab.link.event_loop import Files
 from packetlab.network.host import NetworkHost, Place
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.ip import IPv4
-from packetlab.protocols.transport import TCP
-from packetlab.sockets.headers import Data, outgoing
+from packetlab.protocols.transport import TCP, UDP
+from packetlab.sockets.headers import Data, built_over, outgoing
 from packetlab.sockets.messages import LARGEST as LARGEST_MESSAGE, MessageStream
 from packetlab.sockets.socket import QueuedCall, Socket
-from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
+from packetlab.sockets.ways import ANOTHER, MISUSES, NO_LISTENER
 
 __tracebackhide__ = deliberate
 
@@ -28,27 +28,6 @@ LARGEST = 65536
 MOST_READ = 1 << 24  # room that is made for one read; a kernel's buffer holds less
 MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit
 TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
-# What the kernel says of a call that makes no sense: what would have, what there was, and the way out.
-MISUSES = {
-    errno.EINVAL: ("a call that the kernel takes in this state", "one that it refuses", ANOTHER),
-    errno.EISCONN: ("a fresh socket", "one that is connected", ANOTHER),
-    errno.ENOTCONN: ("a connected socket", "one that is not", CONNECT),
-    errno.EADDRINUSE: ("a free address", "one in use", "0 takes any free port"),
-    errno.EACCES: (
-        "a port that this user may take",
-        "one that is root's (those below 1024 are)",
-        "take another (sysctl net.ipv4.ip_unprivileged_port_start), or run as root",
-    ),
-    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere", "'' is any of its own"),
-    errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none", "or connect() it to one first"),
-    errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one", "write it in parts, or use a stream"),
-    errno.EOPNOTSUPP: (
-        "a kind of socket that can do this",
-        "one that cannot",
-        "a stream connects, listens and accepts",
-    ),
-    errno.EBADF: ("an open socket", "one that was closed", ANOTHER),
-}
 ONCE = "leave out to=, or make another"
 ONE_HOST = "one host", "an address of many", "set broadcast = True (SO_BROADCAST)"
 NO_PORT = "a port of 1..65535", "0", "host.at(port) is where a socket was bound"
@@ -189,6 +168,24 @@ class InetSocket(Socket):
 
         return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)], queued)
 
+    def _built(self, data: Data, to: tuple[str, int]) -> bytes:
+        """Return the bytes of data; of headers as they stand over those that the kernel puts below, with both ends' addresses."""
+        found = outgoing(data, f"{self}: write")
+        if isinstance(found, bytes):
+            return found
+        if self.kind == "datagram" and not self.address[1]:
+            self._call(lambda: self.sock.bind(("0.0.0.0", 0)), "write")  # the port that the first datagram would take
+        own, port = self.address
+        if own == "0.0.0.0":  # the kernel takes one by the way there
+            with self.host.kernel_socket(_socket.AF_INET, _socket.SOCK_DGRAM, 0) as probe, suppress(OSError):
+                probe.connect((to[0], to[1] or 9))
+                own = probe.getsockname()[0]
+        return built_over(found, *self._over(own, port, *to))
+
+    def _over(self, src: str, sport: int, dst: str, dport: int) -> tuple[Header, ...]:
+        """Return the headers below from one end to the other, as rules see them."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Close the socket; the kernel delivers what was written."""
         with self.host.loop.lock:
@@ -315,9 +312,12 @@ class InetStream(MessageStream, InetSocket):
         return InetStream(self.host, sock, remote)
 
     def write(self, data: Data) -> int:
-        """Send bytes; return when the kernel has taken all. What other threads write goes before or after the whole."""
+        """Send bytes; return when the kernel has taken all. What other threads write goes before or after the whole.
+
+        Headers are built as they stand over those of the connection, as `read_packet` reads them.
+        """
         self._need_connected("write")
-        raw = memoryview(bytes(outgoing(data, f"{self}: write")))
+        raw = memoryview(self._built(data, self.peer or ("0.0.0.0", 0)))
         done = 0
         with (queued := QueuedCall(self._timeout)).call, self._turn("write", "write", queued):
             while done < len(raw):
@@ -354,7 +354,10 @@ class InetStream(MessageStream, InetSocket):
 
     def _headers_below(self) -> tuple[Header, ...]:
         (own, port), (other, far) = self.address, self.peer or ("0.0.0.0", 0)
-        return IPv4(src=other, dst=own), TCP(sport=far, dport=port)
+        return self._over(other, far, own, port)
+
+    def _over(self, src: str, sport: int, dst: str, dport: int) -> tuple[Header, ...]:
+        return IPv4(src=src, dst=dst), TCP(sport=sport, dport=dport)
 
     def _files(self) -> Files:
         return [(self.sock.fileno(), select.POLLIN)]
@@ -392,18 +395,21 @@ class InetDatagram(InetSocket):
         return super()._refusal(number, verb, address)
 
     def write(self, data: Data, to: object = None) -> int:
-        """Send one datagram; `to` is where, on a connected socket nothing."""
-        connected = self.peer is not None
-        given = connected or to is not None
+        """Send one datagram; `to` is where, on a connected socket nothing. Headers are built as they stand over those of both ends."""
+        peer = self.peer
+        given = peer is not None or to is not None
         self._need(given, errno.EDESTADDRREQ, "write", *MISUSES[errno.EDESTADDRREQ])
-        once = not connected or to is None
+        once = peer is None or to is None
         self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}", ONCE)
-        raw = bytes(outgoing(data, f"{self}: write"))
-        if to is None:
-            return self._deliver(lambda: self.sock.send(raw))
-        target = self._address(to)
+        target = peer or self._address(to)
         self._need(target[1] or self.kind == "raw", errno.EINVAL, "write", *NO_PORT)
+        raw = self._built(data, target)
+        if peer is not None:
+            return self._deliver(lambda: self.sock.send(raw))
         return self._deliver(lambda: self.sock.sendto(raw, target))
+
+    def _over(self, src: str, sport: int, dst: str, dport: int) -> tuple[Header, ...]:
+        return IPv4(src=src, dst=dst), UDP(sport=sport, dport=dport)
 
     def read(self) -> bytes:
         """Wait for the next datagram and return its data."""
@@ -424,6 +430,9 @@ class InetRaw(InetDatagram):
         if isinstance(address, str):
             return self._resolved(address), 0
         return super()._address(address, ours)
+
+    def _over(self, src: str, sport: int, dst: str, dport: int) -> tuple[Header, ...]:
+        return () if self.sock.proto == _socket.IPPROTO_RAW else (IPv4(src=src, dst=dst, protocol=self.sock.proto),)
 
 
 def _is_port(number: object) -> TypeGuard[int]:

@@ -15,7 +15,7 @@ from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, u
 from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
-from packetlab.sockets.headers import NOTHING, Given, Prototype, outgoing, parted, prototype
+from packetlab.sockets.headers import NOTHING, Given, Prototype, built_over, outgoing, parted, prototype
 from packetlab.sockets.socket import QueuedCall, Socket, is_number
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OURS, THEIRS, UNCONNECTED
 
@@ -336,7 +336,8 @@ class SPPSocket(Socket):
         given = NOTHING if header is None else prototype(header, str(self))
         if isinstance(raw, Packet):
             own, rest = parted(raw, where)
-            given, raw = own.over(given), bytes(rest)
+            given = own.over(given)
+            raw = built_over(rest, *given.over(self._given).below(self.address, self.peer, self.kind))
         return given, raw
 
     def _queue(

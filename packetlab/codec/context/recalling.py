@@ -10,6 +10,7 @@ from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.kinds import Address
 from packetlab.declare.remembering.recalled import NoEntry, PacketEnd, Recalled, Remembered, StateOf
 from packetlab.declare.transforms.raws import Carried, InnerValue
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
 
 Own = Callable[[str], object]
+ENDS = "src", "dst"  # what the addresses of both ends are called, where pseudo= says no other names
 
 
 class Unrecalled(Exception):
@@ -124,16 +126,26 @@ def _filled(header: AnyHeader, name: str, layers: Sequence[AnyHeader]) -> object
 
 
 def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
-    """Return the address and the port that a packet comes from or goes to, None for what is not there."""
-    address = port = None
+    """Return the address and the port that a packet comes from or goes to, None for what is not there.
+
+    The address is that of the nearest header with addresses of both ends; where none has any, of the nearest with numbers of that name.
+    """
+    port, word = None, "dport" if to else "sport"
     for header in reversed(layers):
-        named, word = header._declaration.pseudo, "dport" if to else "sport"
         if port is None and word in header._by_name:
             port = plain(_filled(header, word, layers))
-        if named is not None and all(named):
-            address = plain(_filled(header, named[to], layers))
-            break
-    return address, port
+        if name := _end_field(header, to):
+            return plain(_filled(header, name, layers)), port
+    numbered = next((one for one in reversed(layers) if {*ENDS} <= one._by_name.keys()), None)
+    return None if numbered is None else plain(_filled(numbered, ENDS[to], layers)), port
+
+
+def _end_field(header: AnyHeader, to: bool) -> str | None:
+    """Return the field that has the address of an end, where a header has both ends'."""
+    pseudo, fields = header._declaration.pseudo, header._by_name
+    if pseudo is not None:
+        return pseudo[to] if all(pseudo) else None
+    return ENDS[to] if all(name in fields and isinstance(fields[name].kind, Address) for name in ENDS) else None
 
 
 # Recalling -----------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ class NoEntry(NamedTuple):
 def sender() -> Expr:
     """Where a packet comes from, as part of a key: the address of its network layer with the port of its transport.
 
-    What stands nearest below the header counts. In `recalled`, ``remembers=`` and ``key=`` alone.
+    What stands nearest below the header counts: a header with ``pseudo=``, or with addresses `src` and `dst`, be it `IDP`, whose
+    address has the socket, or `Ether`; else one with numbers of that name. In `recalled`, ``remembers=`` and ``key=`` alone.
     """
     return PacketEnd(False)
 

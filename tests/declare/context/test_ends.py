@@ -1,0 +1,103 @@
+"""Whose packet it is, in keys: the address of whatever network layer stands below, and no key where nothing tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from packetlab import (
+    IDP,
+    IPX,
+    MAC,
+    U8,
+    U12,
+    UDP,
+    Bytes,
+    Capture,
+    Context,
+    Ether,
+    Header,
+    IPv4,
+    Rest,
+    bindings,
+    default,
+    dissect,
+    field,
+    recalled,
+    receiver,
+    sender,
+    sized,
+)
+
+with bindings():
+
+    class Told(Header, remembers={("size", sender()): field("size")}):
+        size: U8 = 1
+
+    class Used(Header):
+        body: Bytes = sized(recalled("size", sender()), b"")
+        rest: Rest = b""
+
+    class Answer(Header):
+        body: Bytes = sized(recalled("size", receiver()), b"")
+        rest: Rest = b""
+
+    class Mesh(Header):
+        src: U12 = 0
+        dst: U12 = 0
+
+    class Node(Header, pseudo=("source", "target")):
+        source: MAC = default("02:00:00:00:00:01")
+        target: MAC = default("02:00:00:00:00:02")
+
+
+
+HOSTS: dict[str, tuple[Any, Any, Any]] = {
+    "IDP": (IDP(src="1.1.5"), IDP(src="1.2.5"), IDP(dst="1.1.5")),
+    "socket of IDP": (IDP(src="1.1.5"), IDP(src="1.1.6"), IDP(dst="1.1.5")),
+    "IDP over Ether": (Ether() / IDP(src="1.1.5"), Ether() / IDP(src="1.2.5"), Ether() / IDP(dst="1.1.5")),
+    "IPX": (IPX(src="1.1.5"), IPX(src="1.2.5"), IPX(dst="1.1.5")),
+    "IPX in IPv4": (IPv4() / IPX(src="1.1.5"), IPv4() / IPX(src="1.2.5"), IPv4() / IPX(dst="1.1.5")),
+    "Ether": (Ether(src="02:00:00:00:00:01"), Ether(src="02:00:00:00:00:02"), Ether(dst="02:00:00:00:00:01")),
+    "numbers": (Mesh(src=1, dst=9), Mesh(src=2, dst=9), Mesh(src=9, dst=1)),
+    "names of their own": (Node(), Node(source="02:00:00:00:00:09"), Node(target="02:00:00:00:00:01")),
+    "numbers over UDP": (
+        IPv4(src="10.0.0.1") / UDP(sport=7) / Mesh(src=5),
+        IPv4(src="10.0.0.2") / UDP(sport=7) / Mesh(src=5),
+        IPv4(dst="10.0.0.1") / UDP(dport=7) / Mesh(dst=6),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOSTS)
+def test_each_host_has_said_its_own(what: str) -> None:
+    one, other, back = HOSTS[what]
+    with Context():
+        bytes(one / Told(size=1))
+        bytes(other / Told(size=3))
+        assert b"abc" in bytes(one / Used(body=b"a", rest=b"bc"))
+        assert b"abc" in bytes(other / Used(body=b"abc", rest=b""))
+        assert b"abc" in bytes(back / Answer(body=b"a", rest=b"bc"))
+        below = (one / Used(body=b"a")).layers[:-1]
+        assert dissect(b"abc", Used, below=below)[Used].body == b"a"
+
+
+def test_captures_of_idp_tell_hosts_apart() -> None:
+    with bindings():
+
+        class Asked(Header, under=IDP, when={"packet_type": 99}, remembers={("z", sender()): field("n")}):
+            n: U8 = 1
+
+        class Sent(Header, under=IDP, when={"packet_type": 98}):
+            body: Bytes = sized(recalled("z", sender()), b"")
+            rest: Rest = b""
+
+        capture = Capture.of([
+            Ether() / IDP(src="1.1.5") / Asked(n=1),
+            Ether() / IDP(src="1.2.5") / Asked(n=3),
+            Ether(type=0x600) / IDP(src="1.1.5", packet_type=98) / b"abcdef",
+            Ether(type=0x600) / IDP(src="1.2.5", packet_type=98) / b"abcdef",
+        ])
+        assert [capture[i].packet()[Sent].body for i in (2, 3)] == [b"a", b"abc"]
+        assert not capture[2].packet().faults

@@ -147,6 +147,49 @@ def test_what_is_valid_is_a_rule_of_the_field(described: Any, valid: str, kind: 
         assert [(fault.field, packet[cls].a) for fault in packet.faults] == [("a", number)] * (number in wrong)
 
 
+@pytest.mark.parametrize(
+    ("field", "good", "wrong"),
+    [
+        ("size: 2, valid: '[1, 2]'", "0102", "0103"),
+        ("size: 2, valid: {eq: '[0x41, 0x42]'}", "4142", "4143"),
+        ("terminator: 0, valid: '[1, 2]'", "010200", "0100"),
+        ("type: str, size: 2, valid: '\"AB\"'", "4142", "4143"),
+        ("type: str, size: 4, encoding: UTF-16LE, valid: '\"AB\"'", "41004200", "41004300"),
+        ("type: strz, valid: {eq: '\"a\"'}", "6100", "6200"),
+        ("type: u1, enum: e, valid: 'e::x'", "01", "02"),
+        ("type: u1, enum: e, valid: {eq: 'e::y'}", "02", "01"),
+        ("type: b1, valid: true", "80", "00"),
+        ("type: b1, valid: false", "00", "80"),
+        ("size: 2, repeat: eos, valid: '[1, 2]'", "01020102", "01020103"),
+    ],
+)
+def test_a_value_that_is_no_plain_number_can_be_the_one_that_is_valid(described: Any, field: str, good: str, wrong: str) -> None:
+    cls = described(f"seq: [{{id: a, {field}}}]\nenums: {{e: {{1: x, 2: y}}}}")
+    assert "not checked" not in (cls.__doc__ or "")
+    assert not dissect(bytes.fromhex(good), cls).faults
+    assert [fault.field for fault in dissect(bytes.fromhex(wrong), cls).faults] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "type: str, size: 2, valid: {any-of: ['\"AB\"', '\"CD\"']}", "type: strz, valid: {expr: '_ == \"a\"'}", "size: 2, valid: '[1]'", "size: 2, valid: 5",
+        "type: str, size: 2, valid: '\"ABC\"'", "type: str, size-eos: true, valid: '\"AB\"'", "size: n, valid: '[1, 2]'", "type: strz, valid: '\"\\0\"'", "type: strz, valid: '\"\u00e9\"'",
+        "type: f4, valid: {max: 1}", "type: f4, valid: {max: 1.5}", "type: f4, valid: 1.5", "type: u1, valid: {max: f}", "type: u1, repeat: expr, repeat-expr: 2, valid: {max: 1}",
+        "type: t, valid: {expr: '_.x == 1'}", "type: t, size: 2, valid: {expr: '_.x == 1'}", "size: 2, process: xor(1), valid: '[1, 2]'", "contents: [1, 2], valid: '[1, 2]'",
+        "type: t, valid: {expr: '_.x == 1'}}, {id: b, if: a.x == 1, type: u1",
+    ],
+)  # fmt: skip
+def test_what_is_valid_of_no_number_is_named_where_it_is_not_checked(described: Any, field: str) -> None:
+    cls = described(f"seq: [{{id: n, type: u1}}, {{id: f, type: f4}}, {{id: a, {field}}}]\ntypes: {{t: {{seq: [{{id: x, type: u1}}]}}}}")
+    assert "a: what is valid is not checked" in cls.__doc__ and not dissect(b"\2\0\0\0\0\1\2\0\0", cls).faults
+
+
+def test_what_is_valid_of_a_value_that_is_worked_out_is_named(described: Any) -> None:
+    cls = described("seq: [{id: a, type: u1}]\ninstances: {twice: {value: a * 2, valid: 4}}")
+    assert "twice: what is valid is not checked" in cls.__doc__ and read(cls, b"\3").twice == 6
+
+
 @pytest.mark.parametrize("valid", ["{}", "{any-of: []}", "{min: b}", "{min: x + }", "{in-enum: true}", "[]", "text", "{any-of: [n]}"])
 def test_what_no_rule_can_say_is_named(described: Any, valid: str) -> None:
     cls = described(f"seq: [{{id: n, type: u1}}, {{id: a, type: u1, valid: {valid}}}]")

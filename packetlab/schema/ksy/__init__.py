@@ -7,6 +7,7 @@
     order        in which order headers are declared
     scopes       what a name in an expression stands for; expressions as rules of packetlab
     fields       one field of a type as a field of a header
+    valid        what a field has to be
     instances    what is worked out, or read elsewhere
     ends         bytes up to an end, of which the last count the padding
     classes      types as descriptions of headers (see `schema.dump`)

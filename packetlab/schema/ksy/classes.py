@@ -15,12 +15,10 @@ from packetlab.schema.ksy import ends, instances
 from packetlab.schema.ksy.fields import (
     Row,
     check_end,
-    checked_value,
     contents,
     enum_data,
     is_bits,
     number_row,
-    obeyed,
     open_row,
     static_bits,
     transforms,
@@ -29,6 +27,7 @@ from packetlab.schema.ksy.model import Attr, camel, plain_name
 from packetlab.schema.ksy.order import KsyOrder
 from packetlab.schema.ksy.plans import Env, KsyPlan, Plans, Variant
 from packetlab.schema.ksy.scopes import KsyPlace, Rules, Term, joined, none_of, one_of, order, parameter
+from packetlab.schema.ksy.valid import validated
 
 
 class KsyHeader:
@@ -209,6 +208,8 @@ class KsyHeader:
 
     def _inside(self, env: Env, attr: Attr, variant: Variant, conditions: list[Term]) -> None:
         """Take in the fields of a type, since expressions name them."""
+        if "valid" in attr.said:
+            self.unchecked(plain_name(env.prefix + attr.name), DeclareError("", "a number", f"the type {attr.type}"))
         if attr.size is not None or attr.to_end:
             bits = static_bits(env)
             if attr.size is None or attr.size.word != "number" or bits is None or bits != int(attr.size.value) * 8:  # type: ignore[arg-type]
@@ -221,6 +222,19 @@ class KsyHeader:
         self._align()
 
     def _kind(self, env: Env, attr: Attr, variant: Variant, item: bool) -> Row:
+        row = self._of_type(env, attr, variant, item)
+        if "valid" in attr.said:
+            try:
+                row.update(validated(attr, row, self.rules(env, attr, "valid")))
+            except DeclareError as error:
+                self.unchecked(plain_name(env.prefix + attr.name), error)
+        return row
+
+    def unchecked(self, name: str, error: DeclareError) -> None:
+        """Say in the docstring that a field is not checked, and why."""
+        self.notes.append(f"{name}: what is valid is not checked, expected {error.expected}, got {error.got}")
+
+    def _of_type(self, env: Env, attr: Attr, variant: Variant, item: bool) -> Row:
         rules = self.rules(env, attr, "size" if attr.size is not None else "type")
         if "contents" in attr.said:
             data = contents(attr)
@@ -259,14 +273,6 @@ class KsyHeader:
             if self.low not in (None, low):
                 raise attr.refuse("type", "bits in one order in a type", "both orders")
             self.low = low
-        valid = checked_value(attr)
-        if valid is not None:
-            row.update(const=1, default=valid)
-        elif "valid" in attr.said:
-            try:
-                row["must"] = obeyed(attr, rules)
-            except DeclareError as error:
-                self.notes.append(f"{plain_name(env.prefix + attr.name)}: what is valid is not checked, expected {error.expected}, got {error.got}")
         return row
 
     def _list(self, env: Env, attr: Attr, item: Env | None) -> Row:
@@ -362,6 +368,8 @@ class KsyHeader:
             self.notes.append(f"{name}: left out, expected {error.expected}, got {error.got}")
             return
         self.done[env, attr.name] = ""
+        if "valid" in attr.said:
+            self.unchecked(name, DeclareError("", "a field", "a value that is worked out"))
         self._add(row, [], attr)
 
     def _known(self, row: Row, attr: Attr) -> None:

@@ -7,11 +7,10 @@ import re
 from packetlab.declare.values.text import TextKind
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import safe_repr
-from packetlab.schema.ksy.expressions import KsyNode, parse, parse_type
+from packetlab.schema.ksy.expressions import KsyNode, parse_type
 from packetlab.schema.ksy.model import Attr, camel
 from packetlab.schema.ksy.plans import Env, Variant
-from packetlab.schema.ksy.reading import Map
-from packetlab.schema.ksy.scopes import Rules, Term, joined, one_of
+from packetlab.schema.ksy.scopes import Rules, Term
 
 Row = dict[str, Term]
 _NUMBER = re.compile(r"([usf])([1248])(le|be)?", re.ASCII)
@@ -145,42 +144,6 @@ def _encoding(attr: Attr) -> Row:
         return dict(TextKind(name).made_with)
     except DeclareError as error:
         raise attr.refuse("encoding", str(error.expected), safe_repr(said), error.hint) from None
-
-
-def checked_value(attr: Attr) -> object:
-    """Return the number that a field always is, where valid says one; None else."""
-    said: object = attr.said.get("valid")
-    found = said.get("eq") if isinstance(said, Map) and [*said] == ["eq"] else said
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-
-def obeyed(attr: Attr, rules: Rules) -> object:
-    """Return the rule that a number obeys, by what valid says of it (`_` is the number); DeclareError where it says more than a rule can."""
-    said: object = attr.said.get("valid")
-    own, parts = KsyNode("name", attr.name), list[Term]()
-    where = attr.said.at("valid")
-    for key, value in (said if isinstance(said, Map) else {"that": said}).items():
-        if key in ("min", "max", "eq"):
-            parts.append(rules.truth(KsyNode({"min": ">=", "max": "<=", "eq": "=="}[str(key)], "", (own, parse(value, where)))))
-        elif key == "any-of" and isinstance(value, list):
-            parts.append(one_of(rules.number(own), [rules.number(parse(one, where)) for one in value], where))
-        elif key == "in-enum" and value is True and "enum" in attr.said:
-            members: object = enum_data(attr)["members"]
-            parts.append(one_of(rules.number(own), [*members.values()] if isinstance(members, dict) else [], where))
-        elif key == "expr":
-            parts.append(rules.truth(_with_own(parse(value, where), own)))
-        else:
-            raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", safe_repr(key))
-    if not parts:
-        raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", "nothing")
-    if all(isinstance(part, int) for part in parts):
-        raise attr.refuse("valid", "what goes by a field", "numbers alone")
-    return joined("&", parts)
-
-
-def _with_own(node: KsyNode, own: KsyNode) -> KsyNode:
-    """Return an expression in which `_` is a name."""
-    return own if node == KsyNode("name", "_") else node._replace(parts=tuple(_with_own(part, own) for part in node.parts))
 
 
 def transforms(attr: Attr, rules: Rules) -> list[Row]:

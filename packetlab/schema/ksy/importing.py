@@ -50,7 +50,7 @@ def _descriptions(headers: list[KsyHeader], plans: Plans) -> tuple[list[Row], di
 
 
 def _mended(error: DeclareError, owners: dict[str, KsyHeader]) -> bool:
-    """Leave out what the file does not need to say, if that is what is wrong: a length that follows, a value that is worked out."""
+    """Leave out what the file does not need to say, if that is what is wrong: a length that follows, what is valid."""
     called, _, name = str(error.where).partition(",")[0].partition(".")
     header = owners.get(called)
     if header is None:
@@ -59,6 +59,9 @@ def _mended(error: DeclareError, owners: dict[str, KsyHeader]) -> bool:
         if row["name"] == name and name in header.follow:
             header.follow.discard(name)
             del row["rule"]
+            return True
+        if row["name"] == name and row.pop("must", None) is not None:
+            header.unchecked(name, error)
             return True
     return False
 

@@ -99,6 +99,8 @@ class Linear:
             return found
         if algorithm.word == "sum":
             end = algorithm.parameters[3]
+            if algorithm.parameters[4]:  # with the carry brought round, 0 only where everything is zero
+                first, modulus = np.where(first == 0, 0, (first - 1) % modulus + 1), modulus + 1
             return (~first if end == INVERTED else -first if end == NEGATED else first) % modulus
         if algorithm.word == "fletcher":
             return second % modulus << algorithm.bits // 2 | first % modulus
@@ -125,9 +127,9 @@ def _weights(algorithm: Algorithm, size: int) -> list[tuple[int, Floats]]:
         return [(65535, weights.astype(np.float64))]
     unit, little, modulus = 1, 0, {"adler": 65521, "iso": 255}.get(word, 1 << algorithm.bits)
     if word == "sum":
-        unit, little = algorithm.parameters[1] // 8, algorithm.parameters[2]
+        unit, little, modulus = algorithm.parameters[1] // 8, algorithm.parameters[2], modulus - algorithm.parameters[4]
     elif word == "fletcher":
-        unit, little, modulus = algorithm.bits // 16, algorithm.parameters[1], (1 << algorithm.bits // 2) - 1
+        unit, little, modulus = algorithm.bits // 16, algorithm.parameters[1], (1 << algorithm.bits // 2) - (not algorithm.parameters[2])
     weights = np.exp2(8 * (place % unit if little else unit - 1 - place % unit))
     if word == "sum":
         return [(modulus, weights)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import DeclareError, crc, fletcher, sum8, sum16, sum32
-from packetlab.declare.checksums.algorithms import Algorithm
+from packetlab.declare.checksums.algorithms import Algorithm, internet
 from packetlab.declare.checksums.catalogue import ALIASES, CRC32, CRC32C, CRCS, SCTP, named_crc
 from packetlab.declare.checksums.crc import crc_algorithm
 from packetlab.declare.checksums.simple import (
@@ -206,6 +206,36 @@ def test_fletcher_gives_the_published_values(bits: int, data: bytes, value: int)
     assert fletcher_algorithm(bits, True).sum(data) == value
 
 
+@given(st.binary(max_size=300), st.sampled_from([16, 32, 64]), st.booleans())
+def test_fletcher_modulo_a_power_of_two_is_that_by_hand(data: bytes, bits: int, little: bool) -> None:
+    size, first, second = bits // 16, 0, 0
+    for at in range(0, len(data), size):
+        first = (first + int.from_bytes(data[at : at + size].ljust(size, b"\0"), "little" if little else "big")) % (1 << bits // 2)
+        second = (second + first) % (1 << bits // 2)
+    assert fletcher_algorithm(bits, little, power=True).sum(data) == second << bits // 2 | first
+
+
+def test_sums_of_receivers_and_of_cars_are_those_of_their_documents() -> None:
+    """u-blox, UBX-CFG-RATE of 200 ms; LIN 2.1 section 2.8.3, the example of a checksum with the carry."""
+    ubx = bytes.fromhex("06080600c80001000100")
+    assert fletcher_algorithm(16, False, power=True).sum(ubx).to_bytes(2, "little").hex() == "de6a"
+    assert sum_algorithm(8, 8, False, INVERTED, carry=True).sum(bytes.fromhex("4a5593e5")) == 0xE6
+    said = (fletcher(16, "self", modulus=256), sum8("self", invert=True, carry=True), fletcher(32, "self", modulus=65535), fletcher(32, "self"))
+    assert [*map(str, said)] == ["fletcher(16, self, modulus=0x100)", "sum8(self, invert=True, carry=True)", "fletcher(32, self)", "fletcher(32, self)"]
+
+
+@given(st.one_of(st.binary(max_size=300), st.integers(0, 9).map(bytes)), st.sampled_from([(8, 8), (16, 8), (16, 16), (32, 16), (32, 32)]))
+def test_a_sum_with_the_carry_brought_round_is_that_by_hand(data: bytes, widths: tuple[int, int]) -> None:
+    bits, unit = widths
+    total = 0
+    for at in range(0, len(data), unit // 8):
+        total += int.from_bytes(data[at : at + unit // 8].ljust(unit // 8, b"\0"), "big")
+        total = (total & (1 << bits) - 1) + (total >> bits)
+    assert sum_algorithm(bits, unit, False, PLAIN, carry=True).sum(data) == total
+    if widths == (16, 16):
+        assert sum_algorithm(16, 16, False, INVERTED, carry=True).sum(data) == internet(data)
+
+
 @given(st.binary(min_size=2, max_size=300), st.data())
 def test_check_bytes_of_iso_bring_both_sums_to_zero(data: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, len(data) - 2))
@@ -249,6 +279,7 @@ def test_algorithms_that_there_are_not_are_refused_with_the_way_out() -> None:
         (lambda: sum16("self", unit=32), "8, 16 or 32 bits, 16 at most"),
         (lambda: sum32("self", unit=12), "8, 16 or 32 bits, 32 at most"),
         (lambda: fletcher(8, "self"), "16, 32 or 64 bits"),
+        (lambda: fletcher(16, "self", modulus=257), "modulus: expected 255, which is the usual one, or 256, got 257"),
     ):
         with pytest.raises(DeclareError, match=complaint):
             make()

@@ -204,12 +204,16 @@ def summing(draw: Any, size: int) -> Any:
     poly, init, low, out, xor = draw(numbers), draw(numbers), draw(st.booleans()), draw(st.booleans()), draw(numbers)
     made.append(lambda *parts: crc(bits, *parts, poly=poly, init=init, reflect_in=low, reflect_out=out, xor=xor))
     made.append(lambda *parts: sum8(*parts, negate=little))
+    made.append(lambda *parts: sum8(*parts, invert=little, carry=True))
     made.append(xor8)
     if size >= 2:
         made.append(lambda *parts: sum16(*parts, little=little, invert=True))
         made.append(lambda *parts: fletcher(16, *parts))
+        made.append(lambda *parts: fletcher(16, *parts, modulus=256))
+        made.append(lambda *parts: sum16(*parts, unit=8 if little else 16, carry=True, invert=low))
         made.append(internet_checksum)
     if size >= 4:
+        made += [lambda *parts: fletcher(32, *parts, little=little, modulus=1 << 16), lambda *parts: sum32(*parts, unit=16, carry=True)]
         made += [adler32, lambda *parts: fletcher(32, *parts, little=little), lambda *parts: sum32(*parts, unit=8)]
         made.append(crc32)
     return draw(st.sampled_from(made))
@@ -390,6 +394,9 @@ def test_wireshark_says_the_same_of_every_checksum(tmp_path: Path) -> None:
         "c": (U32, auto(sum32("payload", unit=8, negate=True))), "d": (U32, auto(adler32("payload"))),
         "e": (U16, auto(fletcher(16, "payload"))), "f": (U32, auto(fletcher(32, "payload", little=True))),
         "g": (U64, auto(fletcher(64, "payload"))), "h": (U16, auto(iso_fletcher(span("g", "payload"), zeroed("g")))),
+        "i": (U8, auto(sum8("payload", invert=True, carry=True))), "j": (U16, auto(sum16("payload", unit=8, carry=True))),
+        "k": (U16, auto(fletcher(16, "payload", modulus=256))), "l": (U32, auto(fletcher(32, "payload", little=True, modulus=1 << 16))),
+        "m": (U64, auto(fletcher(64, "payload", modulus=1 << 32))), "n": (U32, auto(sum32("payload", carry=True))),
     }  # fmt: skip
     kinds |= {
         f"n{number}": (
@@ -477,7 +484,7 @@ def test_parts_are_names() -> None:
     [
         "CRC-99", "modbus", 5, None, [], ["crc"], ["crc", 16, 3], ["crc", 65, 3, 0, True, True, 0], ["crc", 16, 3, 0, 1, True, 0],
         ["crc", 16, 1 << 70, 0, True, True, 0], ["crc", 16, -3, 0, True, True, 0], ["sum", 8, 8, False, 3], ["sum", 12, 8, False, 0],
-        ["sum", 8, True, False, 0], ["fletcher", 8, True], ["fletcher", 16, 1], ["iso"], {"crc": 1}, ["crc", "16", 3, 0, True, True, 0],
+        ["sum", 8, True, False, 0], ["fletcher", 8, True], ["fletcher", 16, 1], ["fletcher", 16, True, 1], ["sum", 8, 8, False, 0, 1], ["fletcher", 16, True, True, True], ["iso"], {"crc": 1}, ["crc", "16", 3, 0, True, True, 0],
     ],
 )  # fmt: skip
 def test_algorithms_in_files_are_bounded(data: Any) -> None:

@@ -13,8 +13,10 @@ PLAIN, INVERTED, NEGATED = 0, 1, 2
 
 
 @cache
-def sum_algorithm(bits: int, unit: int, little: bool, end: int) -> Algorithm:
+def sum_algorithm(bits: int, unit: int, little: bool, end: int, carry: bool = False) -> Algorithm:
     """Return the sum of words of `unit` bits modulo 2**bits; at the end as it is, `INVERTED` or `NEGATED`.
+
+    With `carry` what does not fit is added again at the lowest bit: modulo 2**bits - 1, and 0 only where all is 0.
 
     >>> hex(sum_algorithm(8, 8, False, NEGATED).sum(bytes.fromhex("0103006b0003")))
     '0x8e'
@@ -25,11 +27,12 @@ def sum_algorithm(bits: int, unit: int, little: bool, end: int) -> Algorithm:
     def total(data: bytes) -> int:
         # Bytes of one place in their words together: nothing has to be added for those that the last word lacks.
         value = sum(data) if size == 1 else sum(sum(data[place::size]) << shift for place, shift in shifts)
+        value = value % mask or mask if carry and value else value
         return (value if end == PLAIN else ~value if end == INVERTED else -value) & mask
 
     last = [f"unit={unit}"] * (unit != bits) + ["little=True"] * little
-    last += ["invert=True"] * (end == INVERTED) + ["negate=True"] * (end == NEGATED)
-    return Algorithm("sum", bits, (bits, unit, int(little), end), sum=total, call=(f"sum{bits}", (), tuple(last)))
+    last += ["invert=True"] * (end == INVERTED) + ["negate=True"] * (end == NEGATED) + ["carry=True"] * carry
+    return Algorithm("sum", bits, (bits, unit, int(little), end, int(carry)), sum=total, call=(f"sum{bits}", (), tuple(last)))
 
 
 def xor8(data: bytes) -> int:
@@ -47,13 +50,13 @@ def xor8(data: bytes) -> int:
 
 
 @cache
-def fletcher_algorithm(bits: int, little: bool) -> Algorithm:
-    """Return Fletcher's sum of 16, 32 or 64 bits: over words of half as many, modulo one less than a power of 2.
+def fletcher_algorithm(bits: int, little: bool, power: bool = False) -> Algorithm:
+    """Return Fletcher's sum of 16, 32 or 64 bits: over words of half as many, modulo one less than a power of 2, or modulo that `power`.
 
     >>> [hex(fletcher_algorithm(bits, True).sum(b"abcde")) for bits in (16, 32, 64)]
     ['0xc8f0', '0xf04fc729', '0xc8c6c527646362c6']
     """
-    size, modulus = bits // 16, (1 << bits // 2) - 1
+    size, modulus = bits // 16, (1 << bits // 2) - (not power)
     form = f"{'<' if little else '>'}{{}}{'BHI'[size // 2]}"
 
     def fletcher(data: bytes) -> int:
@@ -61,8 +64,8 @@ def fletcher_algorithm(bits: int, little: bool) -> Algorithm:
         numbers: tuple[int, ...] = unpack(form.format(len(data) // size), data)
         return sum(accumulate(numbers)) % modulus << bits // 2 | sum(numbers) % modulus
 
-    call = ("fletcher", (str(bits),), ("little=True",) * little)
-    return Algorithm("fletcher", bits, (bits, int(little)), sum=fletcher, call=call)
+    call = ("fletcher", (str(bits),), (*["little=True"] * little, *[f"modulus={modulus:#x}"] * power))
+    return Algorithm("fletcher", bits, (bits, int(little), int(power)), sum=fletcher, call=call)
 
 
 def iso(data: bytes, at: int) -> int:

@@ -65,40 +65,43 @@ def crc_by_parameters(
     return crc_algorithm(width, numbers[0], numbers[1], reflect_in, out, numbers[2])
 
 
-def sum8(*over: str | SumPart, invert: bool = False, negate: bool = False) -> Expr:
-    """The sum of all bytes modulo 256; with `invert` its one's complement, with `negate` its two's, as Modbus ASCII has it."""
-    return _sum(8, 8, over, False, invert, negate)
+def sum8(*over: str | SumPart, invert: bool = False, negate: bool = False, carry: bool = False) -> Expr:
+    """The sum of all bytes modulo 256; with `invert` its one's complement, with `negate` its two's, as Modbus ASCII has it.
+
+    With `carry` what does not fit into a byte is added again at the lowest bit, as in LIN, whose sum is inverted (ISO 17987-3 section 5.2.2.7).
+    """
+    return _sum(8, 8, over, False, invert, negate, carry)
 
 
 def sum16(
-    *over: str | SumPart, unit: int = 16, little: bool = False, invert: bool = False, negate: bool = False
-) -> Expr:
+    *over: str | SumPart, unit: int = 16, little: bool = False, invert: bool = False, negate: bool = False, carry: bool = False
+) -> Expr:  # fmt: skip
     """The sum of numbers of `unit` bits (8 or 16) modulo 2**16, `little`: these have their lowest byte first.
 
-    Zeros stand for what the last of them lacks. `invert` and `negate` as for `sum8`.
+    Zeros stand for what the last of them lacks. `invert`, `negate` and `carry` as for `sum8`.
     """
-    return _sum(16, unit, over, little, invert, negate)
+    return _sum(16, unit, over, little, invert, negate, carry)
 
 
 def sum32(
-    *over: str | SumPart, unit: int = 32, little: bool = False, invert: bool = False, negate: bool = False
-) -> Expr:
-    """The sum of numbers of `unit` bits (8, 16 or 32) modulo 2**32; `little`, `invert`, `negate` and parts as for `sum16`."""
-    return _sum(32, unit, over, little, invert, negate)
+    *over: str | SumPart, unit: int = 32, little: bool = False, invert: bool = False, negate: bool = False, carry: bool = False
+) -> Expr:  # fmt: skip
+    """The sum of numbers of `unit` bits (8, 16 or 32) modulo 2**32; `little`, `invert`, `negate`, `carry` and parts as for `sum16`."""
+    return _sum(32, unit, over, little, invert, negate, carry)
 
 
-def _sum(bits: int, unit: int, over: tuple[str | SumPart, ...], little: bool, invert: bool, negate: bool) -> Expr:
+def _sum(bits: int, unit: int, over: tuple[str | SumPart, ...], little: bool, invert: bool, negate: bool, carry: bool) -> Expr:
     if invert and negate:
         raise DeclareError(f"sum{bits}(...)", "invert or negate", "both")
     end = INVERTED if invert else NEGATED if negate else PLAIN
-    return Checksum(sum_by_parameters(f"sum{bits}(...)", bits, unit, little, end), over)
+    return Checksum(sum_by_parameters(f"sum{bits}(...)", bits, unit, little, end, carry), over)
 
 
-def sum_by_parameters(where: str, bits: int, unit: int, little: bool, end: int) -> Algorithm:
+def sum_by_parameters(where: str, bits: int, unit: int, little: bool, end: int, carry: bool = False) -> Algorithm:
     """Return a sum. DeclareError for parameters that make none."""
     if bits not in (8, 16, 32) or unit not in (8, 16, 32) or unit > bits:
         raise DeclareError(f"{where}, unit", f"8, 16 or 32 bits, {bits} at most", repr(unit)[:99])
-    return sum_algorithm(bits, unit, bool(little), end)
+    return sum_algorithm(bits, unit, bool(little), end, bool(carry))
 
 
 def xor8(*over: str | SumPart) -> Expr:
@@ -106,20 +109,25 @@ def xor8(*over: str | SumPart) -> Expr:
     return Checksum(XOR8, over)
 
 
-def fletcher(bits: int, /, *over: str | SumPart, little: bool = False) -> Expr:
+def fletcher(bits: int, /, *over: str | SumPart, little: bool = False, modulus: int | None = None) -> Expr:
     """Fletcher's sum of 16, 32 or 64 bits (RFC 1146 appendix I), the sum of sums in its upper half.
 
     It is over numbers of half as many bits, modulo one less than a power of 2; zeros stand for what the last one lacks.
-    `little`: they have their lowest byte first, as in most programs.
+    `little`: they have their lowest byte first, as in most programs. `modulus` is that power itself where it is said:
+    ``fletcher(16, ..., modulus=256)`` in a U16le is the two check bytes of u-blox's UBX.
     """
-    return Checksum(fletcher_by_parameters("fletcher(...)", bits, little), over)
+    algorithm = fletcher_by_parameters("fletcher(...)", bits, little)
+    power = 1 << algorithm.bits // 2
+    if modulus not in (None, power, power - 1):
+        raise DeclareError("fletcher(...), modulus", f"{power - 1}, which is the usual one, or {power}", repr(modulus)[:99])
+    return Checksum(fletcher_by_parameters("fletcher(...)", bits, little, modulus == power), over)
 
 
-def fletcher_by_parameters(where: str, bits: int, little: bool) -> Algorithm:
+def fletcher_by_parameters(where: str, bits: int, little: bool, power: bool = False) -> Algorithm:
     """Return one of Fletcher's sums. DeclareError where there is none of so many bits."""
     if bits not in (16, 32, 64):
         raise DeclareError(where, "16, 32 or 64 bits", repr(bits)[:99], "as in fletcher(16, 'self')")
-    return fletcher_algorithm(int(bits), bool(little))
+    return fletcher_algorithm(int(bits), bool(little), bool(power))
 
 
 def iso_fletcher(*over: str | SumPart) -> Expr:

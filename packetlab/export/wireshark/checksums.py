@@ -40,15 +40,16 @@ def _parameters(algorithm: Algorithm) -> str:
         flags = [word for word, set_ in (("reflect_in", low), ("reflect_out", out), ("swapped", swapped)) if set_]
         return ", ".join([f"bits = {bits}", *numbers, *(f"{word} = true" for word in flags)])
     if algorithm.word == "sum":
-        bits, unit, little, end = algorithm.parameters
+        bits, unit, little, end, carry = algorithm.parameters
         flags = [
             word
-            for word, set_ in (("little", little), ("inverted", end == INVERTED), ("negated", end == NEGATED))
+            for word, set_ in (("little", little), ("inverted", end == INVERTED), ("negated", end == NEGATED), ("carry", carry))
             if set_
         ]
         return ", ".join([f"bits = {bits}, unit = {unit}", *(f"{word} = true" for word in flags)])
     if algorithm.word == "fletcher":
-        return f"bits = {algorithm.bits}" + ", little = true" * algorithm.parameters[1]
+        _, little, power = algorithm.parameters
+        return f"bits = {algorithm.bits}" + ", little = true" * little + ", power = true" * power
     return ""
 
 

@@ -78,7 +78,10 @@ end
 
 function SUMS.sum(data, of)
   local total, modulus = 0, 2 ^ of.bits
-  for value in numbers(data, of.unit / 8, of.little) do total = (total + value) % modulus end
+  for value in numbers(data, of.unit / 8, of.little) do
+    total = total + value
+    if total >= modulus then total = total - modulus + (of.carry and 1 or 0) end
+  end
   if of.inverted then return modulus - 1 - total end
   return of.negated and (modulus - total) % modulus or total
 end
@@ -93,7 +96,7 @@ local function fletcher(data, size, little, modulus, first)  -- the sum and the 
 end
 
 function SUMS.fletcher(data, of)
-  local first, second = fletcher(data, of.bits / 16, of.little, 2 ^ (of.bits / 2) - 1, 0)
+  local first, second = fletcher(data, of.bits / 16, of.little, 2 ^ (of.bits / 2) - (of.power and 0 or 1), 0)
   if of.bits == 64 then return first, second end
   return second * 2 ^ (of.bits / 2) + first
 end

@@ -73,26 +73,41 @@ with (scope := Scope()):
     CHUNKED = field("lines.encoding.space") != 0
     GIVEN = field("lines.contentlength.there") != 0
     REPLY = (field("first") == "HTTP/1.1") | (field("first") == "HTTP/1.0")
-    BARE = (field("second") == "100") | (field("second") == "101") | (field("second") == "204") | (field("second") == "304")
+    BARE = field("status").one_of("100", "101", "204", "304")
     BODY = choose(GIVEN, field("lines.contentlength.length"), choose(REPLY & ~BARE, -1, 0))
 
     class Start(Header, under=TCP, port=80, stream=True, payload_size=choose(CHUNKED, 0, BODY)):
         """Request: method, target, version; response: version, status, reason. The body is so long as is said, in chunks, or all up to the close."""
 
         first: Text = ended(b" ", "GET")
-        second: Text = ended(b" ", "/")
-        third: Text = ended(b"\r\n", "HTTP/1.1")
+        status: Annotated[str, text(size=3)] | None = when(REPLY, "200")
+        reason: Text | None = when(REPLY, ended(b"\r\n", " OK"))  # with the space before it, which some leave out with it (4)
+        target: Text | None = when(~REPLY, ended(b" ", "/"))
+        version: Text | None = when(~REPLY, ended(b"\r\n", "HTTP/1.1"))
         lines: tuple[Line, ...] = many(until=size_of("line") == 2, end=Line())
         chunks: tuple[Chunk, ...] | None = when(CHUNKED, many(until=field("size") == 0, end=Chunk()))
         trailers: tuple[Line, ...] | None = when(CHUNKED, many(until=size_of("line") == 2, end=Line()))
 
-    class SIPMessage(Header, under=UDP, port=5060, payload_size=field("lines.contentlength.length")):
-        """The same lines, alone in a datagram."""
+    class SIPLine(Header):
+        """As in HTTP, but a length may have the short name too, and spaces before the colon (RFC 3261, 7.3.1, 7.3.3)."""
+
+        line: Bytes = ended(b"\r\n", b"")
+
+    class SIPField(SIPLine, inside="line", when=size_of("line") > 2):
+        name: Text = ended(b":", "Max-Forwards")
+        value: Annotated[str, text(rest=True)] = " 70"
+
+    class SIPLength(SIPField, inside="value", when={"name": ("Content-Length", "l", "Content-Length ", "l ", "Content-Length\t", "l\t")}):
+        there: int = computed(1)
+        length: Digits = 0
+
+    class SIPMessage(Header, under=UDP, port=5060, payload_size=choose(field("lines.siplength.there") != 0, field("lines.siplength.length"), -1)):
+        """The same lines, alone in a datagram, to whose end the body goes where no length stands (18.3)."""
 
         first: Text = ended(b" ", "OPTIONS")
         second: Text = ended(b" ", "sip:lab")
         third: Text = ended(b"\r\n", "SIP/2.0")
-        lines: tuple[Line, ...] = many(until=size_of("line") == 2, end=Line())
+        lines: tuple[SIPLine, ...] = many(until=size_of("line") == 2, end=SIPLine())
 
 
 
@@ -101,14 +116,14 @@ HTTP, SIP = ["http1/detect-pcre-01.pcap", "http1/TwoHttpRequests.pcap"], ["sip-s
 
 def line(name: str, wanted: type[Start] | type[SIPMessage] = Start) -> Callable[[Packet], list[object]]:
     def read(head: Start | SIPMessage) -> str | None:
-        found = (one.value for one in head.lines or () if isinstance(one, Field) and one.name.lower() == name)
+        found = (one.value for one in head.lines or () if isinstance(one, Field | SIPField) and one.name.lower() == name)
         return next((value.strip() for value in found), None)
 
     return of(wanted, read)
 
 
 def length(head: Start | SIPMessage) -> int | None:
-    return next((one.length for one in head.lines or () if isinstance(one, ContentLength)), None)
+    return next((one.length for one in head.lines or () if isinstance(one, ContentLength | SIPLength)), None)
 
 
 def asked(read: Callable[[Start], str]) -> Callable[[Packet], list[object]]:
@@ -117,9 +132,9 @@ def asked(read: Callable[[Start], str]) -> Callable[[Packet], list[object]]:
 
 HTTP_READINGS: Readings = {
     "http.request.method": asked(lambda h: h.first),
-    "http.request.uri": asked(lambda h: h.second),
-    "http.request.version": asked(lambda h: h.third),
-    "http.response.code": of(Start, lambda h: int(h.second) if h.first.startswith("HTTP/") else None),
+    "http.request.uri": asked(lambda h: h.target),
+    "http.request.version": asked(lambda h: h.version),
+    "http.response.code": of(Start, lambda h: int(h.status) if h.first.startswith("HTTP/") else None),
     "http.host": line("host"),
     "http.user_agent": line("user-agent"),
     "http.content_type": line("content-type"),
@@ -158,7 +173,7 @@ def test_captures_are_read_like_tshark(tshark: Ask, name: str, readings: Reading
 
 
 def ok(*lines: Line, status: str = "200") -> Start:
-    return Start(first="HTTP/1.1", second=status, third="OK", lines=lines)
+    return Start(first="HTTP/1.1", status=status, lines=lines)
 
 
 CHUNKS = (Chunk(data=b"hello "), Chunk(data=b"x" * 26))
@@ -178,7 +193,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
 
     made = [
         segment(4001, Start(lines=(Field(),)) / b""),
-        segment(4002, Start(first="POST", second="/a?b", lines=(Field(), ContentLength(length=5), AGENT)) / b"hello"),
+        segment(4002, Start(first="POST", target="/a?b", lines=(Field(), ContentLength(length=5), AGENT)) / b"hello"),
         segment(4003, ok(KIND, ContentLength(length=3)) / b"abc"),
         segment(4004, ok(Encoding()).replace(chunks=CHUNKS) / b""),
         segment(4005, ok(Encoding()).replace(chunks=CHUNKS, trailers=(Field(name="Server-Timing", value=" 5"),)) / b""),
@@ -212,7 +227,7 @@ def test_messages_go_over_segments_and_stand_in_one(tshark: Ask, tmp_path: Path)
         ok(Encoding()).replace(chunks=CHUNKS, trailers=(Field(name="Server-Timing", value=" 5"),)) / b"",
         ok(ContentLength(length=2)) / b"ab",
     ]
-    requests = [Start(second=f"/{n}", lines=(Field(), AGENT)) / b"" for n in range(3)]
+    requests = [Start(target=f"/{n}", lines=(Field(), AGENT)) / b"" for n in range(3)]
     sent = ((replies, 100), (replies, 7), (requests, 1000), (requests, 30))
     frames = [one for port, (messages, size) in enumerate(sent, 4000) for one in streamed(*messages, size=size, port=port)]
     path = tmp_path / "made.pcap"
@@ -245,7 +260,7 @@ def test_a_bad_line_costs_its_message_alone(tshark: Ask, tmp_path: Path) -> None
     assert [bool(one.faults) for one in found] == [one in bad for one in every]
     assert [len(one.packet().messages(Start)) for one in Capture(path)] == [0, 3] * len(sent)
     (theirs,) = zip(*tshark(path, "http.request.uri", options=TOGETHER), strict=True)
-    assert "\x1f".join(filter(None, theirs)).split("\x1f") == [one.header.second for one in found]
+    assert "\x1f".join(filter(None, theirs)).split("\x1f") == [one.header.target for one in found]
 
 
 def test_a_line_that_might_have_said_how_much_follows_leaves_the_end_open() -> None:
@@ -276,7 +291,7 @@ def closed(*messages: Packet, size: int) -> list[bytes]:
 
 
 def test_a_body_up_to_the_close_ends_with_it(tshark: Ask, tmp_path: Path) -> None:
-    old = Start(first="HTTP/1.0", second="200", third="OK", lines=(KIND,)) / (b"x" * 300)
+    old = Start(first="HTTP/1.0", lines=(KIND,)) / (b"x" * 300)
     for messages, size in (([old], 100), ([old], 5000), ([ok(ContentLength(length=2)) / b"ab", ok(KIND) / b"last"], 30), ([ok(KIND) / b""], 20)):
         path = tmp_path / "made.pcap"
         with Writer(path) as writer:
@@ -303,7 +318,7 @@ def test_a_body_up_to_the_close_is_not_whole_where_the_close_or_bytes_before_it_
 
 def test_what_is_beyond_the_length_is_no_body() -> None:
     lines = (ContentLength(name="CONTENT-lEngth", length=2),)
-    data = bytes(SIPMessage(lines=lines)) + b"abcd"
+    data = bytes(SIPMessage(lines=(SIPLength(name="CONTENT-lEngth", length=2),))) + b"abcd"
     read = dissect(data, SIPMessage)
     assert (read.payload, read.trailer) == (b"ab", b"cd") and bytes(read) == data
     data = bytes(Start(lines=lines)) + b"abcd"
@@ -312,9 +327,33 @@ def test_what_is_beyond_the_length_is_no_body() -> None:
     assert dissect(data.replace(b":2", b":9"), Start).faults[0].layer == "Start"
 
 
+def test_a_body_goes_to_the_end_of_its_datagram_or_as_far_as_a_length_of_either_name(tshark: Ask) -> None:
+    described, words = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=lab\r\n", SIPField(name="Content-Type", value=" application/sdp")
+    lengths = [(), *((SIPLength(name=name, length=len(described)),) for name in ("Content-Length", "l", "L", "Content-Length ", "l\t"))]
+    made = [
+        Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5060, dport=5060) / SIPMessage(first="INVITE", lines=(words, *some)) / described
+        for some in lengths
+    ]
+    spoken: Readings = {"sip.Method": SIP_READINGS["sip.Method"], "sdp.session_name": lambda packet: ["lab"] * (packet.payload == described)}
+    packets = [*alike(tshark, made[:4], {**SIP_READINGS, **spoken}), *alike(tshark, made[4:], spoken)]  # tshark knows no length with a space
+    sound(packets, SIPMessage)
+    assert [(one.payload, one.trailer) for one in packets] == [(described, b"")] * len(made)
+    assert [length(one[SIPMessage]) for one in packets] == [None, *[len(described)] * 5]
+
+
+def test_a_reply_may_end_with_its_status(tshark: Ask) -> None:
+    made = [bytes(ok(ContentLength(length=2), status=status).replace(reason=reason) / b"ab") for status in ("200", "404") for reason in ("", " ", " Well done")]
+    frames = streamed(*(dissect(one, Start) for one in made), size=1000)
+    assert frames[1].endswith(b"".join(made)) and made[0].startswith(b"HTTP/1.1 200\r\n")
+    found = list(Capture.of(frames).messages(Start))
+    assert [bytes(one.packet) for one in found] == made and all(one.whole and not one.faults for one in found)
+    assert [(one.header.status, one.header.reason) for one in found[:3]] == [("200", ""), ("200", " "), ("200", " Well done")]
+    alike(tshark, [streamed(dissect(one, Start), size=1000, port=port)[1] for port, one in enumerate(made, 4000)], {"http.response.code": HTTP_READINGS["http.response.code"]})
+
+
 @pytest.mark.slow
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     for names, wanted in ((SIP, SIPMessage), (HTTP, Start)):
         read = [one for name in names for one in packets_of(name) if wanted in one][:3]
-        assert {f"{wanted.__name__}.second", f"{wanted.__name__}.lines"} <= cut(read, wanted, 3)
+        assert {f"{wanted.__name__}.{'second' if wanted is SIPMessage else 'target'}", f"{wanted.__name__}.lines"} <= cut(read, wanted, 3)
         spoilt(read, wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.following import given_or, if_known
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
@@ -104,11 +105,7 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str],
     for leaf in said.leaves():
         if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
             given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it
-    leaves = [*map(str, to.cls.outer_leaves)]
-    for leaf in said.leaves():
-        if isinstance(leaf, Recalled):  # where none is known, whatever is given is sent
-            there += f"outer[{leaves.index(str(leaf))}] is not None and "
-    test = f"{there}not s{to.tag} & {given:#x} and {got} != {code}"
+    test = f"{there}{if_known(to.cls, said)}not s{to.tag} & {given:#x} and {got} != {code}"
     error = f"differs(h{to.tag}, '{f.name}', {code}, {got})"
     return [f"if {test}: {to.refuse(error)}"]
 
@@ -122,8 +119,7 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
         assert f.rule is not None
         hint = f"give {name} too to send it so"
         return BuildError(where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint)
-    names = ", ".join(sorted(needs(rule)))
-    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else follows_around(rule)
+    hint = given_or(header._declaration, names, rule, f"{what}({name!r})") if (names := needs(rule)) else follows_around(rule)
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
 
 
@@ -144,8 +140,7 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a value of a field that is not there."""
     f = header._by_name[name]
     assert f.condition is not None
-    names = ", ".join(sorted(needs(f.condition)))
-    hint = f"{names} can be given too, or follow by auto(has({name!r}))" if names else follows_around(f.condition)
+    hint = given_or(header._declaration, names, f.condition, f"has({name!r})") if (names := needs(f.condition)) else follows_around(f.condition)
     raw = getattr(header, f.slot)
     got = f.kind.text(raw) if f.kind.wire != "items" else f.kind.item.name if f.kind.one else f"items of {f.kind.item.name}"
     return BuildError(
@@ -162,8 +157,7 @@ def not_given(header: AnyHeader, name: str) -> BuildError:
         return BuildError(where, f"a value where {words(f.condition)}, and only there", got, hint)
     measure, what = (f.size, "size_of") if f.count is None else (f.count, "count_of")
     assert measure is not None
-    names = ", ".join(sorted(needs(measure)))
-    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else follows_around(measure)
+    hint = given_or(header._declaration, names, measure, f"{what}({name!r})") if (names := needs(measure)) else follows_around(measure)
     got = "None" if getattr(header, f.slot) is None else "a value"
     return BuildError(where, f"None where {words(measure)} is {f.none}, and only there", got, hint)
 

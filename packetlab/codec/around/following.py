@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 from packetlab.codec.faults import Values
 from packetlab.codec.places.item_values import values_of
 from packetlab.declare.computed import dependents
-from packetlab.declare.expressions import Ref
+from packetlab.declare.expressions import Expr, Ref
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.places.inner import Inner
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -92,7 +93,39 @@ def agreement(to: Working, f: Field) -> list[str]:
     low, high = f.kind.low, f.kind.high
     error = to.refuse(f"disagrees(h{to.tag}, {f.name!r}, {value}, {read})")
     captured = f.bit << len(to.cls.fields)
-    return [f"if not s{to.tag} & {captured:#x} and not ({read} == {value} and {low:#x} <= {value} <= {high:#x}): {error}"]
+    return [f"if {if_known(to.cls, f.computed)}not s{to.tag} & {captured:#x} and not ({read} == {value} and {low:#x} <= {value} <= {high:#x}): {error}"]
+
+
+def recalled_for(header: Declaration, rule: Expr) -> list[Recalled]:
+    """Return what a rule recalls from earlier packets, by computed fields too."""
+    found: list[Recalled] = []
+    for leaf in rule.leaves():
+        f = header.by_name.get(leaf.name) if type(leaf) is Ref else None
+        if isinstance(leaf, Recalled):
+            found.append(leaf)
+        elif f is not None and f.computed is not None:
+            found += recalled_for(header, f.computed)
+    return [*dict.fromkeys(found)]
+
+
+def if_known(header: Declaration, rule: Expr) -> str:
+    """Source for whether all that a rule recalls is known, with an "and" after it: where it is not, whatever is given is sent."""
+    leaves = [*map(str, header.outer_leaves)]
+    return "".join(f"outer[{leaves.index(str(leaf))}] is not None and " for leaf in recalled_for(header, rule))
+
+
+def given_or(header: Declaration, names: set[str], rule: Expr, auto: str) -> str:
+    """Return the way out where a value does not fit the fields that its rule needs; `auto` is the rule that has them follow."""
+    said = ", ".join(sorted(names))
+    if recalls := recalled_for(header, rule):
+        return agreed(said, recalls)
+    return f"{said} can be given too, or follow by auto({auto})"
+
+
+def agreed(names: str, recalls: list[Recalled]) -> str:
+    """Return the way out where earlier packets have said what some fields are."""
+    said = f"an earlier packet said so ({', '.join(map(str, recalls))}): as many, or build that one anew before it, in `with Context():`"
+    return said if any(one.default is not None for one in recalls) else f"{said}; where none did, {names} can be given"
 
 
 def disagrees(header: AnyHeader, name: str, value: int, read: int) -> BuildError:
@@ -101,6 +134,8 @@ def disagrees(header: AnyHeader, name: str, value: int, read: int) -> BuildError
     if value == read:
         return BuildError(where, f"{f.kind.low}..{f.kind.high}", value)
     hint = f"give {name} alone, or only what it follows from"
+    if (recalls := recalled_for(header._declaration, f.computed)) and not f.circular:  # type: ignore[arg-type]
+        hint = agreed(name, recalls)
     if held := [str(leaf) for leaf in f.computed.leaves() if isinstance(leaf, Inner)]:  # type: ignore[union-attr]
         hint = f"give {', '.join(held)}, which does not follow from {name}"
     return BuildError(where, f"{read}, as {f.computed} says", value, hint)

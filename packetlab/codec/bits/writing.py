@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.following import given_or
 from packetlab.codec.bits.measured import header_number, header_width
 from packetlab.codec.bits.numbers import joined, merged
 from packetlab.codec.bits.reading import together
@@ -32,11 +33,10 @@ def too_wide(header: AnyHeader, name: str, width: int, raw: int) -> BuildError:
     f, where = header._by_name[name], f"{type(header).__name__}.{name}"
     if not 0 <= width <= WIDEST:
         return BuildError(where, f"a width of 0 to {WIDEST} bits", f"{width}, as {words(f.kind.wide)} says")
-    names = ", ".join(sorted(needs(f.kind.wide)))
     rule, unit = f"width_of({name!r})", f.kind.wide.right if isinstance(f.kind.wide, Op) and f.kind.wide.sign == "*" else None
     if isinstance(unit, Const):
         rule = f"({rule} + {unit.number - 1}) // {unit.number}"
-    hint = f"{names} can be given too, or follow by auto({rule})" if names else follows_around(f.kind.wide)
+    hint = given_or(header._declaration, names, f.kind.wide, rule) if (names := needs(f.kind.wide)) else follows_around(f.kind.wide)
     return BuildError(where, f"a number of {width} bits, as {words(f.kind.wide)} says", raw, hint)
 
 

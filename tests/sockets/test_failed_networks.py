@@ -152,7 +152,7 @@ def test_the_log_of_a_host_can_be_read_after_its_end() -> None:
         writer.timeout = 0
         with suppress(BlockingIOError):
             hub.write(writer)
-        hub.host.xns.outgoing.send(writer._packet(b"waits", (0x401, 0x020000000009, 500), None, False)[0], b"x" * 60, hub.host.xns.ports[0], 0)
+        hub.host.xns.outgoing.send(writer._packet(b"waits", (0x401, 0x020000000009, 500), None, False), b"x" * 60, hub.host.xns.ports[0], 0)
         hub.host.close()
         assert "the host was closed" in str(hub.host.log[-1])
         with pytest.raises(SocketMisuse, match="what happened is in its log"):

@@ -77,7 +77,10 @@ with (scope := Scope()):
     BODY = choose(GIVEN, field("lines.contentlength.length"), choose(REPLY & ~BARE, -1, 0))
 
     class Start(Header, under=TCP, port=80, stream=True, payload_size=choose(CHUNKED, 0, BODY)):
-        """Request: method, target, version; response: version, status, reason. The body is so long as is said, in chunks, or all up to the close."""
+        """Request: method, target, version; response: version, status, reason. The body is so long as is said, in chunks, or all up to the close.
+
+        What does not stand in a message is not known: a reply to HEAD takes what follows it for its body.
+        """
 
         first: Text = ended(b" ", "GET")
         status: Annotated[str, text(size=3)] | None = when(REPLY, "200")

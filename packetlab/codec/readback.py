@@ -421,8 +421,11 @@ def _refuse(cls: Declaration, name: str, built: object, read: object, data: byte
     what = f"{cls.name}.{name}" if name else f"{cls.name}, the payload"
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
     gap = cls.by_name.get(name)
-    at = cls.fields[cls.fields.index(gap) + 1].name if gap is not None and gap.place is not None else ""
-    hint = f'the field that says where {at} lies follows it: auto(offset_of("{at}"))' if at else ""
+    hint = ""
+    if gap is not None and gap.place is not None:
+        after = cls.fields[cls.fields.index(gap) + 1 :]
+        hint = f'the field that says where {name} ends follows it: auto(... + size_of("{name}"))'
+        hint = f'the field that says where {after[0].name} lies follows it: auto(offset_of("{after[0].name}"))' if after else hint
     raise DeclareError(
         what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}", hint
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from enum import Enum, auto as enum_auto
 from types import NoneType, UnionType
 from typing import Annotated, Self, Union, get_args, get_origin
 
@@ -257,5 +257,11 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
             spec.default = kind.raw(spec.default, where)
         except BuildError as error:
             hint = f"through({spec.default}, ...) is a field that is something else in the packet" if isinstance(spec.default, Transform) else wrong_default(spec.default)
-            raise DeclareError(where, error.expected, error.got, hint) from None
+            got = error.got
+            if isinstance(spec.default, Spec):
+                got, size = f"{spec.default.written} in {spec.written}", "many(size=...) has the size of a list" if spec.default.many else ""
+                hint = size or "when(...) stands around the others, through(...) around sized(...) and many(...)"
+            elif isinstance(spec.default, enum_auto):
+                got = "auto(...) of the module enum"
+            raise DeclareError(where, error.expected, got, hint) from None
     return spec

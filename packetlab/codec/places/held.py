@@ -33,6 +33,9 @@ class HeldBytes(bytes):
             other.plain if isinstance(other, HeldBytes) else bytes(other)
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # that of bytes would go by the pointers
+
     def __hash__(self) -> int:
         return hash(self.plain)
 

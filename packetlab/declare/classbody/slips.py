@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable
 from types import FunctionType
@@ -85,6 +86,8 @@ def wrong_default(given: object) -> str:
     """Return the way out for a default that is none."""
     if isinstance(given, type):
         return f"{given.__name__}() is one"
+    if isinstance(given, enum.auto):
+        return "that is auto of enum, which hides that of packetlab: import enum, then enum.auto() there"
     return 'auto(...) is a rule, of field("name") and size_of("name")' if callable(given) else ""
 
 

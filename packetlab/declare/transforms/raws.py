@@ -19,6 +19,9 @@ class EqualInside:
             return bool(self.inner == other.inner)
         return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # that of bytes would go by the bytes
+
     def __contains__(self, piece: Raw) -> bool:
         """Whether a piece is in what is inside (of headers in their bytes); where nothing is known of that, in the bytes themselves."""
         if not self.opened or (isinstance(self, bytes) and isinstance(self.inner, tuple) and any(isinstance(one, Mapping) for one in self.inner)):

@@ -324,6 +324,9 @@ def named(
     An exception of `decode` is a fault at the field, one of `encode` a BuildError. Code goes into no file: what is declared with
     it cannot be dumped.
     """
+    if state is None and not (isinstance(key, tuple) and not key):
+        hint = "functions of bytes see no field: what goes through them begins with the key, as in frame: Keyed = through(named(...))"
+        raise DeclareError("named(...)", "state= beside key=, which says whose state it is", f"key={key!r:.60} alone", hint)
     return OwnTransform(name, decode, encode, None if state is None else state_of(name, key, state))
 
 

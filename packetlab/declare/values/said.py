@@ -270,6 +270,9 @@ class CountInside(Ref):
         self.field = field = leaves.field(self.name)
         if field.kind.wire != "items" or field.kind.one or not leaves.building:
             hint = f'count_of("{self.name}") is how many items that has'
+            if field.kind.transforms:  # what these give is made after the number
+                number = leaves.where.rpartition(".")[2]
+                hint = f'many(count=field("^.{number}")) in there says it, and {number}: U16 = 0 here follows by itself'
             raise DeclareError(leaves.where, f"a list of headers for {self}, in auto(...)", f"{self.name}, {field.kind.in_words()}", hint)
         return 0, 1 << 24
 

@@ -20,7 +20,9 @@ class EqualInside:
         return isinstance(self, bytes) and not self.opened and isinstance(other, bytes) and bytes(self) == bytes(other)
 
     def __ne__(self, other: object) -> bool:
-        return not self == other  # that of bytes would go by the bytes
+        """Whether it differs: neither what is inside is the same, nor the bytes, which may not be opened in one of the two."""
+        same = isinstance(self, bytes) and isinstance(other, bytes) and bytes(self) == bytes(other)
+        return not (same or self == other)
 
     def __contains__(self, piece: Raw) -> bool:
         """Whether a piece is in what is inside (of headers in their bytes); where nothing is known of that, in the bytes themselves."""

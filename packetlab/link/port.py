@@ -346,7 +346,7 @@ class Port(ABC):
 
         Args:
             where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
-                virtual time: at the next frame).
+                virtual time: at the next thing that happens in it).
         """
         test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=stop), 0
         while (count is None or taken < count) and (frame := next(frames, None)) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -25,6 +25,7 @@ from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.port import HUGE, MOST, Attachment, Driver, Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
+from packetlab.link.waits import Stop
 
 if TYPE_CHECKING:
     import netaddr
@@ -96,6 +97,10 @@ class SimNetwork(EventLoop, Shown):
 
     def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
         """Let the next thing happen: a frame arrives, or a timer ends."""
+        with self.lock:  # sockets look at what it changes, and another thread closes them
+            return self._step(until, what)
+
+    def _step(self, until: int | None, what: str) -> bool:
         due, under_way = self._next_due(), self._under_way
         at = under_way[0][0] if under_way and (due is None or under_way[0][0] <= due) else due
         if at is None and until is None:
@@ -135,13 +140,14 @@ class SimNetwork(EventLoop, Shown):
 
     def carry(self, nic: SimNic, data: bytes) -> None:
         """Put a frame on the link of a network card."""
-        link, now = nic.link, self._now
-        arrivals, marks = nic.sends.frame(data, now)
-        self._sent.append((now, data, link, marks))
-        self._arrivals.append(min((at for at, _ in arrivals), default=None))
-        for at, arrived in arrivals:
-            for other in nic.others:
-                heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
+        with self.lock:
+            link, now = nic.link, self._now
+            arrivals, marks = nic.sends.frame(data, now)
+            self._sent.append((now, data, link, marks))
+            self._arrivals.append(min((at for at, _ in arrivals), default=None))
+            for at, arrived in arrivals:
+                for other in nic.others:
+                    heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
 
     @property
     def capture(self) -> Capture:
@@ -279,9 +285,24 @@ class SimPort(Port):
         self._check()
         self.nic.host.net.carry(self.nic, data)
 
+    def _arriving(
+        self,
+        timeout: float | None,
+        receive: Callable[[float | None], Frame | None] | None = None,
+        stop: Stop | None = None,
+    ) -> Iterator[Frame]:
+        return super()._arriving(timeout, receive or partial(self._receive_unless, stop), stop)
+
     def _receive(self, timeout: float | None) -> Frame | None:
+        return self._receive_unless(None, timeout)
+
+    def _receive_unless(self, stop: Stop | None, timeout: float | None) -> Frame | None:
+        """Return the next frame; None after `timeout` seconds, and when `stop` is set: it is looked at after all that happens."""
         arrived, net = self._arrived, self.nic.host.net
-        ready = lambda: True if arrived or self not in self.nic.ports else None  # noqa: E731
+
+        def ready() -> bool | None:
+            return True if arrived or self not in self.nic.ports or (stop is not None and stop.is_set()) else None
+
         until = None if timeout is None else net.now + nanoseconds(timeout, f"{self.name}: receive: timeout")
         while True:
             try:
@@ -292,6 +313,8 @@ class SimPort(Port):
             with suppress(IndexError):  # another thread may have come first
                 at, data = arrived.popleft()
                 return Frame(data, at, interface=self._description)
+            if stop is not None and stop.is_set():
+                return None
 
     def _room(self) -> tuple[int, int]:
         return len(self._arrived) + MOST, HUGE  # and what comes at this very moment, of which there may be no end

@@ -246,7 +246,9 @@ class Interface(SocketPort):
             with self._waits.turn:
                 if self._switch is None:
                     self._switch = RingSwitch(self._socket, self.name, self._waits)
-            return Ring(self._switch, self._description, buffer_bytes, self.outgoing, self._passes)
+            ring = Ring(self._switch, self._description, buffer_bytes, self.outgoing, self._passes)
+            ring.port = self
+            return ring
 
     def _hears(self) -> bool:
         """Return whether frames come to the port itself, and not into a ring."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from sys import byteorder
 from typing import Any, NamedTuple, Protocol, Self
+from weakref import WeakValueDictionary
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
@@ -87,6 +88,35 @@ def refusal(error: OSError) -> str:
     if error.errno == errno.EBADF:
         raise error
     return str(error.strerror or error)
+
+
+class OpenedPorts:
+    """Ports that were opened on a host, those that somebody has still: they end with it.
+
+    Without a lock, as a forked child and a signal's handler need it: a port is known first, and whether the host is closed
+    is looked at after; `close` does the reverse.
+    """
+
+    def __init__(self) -> None:
+        self._ports = WeakValueDictionary[int, Port]()
+        self.closed = False
+
+    def add(self, port: Port) -> None:
+        """Know a port; it is closed where the host is."""
+        self._ports[id(port)] = port
+        if self.closed:
+            port.close()
+
+    def __contains__(self, port: object) -> bool:
+        known = self._ports.get(id(port))
+        return known is not None and known is port
+
+    def close(self) -> None:
+        """Close all that were opened, and all that will be."""
+        self.closed = True
+        for reference in self._ports.valuerefs():
+            if (port := reference()) is not None:
+                port.close()
 
 
 class Pollable(Protocol):

@@ -190,8 +190,8 @@ class Ring:
         self._waits = Waits(f"ring of {self.name}")
         self._taken = 0  # blocks, since it was opened
         self._last: int | None = None  # how many there will be, once that is known
-        self.received = 0
-        self._taking = False
+        self.received, self._taking = 0, False
+        self.port: object = None  # that it is of, and that lives as long: its host closes it
         self._shared: tuple[mmap.mmap, memoryview] | None = None
         _open.add(self)
         try:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import BuildError, NeedsPrivilege
-from packetlab.link.port import Port, room
+from packetlab.link.port import OpenedPorts, Port, room
 from packetlab.link.waits import AT_ONCE, Stop, Waits
 from packetlab.packet.coerce import as_packet
 from packetlab.protocols.ip import IPv4
@@ -79,12 +79,14 @@ class SocketPort(Port):
 
 
 class KernelHost(Protocol):
-    """A host of a lab, as sockets in it need it."""
+    """A host of a lab, or this machine as a host, as sockets in it need it."""
 
     @property
     def name(self) -> str: ...
     @property
     def kernel_socket(self) -> Callable[[int, int, int], socket.socket]: ...
+    @property
+    def _opened(self) -> OpenedPorts: ...
 
 
 class RawIPSocket(SocketPort):
@@ -92,7 +94,7 @@ class RawIPSocket(SocketPort):
 
     Args:
         protocol: of the packets to receive (1 ICMP, 17 UDP, ...).
-        host: a host of a lab to be in; None for this machine.
+        host: a host of a lab to be in, or a `LocalHost`, which closes it when it is closed; None for this machine.
 
     Raises:
         NeedsPrivilege: without CAP_NET_RAW on this machine.
@@ -110,6 +112,8 @@ class RawIPSocket(SocketPort):
             raise NeedsPrivilege(self.name, "the capability CAP_NET_RAW", error.strerror, hint) from None
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         self._waits = Waits(self.name)
+        if host is not None:
+            host._opened.add(self)
 
     def send(self, frame: object) -> None:
         """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""

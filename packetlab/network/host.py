@@ -19,7 +19,7 @@ from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop
-from packetlab.link.port import Attachment, Port, place
+from packetlab.link.port import Attachment, OpenedPorts, Port, place
 from packetlab.network.carriers import (
     NETHUB_PORT,
     BareFraming,
@@ -127,6 +127,7 @@ class NetworkHost:
 
     address: Any
     kernel_socket: Any = None
+    _opened: OpenedPorts  # of a host with a kernel
     lab: Any = None
 
     def xns_bytes(self) -> bytes:

@@ -9,7 +9,6 @@ import socket as _socket
 from errno import ENETDOWN
 from random import Random
 from typing import Any
-from weakref import WeakSet
 
 from packetlab.declare.values.addresses import mac_bytes, mac_text
 from packetlab.errors import SocketMisuse
@@ -18,7 +17,7 @@ from packetlab.link import simnet as _simnet
 from packetlab.link.event_loop import EventLoop, RealTime
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.lab import lab as _lab, lab_host as _lab_host
-from packetlab.link.port import Attachment
+from packetlab.link.port import Attachment, OpenedPorts
 from packetlab.network.host import IN_VIRTUAL_TIME, NetworkHost
 from packetlab.renamed import renamed_arguments
 from packetlab.sockets import create
@@ -112,7 +111,7 @@ class LocalHost(Talker):
         self.address = "127.0.0.1"
         self._attachments: list[Attachment] = []
         self._mac = None if mac is None else mac_bytes(mac)
-        self._ports = WeakSet[Interface]()  # that were opened on its interface
+        self._opened = OpenedPorts()  # on its interface, and raw IP sockets
         if interface is not None:
             self.interface = Interface(interface)
             own = self._mac or self.interface._socket.getsockname()[4]
@@ -128,7 +127,7 @@ class LocalHost(Talker):
         with self.loop.lock:  # opened and known, or refused
             self._need_open("open")
             port = Interface(self.interface.name, promiscuous=promiscuous or self._mac is not None, protocol=every)
-            self._ports.add(port)
+            self._opened.add(port)
         return port
 
     def xns_bytes(self) -> bytes:
@@ -150,14 +149,14 @@ class LocalHost(Talker):
     def close(self) -> None:
         """Let go of the interface and of what was joined; connections end without a word.
 
-        Its sockets are of no use then, the kernel's neither, nor are ports that were opened on its interface: a thread that
+        Its sockets are of no use then, the kernel's neither, nor are ports and raw IP sockets that were opened on it: a thread that
         waits at one, or in `exchange`, gets EBADF. Engines that were attached are driven no more. `log` stays, with what was
         not sent by then.
         """
         with self.loop.lock:
             self.closed = True
             for driver in [*self.loop.drivers]:  # engines that are attached: they would be told of a closed port
-                if any(port in self._ports for port in driver.ports):
+                if any(port in self._opened for port in driver.ports):
                     self.loop.remove(driver)
             if self._stack is not None:
                 for port in self._stack.ports:
@@ -165,8 +164,8 @@ class LocalHost(Talker):
                     port.close()
                 self.loop.remove(self._stack)  # its log stays
         if self.attachments:
-            for port in (self.interface, *self._ports):
-                port.close()
+            self.interface.close()
+        self._opened.close()
         self.loop.poke()  # a thread that waits at a socket or port of this host waits in vain
 
     def __enter__(self) -> LocalHost:

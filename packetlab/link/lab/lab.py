@@ -112,6 +112,8 @@ class Lab(Shown):
             self.loop.drivers.clear()
             self.loop.closed = True
             self.loop.poke()
+        for host in self.hosts.values():  # after the drivers, which would be told of a closed port
+            host._opened.close()
         self.loop.background.stop()
         for relay in self._relays:
             relay.close()

@@ -19,7 +19,7 @@ from packetlab.link.event_loop import EventLoop, RealTime
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.lab.program import KEPT, NamespaceRequests, Pipes, Program
 from packetlab.link.lab.unanswered import UnansweredAddress
-from packetlab.link.port import Attachment, place
+from packetlab.link.port import Attachment, OpenedPorts, place
 from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Host:
         self.ends: list[LinkEnd] = []
         self.interfaces: list[Interface] = []
         self.programs: list[Program] = []
+        self._opened = OpenedPorts()  # beside `interfaces`: by attachments, and raw IP sockets
 
     def _attach(self, end: LinkEnd) -> None:
         sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -94,7 +95,9 @@ class Host:
     def _open(self, end: LinkEnd, protocol: int | None = None, promiscuous: bool = False) -> Interface:
         sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         every = EVERY_PROTOCOL if protocol is None else protocol
-        return Interface(end.name, promiscuous=promiscuous, protocol=every, socket=sock)
+        port = Interface(end.name, promiscuous=promiscuous, protocol=every, socket=sock)
+        self._opened.add(port)
+        return port
 
     def _first(self) -> LinkEnd:
         if not self.ends:

@@ -30,7 +30,7 @@ from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.refinement.defaults import check_defaults
 from packetlab.codec.refinement.depth import is_recursive, trying
-from packetlab.codec.refinement.views import kept, split, viewed, with_view
+from packetlab.codec.refinement.views import is_looked_into, kept, split, viewed, with_view
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
@@ -404,7 +404,7 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
         if isinstance(item, bytes):
             return
         for f in lying(item, item._fields):
-            if f.kind.wire == "items" and getattr(item, f.slot):
+            if is_looked_into(item, f):
                 item_faults(item, f, faults, bits // 8, around)
             bits += width(item, f)
 
@@ -414,17 +414,19 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault], places:
 
     `places` has the first bytes of the fields that stand after a payload, by layer.
     """
-    behind = [(i, f) for i, header in enumerate(headers) for f in header._declaration.after if f.kind.wire == "items" and getattr(header, f.slot)]
-    if not behind and not any(getattr(header, f.slot) for header in headers for f in header._declaration.repeated):
+    behind = [(i, f) for i, header in enumerate(headers) for f in header._declaration.after if is_looked_into(header, f)]
+    if not behind and not any(is_looked_into(header, f) for header in headers for f in header._declaration.repeated):
         return
     bits = 0
     for i, header in enumerate(headers):
         for f in lying(header, header._declaration.before):
-            if f.kind.wire == "items" and getattr(header, f.slot):
+            if is_looked_into(header, f):
                 item_faults(header, f, faults, bits // 8, headers[:i])
             bits += width(header, f)
     for i, f in reversed(behind):  # the innermost payload ends first
-        item_faults(headers[i], f, faults, places()[i, f], headers[:i])
+        found, after = places(), headers[i]._declaration.after
+        at = next((found[i, g] for g in after[after.index(f) :] if (i, g) in found), max(found.values()))  # one of no bytes has no place
+        item_faults(headers[i], f, faults, at, headers[:i])
 
 
 def parse_items(

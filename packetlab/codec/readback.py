@@ -17,11 +17,11 @@ from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.careful import broken
 from packetlab.codec.refinement.found_by import fitting, otherwise, unfound, was_said
 from packetlab.declare.bits.stretches import Loose
-from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Ref, Size
+from packetlab.declare.expressions import Const, Count, Elsewhere, Expr, Has, If, Next, Op, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
 from packetlab.declare.places.inner import Inner
-from packetlab.declare.plan import Listed, Open, Sized, When, needs
+from packetlab.declare.plan import Counted, Listed, Open, Sized, When, needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.raws import InnerValue
@@ -53,17 +53,19 @@ def checks(to: SourceWriter) -> list[str]:
         for part in step.parts if isinstance(step, Loose) else ():
             f, said = part.field, part.field.count if part.counted else part.field.size if part.sized else None
             found += _absent(to, f, f.condition) if f.condition is not None else []
-            if said is not None and not follows_from(header, needs(said), f.name):
+            if said is not None and not _comes_back(header, said, f.name):
                 found += _compared(to, f, said, to.count(f.name) if part.counted else to.size(f.name), needs(said))
-        if isinstance(inner, Sized | Listed):
+        if isinstance(inner, Sized | Listed | Counted):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
-            if said is not None and not follows_from(header, needs(said), inner.field.name):
+            if said is not None and not _comes_back(header, said, inner.field.name):
                 got = to.size(inner.field.name) if isinstance(inner, Sized) else to.count(inner.field.name)
                 found += _compared(to, inner.field, said, got, needs(said))
     for f in header.endless:
         there, above = f"{to.present(f)} and " if f.condition is not None else "", to.size("payload")
         error = f"beyond(h{tag}, '{f.name}', {above})"
         found.append(f"if {there}{above}: {to.refuse(error)}")
+    if (said := header.payload_size) is not None and follows_from(header, needs(said), "payload") and not _comes_back(header, said, "payload"):
+        found += _compared(to, header.by_name[min(needs(said))], said, to.size("payload"), needs(said), f"({said.code(to)}) >= 0 and ")  # type: ignore[arg-type]
     if header.plan.bare and header.payload_size is not None and not header.stream:
         uppers = None if to.stack is None else [one.name for one in to.stack[to.i + 1 : to.i + 2]]
         if uppers is None:
@@ -87,6 +89,17 @@ def follows_from(header: Declaration, names: set[str], part: str) -> bool:
     )
 
 
+def _comes_back(header: Declaration, said: Expr, part: str) -> bool:
+    """Whether what is read is as large as what is built whatever its size, or `checks` compares that by the rule (`plan.rounded`)."""
+    names = needs(said)
+    if not follows_from(header, names, part):
+        return False
+    if any(str(solved.size) == str(said) and {part, f"#{part}"} & {*solved.parts} for _, solved in header.plan.rounded):
+        return True
+    rules = [said, *(rule for name in names if (rule := header.by_name[name].rule) is not None)]
+    return not any(isinstance(one, If) or (isinstance(one, Op) and one.sign not in "+-*") for rule in rules for one in rule.parts())
+
+
 def _absent(to: SourceWriter, f: Field, condition: Expr) -> list[str]:
     """Return the lines that refuse a value of a field that is not there, unless it tells itself whether it is."""
     if any(isinstance(leaf, Has) and leaf.name == f.name for leaf in condition.leaves()):
@@ -98,16 +111,18 @@ def _absent(to: SourceWriter, f: Field, condition: Expr) -> list[str]:
 
 def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str], where: str = "") -> list[str]:
     code = said.code(to)  # type: ignore[arg-type]
-    given = f.bit << len(to.cls.fields)  # captured as it is
-    for name in names:
-        given |= to.cls.by_name[name].bit
+    told, s, width = [to.cls.by_name[name] for name in names], f"s{to.tag}", len(to.cls.fields)
+    part, given = f.bit << width, sum(g.bit for g in told)
     there = where + (f"{to.present(f)} and " if f.condition is not None else "")
     for leaf in said.leaves():
         if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
             given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it
-    test = f"{there}{if_known(to.cls, said)}not s{to.tag} & {given:#x} and {got} != {code}"
+    there += if_known(to.cls, said)
+    free = f"not {s} & {given | part:#x}"  # what was captured is as it is
+    if ruled := given & sum(g.bit for g in told if g.rule is not None and g is not f):  # on purpose is what is given anew, and what was captured with that which tells its size
+        free = f"not {s} & ~({s} >> {width}) & {given:#x} and not ({s} & {part:#x} and {s} & {ruled << width:#x} == {ruled << width:#x})"
     error = f"differs(h{to.tag}, '{f.name}', {code}, {got})"
-    return [f"if {test}: {to.refuse(error)}"]
+    return [f"if {there}{free} and {got} != {code}: {to.refuse(error)}"]
 
 
 def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
@@ -120,6 +135,8 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
         hint = f"give {name} too to send it so"
         return BuildError(where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint)
     hint = given_or(header._declaration, names, rule, f"{what}({name!r})") if (names := needs(rule)) else follows_around(rule)
+    if follows_from(header._declaration, names, name):
+        hint = f"{', '.join(sorted(names))} can be given too"
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
 
 

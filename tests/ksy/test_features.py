@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import DeclareError, bindings, describe, dissect, import_ksy
+from packetlab import BuildError, DeclareError, bindings, describe, dissect, import_ksy
 from tests.ksy.again import FORMATS, read
 
 HEAD = "meta: {id: some, endian: be, encoding: ASCII}\n"
@@ -111,6 +111,21 @@ def test_lengths_follow_where_one_field_tells_them(described: Any) -> None:
         "seq: [{id: n, type: u1}, {id: a, size: n - 2}, {id: m, type: u2}, {id: b, type: u2, repeat: expr, repeat-expr: m / 2}]"
     )
     assert bytes(cls(a=b"abc", b=[1, 2])) == bytes.fromhex("05 616263 0004 0001 0002")
+
+
+@pytest.mark.parametrize("size", ["n & 0x3f", "n & 15", "n & 7", "n % 4", "(n & 0x70) >> 4", "n * 2 - 1"])
+def test_a_number_of_which_only_some_bits_tell_a_size_is_up_to_who_builds(described: Any, size: str) -> None:
+    cls = described(f"seq: [{{id: n, type: u1}}, {{id: d, size: '{size}'}}]")
+    data = bytes([0x72]) + bytes(range(227))
+    read = dissect(data, cls)
+    assert not read.faults
+    assert bytes(read) == data
+    count = len(read[cls].d)
+    assert count == {"n & 0x3f": 50, "n & 15": 2, "n & 7": 2, "n % 4": 2, "(n & 0x70) >> 4": 7, "n * 2 - 1": 227}[size]
+    for more in (70, 130):
+        with pytest.raises(BuildError, match=r"Some\.[nd]: expected"):
+            bytes(cls(d=b"x" * more))
+    assert bytes(cls(n=0x72, d=read[cls].d)) == data[: 1 + count]
 
 
 def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:

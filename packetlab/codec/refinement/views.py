@@ -24,6 +24,7 @@ from packetlab.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
 
 
@@ -69,11 +70,18 @@ def read_whole(
     return header if end == len(raw) and ctx.clean and not unread(header, ctx.faults) and ctx.clean else None
 
 
+def is_looked_into(header: AnyHeader, f: Field) -> bool:
+    """Whether a field has headers that may have faults: also one header of no bytes, which may need some."""
+    return f.kind.wire == "items" and bool((raw := getattr(header, f.slot)) or (f.kind.one and raw is not None and not header._is_partial))
+
+
 def unread(header: AnyHeader, faults: list[Fault]) -> bool:
     """Whether a list in a header, or in what it holds, ends in bytes that are no whole item; faults of lists read for that are added."""
     for f in header._declaration.repeated:
-        items = () if getattr(header, f.slot) is None or f.kind.loose else header._items_of(f, faults)
-        if any(isinstance(item, bytes) or unread(cast("AnyHeader", item), faults) for item in items):
+        if getattr(header, f.slot) is None or f.kind.loose:
+            continue
+        items = header._items_of(f, faults)
+        if (f.kind.one and not items) or any(isinstance(item, bytes) or unread(cast("AnyHeader", item), faults) for item in items):
             return True
     return False
 

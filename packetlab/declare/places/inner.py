@@ -67,7 +67,7 @@ def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Fie
             f.until = with_inner(f.until, item, f"{header}.{f.name}, until")
     found: dict[str, dict[str, Expr]] = {}
     for f in fields:
-        said = f.size if f.count is None else f.count
+        said = f.size if f.count is None or f.stride else f.count
         inner = [one for one in said.leaves() if isinstance(one, Inner)] if said is not None and f.none is None else []
         if len(inner) != 1 or said is None or (f.kind.one and f.size is None):
             continue

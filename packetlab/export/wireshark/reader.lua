@@ -220,7 +220,7 @@ local function read_items(n, f, first, limit, count, all, exact)
     return items, first, {{where = f.owner .. "." .. f.name, at = first, expected = DEEPEST .. " levels of headers in headers at most", got = "more"}}, false
   end
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb, parent = n.s}, first
-  while (pos < limit or (f.one and not all and #items == 0)) and (count == nil or #items < count) do
+  while (pos < limit or (f.one and #items == 0 and not n.cut)) and (count == nil or #items < count) do
     local noted = #inner.faults
     level = level + (f.deep and 1 or 0)
     local one = read(item, n.tvb, pos, limit, inner)

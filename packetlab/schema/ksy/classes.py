@@ -7,7 +7,7 @@ A length that only says how long one other field is follows from that field: it 
 from __future__ import annotations
 
 from packetlab.declare.computed import inverse
-from packetlab.declare.expressions import Ref
+from packetlab.declare.expressions import Op, Ref
 from packetlab.declare.rules import apart
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression, load_expression
@@ -401,8 +401,10 @@ class KsyHeader:
                 other["name"] for other, word in sizes if word == key and other[key] == first[key] and "when" in other
             ]
             measure = joined("+", [[f"{key}_of", one] for one in (same if "when" in first else [first["name"]])])
-            solved = inverse(load_expression(first[key], ""), name, load_expression(measure, ""))
-            if solved is not None:
+            told = load_expression(first[key], "")
+            solved = inverse(told, name, load_expression(measure, ""))
+            masked = any(isinstance(part, Op) and part.sign in "&%" for part in told.parts())  # its other bits are for who builds it to give
+            if solved is not None and not masked:
                 row["rule"] = dump_expression(solved)
                 self.follow.add(name)
 

@@ -30,7 +30,7 @@ from packetlab.declare.remembering.recalled import Recalled, StateOf
 from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
-from packetlab.export.whole_headers import fill_up, unit_of, whole_again, with_fewer_items
+from packetlab.export.whole_headers import fill_up, unit_of, whole_again, with_fewer_items, with_told_sizes
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             continue  # what was drawn inside has the delimiter of the field around it
         if in_list or whole_again(whole):
             return whole
-        if attempt is made and (less := with_fewer_items(cls, made, own)) is not None:
-            return less
+        fitting = with_told_sizes(cls, attempt, own) or (with_fewer_items(cls, made, own) if attempt is made else None)
+        if fitting is not None:
+            return fitting
     made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})
     return made_least
 

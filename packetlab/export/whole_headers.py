@@ -9,6 +9,10 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import classes
+from packetlab.codec.places.inner import HeldValues
+from packetlab.declare.expressions import Expr, Ref
+from packetlab.declare.places.leaves import rewritten
+from packetlab.declare.plan import needs
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
@@ -70,6 +74,50 @@ def whole_again(made: Header) -> bool:
     back, _, _, _ = made._decode(data, 0, len(data), ctx)
     faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
     return not faults and bool(back == made._resolved_alone())
+
+
+# Numbers that tell sizes ---------------------------------------------------------------------------------------------
+
+MOST = 1 << 10  # numbers that are tried
+
+
+def with_told_sizes(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> Header | None:
+    """Return a header in which plain numbers tell the sizes and counts that were drawn, None where no single number does."""
+    fitting = dict(made)
+    for f in cls.fields:
+        measure = f.size if f.count is None or f.stride else f.count
+        if measure is None or made.get(f.name) is None:
+            continue
+        try:
+            whole = classes[cls](**fitting)._resolved_alone()
+        except BuildError:
+            return None
+        rule, raw = _worked_out(cls, measure), getattr(whole, f.slot)
+        size = measured(whole, [f]) if measure is f.size else f.kind.count(raw) if isinstance(raw, bytes) else len(raw or ())
+        values = {g.name: getattr(whole, g.slot) for g in cls.fields}
+        if raw is None or rule.evaluate(HeldValues(values, b"", 0)) == size:
+            continue
+        for name in sorted(needs(rule) - own.keys()):
+            g = cls.by_name[name]
+            if g.rule is not None or g.fixed or not g.kind.is_number or g.kind.wire != "number":
+                continue
+            numbers = range(g.kind.low, min(g.kind.high, g.kind.low + MOST) + 1)
+            found = next((n for n in numbers if rule.evaluate(HeldValues({**values, name: n}, b"", 0)) == size), None)
+            if found is not None:
+                fitting[name] = g.kind.value(found)
+                break
+    always = {name: value for name, value in fitting.items() if name in own or cls.by_name[name].condition is None or cls.by_name[name].kind.bits is None}
+    return (_whole(cls, fitting) or _whole(cls, always)) if fitting != made else None
+
+
+def _worked_out(cls: Declaration, rule: Expr) -> Expr:
+    """Return a rule with the rules of computed fields in place of these."""
+
+    def leaf(one: Expr) -> Expr:
+        computed = cls.by_name[one.name].computed if isinstance(one, Ref) and one.name in cls.by_name else None
+        return one if computed is None else _worked_out(cls, computed)
+
+    return rewritten(rule, leaf)
 
 
 # Items that do not fit together --------------------------------------------------------------------------------------

@@ -197,3 +197,28 @@ def test_a_header_in_a_field_of_no_bytes_is_a_fault_where_it_needs_some() -> Non
         packet = dissect(bytes(Ether() / IPv4() / UDP(dport=7004) / b"\0\7"))
         assert [fault.field for fault in packet.faults] == ["i"]
         assert not dissect(bytes(Around7C()), Around7C).faults
+
+
+def test_a_header_in_a_field_says_that_there_is_none() -> None:
+    with bindings():
+
+        class Says7C(Header):
+            n: U8 = 0
+            k: U8 = 0
+
+        for kind, told, values, none in (
+            (Bytes, sized(field("c.n") - 1, none=-1), (b"", b"abc"), 0),
+            (tuple[U16, ...], many(count=field("c.n"), none=255), ((), (1, 2)), 255),
+            (tuple[Item7C, ...], many(count=field("c.n"), none=255), ((), (Item7C(a=1),)), 255),
+        ):
+            cls: Any = type(Header)("None7C", (Header,), {
+                "__annotations__": {"c": Says7C, "v": kind | None, "z": U8}, "c": Says7C(), "v": told, "z": 3,
+            })  # fmt: skip
+            for value in (None, *values):
+                read = dissect(bytes(cls(v=value)), cls)
+                assert read[cls] == cls(v=value)
+                assert read[cls].v == value
+                assert not read.faults
+                for other in (None, *values):
+                    assert bytes(read.replace(cls, v=other)) == bytes(cls(v=other))
+            assert bytes(cls())[0] == none

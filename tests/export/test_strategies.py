@@ -17,8 +17,11 @@ from packetlab import (
     IDP,
     SPP,
     TCP,
+    U8,
+    U16,
     UDP,
     BuildError,
+    Bytes,
     Control,
     Ether,
     Header,
@@ -29,7 +32,14 @@ from packetlab import (
     Packet,
     TCPFlags,
     bindings,
+    choose,
+    computed,
     dissect,
+    ended,
+    field,
+    sized,
+    through,
+    when,
 )
 from packetlab.codec.objects import declared_classes as declared
 from tests.conftest import amount
@@ -209,3 +219,52 @@ def test_text_that_another_class_takes_apart_is_read_where_what_is_in_it_cannot_
         with pytest.raises(BuildError, match=r"Length\.there: expected 1"):
             bytes(wrong)
         assert Length(length=5).value == "5"
+
+
+def test_plain_numbers_tell_the_sizes_of_what_is_drawn() -> None:
+    with bindings():
+
+        class Held7D(Header):
+            a: U16 = 0
+
+        class Ended7D(Header):
+            k: U8 = 0
+            t: Bytes = ended(b"\0")
+
+        class Plain7D(Header):
+            n: U8 = 0
+            i: Held7D = sized(field("n"), Held7D())
+
+        class Masked7D(Header):
+            n: U8 = 0
+            i: Ended7D = sized(field("n") & 63)
+
+        class Packed7D(Header):
+            n: U8 = 0
+            i: Bytes = through(pl.zlib(), sized(field("n")))
+
+        class Long7D(Header):
+            first: U8
+            more: U8 | None = when(field("first") >= 128)
+            size: int = computed(choose(field("first") >= 128, (field("first") & 127) + field("more") * 128, field("first")))
+            i: Held7D | None = when(field("first") != 5, sized(field("size")))
+            e: Bytes | None = when(field("first") == 5, sized(field("size")))
+
+        for cls in (Plain7D, Masked7D, Packed7D, Long7D):
+            assert len(_drawn_and_read(cls)) > 1
+
+
+def _drawn_and_read(cls: type[Header]) -> set[bytes]:
+    """Return the bytes of headers that are drawn, each of which reads back."""
+    drawn = set()
+
+    @settings(RELAXED, database=None, phases=[Phase.generate])
+    @given(pl.strategies.headers(cls))
+    def check(header: Header) -> None:
+        packet = dissect(bytes(header), cls)
+        assert packet[cls] == header
+        assert not packet.faults
+        drawn.add(bytes(header))
+
+    check()
+    return drawn

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.computed import inverse
-from packetlab.declare.expressions import Count, Elsewhere, Emitter, Expr, NamedExpr, Ref, Size
+from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, Has, If, NamedExpr, Ref, Size
 from packetlab.declare.places.leaves import rewritten
 from packetlab.errors import DeclareError
 
@@ -68,16 +68,24 @@ def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Fie
     found: dict[str, dict[str, Expr]] = {}
     for f in fields:
         said = f.size if f.count is None or f.stride else f.count
-        inner = [one for one in said.leaves() if isinstance(one, Inner)] if said is not None and f.none is None else []
+        inner = [one for one in said.leaves() if isinstance(one, Inner)] if said is not None else []
         if len(inner) != 1 or said is None or (f.kind.one and f.size is None):
             continue
         (one,) = inner
-        presence = f.condition.leaves() if f.condition is not None else []
+        presence = f.condition.leaves() if f.condition is not None and f.none is None else []  # that is what it tells itself
         if any(isinstance(other, Inner) and other.name == one.name for other in presence):
             continue
         g = one.kind.item.by_name.get(one.inner) if one.kind.item is not None else None
         value = Size(f.name) if f.count is None or f.stride else Count(f.name)
-        solved = inverse(rewritten(said, lambda leaf: Ref("") if isinstance(leaf, Inner) else leaf), "", value)
+        solved = _solved(said, value)
+        if f.none is not None and f.stride and f.count is not None and solved is not None:  # it is a count
+            absent = _solved(f.count, Const(f.none))
+            solved = None if absent is None else If(Has(f.name), solved, absent)
         if g is not None and g.rule is None and not g.fixed and solved is not None:
             found.setdefault(one.name, {}).setdefault(one.inner, solved)
     return found
+
+
+def _solved(said: Expr, value: Expr) -> Expr | None:
+    """Return what a number of a held header is where a rule that names it alone comes to `value`; None where that cannot be said."""
+    return inverse(rewritten(said, lambda leaf: Ref("") if isinstance(leaf, Inner) else leaf), "", value)

@@ -8,22 +8,30 @@ from typing import Annotated, Any
 import pytest
 
 from packetlab import (
+    F32,
     U8,
+    UUID,
     BuildError,
     Ether,
+    F64le,
     Header,
+    NTPShort,
     QuicInt,
     Rest,
+    UnixTime,
     VarInt,
     ZigZagInt,
     auto,
+    bcd,
     bindings,
     count_of,
     dissect,
     field,
     labels,
     many,
+    scaled,
     size_of,
+    text as text_,
     wireshark,
 )
 from tests.conftest import need
@@ -74,6 +82,34 @@ def test_values_that_tell_their_own_size(tmp_path: Path) -> None:
                 for f in lists
                 for one in getattr(header, f.name)
             ]
+
+
+def test_values_of_a_fixed_size_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    """Floats, times, durations, scaled numbers, texts, UUIDs and packed digits, and no bytes; those of no kind are shown as bytes."""
+    need("tshark")
+    text = Annotated[str, text_("ascii", size=4, pad=b"\0")]
+    kinds: dict[str, tuple[Any, list[Any], list[str]]] = {
+        "f32": (F32, [1.5, -2.25, 1e10], ["1.5", "-2.25", "10000000000"]),
+        "f64le": (F64le, [0.1], ["0.1"]),
+        "scaled": (Annotated[float, scaled(16, 0.5)], [1.5, 100], ["1.5", "100"]),
+        "scaledle": (Annotated[float, scaled(16, 0.5, signed=True, little=True)], [-1.5], ["-1.5"]),
+        "time": (UnixTime, ["2024-01-01", "1970-01-01"], ["Jan  1, 2024 00:00:00.000000000 UTC", "Jan  1, 1970 00:00:00.000000000 UTC"]),
+        "span": (NTPShort, [1.5, 2], ["1.500000000", "2.000000000"]),
+        "word": (text, ["abcd", "x"], ["abcd", "x"]),
+        "id": (UUID, ["6ba7b810-9dad-11d1-80b4-00c04fd430c8"], ["6ba7b810-9dad-11d1-80b4-00c04fd430c8"]),
+        "digits": (Annotated[int, bcd(4)], [1234, 5], ["1234", "5"]),
+    }
+    with bindings():
+        classes: list[Any] = []
+        for number, (name, (kind, _, _)) in enumerate(kinds.items()):
+            body = {"__annotations__": {"n": U8, "xs": tuple[kind, ...], "z": U8}, "n": auto(count_of("xs")), "xs": many(), "z": 9, "__module__": __name__}
+            classes.append(type(Header)(f"Row{name}", (Header,), body, under=Ether, when={"type": 0x7BC0 + number}))
+        packets = [Ether() / cls(xs=values) for cls, (_, values, _) in zip(classes, kinds.values(), strict=True)]
+        packets += [Ether() / cls() for cls in classes]
+        tshark = Tshark(tmp_path, *classes)
+        compare(tshark, [*damaged(packets, 52)])
+        shown = [[one.get("show") for layer in layers for one in layer.iter("field") if one.get("name", "").endswith(".value")] for layers in tshark.ask(packets)]
+        assert shown == [*(wanted for _, _, wanted in kinds.values()), *([] for _ in kinds)]
 
 
 def test_those_of_a_kind_of_ones_own_are_refused() -> None:

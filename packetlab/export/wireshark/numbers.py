@@ -52,13 +52,25 @@ def element(f: Field) -> list[str]:
     if one is None or f.kind.loose:
         return []
     if one.fixed_bits:
-        return [f"whole = {one.fixed_bits // 8}", *([f"single = {{{', '.join(judged(one))}}}"] if one.judges else [])]
+        parts = [*judged(one), *_side_by_side(one)]
+        return [f"whole = {one.fixed_bits // 8}", *([f"single = {{{', '.join(parts)}}}"] if parts else [])]
     if not (one.form or written(one) or name_of(one)):
         return []
     number = bool(one.form or base_of(one))
     parts = [f"name = '', kind = {lua('int' if number else 'bytes')}", *(coding(f, one) if one.form else written(one)), *name_of(one), *view(one), *judged(one)]
     parts += ["alone = true"] * bool(name_of(one))
     return [f"element = {{{', '.join(parts)}, listed = {lua(f'values ({one.in_words()}) up to the end')}}}"]
+
+
+def _side_by_side(one: Kind) -> list[str]:
+    """Return what shows each of such values of a fixed size as what it is; nothing for plain numbers and addresses (see `views.each`)."""
+    shown = view(one)
+    if not shown or (one.wire == "number" and one.fixed_bits > WIDE):
+        return []
+    if one.wire != "number":
+        return ["name = ''", "kind = 'bytes'", *shown]
+    words = [("signed", one.signed), ("little", one.little), ("wide", is_wide(one.fixed_bits))]
+    return ["name = ''", "kind = 'int'", f"bits = {one.fixed_bits}", *(f"{word} = true" for word, holds in words if holds), *shown]
 
 
 def is_long(f: Field) -> bool:

@@ -67,7 +67,7 @@ register = function(h)
       else
         f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
         if f.form == "uint64" then f.as_raw = add(f.abbr .. ".raw", ProtoField.bytes(abbr .. ".raw", f.name)) end
-        local each, name = f.element, abbr .. ".value"
+        local each, name = f.element or f.single and f.single.kind and f.single, abbr .. ".value"
         if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](name, f.name)) end
         if each then each.shown = add(f.abbr .. ".value", each.kind == "int" and number_field(each, name, f.name) or ProtoField[each.form or each.kind](name, f.name)) end
         if each and each.form == "uint64" then each.as_raw = add(f.abbr .. ".value.raw", ProtoField.bytes(name .. ".raw", f.name)) end
@@ -258,6 +258,13 @@ local function show_elements(tree, n, e)
   end
 end
 
+local function show_singles(tree, n, e)  -- values of a fixed size that are more than numbers and addresses
+  local one, size = e.f.single, e.f.whole
+  for at = e.first, e.first + math.min(e.len, VALUES * size) - size, size do
+    if one.kind == "int" then show_number(tree, n, n:entry(one, at * 8)) else show_bytes(tree, n, {f = one, first = at, len = size}) end
+  end
+end
+
 -- Show layer i; its faults are marked on it.
 show = function(layers, i, tree, ctx, below)
   local n = layers[i]
@@ -298,7 +305,8 @@ show = function(layers, i, tree, ctx, below)
       if f.element then show_elements(item, n, e) end
       if e.len == 0 then item:set_text(f.name .. ": empty")
       elseif f.each and e.count then n:show_values(item, e, VALUES)
-      elseif f.each then show_each(item, range_of(n, e), e) end
+      elseif f.each then show_each(item, range_of(n, e), e)
+      elseif f.single and f.single.shown then show_singles(item, n, e) end
     end
     lines[#lines + 1] = item
     if e.inside then

@@ -24,6 +24,19 @@ def bounds(rule: Expr, leaf: Callable[[Expr], Range], where: str) -> Range:
     return _Bounds(leaf, where).of(rule)
 
 
+def check_can_hold(condition: Expr, leaf: Callable[[Expr], Range], where: str) -> None:
+    """Refuse a condition that never holds, and one with a comparison that never does: of a number that its field has no room for."""
+    seen = _Bounds(leaf, where)
+    seen.of(condition)
+    for part in condition.parts():
+        compares = isinstance(part, OneOf) or (isinstance(part, Op) and part.sign in COMPARISONS)
+        if seen.known[id(part)][0] == (0, 0) and (compares or part is condition):
+            ranges = [(one, seen.known[id(one)][0]) for one in part.operands() if not isinstance(one, Const)] if compares else []
+            said = ", ".join(f"{words(one)} is {low}..{high}" for one, (low, high) in ranges if high.bit_length() <= WIDEST)
+            hint = "ahead(...) counts bits: ahead(8) is the first byte" if any(str(leaf).startswith("ahead(") for leaf in part.leaves()) else ""
+            raise DeclareError(where, "a condition that can hold", words(part) + f" ({said})" * bool(said), hint)
+
+
 def hull(*ranges: Range) -> Range:
     """Return the range that holds all of `ranges`."""
     return min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -32,11 +45,12 @@ def hull(*ranges: Range) -> Range:
 class _Bounds:
     def __init__(self, leaf: Callable[[Expr], Range], where: str) -> None:
         self.leaf, self.where = leaf, where
+        # A rule may use a part of itself many times (e = e + e): each is looked at once, but counted as often as it is used.
+        self.known: dict[int, tuple[Range, int]] = {}
 
     def of(self, rule: Expr) -> Range:
         """Return the range of a rule."""
-        # A rule may use a part of itself many times (e = e + e): each is looked at once, but counted as often as it is used.
-        known: dict[int, tuple[Range, int]] = {}
+        known = self.known
         for part in rule.parts():
             inner = [known[id(operand)] for operand in part.operands()]
             terms = 1 + sum(count for _, count in inner)

@@ -244,7 +244,7 @@ def has(name: str) -> Expr:
 
 
 def ahead(bits: int) -> Expr:
-    """The first `bits` (1 to 64) bits of the payload, or -1 where it is shorter. Only in ``when=`` of a binding."""
+    """The first `bits` (1 to 64) bits of the payload, 8 for its first byte, or -1 where it is shorter. Only in ``when=`` of a binding."""
     return Ahead(whole(bits))
 
 

@@ -20,7 +20,7 @@ from packetlab.declare.classbody.slips import unsuited
 from packetlab.declare.declaration import Declaration, check_stream, settle_bits, write_order
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Has, Next, Ref, Size, expression
 from packetlab.declare.fields import Field, Spec
-from packetlab.declare.intervals import Range, bounds, hull, words
+from packetlab.declare.intervals import Range, bounds, check_can_hold, hull, words
 from packetlab.declare.kinds import WIDEST, Kind
 from packetlab.declare.places.from_end import check_from_end, is_ahead
 from packetlab.declare.places.inner import Inner
@@ -437,7 +437,7 @@ def filled_in(sets: object, where: str, under: Declaration) -> dict[str, Expr]:
 def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:
     """Refuse a condition that the header below cannot tell, and values that it cannot be given."""
     where = f"{upper.name} under {under.name}"
-    bounds(condition, Leaves(under, where, BOUND), where)
+    check_can_hold(condition, Leaves(under, where, BOUND), where)
     for name, rule in sets.items():
         f = field_of(under, name, where)
         letters = isinstance(rule, Letters)

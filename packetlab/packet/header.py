@@ -22,7 +22,7 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.places.inner import said_count
 from packetlab.codec.rederive import rederived_alone
-from packetlab.codec.refinement.class_bodies import literal, names_with, owner_of, taken_apart
+from packetlab.codec.refinement.class_bodies import literal, names_with, other_name, owner_of, taken_apart
 from packetlab.codec.refinement.standing import parts
 from packetlab.codec.refinement.views import viewed
 from packetlab.codec.source import function
@@ -214,7 +214,7 @@ class HeaderType(type):
             kind = kind_with(annotation, body.get(field_name), where)
             owner = owner_of(field_name, kind, inherited, bases)
             if owner:
-                hint = f"{field_name} = value is another default for it" * (field_name in inherited)
+                hint = f"{field_name} = value is another default for it" if field_name in inherited else other_name(field_name)
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}", hint)
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
             if is_optional(annotation) and spec.condition is None and spec.none is None:

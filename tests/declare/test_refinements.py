@@ -288,6 +288,7 @@ def test_what_makes_no_sense_is_refused_at_the_class() -> None:
     declare(r"Wrong, when=: expected a field of Option, got knid", inside="data", when={"knid": 99})
     declare(r"Wrong\.kind: expected 0\.\.255, got 300", inside="data", when={"kind": 300})
     declare(r"Wrong, when=: expected a condition that can hold", inside="data", when=field("kind") > 255)
+    declare(r"Wrong, when=: expected a condition that can hold, got kind == 300", inside="data", when=(field("kind") == 99) | (field("kind") == 300))
     declare(r"Wrong", base=Option, inside="data", when={"kind": 99}, under=Ether)
 
 

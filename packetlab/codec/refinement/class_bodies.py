@@ -119,6 +119,12 @@ def owner_of(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple
     return "starts with _" if name.startswith("_") else ""
 
 
+def other_name(name: str) -> str:
+    """Return what a field may be called instead of a word that is taken."""
+    free = name.strip("_") or "value"
+    return f"another name, such as {free}_" + ("; payload: Payload says where the payload stands" if name == "payload" else "")
+
+
 def plain(header: AnyHeader) -> type[AnyHeader]:
     """Return the class whose headers a refinement's are, as far as bytes go."""
     cls: Any = type(header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.intervals import Range, bounds, words
+from packetlab.declare.intervals import Range, bounds, check_can_hold, words
 from packetlab.declare.places.inner import Inner, with_inner
 from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.declare.rules import apart
@@ -50,8 +50,7 @@ def check_refinement(header: Declaration) -> None:
     if beyond is not None:
         hint = "a number in a header that a field there holds: as a computed field of that outer header"
         raise DeclareError(where, f"a field of {base.name}, or a header around and one field of it", str(beyond), hint)
-    if bounds(rule, Leaves(base, where, ITEM), where)[1] == 0:
-        raise DeclareError(where, "a condition that can hold", words(rule))
+    check_can_hold(rule, Leaves(base, where, ITEM), where)
     later = {f.name for f in base.after}
     for leaf in rule.leaves():
         if getattr(leaf, "name", "") in later:

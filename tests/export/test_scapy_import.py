@@ -19,6 +19,7 @@ from packetlab.export.bridges.scapy_loaded import load
 load()
 
 from scapy import fields as sf  # noqa: E402
+from scapy.config import conf  # noqa: E402
 from scapy.packet import Packet  # noqa: E402
 
 
@@ -136,6 +137,7 @@ class Odd(sf.ShortField):  # type: ignore[misc]
         ((Odd("a", 1),), {}, r"Bad\.a: expected a field class of scapy's own, got Odd, which is code"),
         ((sf.ByteField("a", 1),), {"post_build": lambda self, pkt, pay: pkt}, r"Bad: expected a class without code .*, got post_build, of Bad"),
         ((sf.ByteField("a", 1),), {"guess_payload_class": lambda self, pay: Entry}, r"got guess_payload_class, of Bad"),
+        ((sf.ByteField("a", 1),), {"guess_payload_class": lambda self, pay: conf.padding_layer if self.a else Entry}, r"got guess_payload_class, of Bad"),
         ((sf.ByteField("a", 1),), {"extract_padding": lambda self, s: (s[:1], s[1:])}, r"got extract_padding, of Bad"),
         ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: len(pkt.a))), {}, r"Bad\.b: expected length_from that is arithmetic"),
         ((sf.ByteField("a", 1), sf.StrLenField("b", b"", length_from=lambda pkt: {1: 2}.get(pkt.a, 3))), {}, r"Bad\.b: expected length_from"),
@@ -237,3 +239,21 @@ def test_conditions_that_are_numbers_stand_in_the_module_too() -> None:
         exec(compile(str(found), "sometimes", "exec"), names)
         assert describe(names["Sometimes"]) == described
         assert bytes(names["Sometimes"](f0=7, f1=8)) == bytes(theirs(f0=7, f1=8)) == bytes([9, 7, 8, 3, 4, 5])
+
+
+class Unit(Packet):
+    name = "unit"
+    fields_desc = (sf.ShortField("number", 1),)
+
+    def guess_payload_class(self, payload: bytes) -> Any:
+        return conf.padding_layer
+
+
+def test_a_class_whose_payload_is_always_padding_is_one_that_nothing_follows() -> None:
+    theirs = type(Packet)("Units", (Packet,), {"name": "units", "fields_desc": [sf.FieldLenField("count", None, fmt="B", count_of="units"), sf.PacketListField("units", [], Unit, count_from=lambda p: p.count), sf.ByteField("end", 9)]})
+    with bindings():
+        ours, unit = import_scapy(theirs).declare()
+        there = theirs(units=[Unit(number=3), Unit(number=4)])
+        made = ours(units=[unit(number=3), unit(number=4)])  # type: ignore[call-arg]
+        assert bytes(made) == bytes(there)
+        assert [one.number for one in theirs(bytes(made)).units] == [one.number for one in dissect(bytes(there), ours)[ours].units] == [3, 4]  # type: ignore[attr-defined]

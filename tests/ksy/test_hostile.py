@@ -80,6 +80,8 @@ def refused(folder: Path, text: str | bytes) -> str:
         (HEAD + "seq:\n  - {id: a, size-eos: true}\n  - {id: b, size-eos: true}\n", r":6: Some\.b: expected"),
         (HEAD + "seq:\n  - {id: a, type: b3}\n  - {id: b, type: b5le}\n", r":6: some\.b: expected bits in one order"),
         (HEAD + "seq:\n  - {id: a, type: u1, valid: 300}\n", r":5: Some\.a: expected"),
+        (HEAD + "seq:\n  - {id: a, size: 'sizeof<u2>'}\n", r":5: sizeof<u2>: expected a number for the size of a type, got 'sizeof<...>'"),
+        (HEAD + "seq:\n  - {id: a, type: str, size: 4, encoding: UTF-16LE, pad-right: 0}\n", r":5: some\.a: expected text of an encoding whose letters are one byte"),
     ],
 )  # fmt: skip
 def test_what_is_no_description_is_refused_with_its_place(tmp_path: Path, text: str | bytes, error: str) -> None:

@@ -192,6 +192,8 @@ class _Expression:
             return KsyNode("number", int(text == "true"))
         if sort != "name" or text in ("or", "and", "not"):
             raise self.refuse("a value", text)
+        if text in ("sizeof", "bitsizeof") and self.next == "<":
+            raise self.refuse("a number for the size of a type", f"{text}<...>")
         path = [text]
         while self.take("::"):
             path.append(self.name())

@@ -107,6 +107,8 @@ def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
     pad = attr.said.get("pad-right")
     if pad is not None and (not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < 256):
         raise attr.refuse("pad-right", "one byte", safe_repr(pad))
+    if pad is not None and str(inner.get("encoding", "")).startswith(("utf-16", "utf-32")):
+        raise attr.refuse("pad-right", "text of an encoding whose letters are one byte, or no pad-right", safe_repr(inner["encoding"]))
     if attr.size is None and not attr.to_end:
         if end is None:
             raise attr.refuse(

@@ -267,7 +267,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
         # It may be a number, as of a length that is known when the code is written, or a sum.
-        code = f.kind.written.format(value if value.isidentifier() else f"({value})", write=f"W_{f.name}{self.tag}")
+        code = f.kind.written.format(f"({value})", write=f"W_{f.name}{self.tag}")
         if not f.kind.single or f.name in self.direct:
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte

@@ -10,7 +10,6 @@ from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare.expressions import Const, Elsewhere, Expr, Ref
 from packetlab.declare.fields import Field, slot_of
-from packetlab.declare.kinds import Address
 from packetlab.declare.remembering.recalled import NoEntry, PacketEnd, Recalled, Remembered, StateOf
 from packetlab.declare.transforms.raws import Carried, InnerValue
 
@@ -145,7 +144,7 @@ def _end_field(header: AnyHeader, to: bool) -> str | None:
     pseudo, fields = header._declaration.pseudo, header._by_name
     if pseudo is not None:
         return pseudo[to] if all(pseudo) else None
-    return ENDS[to] if all(name in fields and isinstance(fields[name].kind, Address) for name in ENDS) else None
+    return ENDS[to] if all(name in fields and fields[name].kind.is_address for name in ENDS) else None
 
 
 # Recalling -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from packetlab.capture import Frame, frame_matcher
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError, broken, deliberate
 from packetlab.escaping import printable
-from packetlab.link.waits import AT_ONCE, Stop, Waits
+from packetlab.link.waits import AT_ONCE, Ending, Stop, Waits
 from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Packet
 
@@ -378,7 +378,7 @@ class Port(ABC):
             where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
                 virtual time: at the next thing that happens in it).
         """
-        test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=stop), 0
+        test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=Ending(stop)), 0
         while (count is None or taken < count) and (frame := next(frames, None)) is not None:
             if where is None or test(frame):
                 taken += 1

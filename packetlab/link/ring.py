@@ -28,7 +28,7 @@ from packetlab.capture.frame import InterfaceDescription
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import LocalProtocolError, SocketMisuse
 from packetlab.escaping import printable
-from packetlab.link.waits import AT_ONCE, PATIENCE, Stop, Waits
+from packetlab.link.waits import AT_ONCE, PATIENCE, Ending, Stop, Waits
 from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
@@ -225,12 +225,12 @@ class Ring:
             OSError: the ring or its interface was closed, by another thread too; or the interface is gone.
         """
         until = None if timeout is None else time.monotonic_ns() + nanoseconds(timeout, f"ring of {self.name}: timeout")
-        left = count
+        left, stop = count, Ending(stop)
         last: int | None = None  # how many blocks will have been taken
         late: float | None = None  # until when the kernel has time then to hand over what it fills
         while left is None or left > 0:
             wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
-            if last is None and ((stop is not None and stop.is_set()) or wait == 0 or self._last is not None):
+            if last is None and (stop.is_set() or wait == 0 or self._last is not None):
                 last = self._held() if self._last is None else self._last
             blocks = _Taken()
             try:

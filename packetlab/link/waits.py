@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from packetlab.capture.files.ending import is_ended
 from packetlab.errors import SocketMisuse
 from packetlab.escaping import printable
 
@@ -37,6 +38,17 @@ class Stop(Protocol):
 
     def is_set(self) -> bool:
         """Whether to end."""
+
+
+class Ending:
+    """Ends a loop that waits for frames when `stop` is set, or what this thread takes the frames for has ended."""
+
+    def __init__(self, stop: Stop | None) -> None:
+        self.stop = stop
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+        return (self.stop is not None and self.stop.is_set()) or is_ended()
 
 
 def explained(what: str, number: int | None, error: object) -> OSError:

@@ -6,6 +6,7 @@
     writer              `Writer`: frames into a file; `pcapng_write` its blocks, `records` many frames at once
     copy                how a capture goes into another file
     declarations        headers that travel in a file
+    ending              what ends a wait for the next frame on behalf of who takes frames
 
 Begin with `source`, then `pcap`.
 

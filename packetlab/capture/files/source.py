@@ -19,6 +19,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, BinaryIO
 
+from packetlab.capture.files.ending import is_ended
 from packetlab.errors import CaptureError
 
 CHUNK = 4 << 20  # what is done for a stretch at once costs as much for few frames as for many
@@ -310,6 +311,8 @@ class Following:
 
     def wait(self, silent: int | None = None) -> bool:
         """Wait a little, for a descriptor where one is given; say whether to look again."""
+        if is_ended():
+            self.stop.set()
         now = monotonic()
         self._since = now if self._since is None else self._since
         left = self.PAUSE if self.silence is None else self._since + self.silence - now

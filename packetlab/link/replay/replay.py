@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
+from packetlab.capture.files.ending import taken
 from packetlab.errors import above_zero
 from packetlab.link.port import Port
 from packetlab.link.replay.report import SECOND, SendReport as SendReport, Tally, progress as _progress
-from packetlab.link.replay.send import batches_of, part_of, send, wait_until
+from packetlab.link.replay.send import Looking, batches_of, part_of, send, wait_until
 from packetlab.link.waits import Stop
 from packetlab.renamed import old_names
 
@@ -40,7 +41,9 @@ def replay(
     """Send the frames of a capture onto a port that was opened by name, and report.
 
     Args:
-        capture: frames, or whatever are packets, scapy's and dpkt's too.
+        capture: frames, or whatever are packets, scapy's and dpkt's too. Where `capture()` of a port, `batches()` of a ring
+            or a capture that follows waits for the next of them, `stop` and the end of `onto` end that wait, too (and the
+            following).
         speed: times the capture's own pace (2.0 is twice as fast). Frames without a time, or timed before the one
             before them, go out at once.
         rate: frames a second instead; mbps: megabits a second instead; topspeed: without any pause instead.
@@ -97,12 +100,12 @@ def _deadlines(
 def _paced(
     deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[int, int], None], stop: Stop | None
 ) -> SendReport:
-    tally = Tally()
+    tally, looking = Tally(), Looking(stop, (onto,))
     late = array("q")
     clock = time.monotonic_ns
     start = clock()
     first = now = 0
-    for due, data in deadlines:
+    for due, data in taken(deadlines, looking.is_set):
         now = wait_until(clock, start + due, stop, onto) - start
         if stop is not None and stop.is_set():
             break

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from packetlab.capture import Capture, Frame
+from packetlab.capture.files.ending import taken
 from packetlab.capture.flows.sides import Side, Sides
 from packetlab.errors import above_zero
 from packetlab.hooks import Shown
 from packetlab.link.port import Port
 from packetlab.link.replay.replay import _deadlines, _times_over
 from packetlab.link.replay.report import SendReport, Tally
-from packetlab.link.replay.send import wait_until
+from packetlab.link.replay.send import Looking, wait_until
 from packetlab.link.waits import Stop
 
 
@@ -84,14 +85,14 @@ def replay_sides(
     clock = time.monotonic_ns
     start = clock()
 
-    looking = _Looking(stop, (client, server))
+    looking = Looking(stop, (client, server))
 
     def arrived(side: str) -> int:
         assert wait is not None
         return _arrived(ports[side], coming[side], wait, alike or same_behind_a_router, looking)
 
     deadlines = ((0, frame.data) for _, frame in frames) if topspeed else _deadlines(frames, speed, rate, mbps)
-    for due, data in deadlines:
+    for due, data in taken(deadlines, looking.is_set):
         side = upcoming.popleft()
         if wait is not None and coming[side]:
             lost += arrived(side)
@@ -114,19 +115,6 @@ def replay_sides(
         tallies[name].report(moments[name][-1] - moments[name][0] if moments[name] else 0, late[name]) for name in ports
     ]
     return SidesReport(reports[0], reports[1], lost)
-
-
-class _Looking:
-    """What stops a wait at one port: `stop`, and with an error the end of any of the ports."""
-
-    def __init__(self, stop: Stop | None, ports: Sequence[Port]) -> None:
-        self.stop, self.ports = stop, ports
-
-    def is_set(self) -> bool:
-        """Whether to end. OSError: a port is closed."""
-        for port in self.ports:
-            port._check()
-        return self.stop is not None and self.stop.is_set()
 
 
 class _Noted:

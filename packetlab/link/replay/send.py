@@ -10,13 +10,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
+from packetlab.capture.files.ending import taken
 from packetlab.errors import above_zero
 from packetlab.link.port import Port
 from packetlab.link.replay.report import SECOND, SendReport, Tally, progress
@@ -48,6 +49,7 @@ def send(
 
     Args:
         frames: a batch, a capture, packets, headers, bytes, or an iterable of these or of batches; read as they go out.
+            A source that waits ends as for `replay`.
         workers: threads; each conversation keeps to one, which keeps its order, but conversations overtake each other.
             One for each processor unless given; 1 keeps the order of all. Ports that are no kernel interface have one.
         rate: frames a second. progress: as in `replay`. stop: a `threading.Event`: ends it when set, within a fifth of a
@@ -71,6 +73,19 @@ def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports:
             for port in ports:
                 port._check()
     return now
+
+
+class Looking:
+    """What stops a wait at one port, or for the next frame: `stop`, and with an error the end of any of the ports."""
+
+    def __init__(self, stop: Stop | None, ports: Sequence[Port]) -> None:
+        self.stop, self.ports = stop, ports
+
+    def is_set(self) -> bool:
+        """Whether to end. OSError: a port is closed."""
+        for port in self.ports:
+            port._check()
+        return self.stop is not None and self.stop.is_set()
 
 
 def batches_of(frames: Iterable[object]) -> Iterator[Batch]:
@@ -160,15 +175,10 @@ class _Sending:
 
     def source(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield batches, up to an error of where they are from."""
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except Exception as error:
-                self.broken = error
-                return
-            yield batch
+        try:
+            yield from taken(batches, Looking(self, (self.onto,)).is_set)
+        except Exception as error:
+            self.broken = error
 
     def run(self, batches: Iterator[Batch]) -> SendReport:
         clock = time.monotonic_ns

@@ -1,0 +1,39 @@
+"""What ends a wait for the next frame on behalf of who takes frames: a replay whose source waits looks at its own `stop`.
+
+A source may be many generators deep, so it is not told: what waits for frames looks at what its thread takes them for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class _Here(threading.local):
+    looks: tuple[Callable[[], bool], ...] = ()
+
+
+_here = _Here()
+
+
+def taken(things: Iterator[T], ended: Callable[[], bool]) -> Iterator[T]:
+    """Yield things; while this thread waits for the next, frames end where `ended` says so, or with the error it raises."""
+    while True:
+        before = _here.looks
+        _here.looks = (*before, ended)
+        try:
+            thing = next(things)
+        except StopIteration:
+            return
+        finally:
+            _here.looks = before
+        yield thing
+
+
+def is_ended() -> bool:
+    """Whether what this thread takes frames for has ended."""
+    looks = _here.looks
+    return bool(looks) and any(look() for look in looks)

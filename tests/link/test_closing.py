@@ -12,7 +12,20 @@ from typing import Any
 
 import pytest
 
-from packetlab import Capture, Ether, Frame, Lab, RawIPSocket, SimNetwork, memory_wire, record, replay, send
+from packetlab import (
+    Capture,
+    Ether,
+    Frame,
+    IPv4,
+    Lab,
+    RawIPSocket,
+    SimNetwork,
+    exchange,
+    memory_wire,
+    record,
+    replay,
+    send,
+)
 from packetlab.link.replay.replay_sides import replay_sides
 from packetlab.network.carriers import NetHubPort, UDPPort
 
@@ -100,6 +113,31 @@ def test_capturing_stops(port: Any) -> None:
     assert waiting(lambda: list(port.capture(stop=stop)), stop.set) == []
     assert list(port.capture(stop=stop, timeout=3600)) == []
     assert port.name in the_error(lambda: list(port.capture(stop=threading.Event())), port)
+
+
+def test_exchanging_ends(port: Any) -> None:
+    request = IPv4(dst="127.0.0.1") / b"x" if isinstance(port, RawIPSocket) else FRAME
+    assert port.name in the_error(lambda: exchange(request, lambda _: False, via=port, timeout=3600), port)
+
+
+@pytest.mark.parametrize("closed", [None, "client", "server"])
+def test_a_side_that_waits_for_the_other_ends(port: Any, closed: str | None) -> None:
+    data = bytes(IPv4(dst="127.0.0.1") / b"x" if isinstance(port, RawIPSocket) else FRAME)
+    other, far = memory_wire()
+    stop = threading.Event()
+    sides = iter(("client", "server", "client", "server"))
+    ends = {"client": port, "server": other}
+
+    def call() -> object:
+        frames = [Frame(data, 0), Frame(data, 0)]
+        return replay_sides(Capture.of(frames), port, other, by=lambda _: next(sides), wait=3600, stop=stop)
+
+    result: Any = waiting(call, ends[closed].close if closed else stop.set)
+    if closed is None:
+        assert result.sent == 1 and result.lost == 0
+    else:
+        assert isinstance(result, OSError) and result.errno == errno.EBADF and ends[closed].name in str(result)
+    far.close()
 
 
 def test_the_other_end_of_a_wire_in_memory_hears_of_it() -> None:

@@ -16,13 +16,14 @@ from packetlab.codec.context.context import ContextEntry, Moment, current
 from packetlab.codec.context.recalling import recall
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import classes
-from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.inner import HeldValues, sources
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.layouts import VARYING, TemplateRecord
@@ -230,7 +231,13 @@ def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen,
 def _follows(cls: Declaration, f: Field) -> bool:
     """Whether what says the size of a field, or how many items it has, follows from them."""
     measure = f.size if f.count is None else f.count
-    return measure is not None and follows_from(cls, needs(measure), f.name)
+    if measure is None:
+        return False
+    names, before = needs(measure), set[str]()
+    while names != before:  # a computed number follows where what it is computed from does
+        before = names
+        names = set().union(*(needs(g.computed) if (g := cls.by_name.get(name)) is not None and g.computed is not None else {name} for name in names))
+    return follows_from(cls, names, f.name) or any(isinstance(leaf, Inner) and leaf.inner in cls.fills.get(leaf.name, {}) for leaf in measure.leaves())
 
 
 def _works_out(cls: Declaration, f: Field, values: str) -> bool:
@@ -325,6 +332,9 @@ def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType)
     kinds = becoming(item)
     follow = {one.leaf.name for kind in kinds for one in requirements(kind) if not one.leaf.path}  # from the item after
     fields: dict[str, Any] = dict.fromkeys(follow)
+    if f.kind.one:  # and from what stands beside it
+        wanted = [sources(classes[item], item.by_name[name]) for name in cls.fills.get(f.name, ())]
+        fields |= {g.name: None for g in item.fields if any(bits & g.bit for bits in wanted)}
 
     def drawn(in_list: bool) -> Any:
         single = st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, fields, top=True, in_list=in_list))()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare.fields import REQUIRED, Field
+from packetlab.declare.plan import needs
 
 if TYPE_CHECKING:
     from packetlab.declare.kinds import Raw
@@ -35,10 +36,25 @@ def with_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
     header = made = raw[0]
     for name, number in numbers.items():
         f = header._by_name[name]
-        if not (header._state | header._state >> len(header._fields)) & f.bit:
+        if (header._state | header._state >> len(header._fields)) & sources(header, f):
+            continue
+        if f.computed is not None:
+            made = made.replace(**{name: number})  # type: ignore[attr-defined]  # what it is computed from follows from it
+        else:
             made = header._copied(header) if made is header else made
             setattr(made, f.slot, f.kind.raw(number, f"{type(header).__name__}.{name}"))
     return (made,)
+
+
+def sources(header: AnyHeader | type[AnyHeader], f: Field) -> int:
+    """Return the bits of a number in a header, and of the fields it is computed from: where one is given, it does not follow."""
+    bits, todo = 0, [f]
+    while todo:
+        one = todo.pop()
+        if not bits & one.bit:
+            bits |= one.bit
+            todo += [] if one.computed is None else [header._by_name[name] for name in needs(one.computed) if name in header._by_name]
+    return bits
 
 
 def without_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
@@ -53,9 +69,11 @@ def without_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
             and header._state >> len(header._fields) & bits
             and getattr(header, f.slot) == number
         ):
+            if f.computed is not None:
+                made = made.replace(**{name: number})  # type: ignore[attr-defined]  # frees what it is computed from
             made = header._copied(header) if made is header else made
             made._state &= ~(bits | bits << len(header._fields))
-            setattr(made, f.slot, f.kind.zero if f.default in (None, REQUIRED) else f.default)
+            setattr(made, f.slot, None if f.computed is not None else f.kind.zero if f.default in (None, REQUIRED) else f.default)
     return (made,)
 
 

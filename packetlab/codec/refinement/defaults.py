@@ -39,7 +39,7 @@ def _check(header: Declaration) -> None:
         default = f.default.inner if isinstance(f.default, InnerValue) else f.default
         if not f.kind.has_headers or is_around(f) or is_contextual(f.kind.item) or not isinstance(default, tuple):
             continue
-        for one in dict.fromkeys(default):
+        for one in {id(one): one for one in default}.values():  # not by hash: one to be filled in has no values yet
             found = None if isinstance(one, bytes) or is_pattern(one) else _read_as(one)
             if found is not None:
                 got = f"{one!r}, which is read as {found[0]}, and is none ({found[1]})"

@@ -81,7 +81,7 @@ def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Fie
         if f.none is not None and f.stride and f.count is not None and solved is not None:  # it is a count
             absent = _solved(f.count, Const(f.none))
             solved = None if absent is None else If(Has(f.name), solved, absent)
-        if g is not None and g.rule is None and not g.fixed and solved is not None:
+        if g is not None and g.rule is None and not g.fixed and solved is not None and _works_back(g):
             found.setdefault(one.name, {}).setdefault(one.inner, solved)
     return found
 
@@ -89,3 +89,12 @@ def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Fie
 def _solved(said: Expr, value: Expr) -> Expr | None:
     """Return what a number of a held header is where a rule that names it alone comes to `value`; None where that cannot be said."""
     return inverse(rewritten(said, lambda leaf: Ref("") if isinstance(leaf, Inner) else leaf), "", value)
+
+
+def _works_back(g: Field) -> bool:
+    """Whether a number can be set: it stands there, or is computed from fields that follow from it."""
+    if g.computed is None:
+        return True
+    named = [g.owner.by_name.get(leaf.name) for leaf in g.computed.leaves() if isinstance(leaf, NamedExpr)]
+    rules = [None if f is None else f.rule for f in named]
+    return all(rule is not None and any(isinstance(leaf, Ref) and leaf.name == g.name for leaf in rule.leaves()) for rule in rules)

@@ -297,7 +297,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
         if f.name not in self.ended:
             return f"({write}{fill}) if {value} else b'')"
-        follows = "" if f is not self.before[-1] or self.after else f" and {self.size('payload')}"
+        follows = "" if f is not self.before[-1] or self.after or (self.cls.stream and self.plan.total is None) else f" and {self.size('payload')}"
         return f"{write}, h{self.tag} if not {captured}{follows} else None{fill})"
 
     def size(self, part: str) -> str:

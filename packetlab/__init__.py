@@ -61,7 +61,7 @@ _HOOKS.update(
     dump="packetlab.view.packets",
     edited="packetlab.pattern.edits",
     edits="packetlab.pattern.edits",
-    inner_derived="packetlab.pattern.edits",
+    replaced_as_found="packetlab.pattern.edits",
     first_header="packetlab.protocols.linktypes",
     fragments="packetlab.protocols.pieces",
     further_headers="packetlab.protocols.streams.messages",

@@ -286,9 +286,8 @@ class Packet(Held):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
-            if headers[place]._declaration.view is not None:
-                changes = {**hook("inner_derived")(headers[place], changes), **changes}
-            headers[place] = replaced(headers[place], changes)
+            edit = replaced if headers[place]._declaration.view is None else hook("replaced_as_found")
+            headers[place] = edit(headers[place], changes)
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:

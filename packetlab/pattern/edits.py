@@ -26,7 +26,7 @@ H = TypeVar("H", bound=Header)
 
 def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
     """Return a packet with values given anew by path; see `Packet.replace`."""
-    headers, payload = list(packet._rederived()), packet.payload
+    headers, payload, changed = list(packet._rederived()), packet.payload, set[int]()
     for text, value in values.items():
         where = f"replace {text!r}"
         if text == PAYLOAD:
@@ -44,7 +44,15 @@ def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
         else:
             item, name = headers[place], path.fields[0].name
             headers[place] = replaced(item, {**inner_derived(item, [name]), name: _anew(item, path, value, where)})
+            changed.add(place)
+    for place in changed:  # at the end, since the paths name the classes as they were
+        headers[place] = _as_found(headers[place])
     return packet._edited(headers, payload)
+
+
+def replaced_as_found(header: Header, changes: Mapping[str, object]) -> Header:
+    """Return a layer that takes a field of its base apart with changes of its fields, as the class that they say."""
+    return _as_found(replaced(header, {**inner_derived(header, changes), **changes}))
 
 
 def edits(header: H, values: Mapping[str, object], changes: Mapping[str, object]) -> H:

@@ -254,3 +254,29 @@ def test_two_classes_by_ranges_or_masks_of_which_both_may_hold_are_refused(one: 
 
         class Right(Packed, when=other):
             y: U16 = 0
+
+
+def test_a_layer_whose_kind_is_edited_is_of_the_class_that_says() -> None:
+    class Called(Header, under=Ether, when={"type": 0x7ABD}):
+        kind: U8 = 0
+        size: U16 = auto(size_of("body"))
+        body: Bytes = b""
+
+    class Greeting(Called, inside="body", when={"kind": (1, 3)}):
+        word: U16 = 7
+        more: U8 = 5
+
+    class Farewell(Called, inside="body", when={"kind": 2}):
+        low: U8 = 0
+        rest: Rest = b""
+
+    packet = dissect(bytes(Ether() / Greeting(word=9)))
+    for edited in (packet.replace(Called, kind=9), packet.replace(Greeting, kind=9), packet.replace({"greeting.kind": 9, "greeting.word": 9})):
+        assert type(edited.layers[-1]) is Called
+        assert edited == dissect(bytes(edited))
+        assert (edited.summary(), Greeting in edited) == (dissect(bytes(edited)).summary(), False)
+        assert edited[Called].body == b"\0\x09\x05"
+    assert type(packet.replace(Called, kind=2).layers[-1]) is Farewell
+    kept = packet.replace({"called.kind": 3, "greeting.more": 6})
+    assert type(kept.layers[-1]) is Greeting
+    assert (kept[Greeting].kind, kept[Greeting].word, kept[Greeting].more) == (3, 9, 6)

@@ -107,6 +107,7 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
             setattr(header, f.slot, _solved_items(raw, names_before(f.kind.item)))
         elif isinstance(raw, InnerValue) and (items := _solved_items(raw.inner, names_before(f.kind.item))) is not raw.inner:
             setattr(header, f.slot, InnerValue(items))
+    _of_classes(header, inner, plan)
     to_solve = {f.name: f for f in plan.targets if not header._state & f.bit}
     for f in to_solve.values():  # another edit may have solved it
         setattr(header, f.slot, _unset(f))
@@ -121,6 +122,17 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
                 del to_solve[target.name]
                 if not to_solve:
                     return
+
+
+def _of_classes(header: AnyHeader, inner: AnyHeader | None, plan: Solving) -> None:
+    """Let captured numbers of a header follow again where what it holds now is of a class that is found by another number."""
+    count = len(header._fields)
+    captured = {f.name: f for f in plan.targets if header._state >> count & f.bit}
+    for one, held in _inside((header,), _parts(header, inner), plan, header._declaration) if captured else ():
+        if one.field is None and not one.is_loose and (f := captured.pop(one.leaf.name, None)) is not None:
+            now = getattr(header, f.slot)
+            if number_for(held, one, now, f) not in (None, now):
+                header._state &= ~(f.bit | f.bit << count)
 
 
 def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, ...]:
@@ -138,12 +150,23 @@ def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, .
                 continue
             known = numbers.get(f.name)
             number = number_for(after, one, _unset(f) if known is None else known, f)
+            if one.field is None and not one.is_loose and number is not None and made[k]._state >> len(made[k]._fields) & f.bit and getattr(made[k], f.slot) != number:
+                made[k] = _freed(made[k], f)  # captured before an item of another class
             if number is not None:
                 numbers[f.name] = number
                 exact |= set() if one.is_loose else {f.name}
         for name, number in numbers.items():
             made[k] = _with(made[k], name, number, anew=not _is_target(made[k], name))
     return items if all(one is other for one, other in zip(made, items, strict=True)) else tuple(made)
+
+
+def _freed(header: AnyHeader, f: Field) -> AnyHeader:
+    """Return a captured header in which a number follows again."""
+    made = header._copied(header)
+    if hasattr(header, "__viewed__"):
+        made.__viewed__ = header.__viewed__  # type: ignore[attr-defined]
+    made._state &= ~(f.bit | f.bit << len(header._fields))
+    return made
 
 
 def _is_target(header: AnyHeader, name: str) -> bool:

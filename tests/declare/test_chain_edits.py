@@ -1,0 +1,55 @@
+"""A chain that was read, in which each item is of the class that the number before it says, is edited as one that is built."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+
+from packetlab import U8, Header, before, choose, computed, dissect, field, fixed_bytes, many
+
+
+class Link(Header):
+    kind: int = computed(choose(before("next"), before("next"), field("^.next")))
+    next: U8 = 0
+    body: Annotated[bytes, fixed_bytes(2)] = bytes(2)
+
+
+class Gate(Link, inside="body", when={"kind": 0x40}):
+    port: U8 = 0
+    flags: U8 = 0
+
+
+class Mark(Link, inside="body", when={"kind": 0xC0}):
+    high: U8 = 0
+    number: U8 = 0
+
+
+class Chain(Header):
+    next: U8 = 0
+    links: tuple[Link, ...] = many(until=field("next") == 0)
+
+
+PACKET = dissect(bytes(Chain(links=[Gate(port=5), Mark(number=7)])), Chain)
+GATE, MARK = PACKET[Chain].links
+
+
+@pytest.mark.parametrize(
+    "links",
+    [[Mark(number=7)], [MARK], [MARK, Gate(port=1)], [GATE, Mark(number=1), Gate(port=1)], [Mark(number=1), GATE, MARK], [GATE, GATE, MARK], [MARK, GATE, Mark()]],
+)
+def test_its_items_are_read_as_what_they_were_given_as(links: list[Link]) -> None:
+    for edited in (PACKET.replace(Chain, links=links), PACKET.replace({"chain.links": links})):
+        data = bytes(edited)
+        read = dissect(data, Chain)
+        assert [type(one) for one in read[Chain].links] == [type(one) for one in links]
+        assert not read.faults
+        assert read[Chain] == edited[Chain]
+    assert bytes(PACKET[Chain].replace(links=links)) == bytes(Chain(links=links)) == data
+
+
+def test_the_numbers_in_it_stay_where_nothing_asks_for_others() -> None:
+    assert bytes(PACKET.replace(Chain, links=[GATE, MARK])) == bytes(PACKET)
+    assert bytes(PACKET.replace({"chain.links[1].mark.number": 9})).hex() == "40c00500000009"
+    assert bytes(PACKET.replace({"chain.links[0].next": 9})).hex() == "40090500000007"
+    assert bytes(PACKET.replace(Chain, next=9)).hex() == "09c00500000007"

@@ -331,7 +331,7 @@ def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) ->
                 steps = [*path]
                 names = [step for step in steps[steps.index(name) :] if step in header.by_name]
                 circle = " -> ".join([*names, names[0]])
-                hint = "one of them without auto(...), a value that is given, tells the others" if len(names) > 1 else ""
+                hint = "one of them without auto(...), a value that is given, tells the others" if len(names) > 1 else "a field is there where bytes are left with when(left()), or as its size says with sized(..., none=...)"
                 raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle, hint)
             elif name not in over:
                 path[name] = None

@@ -162,7 +162,7 @@ def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, .
 
 def _freed(header: AnyHeader, f: Field) -> AnyHeader:
     """Return a captured header in which a number follows again."""
-    made = header._copied(header)
+    made: AnyHeader = header._copied(header)
     if hasattr(header, "__viewed__"):
         made.__viewed__ = header.__viewed__  # type: ignore[attr-defined]
     made._state &= ~(f.bit | f.bit << len(header._fields))

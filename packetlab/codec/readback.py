@@ -137,6 +137,8 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
     hint = given_or(header._declaration, names, rule, f"{what}({name!r})") if (names := needs(rule)) else follows_around(rule)
     if follows_from(header._declaration, names, name):
         hint = f"{', '.join(sorted(names))} can be given too"
+    if filled := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner) and leaf.inner in header._declaration.fills.get(leaf.name, {})]:
+        hint = f"{', '.join(filled)} follows where nothing of it is given, in the default of the field neither"
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
 
 

@@ -106,7 +106,7 @@ def with_told_sizes(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw])
             if found is not None:
                 fitting[name] = g.kind.value(found)
                 break
-    always = {name: value for name, value in fitting.items() if name in own or cls.by_name[name].condition is None or cls.by_name[name].kind.bits is None}
+    always = {name: value for name, value in fitting.items() if name in own or (held := cls.by_name.get(name)) is None or held.condition is None or held.kind.bits is None}
     return (_whole(cls, fitting) or _whole(cls, always)) if fitting != made else None
 
 

@@ -148,7 +148,7 @@ class Expr:
         """Return every operand without operands of its own, in order."""
         return [part for part in self.parts() if not part.operands()] if self.operands() else [self]
 
-    def one_of(self, *values: int) -> Expr:
+    def one_of(self, *values: int | str | bytes) -> Expr:
         """True where the value is one of `values`."""
         texts = values and isinstance(as_written(values[0]), str | bytes)
         return says("==", self, *map(as_written, values)) if texts else OneOf(self, tuple(map(whole, values)))
@@ -426,10 +426,10 @@ SIGNS: dict[str, Callable[[int, int], int]] = {
 COMPARISONS, ARITHMETIC = frozenset(("==", "!=", "<", "<=", ">", ">=")), frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
 
 
-def whole(value: SupportsIndex) -> int:
+def whole(value: object) -> int:
     """Return a plain int for a number of any kind, such as a member of an enum. DeclareError for anything else."""
     try:
-        return operator.index(value)
+        return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise DeclareError("a rule", "a whole number", repr(value)) from None
 

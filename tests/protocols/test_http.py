@@ -129,7 +129,7 @@ def length(head: Start | SIPMessage) -> int | None:
     return next((one.length for one in head.lines or () if isinstance(one, ContentLength | SIPLength)), None)
 
 
-def asked(read: Callable[[Start], str]) -> Callable[[Packet], list[object]]:
+def asked(read: Callable[[Start], str | None]) -> Callable[[Packet], list[object]]:
     return of(Start, lambda h: None if h.first.startswith("HTTP/") else read(h))
 
 
@@ -137,7 +137,7 @@ HTTP_READINGS: Readings = {
     "http.request.method": asked(lambda h: h.first),
     "http.request.uri": asked(lambda h: h.target),
     "http.request.version": asked(lambda h: h.version),
-    "http.response.code": of(Start, lambda h: int(h.status) if h.first.startswith("HTTP/") else None),
+    "http.response.code": of(Start, lambda h: int(h.status or 0) if h.first.startswith("HTTP/") else None),
     "http.host": line("host"),
     "http.user_agent": line("user-agent"),
     "http.content_type": line("content-type"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, Protocol, SupportsIndex, cast
+from typing import Any, Protocol, cast
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.parts import SumPart

@@ -49,12 +49,12 @@ def crc_by_parameters(
     where: str, bits: object, poly: object, init: object, reflect_in: object, reflect_out: object, xor: object
 ) -> Algorithm:
     """Return a CRC by parameters that anybody may have written. DeclareError for those that make none."""
-    width = whole(bits)  # type: ignore[arg-type]
+    width = whole(bits)
     if not 1 <= width <= 128:
         raise DeclareError(where, "1 to 128 bits, or a name such as 'CRC-16/MODBUS'", repr(bits))
     if poly is None:
         raise DeclareError(where, "poly=, the polynomial", "none", "or a name, such as crc('CRC-16/MODBUS', ...)")
-    numbers = [whole(one) for one in (poly, init, xor)]  # type: ignore[arg-type]
+    numbers = [whole(one) for one in (poly, init, xor)]
     for word, value in zip(("poly", "init", "xor"), numbers, strict=True):
         if not 0 <= value < 1 << width:
             hint = "poly= is without its highest bit" if word == "poly" and value >> width == 1 else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import Capture, Interface, memory_wire, replay, send
+from packetlab import Capture, Lab, memory_wire, replay, send
 from packetlab.link.replay.replay_sides import replay_sides
 from tests.link.test_closing import FRAME, waiting
 
@@ -28,7 +28,10 @@ WAYS: dict[str, Callable[..., Any]] = {
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Iterable[object]]:
     """Frames of which none comes any more."""
     if request.param in ("interface", "ring"):
-        with Interface("lo", protocol=0x88B5) as port:
+        with Lab() as lab:
+            host = lab.host("a")
+            lab.link(host, lab.host("b"))
+            port = host.attachments[0].open(protocol=0x88B5)
             if request.param == "interface":
                 yield port.capture()
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from packetlab import TCP, UDP, VLAN, BuildError, Capture, Ether, Frame, IPv4, I
 from packetlab.bulk.batch import Batch
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.flows.numbers import flow_numbers
+from packetlab.link.replay.send import _paced
 from tests.conftest import CORPUS
 
 TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
@@ -83,11 +85,25 @@ def test_batches_may_lie_anywhere_in_their_buffer(lab: Lab) -> None:
 @pytest.mark.slow
 def test_a_rate_is_kept(lab: Lab) -> None:
     port, other = linked(lab)
+    send([frame(i % 5, i) for i in range(10)], onto=port, workers=2)  # what is loaded for the first delays it alone
+    assert len(list(other.capture(count=10, timeout=5))) == 10
     report = send([frame(i % 5, i) for i in range(201)], onto=port, rate=10_000.0, workers=2)
     assert report.sent == 201 and report.duration_ns >= 19_000_000
     times = [got.time_ns for got in other.capture(count=201, timeout=5)]
     # Pieces of ten go out when the first of them is due.
     assert times[-1] - times[0] >= 19_000_000
+
+
+def test_pieces_that_are_late_together_do_not_go_out_at_once() -> None:
+    """The first piece takes a while, in which others come due: they go by the clock that begins after it."""
+    onto, _ = memory_wire()
+    pieces = _paced([Batch.of([b"x"] * 50)], 1000.0, None, onto)
+    next(pieces)
+    late = time.monotonic_ns() + 50_000_000
+    while (begun := time.monotonic_ns()) < late:
+        pass  # it is handed out
+    rest = sum(len(piece) for piece in pieces)
+    assert rest == 49 and time.monotonic_ns() - begun >= 48_000_000
 
 
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"rate": 0.0}, {"rate": float("nan")}])

@@ -150,8 +150,10 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None, onto
             wait_until(clock, begun + round(before * SECOND / rate), stop, onto)
             if stop is not None and stop.is_set():
                 return
-            before += len(piece)
             yield piece
+            if not before:
+                begun = clock()  # what is loaded for the first piece takes a while, which the others do not make up for at once
+            before += len(piece)
 
 
 class _Sending:

@@ -6,12 +6,13 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packetlab import Capture, Lab, memory_wire, replay, send
+from packetlab import Capture, Frame, Lab, Writer, memory_wire, replay, send
 from packetlab.link.replay.replay_sides import replay_sides
 from tests.link.test_closing import FRAME, waiting
 
@@ -78,6 +79,26 @@ def test_closing_its_port_ends_a_replay_whose_source_waits(source: Iterable[obje
     error = waiting(lambda: WAYS[way](source, onto), onto.close)
     assert isinstance(error, OSError) and error.errno == errno.EBADF and "has been closed" in str(error), repr(error)
     assert onto.name in str(error)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("name", ["x.pcap.gz", "x.pcap.zst", "x.pcap.lz4", "empty.pcap", "pipe.pcap"])
+@pytest.mark.parametrize("way", ["replay", "send"])
+def test_the_port_that_was_closed_is_no_trouble_of_the_file(tmp_path: Path, way: str, name: str, strict: bool) -> None:
+    path, (onto, _) = tmp_path / name, memory_wire()
+    with ExitStack() as stack:
+        if name == "pipe.pcap":
+            os.mkfifo(path)
+            stack.callback(os.close, os.open(path, os.O_RDWR))
+        elif name == "empty.pcap":
+            path.touch()
+        else:
+            writer = stack.enter_context(Writer(path))
+            writer.write(Frame(bytes(FRAME), 0))
+            writer.flush()
+        live = Capture(path, follow=True, strict=strict)
+        error = waiting(lambda: WAYS[way](live, onto), onto.close)
+    assert isinstance(error, OSError) and error.errno == errno.EBADF and onto.name in str(error), repr(error)
 
 
 @pytest.mark.parametrize("end", ["stop", "client", "server"])

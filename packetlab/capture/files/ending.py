@@ -20,14 +20,32 @@ _here = _Here()
 
 
 def taken(things: Iterator[T], ended: Callable[[], bool]) -> Iterator[T]:
-    """Yield things; while this thread waits for the next, frames end where `ended` says so, or with the error it raises."""
+    """Yield things; while this thread waits for the next, frames end where `ended` says so.
+
+    An error that it raises comes out here: within the source it would be taken for trouble of the file.
+    """
+    errors: list[Exception] = []
+
+    def look() -> bool:
+        try:
+            return ended()
+        except Exception as error:
+            errors.append(error)
+            return True
+
     while True:
         before = _here.looks
-        _here.looks = (*before, ended)
+        _here.looks = (*before, look)
         try:
             thing = next(things)
         except StopIteration:
+            if errors:
+                raise errors[0] from None
             return
+        except Exception:
+            if errors:
+                raise errors[0] from None
+            raise
         finally:
             _here.looks = before
         yield thing

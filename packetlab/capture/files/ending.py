@@ -38,13 +38,11 @@ def taken(things: Iterator[T], ended: Callable[[], bool]) -> Iterator[T]:
         _here.looks = (*before, look)
         try:
             thing = next(things)
-        except StopIteration:
+        except Exception as error:
             if errors:
                 raise errors[0] from None
-            return
-        except Exception:
-            if errors:
-                raise errors[0] from None
+            if isinstance(error, StopIteration):
+                return
             raise
         finally:
             _here.looks = before

@@ -101,6 +101,26 @@ def test_the_port_that_was_closed_is_no_trouble_of_the_file(tmp_path: Path, way:
     assert isinstance(error, OSError) and error.errno == errno.EBADF and onto.name in str(error), repr(error)
 
 
+@pytest.mark.parametrize("then", ["ends", "breaks"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_port_that_is_closed_as_its_source_ends_is_said(tmp_path: Path, way: str, then: str) -> None:
+    """What ends the source comes after the close, before the wait looks again: the close is what the error is about."""
+    path, (onto, _) = tmp_path / "x.pcap", memory_wire()
+    Capture.of([FRAME]).write(path)
+    live = Capture(path, follow=True)
+
+    def close() -> None:
+        onto.close()
+        if then == "ends":
+            live.stop()
+        else:
+            with path.open("ab") as file:
+                file.write(bytes(8) + b"\xff" * 8)  # the head of a record longer than any
+
+    error = waiting(lambda: WAYS[way](live, onto), close)
+    assert isinstance(error, OSError) and error.errno == errno.EBADF and onto.name in str(error), repr(error)
+
+
 @pytest.mark.parametrize("end", ["stop", "client", "server"])
 def test_a_replay_of_both_sides_whose_source_waits_ends(tmp_path: Path, end: str) -> None:
     path = tmp_path / "x.pcap"

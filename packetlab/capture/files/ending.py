@@ -22,11 +22,15 @@ _here = _Here()
 def taken(things: Iterator[T], ended: Callable[[], bool]) -> Iterator[T]:
     """Yield things; while this thread waits for the next, frames end where `ended` says so.
 
-    An error that it raises comes out here: within the source it would be taken for trouble of the file.
+    An error that it raises comes out here: within the source it would be taken for trouble of the file. So does one of a
+    source that waited and then ended by itself: what ended since the source looked is looked at once more.
     """
     errors: list[Exception] = []
+    waited = False
 
     def look() -> bool:
+        nonlocal waited
+        waited = True
         try:
             return ended()
         except Exception as error:
@@ -34,11 +38,13 @@ def taken(things: Iterator[T], ended: Callable[[], bool]) -> Iterator[T]:
             return True
 
     while True:
-        before = _here.looks
+        before, waited = _here.looks, False
         _here.looks = (*before, look)
         try:
             thing = next(things)
         except Exception as error:
+            if waited and not errors:
+                look()
             if errors:
                 raise errors[0] from None
             if isinstance(error, StopIteration):

@@ -344,7 +344,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype
     if solvings.get(declaration, made) is not None:
-        solve(made, inside)
+        solve(made, inside, header)
     if view is not None:
         kept(made, header, inside, changes)
     return made

@@ -93,10 +93,10 @@ def _of_item_before(item: Declaration) -> list[Requirement]:
 # Headers that are made -----------------------------------------------------------------------------------------
 
 
-def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
+def solve(header: AnyHeader, inner: AnyHeader | None = None, was: AnyHeader | None = None) -> None:
     """Put the numbers into a header that is being made which what it holds requires, and into items those that the items after require.
 
-    `inner` is the header inside, where it takes a field apart and that is not in there yet.
+    `inner` is the header inside, where it takes a field apart and that is not in there yet; `was` the header that it is made from.
     """
     plan = solving(header._declaration)
     if plan is None or header._is_partial:
@@ -104,10 +104,11 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
     for f in plan.lists:
         raw = getattr(header, f.slot)
         if type(raw) is tuple:
+            raw = raw if was is None or raw is getattr(was, f.slot) else _ended(raw, was._items_of(f), f.kind.item)
             setattr(header, f.slot, _solved_items(raw, names_before(f.kind.item)))
         elif isinstance(raw, InnerValue) and (items := _solved_items(raw.inner, names_before(f.kind.item))) is not raw.inner:
             setattr(header, f.slot, InnerValue(items))
-    _of_classes(header, inner, plan)
+    _of_classes(header, inner, plan, was)
     to_solve = {f.name: f for f in plan.targets if not header._state & f.bit}
     for f in to_solve.values():  # another edit may have solved it
         setattr(header, f.slot, _unset(f))
@@ -124,15 +125,33 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None) -> None:
                     return
 
 
-def _of_classes(header: AnyHeader, inner: AnyHeader | None, plan: Solving) -> None:
-    """Let captured numbers of a header follow again where what it holds now is of a class that is found by another number."""
+def _of_classes(header: AnyHeader, inner: AnyHeader | None, plan: Solving, was: AnyHeader | None) -> None:
+    """Let captured numbers of a header follow again where what it holds now is of a class that is found by another number, or nothing is left of that."""
     count = len(header._fields)
     captured = {f.name: f for f in plan.targets if header._state >> count & f.bit}
+    for items in plan.lists if captured else ():
+        if was is not None and getattr(header, items.slot) == () != was._items_of(items):
+            for name in {one.leaf.name for item in read_with(items.kind.item) for one in _of_holder(header._declaration, item) if one.field is None and not one.is_loose}:
+                if name in captured:
+                    target = captured.pop(name)
+                    header._state &= ~(target.bit | target.bit << count)
     for one, held in _inside((header,), _parts(header, inner), plan, header._declaration) if captured else ():
         if one.field is None and not one.is_loose and (f := captured.pop(one.leaf.name, None)) is not None:
             now = getattr(header, f.slot)
             if number_for(held, one, now, f) not in (None, now):
                 header._state &= ~(f.bit | f.bit << count)
+
+
+def _ended(items: tuple[Any, ...], before: tuple[Any, ...], item: Declaration) -> tuple[Any, ...]:
+    """Return items of which the last one says nothing of the class of another after it, where it was captured before one and the last one then said nothing."""
+    last, end = items[-1] if items else None, before[-1] if before else None
+    if not isinstance(last, AnyHeader) or not isinstance(end, AnyHeader):
+        return items
+    for name in {one.leaf.name for held in read_with(item) for one in _of_item_before(held) if one.field is None and not one.is_loose}:
+        f, ends = last._by_name.get(name), end._by_name.get(name)
+        if f is not None and ends is not None and last._state >> len(last._fields) & f.bit and getattr(end, ends.slot) == _unset(ends) != getattr(last, f.slot):
+            last = _freed(last, f)
+    return items if last is items[-1] else (*items[:-1], last)
 
 
 def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, ...]:

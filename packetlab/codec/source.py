@@ -381,6 +381,8 @@ class Extents(ReadSoFar):
                 self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
                 self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
                 self.lines += [f"else: {end} = {room}"]
+            elif isinstance(rule, Const) and rule.number == 0 and not tail:
+                return self.pos
             else:
                 self.lines.append(f"w = {rule.code(self)}")
                 if self.plan.payload.field is not None:

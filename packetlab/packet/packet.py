@@ -138,7 +138,7 @@ class Packet(Held):
                 return path.first[wanted](self)
             except KeyError:
                 pass  # none of just that class
-        layers = self.layers
+        layers = (path is None and self._resolved) or self.layers
         for header in layers:
             if type(header) is wanted:
                 return header

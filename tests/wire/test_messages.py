@@ -39,6 +39,7 @@ from packetlab import (
 )
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
+from packetlab.protocols.streams import messages
 from packetlab.schema.source import class_body
 
 PORT = 7443
@@ -246,6 +247,32 @@ def test_any_bytes_come_back_and_make_no_fault(data: bytes, port: int) -> None:
         assert data.startswith(b"".join(map(bytes, found)))
         compiled = [cls._decode(bytes(m), 0, len(m), Dissection()) for m in found]
         assert compiled == [walk(cls._declaration, bytes(m), 0, len(m), Dissection()) for m in found]
+
+
+@given(st.lists(st.sampled_from([b"\0\1a", b"\1\0", b"\2\1a\1\0", b"\3\7", b"\4\5\6\0", b"\2", b"\2\1a"]), max_size=6), st.sampled_from([PORT + 5, PORT + 6]))
+def test_many_at_once_are_what_they_are_one_by_one(parts: list[bytes], port: int) -> None:
+    with bindings(), pytest.MonkeyPatch.context() as patch:
+
+        class Plain(Header, under=TCP, when={"dport": PORT + 5}, stream=True):
+            kind: U8 = 0
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Item(Header):
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Listed(Header, under=TCP, when={"dport": PORT + 6}, stream=True):
+            kind: U8 = 0
+            items: tuple[Item, ...] = many(until=field("size") == 0)
+
+        packet, cls = dissect(bytes(segment(b"".join(parts), port))), Plain if port == PORT + 5 else Listed
+        at_once = packet.messages(cls)
+        patch.setattr(messages, "reader_of", lambda declaration: None)
+        one_by_one = packet.messages(cls)
+        assert at_once == one_by_one
+        assert [m.layers for m in at_once] == [m.layers for m in one_by_one]
+        assert [(m.payload, m.faults, m.summary()) for m in at_once] == [(m.payload, m.faults, m.summary()) for m in one_by_one]
 
 
 def test_over_datagrams_too() -> None:

@@ -1,6 +1,7 @@
 """Messages of streams of bytes (``stream=True``), whatever the segments they come in.
 
     messages          where one begins, and where it ends; which stand in one packet
+    plain             whole ones of one header each, many at once
     message_reader    a stream of bytes becomes messages, whatever the pieces it comes in
 
 Begin with `look` in `messages`.

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.lists import is_last
-from packetlab.codec.around.outer import goes_by_outer, holds_contextual, remembered_in_streams
+from packetlab.codec.around.outer import holds_contextual, remembered_in_streams
 from packetlab.codec.bodies import measured
 from packetlab.codec.context.context import Context, Moment, current, read_in
 from packetlab.codec.faults import Dissection, Fault, InnerFault
@@ -20,12 +19,12 @@ from packetlab.codec.objects import classes
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.unsettled import is_unsettled
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const
 from packetlab.declare.plan import needs
 from packetlab.declare.rules import Ahead
 from packetlab.declare.values.said import FirstOf
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
+from packetlab.protocols.streams.plain import known, read_one, reader_of
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -191,58 +190,31 @@ def _may_go_on(header: AnyHeader, below: Sequence[AnyHeader]) -> bool:
     return False
 
 
-class SureOf(NamedTuple):
-    """What is known of messages that begin with a class, whatever their bytes.
-
-    Attributes:
-        by_itself: whether such a header is the same without what stands around it, and remembers nothing. sized: whether it tells where it ends.
-        goes_on: whether one that ends with the bytes at hand may go on (see `_may_go_on`).
-    """
-
-    by_itself: bool
-    sized: bool
-    goes_on: bool
-
-
-_alone: dict[Declaration, SureOf] = {}
 _looking_ahead: dict[Declaration, int] = {}
 _known_sizing: dict[Declaration, tuple[Expr, ...]] = {}
 _carrying: dict[Declaration, bool] = {}  # whether messages of a stream may stand above
-registry.caches += [_alone, _looking_ahead, _known_sizing, _carrying]
-
-
-def _known(declaration: Declaration) -> SureOf:
-    if declaration not in _alone:
-        plan = declaration.plan
-        by_itself = not goes_by_outer(declaration) and bodiless(declaration) is None and not holds_contextual(declaration)
-        payload = plan.payload
-        sized = payload is None or payload.field is not None or plan.bare or plan.total is not None
-        sized = sized or (payload is not None and isinstance(payload.size, Const) and payload.size.number >= 0)
-        _alone[declaration] = SureOf(by_itself, sized and not declaration.has_trailer, bool(declaration.repeated))
-    return _alone[declaration]
+registry.caches += [_looking_ahead, _known_sizing, _carrying]
 
 
 def _look_once(cls: type[AnyHeader], data: bytes, start: int) -> Beginning | None:
     """Return what `look` does for a whole message of one header that is the same wherever it stands; None for others."""
-    by_itself, sized, goes_on = _known(cls._declaration)
-    if not (by_itself and sized):
-        return None
-    ctx = Dissection()
-    header, after, end, following = cls._decode(data, start, len(data), ctx)
-    if following is None and start < after == end and ctx.clean and type(header) is cls and not (goes_on and end == len(data)):
-        return tuple.__new__(Beginning, (header, end, 0, (), True))  # without a call of what names its parts
-    return None
+    found = read_one(cls, data, start)
+    return None if found is None else tuple.__new__(Beginning, (*found, 0, (), True))  # without a call of what names its parts
+
+
+def _bytes_ahead(header: Declaration) -> int:
+    """Return how many of the first bytes of a message above a header say of which class it is: as many as conditions of bindings look ahead."""
+    if header not in _looking_ahead:
+        leaves = [leaf for rule, _, _ in registry.conditions(header) for leaf in rule.leaves()]
+        _looking_ahead[header] = -(-max((leaf.bits for leaf in leaves if isinstance(leaf, Ahead)), default=0) // 8)
+    return _looking_ahead[header]
 
 
 class MessageClasses:
     """Says of which class a message above a header is, by as many of its first bytes, `size`, as conditions of bindings look ahead."""
 
     def __init__(self, lower: AnyHeader) -> None:
-        self.lower, header = lower, lower._declaration
-        if header not in _looking_ahead:
-            leaves = [leaf for rule, _, _ in registry.conditions(header) for leaf in rule.leaves()]
-            _looking_ahead[header] = -(-max((leaf.bits for leaf in leaves if isinstance(leaf, Ahead)), default=0) // 8)
-        self.size = _looking_ahead[header]
+        self.lower, self.size = lower, _bytes_ahead(lower._declaration)
 
     def __call__(self, data: bytes) -> type[Any] | None:
         """Return the class of a message that begins so, None where none does."""
@@ -300,16 +272,31 @@ def _as_read(read: Callable[..., R]) -> Callable[..., R]:
 @_as_read
 def messages_of(packet: Packet, wanted: type[Header]) -> tuple[Packet, ...]:
     """Return the whole messages of a packet whose first header is a `wanted` one, each as a packet."""
-    for i, header in enumerate(packet.layers):
-        if header._declaration.stream:
+    for i, cls in enumerate(packet._classes):
+        if cls._declaration.stream:
             if not i and hasattr(packet, "_now") and not (packet.truncated or packet._trailing_bytes):  # it is a message itself
+                header = packet.layers[0]
                 return (packet,) if isinstance(header, wanted) and not any(_loses(header, fault) for fault in packet.faults) else ()
-            start, end = packet._build()[0].extents[i - 1] if i else (0, len(packet))
-            messages = [*_packets(_general(type(header)), bytes(packet)[start:end], packet.layers[:i])]
-            found = tuple([one.read() for one in messages if issubclass(one.cls, wanted) or isinstance(one.header, wanted)])
+            found: list[Packet] = []
+            start, end = _extent(packet, i)
+            quick = reader_of(cls._declaration) if issubclass(cls, wanted) and not (i and _bytes_ahead(packet._classes[i - 1]._declaration)) else None
+            if quick is not None:
+                start = quick(bytes(packet), start, end, found.append)
+            if start < end:
+                messages = [*_packets(_general(cls), bytes(packet)[start:end], packet.layers[:i])]
+                found += [one.read() for one in messages if issubclass(one.cls, wanted) or isinstance(one.header, wanted)]
             if found:
-                return found
+                return tuple(found)
     return ()
+
+
+def _extent(packet: Packet, i: int) -> tuple[int, int]:
+    """Return where the message begins and ends whose first header is the `i`-th of a packet, with further ones after it."""
+    path = packet._path
+    if path is not None and i + 1 == len(path.classes) and not path.classes[i]._declaration.has_trailer:  # no other header has to be made
+        header: Any = path.first[path.classes[i]](packet)
+        return packet._start - header._extent(header, 0, 0)[0], packet._end + len(packet._trailing_bytes.get(i, b""))
+    return packet._build()[0].extents[i - 1] if i else (0, len(packet))
 
 
 @_as_read
@@ -331,7 +318,7 @@ class InPacket(NamedTuple):
 def _packets(cls: type[AnyHeader], data: bytes, below: Sequence[Header]) -> Iterator[InPacket]:
     packet = hook("Packet")
     for one, start, found in whole_messages(cls, data, below, True):
-        if found.alone and type(found.header) is one and _known(one._declaration).by_itself:
+        if found.alone and type(found.header) is one and known(one._declaration).by_itself:
             read = partial(_read_already, packet, found.header, data[start : found.end])
         else:
             read = partial(hook("dissect"), data[start : found.end], one, below=below)

@@ -150,9 +150,11 @@ def _wanted(condition: Expr) -> list[tuple[str, frozenset[object], bool]]:
         elif isinstance(one, OneOf):
             found.append((str(one.values), frozenset(one.among), True))
         elif isinstance(one, Says):
-            found.append((f"text of {one.name}", one.alike, True))
+            found += [(f"text of {one.name}", one.alike, True), (f"words of {one.name}", frozenset(("", *one.words)), True)]
         elif isinstance(one, Op) and one.sign == "==" and isinstance(one.left, OneOf) and str(one.right) == "0":
             found.append((str(one.left.values), frozenset(one.left.among), False))
+        elif isinstance(one, Op) and one.sign == "==" and isinstance(one.left, Says) and str(one.right) == "0":
+            found.append((f"words of {one.left.name}", frozenset(("", *one.left.words)), False))  # "": none are apart by how they are written
         elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
             found.append((str(one.left), frozenset((one.right.number,)), one.sign == "=="))
         else:

@@ -44,6 +44,7 @@ from packetlab import (
     when,
     wireshark,
 )
+from packetlab.declare.rules import apart
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
 from tests.careful import careful
@@ -247,3 +248,19 @@ def test_keys_and_values_that_are_remembered_are_fields_and_no_conditions_on_the
                     {"__module__": __name__, "__annotations__": annotations, "n": 0, "a": b"xx"},
                     remembers=remembers,
                 )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (("ab",), ("ab",), True),
+        ((b"ab",), (b"cd", b"ab"), True),
+        (("ab", "cd"), ("ab",), False),
+        (("ab",), (b"ab",), False),  # "AB" is the text, and is not those bytes
+        ((b"AB",), (b"ab",), False),
+    ],
+)
+def test_a_text_and_none_of_some_texts_are_apart_where_it_is_one_of_these(one: tuple[str], other: tuple[str], expected: bool) -> None:
+    assert apart(field("k").one_of(*one), field("k").one_of(*other) == 0) is expected
+    assert not apart(field("k").one_of(*one), field("j").one_of(*one) == 0)
+    assert not apart(field("k").one_of(*one) == 0, field("k").one_of(*other) == 0)

@@ -93,6 +93,41 @@ FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
     "either order of bytes": (
         "seq: [{id: k, type: u1}, {id: a, type: t}]\ntypes:\n  t:\n    meta: {endian: {switch-on: _root.k, cases: {1: le, 2: be}}}\n    seq: [{id: x, type: u2}]",
         "01 0100", lambda h: (h.a_le.x, h.a_be), (1, None)),
+    "text that another field goes by": (
+        "seq: [{id: k, type: str, size: 2}, {id: a, type: u1, if: k == 'ab'}, {id: b, type: u2, if: 'k != \"ab\"'}]",
+        "4142 0007", lambda h: (h.a, h.b), (None, 7)),
+    "text that a type goes by": (
+        "seq: [{id: k, type: strz}, {id: a, type: {switch-on: k, cases: {'\"ab\"': u1, '\"cd\"': u2, _: u4}}}]",
+        "636400 0007", lambda h: (h.a_u1, h.a_u2, h.a_u4), (None, 7, None)),
+    "text that none of the cases is": (
+        "seq: [{id: k, type: strz}, {id: a, type: {switch-on: k, cases: {'\"ab\"': u1, '\"cd\"': u2, _: u4}}}]",
+        "4344 00 00000007", lambda h: (h.a_u1, h.a_u2, h.a_u4), (None, None, 7)),
+    "padded text that a type goes by": (
+        "seq: [{id: k, type: str, size: 4, pad-right: 0x20}, {id: a, size: 1, type: {switch-on: k, cases: {'\"ab\"': t, '\"abcde\"': t}}}]\n"
+        "types: {t: {seq: [{id: x, type: u1}]}}", "61622020 07", lambda h: (h.a_t.x, h.a), (7, None)),
+    "text in two bytes that a field goes by": (
+        "seq: [{id: k, type: str, size: 4, encoding: UTF-16LE}, {id: a, type: u1, if: '\"ab\" == k'}]", "61006200 07", lambda h: h.a, 7),
+    "text that no field can be": (
+        "seq: [{id: k, type: str, size: 2}, {id: a, type: u1, if: k == 'abc'}, {id: b, type: u1, if: k != 'abc'}]", "6162 07", lambda h: (h.a, h.b), (None, 7)),
+    "bytes of what is around": (
+        "seq: [{id: k, size: 2}, {id: a, type: t}]\ntypes: {t: {seq: [{id: x, type: u1, if: '_parent.k == [1, 2]'}, {id: y, type: u1}]}}",
+        "0102 0304", lambda h: (h.a.x, h.a.y), (3, 4)),
+    "texts up to one of them": (
+        "seq: [{id: a, type: strz, repeat: until, repeat-until: _ == 'end'}, {id: b, type: u1}]", "6100 656e6400 07", lambda h: ([one.value for one in h.a], h.b),
+        (["a", "end"], 7)),
+    "items up to a text": (
+        "seq: [{id: a, type: t, repeat: until, repeat-until: _.k == 'z' or _io.eof}, {id: b, type: u1}]\ntypes: {t: {seq: [{id: k, type: str, size: 1}]}}",
+        "61 7a 07", lambda h: ([one.k for one in h.a], h.b), (["a", "z"], 7)),
+    "text of a type that goes by text": (
+        "seq: [{id: k, type: str, size: 2}, {id: b, size-eos: true, type: {switch-on: k, cases: {'\"ab\"': some}}}]", "6162 6364 ff",
+        lambda h: (h.b_some.k, h.b_some.b), ("cd", b"\xff")),
+    "text in what is worked out": (
+        "seq: [{id: n, type: u1}, {id: k, type: str, size: n}]\ninstances: {is_abc: {value: 'k == \"abc\" or n == 0'}}", "03 616263", lambda h: h.is_abc, 1),
+    "what is there if bytes are left": (
+        "seq: [{id: k, type: u1}, {id: a, type: u1, if: not _io.eof and k == 1}, {id: b, type: u1, if: _io.eof == false}]", "02 07", lambda h: (h.a, h.b), (None, 7)),
+    "what is not there if none are": (
+        "seq: [{id: k, type: u1}, {id: a, type: u1, if: k == 1 and not _io.eof}, {id: b, type: t, if: not _io.eof}]\ntypes: {t: {seq: [{id: x, type: u1}]}}", "01",
+        lambda h: (h.a, h.b), (None, None)),
     "all that is left": ("seq: [{id: a, type: u1}, {id: b, size: _io.size - _io.pos}]", "01 6162", lambda h: h.b, b"ab"),
     "sizes of sizes": ("seq: [{id: a, type: u1}, {id: b, size: a * 2 + 1}]", "01 616263", lambda h: (h.a, h.b), (1, b"abc")),
     "names that Python has": ("seq: [{id: class, type: u1}, {id: size_of, type: u1}]", "01 02", lambda h: (h.class_, h.size_of_), (1, 2)),
@@ -254,3 +289,22 @@ def test_conditions_that_are_numbers_hold_or_not_in_the_module_too(tmp_path: Pat
         packet = dissect(data, names["Some"])
         seen = [getattr(packet[names["Some"]], str(row["name"])) for row in described["Some"]["fields"]]
         assert not packet.faults and seen[: len(values)] == values
+
+
+@pytest.mark.parametrize(("magic", "faults"), [(1, []), (2, []), (3, ["k"]), (0, ["k"])])
+def test_a_number_that_tells_no_order_of_bytes_is_a_fault(described: Any, magic: int, faults: list[str]) -> None:
+    cls = described(
+        "seq: [{id: k, type: u1}, {id: a, type: t}]\n"
+        "types:\n  t:\n    meta: {endian: {switch-on: _root.k, cases: {1: le, 2: be}}}\n    seq: [{id: x, type: u2}]"
+    )
+    assert [fault.field for fault in dissect(bytes([magic, 1, 0]), cls).faults] == faults
+
+
+def test_an_order_of_bytes_for_all_other_numbers_is_no_fault(described: Any) -> None:
+    cls = described(
+        "seq: [{id: k, type: u1}, {id: a, type: t}]\n"
+        "types:\n  t:\n    meta: {endian: {switch-on: _root.k, cases: {1: le, _: be}}}\n    seq: [{id: x, type: u2}]"
+    )
+    packets = [dissect(bytes([k, 1, 0]), cls) for k in (1, 7)]
+    assert not packets[0].faults and not packets[1].faults
+    assert (packets[0][cls].a_le.x, packets[1][cls].a_be.x) == (1, 256)

@@ -6,6 +6,7 @@
     plans        which types become headers, which become part of the header that holds them; which hold which
     order        in which order headers are declared
     scopes       what a name in an expression stands for; expressions as rules of packetlab
+    texts        what a field of text or bytes is compared with
     fields       one field of a type as a field of a header
     valid        what a field has to be
     instances    what is worked out, or read elsewhere

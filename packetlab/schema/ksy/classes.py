@@ -12,6 +12,7 @@ from packetlab.declare.rules import apart
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression, load_expression
 from packetlab.schema.ksy import ends, instances
+from packetlab.schema.ksy.expressions import EOF
 from packetlab.schema.ksy.fields import (
     Row,
     check_end,
@@ -27,6 +28,7 @@ from packetlab.schema.ksy.model import Attr, camel, plain_name
 from packetlab.schema.ksy.order import KsyOrder
 from packetlab.schema.ksy.plans import Env, KsyPlan, Plans, Variant
 from packetlab.schema.ksy.scopes import KsyPlace, Rules, Term, joined, none_of, one_of, order, parameter
+from packetlab.schema.ksy.texts import is_word
 from packetlab.schema.ksy.valid import validated
 
 
@@ -145,10 +147,9 @@ class KsyHeader:
         check_end(attr)
         name = plain_name(env.prefix + attr.name)
         if not item and attr.condition is not None:
-            if instances.is_more(attr):
-                self._optional_end(env, attr, conditions, name)
-                return
-            conditions = [*conditions, self.rules(env, attr, "if").truth(attr.condition)]
+            rules = self.rules(env, attr, "if")
+            rules.can_end = True
+            conditions = [*conditions, rules.truth(attr.condition)]
         if not item and attr.name in env.wrapped:
             plan = env.wrapped[attr.name]
             self._add(
@@ -171,28 +172,24 @@ class KsyHeader:
                 self._pass_on(env, attr, variant, said)
                 self._add(row, said, attr)
 
-    def _optional_end(self, env: Env, attr: Attr, conditions: list[Term], name: str) -> None:
-        """A field that is there if bytes are left: a list of none or one."""
-        (variant, *more) = env.variants[attr.name]
-        if more or variant.plan is None or attr.repeat is not None or attr.size is not None:
-            raise attr.refuse(
-                "if", "a field of a type of this file, if it is there where bytes are left", "another one"
-            )
-        self.notes.append(f"{name}: none, or one, if bytes are left for it")
-        self._add({"name": name, "kind": "items", "of": variant.plan.name, "default": []}, conditions, attr)
-
     def _case(self, env: Env, attr: Attr, variant: Variant, variants: list[Variant]) -> list[Term]:
         """Return what has to hold for one of the types of a field."""
         if variant.order:
-            return [order(KsyPlace("", env), variant, attr.where, self.computed)]
+            own, either = order(KsyPlace("", env), variant, attr.where, self.computed)
+            if isinstance(either, list) and attr.condition is None:  # a field that says the order says one of the two
+                for row in self.rows:
+                    if ["field", row["name"]] == either[1] and row["kind"] == "int" and not row.keys() & {"must", "const"}:
+                        row["must"] = either
+            return [own]
         if variant.cases is None or attr.switch is None:
             return []
         rules = self.rules(env, attr, "type")
-        value = self._switch(env, attr, rules)
-        if variant.cases:
-            return [one_of(value, [rules.number(case) for case in variant.cases], variant.where)]
-        others = [rules.number(case) for other in variants for case in other.cases or ()]
-        return [none_of([one_of(value, others, variant.where)])] if others else []
+        cases = variant.cases or [case for other in variants for case in other.cases or ()]
+        if any(map(is_word, cases)):
+            found = rules.among(attr.switch.on, cases, variant.where)
+        else:
+            found = one_of(self._switch(env, attr, rules), [rules.number(case) for case in cases], variant.where) if cases else 0
+        return [found] if variant.cases else [none_of([found])] if cases else []
 
     def _switch(self, env: Env, attr: Attr, rules: Rules) -> Term:
         """Return what a field's type goes by; where others go on after this header, as a field of its own."""
@@ -217,6 +214,9 @@ class KsyHeader:
                 raise attr.refuse(
                     "size", f"no size, or just that of its fields, since {at} names what is inside", "another size"
                 )
+        if attr.condition is not None and EOF in attr.condition.walk():
+            at = self.types.plans.inline[attr]
+            raise attr.refuse("if", f"no condition on _io.eof, since {at} names what is inside", "one")
         self._align()
         self._fill(env, conditions)
         self._align()
@@ -279,7 +279,8 @@ class KsyHeader:
         """Return what tells where a list ends."""
         if attr.count is not None:
             return {"count": self.rules(env, attr, "repeat-expr").number(attr.count), "default": []}
-        if attr.until is None or instances.is_end(attr.until):
+        until = instances.end_of(attr.until)
+        if until is None:
             return {"default": []}
         assert item is not None
         inside = Rules(
@@ -288,7 +289,7 @@ class KsyHeader:
             self.computed,
             KsyPlace("", item),
         )
-        return {"until": inside.truth(attr.until), "default": []}
+        return {"until": inside.truth(until), "default": []}
 
     def _pass_on(self, env: Env, attr: Attr, variant: Variant | None, conditions: list[Term]) -> None:
         """Have values for the parameters of a header that is held."""

@@ -49,6 +49,7 @@ class KsyNode(NamedTuple):
 
 
 IO = KsyNode("name", "_io")
+EOF = KsyNode("attribute", "eof", (IO,))
 LEFT = KsyNode("-", "", (KsyNode("attribute", "size", (IO,)), KsyNode("attribute", "pos", (IO,))))
 """All that is left: ``_io.size - _io.pos``."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from packetlab.declare.values.text import TextKind
-from packetlab.errors import DeclareError
 from packetlab.schema.expressions import safe_repr
 from packetlab.schema.ksy.expressions import KsyNode, parse_type
 from packetlab.schema.ksy.model import Attr, camel
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.scopes import Rules, Term
+from packetlab.schema.ksy.texts import encoding_of
 
 Row = dict[str, Term]
 _NUMBER = re.compile(r"([usf])([1248])(le|be)?", re.ASCII)
@@ -100,7 +99,7 @@ def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
     """Return bytes or text: where they end is said by a size, a delimiter, or the end of what holds them."""
     inner: Row = {"kind": "bytes"}
     if builtin in ("str", "strz"):
-        inner = {"kind": "text", **_encoding(attr)}
+        inner = {"kind": "text", **encoding_of(attr)}
     end = attr.said.get("terminator", 0 if builtin == "strz" else None)
     if end is not None and (not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < 256):
         raise attr.refuse("terminator", "one byte", safe_repr(end))
@@ -135,17 +134,6 @@ def open_row(attr: Attr, builtin: str, rules: Rules) -> Row:
     if inner["kind"] == "bytes":
         return {"kind": "bytes", "bytes": size}
     return {**inner, "taken": size, **({} if pad is None else {"fill": f"{pad:02x}"})}
-
-
-def _encoding(attr: Attr) -> Row:
-    said = attr.said.get("encoding", attr.owner.encoding)
-    if not isinstance(said, str) or len(said) > 40:
-        raise attr.refuse("type", "encoding, here or in meta", safe_repr(said))
-    name = {"UTF-16LE": "utf-16-le", "UTF-16BE": "utf-16-be", "SJIS": "shift_jis"}.get(said.upper(), said)
-    try:
-        return dict(TextKind(name).made_with)
-    except DeclareError as error:
-        raise attr.refuse("encoding", str(error.expected), safe_repr(said), error.hint) from None
 
 
 def transforms(attr: Attr, rules: Rules) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from packetlab.schema.ksy.expressions import KsyNode
+from packetlab.schema.ksy.expressions import EOF, KsyNode
 from packetlab.schema.ksy.fields import Row, are_apart, contents, enum_data, number_row
 from packetlab.schema.ksy.model import Attr, plain_name
 from packetlab.schema.ksy.plans import Env
@@ -62,17 +62,9 @@ def _again(env: Env, attr: Attr, start: int, bits: int) -> Term:
     return found
 
 
-def is_more(attr: Attr) -> bool:
-    """Whether a field is there if bytes are left."""
-    eof = KsyNode("attribute", "eof", (KsyNode("name", "_io"),))
-    false, said = KsyNode("number", 0), attr.condition
-    return said in (
-        KsyNode("not", "", (eof,)),
-        KsyNode("==", "", (eof, false)),
-        KsyNode("!=", "", (eof, KsyNode("number", 1))),
-    )
-
-
-def is_end(node: KsyNode) -> bool:
-    """Whether a list ends where the bytes end."""
-    return node == KsyNode("attribute", "eof", (KsyNode("name", "_io"),))
+def end_of(node: KsyNode | None) -> KsyNode | None:
+    """Return the condition that ends a list before its bytes end; None where it goes on to their end."""
+    if node is not None and node.word == "or":
+        left, right = map(end_of, node.parts)
+        return None if left is None and right is None else right if left is None else left if right is None else node
+    return None if node == EOF else node

@@ -1,6 +1,7 @@
 """What a name in an expression stands for in the header that a type becomes, and expressions as rules of packetlab, as data.
 
-A rule knows numbers only: texts, bytes, floats and lists are refused, and so is what is found out by looking elsewhere in a file.
+A rule knows numbers, and whether a field is one of some texts or bytes: other texts, floats and lists are refused, and so is what is
+found out by looking elsewhere in a file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import Any, TypeAlias
 from packetlab.declare.expressions import SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH
-from packetlab.schema.ksy.expressions import KsyNode, parse
+from packetlab.schema.ksy.expressions import EOF, KsyNode, parse
 from packetlab.schema.ksy.model import Attr, plain_name
 from packetlab.schema.ksy.plans import Env, Variant
 from packetlab.schema.ksy.reading import Map
+from packetlab.schema.ksy.texts import is_word, says
 
 Term: TypeAlias = Any
 """A rule as plain data (see `schema.expressions`)."""
+_NONE_LEFT: Term = ["==", ["left", "self"], 0]
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _TRUE = frozenset(("==", "!=", "<", "<=", ">", ">=", "and", "or", "not"))
 
@@ -26,6 +29,8 @@ def compared(sign: str, left: Term, right: Term) -> Term:
     """Return the rule that compares two; of numbers alone what it comes to, and a number stands behind, as where Python compares."""
     if isinstance(left, int) and isinstance(right, int):
         return int(SIGNS[sign](left, right))
+    if left == _NONE_LEFT and (sign, right) in (("==", 0), ("!=", 1)):
+        return [">", *_NONE_LEFT[1:]]
     return [_MIRRORED[sign], right, left] if isinstance(left, int) else [sign, left, right]
 
 
@@ -47,7 +52,7 @@ class KsyPlace:
 class Rules:
     """Rules of one field; `where` begins their errors, `computed` is called for each computed value of the header itself.
 
-    `item` has the names of `_` in the condition that ends a list.
+    `item` has the names of `_` in the condition that ends a list. `can_end`: they may go by whether bytes are left (``_io.eof``).
     """
 
     def __init__(
@@ -59,7 +64,7 @@ class Rules:
         depth: int = 0,
     ) -> None:
         self.place, self.where, self.computed, self.item = place, where, computed, item
-        self.depth = depth
+        self.depth, self.can_end = depth, False
 
     def refuse(self, expected: str, got: object) -> DeclareError:
         return DeclareError(self.where, expected, got)
@@ -67,7 +72,7 @@ class Rules:
     def truth(self, node: KsyNode) -> Term:
         """Return the rule that is 1 where an expression is true."""
         found = self.number(node)
-        return found if _is_truth(node) or self._is_bit(node) else compared("!=", found, 0)
+        return found if _is_truth(node) or node == EOF or self._is_bit(node) else compared("!=", found, 0)
 
     def number(self, node: KsyNode) -> Term:
         """Return an expression as a rule. DeclareError where it is more than numbers of fields."""
@@ -96,6 +101,9 @@ class Rules:
             inner = self.number(parts[0])
             base = 0 if word == "-" else -1
             return base - inner if isinstance(inner, int) else ["-", base, inner]
+        if word in ("==", "!=") and (is_word(parts[0]) or is_word(parts[1])):
+            found = self.among(*((parts[1], [parts[0]]) if is_word(parts[0]) else (parts[0], [parts[1]])), self.where)
+            return found if word == "==" else compared("==", found, 0)
         if len(parts) == 2 and word not in ("index", "call"):
             left, right, sign = self.number(parts[0]), self.number(parts[1]), "//" if word == "/" else word
             if (
@@ -113,10 +121,32 @@ class Rules:
             and (said := self._measure(parts[0], str(node.value))) is not None
         ):
             return said
+        if node == EOF and self.can_end:
+            return _NONE_LEFT
         if word in ("name", "attribute"):
             return self._field(node)
-        what = {"text": "a text", "list": "a list", "index": "an item of a list", "call": f"{node.value}(...)"}
-        raise self.refuse("numbers of fields, since rules know nothing else", what.get(word, word))
+        raise self.refuse("numbers of fields, since rules know nothing else", what_is(node))
+
+    def among(self, node: KsyNode, cases: list[KsyNode], where: str) -> Term:
+        """Return the rule that a value is one of some, which are all numbers, or all texts or bytes."""
+        if not any(map(is_word, cases)):
+            return one_of(self.number(node), [self.number(case) for case in cases], where)
+        if node == KsyNode("name", "_") and self.item is not None:
+            env = self.item.env
+            attr = env.plan.attr
+        elif node.word in ("name", "attribute") and not str(node.value).startswith("_"):
+            places = [self._unwrapped(place, str(node.value)) for place in self._places(node)]
+            env = places[0].env
+            attr = env.type.attrs.get(str(node.value))
+        else:
+            raise self.refuse("a field to compare with text or bytes", what_is(node))
+        value = self.number(node)
+        if attr is None or attr.instance:
+            raise self.refuse("a field to compare with text or bytes", what_is(node))
+        (variant,) = env.variants[attr.name]
+        if variant.type is not None:
+            raise self.refuse("a field to compare with text or bytes", f"one of the type {variant.type.id}")
+        return says(value[1], attr, variant.builtin, cases, where, node.value == "_")
 
     # Names -------------------------------------------------------------------------------------------------------
 
@@ -263,8 +293,8 @@ def _is_ordered(place: KsyPlace) -> bool:
     return env is not None
 
 
-def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env, Attr], None]) -> Term:
-    """Return the rule that holds where a type has the order of bytes of a variant."""
+def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env, Attr], None]) -> tuple[Term, Term]:
+    """Return the rule that holds where a type has the order of bytes of a variant, and that of either order; 1 where it is always one of them."""
     assert variant.type is not None
     said = variant.type.endian
     assert isinstance(said, Map)
@@ -273,11 +303,12 @@ def order(place: KsyPlace, variant: Variant, where: str, computed: Callable[[Env
     if "switch-on" not in said or not isinstance(cases, Map) or {*cases.values()} != {"le", "be"}:
         raise DeclareError(said.at(), "switch-on, and cases that are le or be", "something else")
     rules = Rules(inside, said.at("switch-on"), computed)
-    among = [
-        rules.number(parse(case, cases.at(case))) for case, one in cases.items() if one == variant.order and case != "_"
-    ]
     value = rules.number(parse(said["switch-on"], said.at("switch-on")))
-    return one_of(value, among, said.at("cases"))
+    among = {case: rules.number(parse(case, cases.at(case))) for case in cases if case != "_"}
+    if cases.get("_") == variant.order:
+        return none_of([one_of(value, [among[case] for case in among if cases[case] != variant.order], said.at("cases"))]), 1
+    own = one_of(value, [among[case] for case in among if cases[case] == variant.order], said.at("cases"))
+    return own, 1 if "_" in cases else one_of(value, [*among.values()], said.at("cases"))
 
 
 def one_of(value: Term, among: list[Term], where: str) -> Term:
@@ -293,12 +324,14 @@ def none_of(rules: list[Term]) -> Term:
     """Return the rule that none of some hold; where these are of one value, so that it can be seen that they are apart."""
     if all(isinstance(rule, int) for rule in rules):
         return int(not any(rules))
+    if all(isinstance(rule, list) and rule[0] == "says" and rule[1] == rules[0][1] for rule in rules):
+        return ["==", ["says", rules[0][1], [word for rule in rules for word in rule[2]]], 0]
     among = [
         number
-        for sign, _, said in (rule for rule in rules if rule[0] in ("==", "one_of"))
+        for sign, _, said in (rule for rule in rules if isinstance(rule, list) and rule[0] in ("==", "one_of"))
         for number in (said if sign == "one_of" else [said])
     ]
-    if len({str(rule[1]) for rule in rules}) == 1 and all(rule[0] in ("==", "one_of") for rule in rules):
+    if all(isinstance(rule, list) and rule[0] in ("==", "one_of") for rule in rules) and len({str(rule[1]) for rule in rules}) == 1:
         value = rules[0][1]
         return ["!=", value, among[0]] if len(among) == 1 else ["==", ["one_of", value, sorted({*among})], 0]
     return joined("&", [compared("==", rule, 0) for rule in rules])
@@ -336,6 +369,12 @@ def _all(env: Env) -> list[Term]:
             found.append(one)
             todo += [holder.plan for holder in one.holders]
     return found
+
+
+def what_is(node: KsyNode) -> str:
+    """Return what an expression is, in words."""
+    what = {"text": "a text", "list": "a list", "index": "an item of a list", "call": f"{node.value}(...)"}
+    return shown(node) if node.word in ("name", "attribute") else what.get(node.word, node.word)
 
 
 def shown(node: KsyNode) -> str:

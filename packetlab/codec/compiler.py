@@ -24,8 +24,8 @@ from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
-from packetlab.codec.objects import AnyHeader, classes, is_pattern
-from packetlab.codec.places.scattered import lying
+from packetlab.codec.objects import AnyHeader, classes, is_pattern, wrong_name
+from packetlab.codec.places.scattered import laid_out_anew, lying
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.refinement.defaults import check_defaults
@@ -38,7 +38,7 @@ from packetlab.declare.elsewhere import check_elsewhere
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.items import bounded
 from packetlab.declare.wildcards import Tolerance
-from packetlab.errors import BuildError, suggestion
+from packetlab.errors import BuildError
 
 H = TypeVar("H", bound=AnyHeader)
 _packers: WeakSet[Compiled] = WeakSet()
@@ -265,15 +265,6 @@ def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:
         )
 
 
-def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
-    """The error for a keyword that is no field, or for a value without one."""
-    if not wrong:
-        return BuildError(cls.__name__, "fields by name", "a value without a name")
-    name = next(iter(wrong))
-    known = list(cls._by_name)
-    return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
-
-
 def compile_copy(cls: Declaration) -> Compiled:
     """Return ``copy(header)``."""
     header = classes[cls]
@@ -345,6 +336,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     made._state = state | prototype if patterns else state & ~prototype
     if solvings.get(declaration, made) is not None:
         solve(made, inside, header)
+    laid_out_anew(made, header, changes)
     if view is not None:
         kept(made, header, inside, changes)
     return made

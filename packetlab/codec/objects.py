@@ -15,7 +15,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
 from packetlab.declare.transforms.transform import UnfitError
 from packetlab.declare.wildcards import Tolerance
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, suggestion
 
 H = TypeVar("H", bound="AnyHeader")
 _set = object.__setattr__
@@ -97,6 +97,15 @@ def refuse_pattern(header: AnyHeader) -> None:
         for item in value if isinstance(value, tuple) else ():
             if isinstance(item, AnyHeader):
                 refuse_pattern(item)
+
+
+def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
+    """The error for a keyword that is no field, or for a value without one."""
+    if not wrong:
+        return BuildError(cls.__name__, "fields by name", "a value without a name")
+    name = next(iter(wrong))
+    known = list(cls._by_name)
+    return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
 
 
 def restored(cls: type[H], state: int, values: tuple[object, ...], outer: tuple[int, ...] | None = None, inner: AnyHeader | None = None) -> H:

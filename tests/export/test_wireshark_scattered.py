@@ -78,9 +78,11 @@ def test_fields_are_read_as_they_lie(tmp_path: Path) -> None:
             parts = {"a": b"\xac\2", "b": b"ab\0", "c": b"12;", "d": b"\1x\0"}
             for order in permutations(parts):
                 yield laid(5, parts, order, lambda where: bytes((where["a"], where["b"], where["c"], where["d"], 2)))
+            parts["d"] = b""  # no items lie nowhere
+            yield laid(5, parts, ("c", "b", "a", "d"), lambda where: bytes((where["a"], where["b"], where["c"], 99, 0)))
 
         sound = [*(Frame(bytes(12) + b"\x7b\x51" + body) for body in three()), *(Frame(bytes(12) + b"\x7b\x52" + body) for body in coded())]
-        assert not any(frame.packet().faults for frame in sound) and len(sound) == 6 + 24
+        assert not any(frame.packet().faults for frame in sound) and len(sound) == 6 + 25
         frames = [each for frame in sound for each in damaged(frame.data, chance)]
         for kind, size in ((b"\x7b\x51", 4), (b"\x7b\x52", 5)):
             for _ in range(amount(60, 600)):

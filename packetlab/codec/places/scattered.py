@@ -7,8 +7,8 @@ its field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.around.outer import holds_contextual
@@ -18,6 +18,7 @@ from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const
 from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Coded, Counted, Fixed, Listed, needs
+from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class AtOffset(NamedTuple):
 
 
 _runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
-registry.caches.append(_runs)
+_all: dict[Declaration, list[tuple[AtOffset, ...]]] = {}
+registry.caches += [_runs, _all]
 
 
 def runs(declaration: Declaration) -> dict[Field, tuple[AtOffset, ...]]:
@@ -100,18 +102,12 @@ def lying(header: Raw, fields: Sequence[Field]) -> Sequence[Field]:
     """Return some fields of a header, given in the order of declaration, in that in which they lie."""
     if not (rows := runs(header._declaration)):
         return fields
-    values = {f.name: getattr(header, f.slot) for f in header._fields}
-    measured, scope, found = hook("measured"), Values(values, b"", 0), [*fields]
-    leaves = zip(map(str, header._declaration.outer_leaves), getattr(header, "__outer__", None) or (), strict=False)
-    values.update(leaves)
+    values, found = _values(header), [*fields]
     for first, row in rows.items():
         names = {name for pair in row for name in needs(pair.gap.place)} | {f.name for pair in row for f in (pair.gap, pair.field)}  # type: ignore[arg-type]
         if first not in found or any(values[name] is None for name in names):
             continue
-        begin = found.index(first)
-        here = measured(header, header._declaration.before[: header._declaration.before.index(first)])
-        entries = [(_offset(pair, scope), measured(header, [pair.gap]), measured(header, [pair.field])) for pair in row]
-        order = permuted(here, entries)
+        begin, order = found.index(first), permuted(*_places_in(header, row))
         if order is not None:
             found[begin : begin + 2 * len(row)] = [f for k in order for f in (row[k].gap, row[k].field)]
     return found
@@ -120,6 +116,61 @@ def lying(header: Raw, fields: Sequence[Field]) -> Sequence[Field]:
 def _offset(pair: AtOffset, scope: Values) -> int:
     assert pair.gap.place is not None
     return pair.gap.place.evaluate(scope) - (pair.gap.origin.evaluate(scope) if pair.gap.origin is not None else 0)
+
+
+def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
+    """Let the captured offsets of a copy follow again, with what stands before their fields, where `header` has these at their offsets
+    and what was changed in the copy does not fit in there. An offset that is given stays: so what does not fit can be made."""
+    count, before, after = len(header._fields), None, None
+    for row in _rows(header._declaration) if made._state >> count else ():
+        places = [made._by_name[name] for pair in row for name in sorted(needs(pair.gap.place)) if name in made._by_name]  # type: ignore[arg-type]
+        freed = [*(f for f in places if f.rule is not None), *(pair.gap for pair in row)]
+        kept = sum({f.bit for f in freed}) & made._state
+        if header._is_partial or not kept or kept & ~(made._state >> count) or any(f.name in changes for f in (*places, *freed)):
+            continue
+        try:
+            before, after = before or header._resolved_alone(), after or made._resolved_alone()
+        except BuildError:
+            return  # by itself it is nothing
+        here, was = _places_in(before, row)
+        place, now = _places_in(after, row)
+        anew = any(size and not had and gap >= pair.gap.pad for pair, (_, _, had), (_, gap, size) in zip(row, was, now, strict=True))
+        if _fits(here, was) and (anew or not _fits(place, now)):
+            made._state &= ~(kept | kept << count)
+            for f in freed:
+                setattr(made, f.slot, None)
+
+
+def _rows(declaration: Declaration) -> list[tuple[AtOffset, ...]]:
+    """Return all fields at offsets of a header, those that may lie in another order together."""
+    found = _all.get(declaration)
+    if found is None:
+        rows, before = runs(declaration), declaration.before
+        among = {pair.gap for row in rows.values() for pair in row}
+        alone = [AtOffset(gap, f, None) for gap, f in pairwise(before) if gap.place is not None and gap not in among]
+        found = _all[declaration] = [*rows.values(), *((one,) for one in alone)]
+    return found
+
+
+def _places_in(header: Raw, row: tuple[AtOffset, ...]) -> tuple[int, list[tuple[int, int, int]]]:
+    """Return where a row of fields begins in a header with all values filled in, and (offset, bytes before it, size) of each."""
+    measured, scope = hook("measured"), Values(_values(header), b"", 0)
+    here = measured(header, header._declaration.before[: header._declaration.before.index(row[0].gap)])
+    return here, [(_offset(pair, scope), measured(header, [pair.gap]), measured(header, [pair.field])) for pair in row]
+
+
+def _values(header: Raw) -> dict[str, Raw]:
+    """Return the raw values of a header by name, with those from elsewhere that it knows."""
+    leaves = zip(map(str, header._declaration.outer_leaves), getattr(header, "__outer__", None) or (), strict=False)
+    return {f.name: getattr(header, f.slot) for f in header._fields} | dict(leaves)
+
+
+def _fits(here: int, entries: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether fields lie where their offsets say, in whatever order; one of no bytes lies nowhere."""
+    if permuted(here, entries) is not None:
+        return True
+    ends = [*accumulate((gap + size for _, gap, size in entries), initial=here)]
+    return all(at == end + gap if size else not gap for (at, gap, size), end in zip(entries, ends, strict=False))
 
 
 # Reading -------------------------------------------------------------------------------------------------------
@@ -190,6 +241,8 @@ class ScatteredWalking:
         f, size = pair.field, None if pair.size is None else pair.size.evaluate(self.scope)
         if size is not None and f.kind.wire != "coded":
             return size
+        if isinstance(step, Listed | Counted) and step.count is not None and not step.count.evaluate(self.scope):
+            return 0  # nowhere, whatever the offset
         if not self.start <= at <= self.limit():
             return None
         if isinstance(step, Counted):
@@ -197,7 +250,7 @@ class ScatteredWalking:
             return None if end is None else end - at
         if isinstance(step, Listed):
             count = None if step.count is None else step.count.evaluate(self.scope)
-            return 0 if count == 0 else self.size_of_items(f, at, count)
+            return self.size_of_items(f, at, count)
         found = f.kind.read(self.data, at, self.limit() if size is None else at + size)
         return None if found is None or size not in (None, found[1] - at) else found[1] - at
 

@@ -44,10 +44,11 @@ def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str =
     """A field that begins `offset` bytes from its header's start, as fields before it tell: ``at(field("offset"), sized(field("length")))``.
 
     `value` is ``sized(...)``, ``many(...)``, a default. Fields lie in the order in which they are declared; several in a row whose
-    sizes earlier fields tell may lie in another one, which is kept while their offsets are given or captured. The bytes between are a field of
-    their own, called like it and ``_gap`` (see ``pad(to=...)``): kept as they were captured, and zeros up to a multiple of `align`
-    where they are built. A field of a size of 0 lies nowhere. An offset before the end of the field before it, or beyond what
-    there is, is a fault at the gap. With ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
+    sizes earlier fields tell may lie in another one, which is kept while their offsets are given, or captured and what is edited fits
+    in there; else captured offsets follow anew. The bytes between are a field of their own, called like it and ``_gap`` (see
+    ``pad(to=...)``): kept as they were captured, and zeros up to a multiple of `align` where they are built. A field of a size of 0
+    lies nowhere. An offset before the end of the field before it, or beyond what there is, is a fault at the gap. With
+    ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
     """
     spec = spec_of(value)
     spec.gap = pad(align, to=offset, since=checked_origin(since, "at(...)"))

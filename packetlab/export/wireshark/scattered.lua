@@ -6,8 +6,8 @@ function Reader:size_there(f, at)
   local size = f.size and f.size(self.s)
   if size and not f.written then return size >= 0 and size or nil end
   if f.bits and not f.coding and not f.written then return f.bits / 8 end
-  if at < self.start or at > self:limit() then return nil end
   if f.count and f.count(self.s) == 0 then return 0 end
+  if at < self.start or at > self:limit() then return nil end
   local ctx, entries, faults, kept = self.ctx, #self.entries, #self.ctx.faults, {self.bit, self.stop, self.total, self.trusted, self.cut, self.short}
   local cut, partial, goes_on = ctx.cut, ctx.partial, ctx.goes_on
   self.bit = at * 8

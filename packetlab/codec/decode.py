@@ -145,7 +145,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         for f in self.cls.fields:
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
-        self.lines += [f"h{tag}._state = {self.cls.captured_state:#x}", *self.remembered(f"h{tag}")]
+        self.lines += [f"h{tag}._state = {self.cls.captured_state:#x}", *([f"h{tag}.__outer__ = {outer}"] if (outer := self.remembered()) else [])]
 
     # Reading -------------------------------------------------------------------------------------------------
 
@@ -314,7 +314,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         item, more = step.field.kind.item, self.held(step.field)
         again = f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
         other = "(None, 0)" if is_recursive(item) or is_nested(item) or is_contextual(item) else again
-        self.lines.append(f"{var}, {pos} = R_{name}({given}{more}) or {other}")
+        self.lines.append(f"{var}, {pos} = R_{name}({given}{self.handed(step.field) or more}) or {other}")
         self.check(f"{var} is None")
 
     def counted(self, step: Counted) -> None:
@@ -395,7 +395,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         lines += [f"end = pos + {fill}", "if end > pos:", f"    if end > limit or {other}: return None",
                   "    return filled(found, data[pos:end]), end"]  # fmt: skip
     lines = lines if not part.choices else ["C = Dissection()", *(["C.layers, C.place = ctx.layers, ctx.place"] if is_around(field) else []), *lines]
-    lines = [f"def read(data, pos, limit, count{', ctx' * is_around(field)}):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
+    lines = [f"def read(data, pos, limit, count{', ctx' * is_around(field)}{''.join(f', {one}=None' for one in part.operands)}):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
     return function(lines, part.names, f"{item.name} items")
 
 

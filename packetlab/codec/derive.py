@@ -290,8 +290,8 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         key = f"F_{f.name}{self.tag}"
         self.names[key] = f
         fill = f", fill={f.fill!r}" if f.fill != b"\0" and not is_around(f) else ""
-        if self.fill and is_around(f):
-            return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
+        if is_around(f) and (self.fill or f.name not in self.ended):
+            return self.packed_around(f, value, align)
         if self.fill:
             return f"(encode_items({value}, {align}{fill}) if {value} else b'')"
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"

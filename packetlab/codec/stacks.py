@@ -13,15 +13,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
-from packetlab.codec.around.outer import goes_by_outer, reads_by_outer
+from packetlab.codec.around.outer import goes_by_outer, holds_contextual, is_read_at_once, outer_beside, place_of
 from packetlab.codec.around.solving import solve_stack
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
+from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, on_link
+from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.refinement.reading import is_refined
 from packetlab.codec.source import Compiled, PackedPiece, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
+from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.plan import needs
 from packetlab.hooks import hook
 
@@ -220,7 +223,7 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and any(is_refined(one) or reads_by_outer(one) for one in declared_as(kinds)):
+    if times == OFTEN and any(is_apart(kinds[: i + 1]) for i in range(len(kinds))):
         _apart[kinds] = True
     elif times == OFTEN:
         loose = _stack(headers, exact=False)
@@ -238,6 +241,15 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         stack_decoders[first] = _reader(first, _trees[first])
     elif len(_seen) > 1000:
         _seen.clear()
+
+
+def is_apart(kinds: tuple[type[AnyHeader], ...]) -> bool:
+    """Whether the last one of some headers is read by itself always: it becomes another, or asks for more than numbers of those below, and than the header of which its items are."""
+    declaration, below = kinds[-1]._declaration, kinds[:-1]
+    if is_refined(declaration) or holds_contextual(declaration) or (below and (is_placed(declaration) or any(map(is_read_at_once, declaration.fields)))):
+        return True
+    leaves = (*declaration.outer_leaves, *outer_beside([rule for rule, _, _ in registry.conditions(declaration)], ()))
+    return any(type(leaf) is not Elsewhere or place_of(leaf, below) < 0 for leaf in leaves)  # type: ignore[arg-type]  # classes have what is looked at
 
 
 def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[One, ...]:
@@ -297,6 +309,12 @@ def _branch(
     placed = [part for part in parts if isinstance(part, Placed)]
     if not placed:
         ((one, tree),), (read,) = seen, parts
+        kinds, values = tuple(classes[step.one[0]] for step in below), [step.part for step in below]
+        leaves = (*read.cls.outer_leaves, *outer_beside([rule for rule, _, _ in registry.conditions(read.cls)], ()))
+        if is_placed(read.cls):  # nothing is below it
+            read.names["Dissection"] = Dissection
+            read.lines.append("ctx = Dissection()")
+        read.outer_values = {str(leaf): f"({values[place_of(leaf, kinds)].v(leaf.name)} or 0)" for leaf in leaves}
         stop = read.source()
         for short in read.cls.shortened:
             read.check(short.code(read))  # what is cut short by right is read the careful way

@@ -16,7 +16,7 @@ from packetlab.codec.decode import Decoding
 from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Ref
+from packetlab.declare.expressions import Const, Elsewhere, Ref
 from packetlab.declare.plan import Bound, Fixed, Open
 from packetlab.declare.values.units import Run, Unit
 
@@ -32,6 +32,8 @@ FEW = 16  # bits from which on a field that decides the way is read, not compare
 def placeable(cls: Declaration) -> bool:
     """Whether all fields of a header lie at known places once some of them are known."""
     own = cls.plan.own
+    if cls.outer_leaves or any(isinstance(leaf, Elsewhere) for rule, _, _ in registry.conditions(cls) for leaf in rule.leaves()):
+        return False
     if own is not None and not all(isinstance(leaf, Ref | Const) for leaf in own.size.leaves()):
         return False
     steps = [step for step in cls.plan.head if not isinstance(step, Fixed | Bound)]

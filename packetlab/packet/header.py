@@ -70,13 +70,12 @@ class FieldProperty(NotARule, property, Field):
     def _read_first(self, header: HeaderBase) -> object:
         """Write the function that reads the field from a header, and read it."""
         kind, wire = cast("Any", self.kind), self.kind.wire
-        names: dict[str, object] = {"shown": self._shown, "value": kind.value}
-        code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
+        names, code = dict[str, object](shown=self._shown, value=kind.value), f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "coded" and not (kind.transforms or kind.has_headers):  # those that tell how they were spelled, too
             code = f"value(raw) if isinstance(raw, {'int' if kind.is_number else 'bytes'})"
         if wire == "items":
-            code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
-            code = "raw if False" if is_around(self) or self.filled or self.name in self.owner.fills else code
+            code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"  # of others around it may follow yet
+            code += " and h._state == h._declaration.captured_state" * (is_around(self) or self.filled or self.name in self.owner.fills)
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
@@ -95,7 +94,8 @@ class FieldProperty(NotARule, property, Field):
             lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
                           f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
         if self.condition is not None:  # of a header that was read whole it is known that the field is absent
-            lines.insert(2, "    if raw is None and h._state == h._declaration.captured_state: return None")
+            absent = "    if raw is None and h._state == h._declaration.captured_state: return None"
+            lines[2:2] = ["    if raw is not None: return raw", absent] if lines[2].startswith("    return raw if raw is not None") else [absent]
         property.__init__(self, function(lines, names, f"{self.owner.name}.{self.name}"))
         return self.__get__(header)
 

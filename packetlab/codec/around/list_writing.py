@@ -10,6 +10,7 @@ from packetlab.codec.objects import classes
 from packetlab.codec.places.surroundings import bytes_before, counting_list
 from packetlab.codec.readback import no_bytes
 from packetlab.codec.source import function
+from packetlab.declare.expressions import Const, Elsewhere
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def around_writer(field: Field) -> Compiled | None:
-    """Return ``write(items, outside)`` -> bytes, or None for items that are written one by one (`writing.encode_around`): those of another class,
+    """Return ``write(items, outside, *handed)`` -> bytes (see `outer.handed`), or None for items that are written one by one (`writing.encode_around`): those of another class,
     those that were read, prototypes. None where all are: they count places from elsewhere than from the beginning of what holds them, recall
     what earlier packets said, or hold such items themselves.
     """
@@ -35,22 +36,30 @@ def around_writer(field: Field) -> Compiled | None:
         return None
     part = Packing(item, ())
     part.outer_known = {str(leaf): name for name, leaf in leaves.items()}
+    for f in item.fields:
+        if f.outer is not None and not f.tells_itself and all(isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf.path) for leaf in f.outer.leaves()) and not counted:
+            part.present(f)  # the same for all items
+    hoisted, part.lines = part.lines, []
     part.source()
     after = [f"{name} = {part.value(f.name)}" for name, f in before.items() if f is not None]
     if part.needs_stack:
         return None
     part.names.update(item_class=classes[item], look=look, item=item, no_bytes=no_bytes, F=field, i=0, above=None)
-    head = ["def write(items, outside):", "    found = []"]
+    operands = "".join(f", {name}=None" for name, leaf in leaves.items() if leaf.path and not isinstance(leaf, OwnPlace))
+    head = [f"def write(items, outside{operands}):", "    found = []", "    add = found.append"]
     for name, leaf in leaves.items():
         part.names[f"L_{name}"] = leaf
         if isinstance(leaf, OwnPlace):  # the list goes on where the item before ended
             head.append(f"    {name} = {bytes_before(field)}")
             after.append(f"{name} += len(data)")
             continue
-        head += [f"    {name} = look(L_{name}, outside, None, outside.holders, item)", f"    if {name} is None: return None"] if leaf.path else [f"    {name} = 0"]
-    lines = ["s = h._state", *part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
-    known = f"h._state >> {len(item.fields)}" if counted else f"h._state >= {item.captured_state:#x}"
+        looked = [f"        {name} = look(L_{name}, outside, None, outside.holders, item)", f"        if {name} is None: return None"]
+        head += [f"    if {name} is None:", *looked] if leaf.path else [f"    {name} = 0"]
+    lines = [*part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
+    known = f"(s := h._state) >> {len(item.fields)}" if counted else f"(s := h._state) >= {item.captured_state:#x}"
     lines = [f"if type(h) is not item_class or {known}: return None", *lines]
-    lines += [] if field.kind.one else ["if not data: raise no_bytes(F)"]
-    lines = ["    for h in items:", *("        " + line for line in [*lines, "found.append(data)"]), "    return b''.join(found)"]
+    sure = any(isinstance(piece.size, int) and piece.size and not piece.there for piece in part.pieces)
+    lines += [] if field.kind.one or sure else ["if not data: raise no_bytes(F)"]
+    head += ["    " + line for line in hoisted]
+    lines = ["    for h in items:", *("        " + line for line in [*lines, "add(data)"]), "    return b''.join(found)"]
     return function([*head, *lines], part.names, f"{field.owner.name}.{field.name} items")

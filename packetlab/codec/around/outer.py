@@ -13,7 +13,7 @@ from packetlab.codec.context.recalling import recall_built
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.places.surroundings import around, begun, is_placed
-from packetlab.codec.refinement.depth import is_recursive
+from packetlab.codec.refinement.depth import is_nested, is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, outer_leaves
 from packetlab.declare.expressions import Checksum, Elsewhere, Expr
@@ -228,6 +228,20 @@ def is_read_at_once(field: Field) -> bool:
 def is_read_now(field: Field) -> bool:
     """Whether what a field holds is read with the header that holds it, for either of these reasons."""
     return field.kind.wire == "items" and (is_recursive(field.kind.item) or is_read_at_once(field))
+
+
+def handed(field: Field, holder: Declaration) -> list[Elsewhere] | None:
+    """Return the outer values of items that are numbers of the header which holds them: who reads or writes the list is given these.
+
+    None where they ask for more than these, and for the item before.
+    """
+    item: Declaration = field.kind.item
+    if field.until is not None or item.view is not None or is_nested(item) or refinements(item) or is_placed(item) or is_contextual(item):
+        return None
+    leaves = [leaf for leaf in item.outer_leaves if leaf.path]
+    named = [holder.by_name.get(leaf.name) if leaf.path == "^" or is_called(holder, leaf) else None for leaf in leaves]
+    own = all(f is not None and f.kind.is_number and not f.kind.transforms for f in named)
+    return leaves if own and all(type(leaf) is Elsewhere for leaf in item.outer_leaves) else None
 
 
 def goes_by_outer(declaration: Declaration) -> bool:

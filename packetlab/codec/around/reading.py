@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import is_around, look, read_outer, within
+from packetlab.codec.around.outer import handed, is_around, look, read_outer, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
-from packetlab.codec.places.surroundings import begun
+from packetlab.codec.places.surroundings import begun, counted_since
 from packetlab.codec.source import ReadSoFar
 from packetlab.declare.declaration import outer_leaves
 from packetlab.declare.expressions import Elsewhere, Expr
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 class Hearing(ReadSoFar):
     """The part of `decode.Decoding` that is about what stands around a header.
 
-    `outer_values` has source for each outer value, once that is looked up.
+    `outer_values` has source for each outer value, once that is looked up; of a list, `operands` are those that it may be given.
     """
 
     outer_values: dict[str, str]
+    operands: list[str]
+    outer_tuple = ""  # the variable that has what all items of a list remember
     away: str
 
     def elsewhere(self, leaf: Elsewhere) -> str:
@@ -80,22 +82,36 @@ class Hearing(ReadSoFar):
         for k, (text, leaf) in enumerate(leaves.items()):
             self.outer_values[text] = f"x_{k}{self.tag}"
             if isinstance(leaf, OwnPlace):
-                self.names["begun"] = begun
-                self.lines.append(f"{self.outer_values[text]} = begun({leaf.name!r}, declaration{self.tag}, data, pos, ctx)")
+                self.names.update(begun=begun, counted_since=counted_since)
+                where = f"({leaf.name!r}, declaration{self.tag}, data, pos, ctx)"
+                first.append(f"g_{k}{self.tag} = counted_since{where}")
+                self.lines.append(f"{self.outer_values[text]} = begun{where} if g_{k}{self.tag} is None else pos - g_{k}{self.tag}")
             elif leaf.path:
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
-                first.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
+                first.append(f"if {self.outer_values[text]} is None: {self.outer_values[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
             else:
                 first.append(f"{self.outer_values[text]} = 0")
                 each.append(f"{self.outer_values[text]} = {self.v(leaf.name)} or 0")
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
                 other.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, (), h{self.tag}) or 0")
+        self.operands = [self.outer_values[text] for text, leaf in leaves.items() if leaf.path and not isinstance(leaf, OwnPlace)]
+        if leaves and len(self.operands) == len(self.cls.outer_leaves) == len(leaves):  # the same for all items
+            first.append(f"outer{self.tag} = {self.remembered()}")
+            self.outer_tuple = f"outer{self.tag}"
         return first, each, other
 
-    def remembered(self, header: str) -> list[str]:
-        """Return lines that have a header remember its outer values."""
+    def remembered(self) -> str:
+        """Source for the outer values that the header remembers, "" for none."""
         outer = "".join(f"{self.outer_values[str(leaf)]}, " for leaf in self.cls.outer_leaves)
-        return [f"{header}.__outer__ = ({outer})"] if outer else []
+        return self.outer_tuple or outer and f"({outer})"
+
+    def handed(self, f: Field) -> str:
+        """Source for the operands of what reads a list whose items ask for numbers of this header alone, "" where they ask for more."""
+        leaves = handed(f, self.cls) if is_around(f) else None
+        if leaves is None:
+            return ""
+        self.names.setdefault("ctx", None)
+        return ", None" + "".join(f", {self.value(leaf.name) if leaf.name in self.read else 0}" for leaf in leaves)
 
     def held(self, f: Field) -> str:
         """Source for one more operand of what reads a list: the header as far as it was read, where its items ask for that."""

@@ -11,6 +11,7 @@ from packetlab.codec.around.lists import is_last
 from packetlab.codec.around.outer import (
     Within,
     _number,
+    handed,
     is_around,
     is_whole,
     look,
@@ -84,13 +85,13 @@ def standing_inside(field: Field, raw: Any, outside: Within) -> Any:
     return raw.holding(filled) if data == hook("encode_items")(raw.inner, 0) else InnerValue(raw.inner).stood(filled, data)
 
 
-def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None) -> bytes:
-    """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last."""
+def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None, quick: bool = True) -> bytes:
+    """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last; not `quick`: one by one."""
     if type(value) is bytes:
         return value + field.fill * (-len(value) % align) if align else value
     if field not in _writers:
         _writers[field] = hook("around_writer")(field)
-    if (write := _writers[field]) is not None and type(value) is tuple and (whole := write(value, outside)) is not None:
+    if quick and (write := _writers[field]) is not None and type(value) is tuple and (whole := write(value, outside)) is not None:
         return whole + field.fill * (-len(whole) % align) if align else whole  # type: ignore[no-any-return]
     data, ended, until = b"", False, field.until
     alone = until is not None and any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
@@ -216,9 +217,25 @@ class OuterWriting:
         """Source for what stands around the items of a field."""
         var = f"o_{f.name}"
         if var not in self.done:
-            self.needs_stack = True
-            values = ", ".join(f"{name!r}: {self.value(name)}" for name in sorted(outer_names(f)))
-            self.names.update(around=around, encode_around=encode_around, filled_in=filled_in)
-            self.lines.append(f"{var} = around(stack, i, h, {{{values}}})")
+            self.lines.append(f"{var} = {self.surroundings(f)}")
             self.done.add(var)
         return var
+
+    def surroundings(self, f: Field) -> str:
+        """The same, made where it stands."""
+        self.needs_stack = True
+        values = {name: self.value(name) for name in sorted(outer_names(f))}
+        self.names.update(around=around, encode_around=encode_around, filled_in=filled_in)
+        return f"around(stack, i, h, {{{', '.join(f'{name!r}: {value}' for name, value in values.items())}}})"
+
+    def packed_around(self, f: Field, value: str, align: str) -> str:
+        """Source for the bytes of headers in a field that ask what stands around them; numbers of this header are handed to who writes the list."""
+        key, leaves = f"F_{f.name}{self.tag}", [] if counting_list(self.cls) is f else handed(f, self.cls)
+        leaves = None if self.fill or f.align or f.condition is not None else leaves
+        write = hook("around_writer")(f) if leaves is not None else None
+        if leaves is None or write is None:
+            return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
+        self.names[f"L_{f.name}{self.tag}"], var = write, f"l_{f.name}{self.tag}"
+        operands, around = "".join(f", {self.value(leaf.name)}" for leaf in leaves), self.surroundings(f)
+        self.lines.append(f"{var} = L_{f.name}{self.tag}({value}, None{operands}) if type({value}) is tuple else None")
+        return f"({var} if {var} is not None else encode_around({key}, {value}, 0, {around}, quick=False) if {value} else b'')"

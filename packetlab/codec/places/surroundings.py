@@ -85,6 +85,15 @@ def begun(since: str, own: Declaration, data: bytes, start: int, ctx: Dissection
     return 0 if origin is None else place.shift + start - origin
 
 
+def counted_since(since: str, own: Declaration, data: bytes, start: int, ctx: Dissection | None) -> int | None:
+    """Return the place in `data` from which all items of a list count where they begin, declared as `own`; None where each is to be looked at."""
+    place = here(ctx, data)
+    if since == "self" or is_called(own, since) or not place.starts:
+        return None
+    origin = begins(since, own, start, place)
+    return None if origin is None else origin - place.shift
+
+
 # Which headers hold such fields --------------------------------------------------------------------------------
 
 _wanted: dict[Declaration, Wanted] = {}
@@ -149,4 +158,10 @@ def bytes_before(field: Field) -> int | None:
 
 def all_built(items: object, cls: type[AnyHeader]) -> bool:
     """Whether items are all of one class, and nothing in them was captured or is a pattern."""
-    return type(items) is tuple and all(type(one) is cls and not one._state >> len(cls._fields) for one in items)
+    if type(items) is not tuple:
+        return False
+    count = len(cls._fields)
+    for one in items:
+        if type(one) is not cls or one._state >> count:
+            return False
+    return True

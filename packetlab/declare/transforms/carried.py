@@ -188,7 +188,9 @@ class Through(Kind):
             lines, names = ["raw = raw.inner", *quick[1]], names | quick[2]
         elif type(self.inner).value is Kind.value:
             lines = ["made = raw.inner"]
-        return None if self.has_headers else ("Carried", ["if not raw.opened: return whole_value(raw)", *lines], names)
+        if self.has_headers:
+            return None if self.inner.one else ("Carried", ["if not raw.opened: return whole_value(raw)", "made = raw.inner"], names)
+        return ("Carried", ["if not raw.opened: return whole_value(raw)", *lines], names)
 
     def usual_forms(self) -> Forms:
         forms, names = self.inner.usual_forms()

@@ -103,7 +103,7 @@ class Hearing(ReadSoFar):
     def remembered(self) -> str:
         """Source for the outer values that the header remembers, "" for none."""
         outer = "".join(f"{self.outer_values[str(leaf)]}, " for leaf in self.cls.outer_leaves)
-        return self.outer_tuple or outer and f"({outer})"
+        return self.outer_tuple or (outer and f"({outer})")
 
     def handed(self, f: Field) -> str:
         """Source for the operands of what reads a list whose items ask for numbers of this header alone, "" where they ask for more."""

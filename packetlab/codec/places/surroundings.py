@@ -161,7 +161,7 @@ def all_built(items: object, cls: type[AnyHeader]) -> bool:
     if type(items) is not tuple:
         return False
     count = len(cls._fields)
-    for one in items:
+    for one in items:  # noqa: SIM110  a third of the time
         if type(one) is not cls or one._state >> count:
             return False
     return True

@@ -128,6 +128,18 @@ FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
     "what is not there if none are": (
         "seq: [{id: k, type: u1}, {id: a, type: u1, if: k == 1 and not _io.eof}, {id: b, type: t, if: not _io.eof}]\ntypes: {t: {seq: [{id: x, type: u1}]}}", "01",
         lambda h: (h.a, h.b), (None, None)),
+    "what lies at a place": (
+        "seq: [{id: n, type: u1}, {id: o, type: u2}]\ninstances: {x: {pos: o, size: n}}", "02 0003 6162", lambda h: (h.x_gap, h.x), (b"", b"ab")),
+    "several that lie at places": (
+        "seq: [{id: n, type: u1}, {id: o, type: u2}, {id: p, type: u2}]\n"
+        "instances: {x: {pos: o, type: u4}, y: {pos: p, type: t, repeat: expr, repeat-expr: n}}\ntypes: {t: {seq: [{id: x, type: u1}, {id: y, type: u1}]}}",
+        "02 0005 0009 00000007 01020304", lambda h: (h.x, [(one.x, one.y) for one in h.y]), (7, [(1, 2), (3, 4)])),
+    "what lies at a place of a type that has a size": (
+        "seq: [{id: n, type: u1}, {id: a, type: t, size: n}, {id: b, type: u1}]\n"
+        "types: {t: {seq: [{id: o, type: u1}], instances: {z: {pos: o, type: strz}}}}", "05 01 616200 07 08", lambda h: (h.a.z, h.a.unread, h.b), ("ab", b"\7", 8)),
+    "what lies at a place if a number says so": (
+        "seq: [{id: o, type: u1}, {id: b, type: u1}]\ninstances: {x: {pos: o, type: u1, if: o > 0}}", "00 01", lambda h: (h.x, h.x_gap), (None, None)),
+    "what lies behind all fields": ("seq: [{id: a, type: u1}]\ninstances: {x: {pos: 3, type: u2}}", "01 0000 0007", lambda h: h.x, 7),
     "all that is left": ("seq: [{id: a, type: u1}, {id: b, size: _io.size - _io.pos}]", "01 6162", lambda h: h.b, b"ab"),
     "sizes of sizes": ("seq: [{id: a, type: u1}, {id: b, size: a * 2 + 1}]", "01 616263", lambda h: (h.a, h.b), (1, b"abc")),
     "names that Python has": ("seq: [{id: class, type: u1}, {id: size_of, type: u1}]", "01 02", lambda h: (h.class_, h.size_of_), (1, 2)),
@@ -163,10 +175,52 @@ def test_a_number_of_which_only_some_bits_tell_a_size_is_up_to_who_builds(descri
     assert bytes(cls(n=0x72, d=read[cls].d)) == data[: 1 + count]
 
 
+def test_places_follow_where_one_field_tells_them(described: Any) -> None:
+    cls = described(
+        "seq: [{id: o, type: u1}, {id: a, type: strz}, {id: n, type: u1}, {id: p, type: u1}]\n"
+        "instances: {x: {pos: o, size: n}, y: {pos: p, type: u2}}"
+    )
+    assert bytes(cls(a="a", x=b"bc", y=7)) == bytes.fromhex("05 6100 02 07 6263 0007")
+    assert bytes(cls(a="a", x=b"bc", y=7, o=6)) == bytes.fromhex("06 6100 02 08 00 6263 0007")
+    packet = dissect(bytes(cls(a="a", x=b"bc", y=7)), cls)
+    assert bytes(packet.replace({"some.x": b"long", "some.a": ""})) == bytes.fromhex("04 00 04 08 6c6f6e67 0007")
+
+
+def test_places_in_any_order_with_other_bytes_between_are_kept(described: Any) -> None:
+    cls = described(
+        "seq: [{id: n, type: u1}, {id: o, type: u2}, {id: p, type: u2}]\n"
+        "instances: {x: {pos: o, type: u4}, y: {pos: p, type: t, repeat: expr, repeat-expr: n}}\ntypes: {t: {seq: [{id: x, type: u1}, {id: y, type: u1}]}}"
+    )
+    data = bytes.fromhex("02 000b 0006 ff 01020304 ee 00000007")
+    packet = dissect(data, cls)
+    header = packet[cls]
+    assert not packet.faults and bytes(packet) == data
+    assert (header.x, [(one.x, one.y) for one in header.y]) == (7, [(1, 2), (3, 4)])
+
+
+def test_a_place_among_other_fields_is_a_fault(described: Any) -> None:
+    cls = described("seq: [{id: o, type: u1}, {id: b, type: u2}]\ninstances: {x: {pos: o, type: u1}}")
+    assert [fault.field for fault in dissect(bytes([1, 2, 3, 4]), cls).faults] == ["x_gap"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seq: [{id: o, type: u1}, {id: b, size-eos: true}]\ninstances: {x: {pos: o, type: u1}}",
+        "seq: [{id: o, type: u1}]\ninstances: {x: {pos: o, type: 't(b)'}}\ntypes: {t: {params: [{id: k, type: u1}], seq: [{id: y, type: u1}]}}",
+        "seq: [{id: o, type: u1}]\ninstances: {x: {pos: o + _io.pos, type: u1}}",
+        "seq: [{id: o, type: u1}]\ninstances: {x: {io: _root._io, pos: o, type: u1}}",
+    ],
+)
+def test_what_lies_at_a_place_is_left_out_where_it_cannot_be_said(described: Any, text: str) -> None:
+    cls = described(text)
+    assert "x: left out" in cls.__doc__ and not dissect(b"\1abc", cls).faults
+
+
 def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:
     cls = described(
         "seq: [{id: a, type: u1, valid: {odd: true}}]\n"
-        'instances: {far: {pos: a, type: u4}, words: {value: \'"x" + "y"\'}, twice: {value: words.length}}'
+        'instances: {far: {pos: _io.size - a, type: u4}, words: {value: \'"x" + "y"\'}, twice: {value: words.length}}'
     )
     assert "a: what is valid is not checked" in cls.__doc__
     for name in ("far", "words", "twice"):
@@ -255,9 +309,11 @@ def test_a_format_whose_import_is_found_elsewhere(tmp_path: Path) -> None:
     )
     with bindings():
         cls = import_ksy(FORMATS / "microsoft_network_monitor_v2.ksy", [tmp_path]).declare()[0]
-        header = read(cls, b"GMBU\0\2" + bytes.fromhex("0100") + b"\1\0" * 8 + bytes(48))
+        table = (72).to_bytes(4, "little") + (8).to_bytes(4, "little")
+        header = read(cls, b"GMBU\0\2" + bytes.fromhex("0100") + b"\1\0" * 8 + table + bytes(40) + bytes.fromhex("48000000 50000000"))
         assert (header.mac_type.name, header.time_capture_start.msec) == ("ethernet", 1)
-        assert "frame_table: left out" in (cls.__doc__ or "")
+        assert [one.ofs for one in header.frame_table.entries] == [72, 80]
+        assert "body: left out" in (type(header.frame_table.entries[0]).__doc__ or "")
 
 
 def test_two_orders_of_bits_in_a_type_are_refused(described: Any) -> None:

@@ -118,7 +118,20 @@ class KsyHeader:
         if end is not None:
             self._counted(env, end)
         for attr in env.type.instances.values():
-            self.computed(env, attr, late=True)
+            if attr.name in env.variants or attr.name in env.wrapped:
+                self._placed(env, attr)
+            else:
+                self.computed(env, attr, late=True)
+
+    def _placed(self, env: Env, attr: Attr) -> None:
+        """A field at a place, after what fills up to it. Another number that says the place follows from it (see `_lengths`)."""
+        assert attr.pos is not None
+        there = [] if attr.condition is None else [self.rules(env, attr, "if").truth(attr.condition)]
+        name = f"{plain_name(attr.name)}_gap"
+        self._align()
+        self._add({"name": name, "kind": "bytes", "to": self.rules(env, attr, "pos").number(attr.pos), "pad": 1}, there, attr)
+        self.done[env, attr.name] = "one that lies elsewhere"
+        self._field(env, attr, [])
 
     def _counted(self, env: Env, end: ends.KsyCounted) -> None:
         """Fields up to the end, the last of which says how many of them are padding."""
@@ -383,9 +396,10 @@ class KsyHeader:
         """Let numbers follow from the one field whose size or count they tell."""
         later = [row for choice in self.choices for row in choice["fields"]]
         asked = {name for row in self.rows if "when" in row for name in _names(row["when"])}
+        self._offsets(asked)
         for row in self.rows:
             name = row["name"]
-            if row["kind"] != "int" or {*row} & {"names", "default"} or name in asked:
+            if row["kind"] != "int" or {*row} & {"names", "default", "rule"} or name in asked:
                 continue
             sizes = [
                 (other, key)
@@ -408,6 +422,20 @@ class KsyHeader:
             if solved is not None and not masked:
                 row["rule"] = dump_expression(solved)
                 self.follow.add(name)
+
+
+    def _offsets(self, asked: set[str]) -> None:
+        """Let numbers follow from the place of the one field that they tell."""
+        places = [row["to"] for row in self.rows if "to" in row]
+        for number in self.rows if not any("when" in row for row in self.rows) else ():
+            said = ["field", number["name"]]
+            if number["kind"] != "int" or {*number} & {"names", "default"} or number["name"] in asked or places.count(said) != 1:
+                continue
+            before = self.rows[: next(at for at, row in enumerate(self.rows) if row.get("to") == said) + 1]
+            fixed = [0 if row["kind"] == "values" else int(row.get("bits") or 8 * row.get("bytes", row.get("taken", 0))) for row in before]
+            others = [["size_of", row["name"]] for row, bits in zip(before, fixed, strict=True) if not bits and row["kind"] != "computed"]
+            number["rule"] = joined("+", [sum(fixed) // 8, *others])
+            self.follow.add(number["name"])
 
 
 def _names(rule: Term) -> set[str]:

@@ -22,7 +22,17 @@ def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> Imported
     `ksy`). DeclareError, with file and line, for what cannot be said as a header, and for an import that is not there;
     OSError where the file cannot be read.
     """
-    plans = Plans(Loaded(Path(path), [Path(folder) for folder in folders]))
+    loaded = Loaded(Path(path), [Path(folder) for folder in folders])
+    plans = Plans(loaded)
+    if any(plans.placed.values()):
+        try:
+            return _imported(plans, path)
+        except DeclareError:  # what lies at a place is left out then, as what is read elsewhere in a file
+            plans = Plans(loaded, places=False)
+    return _imported(plans, path)
+
+
+def _imported(plans: Plans, path: str | Path) -> ImportedHeaders:
     headers = headers_of(plans)
     while True:
         found, owners = _descriptions(headers, plans)

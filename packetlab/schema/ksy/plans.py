@@ -110,9 +110,13 @@ class KsyPlan:
 
 
 class Plans:
-    """All headers that a file becomes; `first` is that of the file itself."""
+    """All headers that a file becomes; `first` is that of the file itself.
 
-    def __init__(self, loaded: Loaded) -> None:
+    Attributes:
+        placed: type -> instances that lie at a place of it, and become fields there. Without `places` there are none.
+    """
+
+    def __init__(self, loaded: Loaded, places: bool = True) -> None:
         self.taken = {one.name.lower() for one in registry.declared() if one.is_own}
         self.names: set[str] = set()
         self.made: dict[tuple[Type, object, bool], KsyPlan] = {}
@@ -120,33 +124,38 @@ class Plans:
         self.users: dict[Type, list[Attr]] = {}
         self.inline: dict[Attr, str] = {}
         self.inside = 0  # types that became part of what holds them
+        self.placed: dict[Type, list[Attr]] = {}
         top = loaded.first.type
+        self.users[top] = []
         self._walk(top)
+        if places:
+            for type in [*self.users]:
+                if type is top or all(user.size is not None or user.to_end for user in self.users[type]):
+                    self.placed[type] = [one for one in type.instances.values() if is_placed(one)]
+                    self._walk(type, self.placed[type])
         for type in [*self.users]:
             self._ask(type)
         self.first = self.plan(top, top.endian if not isinstance(top.endian, Map) else None)
 
     # Types ---------------------------------------------------------------------------------------------------------
 
-    def _walk(self, top: Type) -> None:
-        self.users[top] = []
-        todo = [top]
+    def _walk(self, top: Type, some: list[Attr] | None = None) -> None:
+        todo = [top.seq if some is None else some]
         while todo:
-            one = todo.pop()
-            for attr in [*one.seq]:
+            for attr in todo.pop():
                 for name in attr.types:
                     found = target(attr, name)
                     if found is None:
                         continue
                     if found not in self.users:
                         self.users[found] = []
-                        todo.append(found)
+                        todo.append(found.seq)
                     if attr not in self.users[found]:
                         self.users[found].append(attr)
 
     def _ask(self, type: Type) -> None:
         """Find which fields have to become part of what holds them, since expressions name what is inside."""
-        for attr in (*type.seq, *(one for one in type.instances.values() if one.value is not None)):
+        for attr in (*type.seq, *self.placed.get(type, ()), *(one for one in type.instances.values() if one.value is not None)):
             for node, key in attr.nodes():
                 for part in node.walk():
                     if part.word != "attribute":
@@ -213,7 +222,7 @@ class Plans:
             raise DeclareError(plan.type.said.at(), f"{PLANS} headers at most", "more")
 
     def _fill(self, env: Env, depth: int = 0) -> None:
-        for attr in env.type.seq:
+        for attr in (*env.type.seq, *(self.placed.get(env.type, ()) if env.outer is None else ())):
             inner = env
             if is_wrapped(attr):
                 name = self.name(f"{env.plan.name}{camel(env.prefix + attr.name)}Item", attr.where)
@@ -287,6 +296,17 @@ def is_wrapped(attr: Attr) -> bool:
     if number is not None:
         return attr.repeat == "until" or "enum" in attr.said
     return BUILTIN.fullmatch(attr.type) is not None
+
+
+def is_placed(attr: Attr) -> bool:
+    """Whether an instance lies at a place that a field says, or behind those of its type; not where it is said to be elsewhere."""
+    if attr.pos is None or attr.value is not None or attr.io is not None or attr.switch is not None or attr.owner.seq == []:
+        return False
+    said = [node for node, _ in attr.nodes()]
+    if attr.to_end or _fills(attr.owner, ()) or any(part == KsyNode("name", "_io") for node in said for part in node.walk()):
+        return False
+    size = _bytes(attr.owner, {})
+    return attr.pos.word != "number" or (size is not None and size <= int(str(attr.pos.value)))
 
 
 def is_whole(attr: Attr, type: Type) -> bool:

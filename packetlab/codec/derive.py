@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.following import value_of
+from packetlab.codec.around.lists import until_lists
 from packetlab.codec.around.outer import is_around
 from packetlab.codec.around.presence import by_value, counted_by
 from packetlab.codec.around.writing import OuterWriting
@@ -21,7 +22,7 @@ from packetlab.declare import registry
 from packetlab.declare.bits.shares import shares, sharing
 from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.plan import Listed, needs
+from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         self.circular: dict[str, str] = {}  # numbers that count their own bytes -> the variable, where the value is used too
         self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls, f"new{tag}": classes[cls].__new__}
         self.names[f"of{tag}"] = (classes[cls],)  # new(*of) takes less than new(cls), which makes a tuple first
-        self.plan, self.before, self.after = cls.plan, cls.before, cls.after
-        self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
+        self.plan, self.before, self.after, self.ended = cls.plan, cls.before, cls.after, until_lists(cls)
 
     def own(self, f: Field) -> str:
         """Source for what the header has for a field: of one that was read in a variable of its own."""
@@ -295,7 +295,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         if self.fill:
             return f"(encode_items({value}, {align}{fill}) if {value} else b'')"
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
-        if f.name not in self.ended:
+        if not self.ends_itself(f, value):
             return f"({write}{fill}) if {value} else b'')"
         follows = "" if f is not self.before[-1] or self.after or (self.cls.stream and self.plan.total is None) else f" and {self.size('payload')}"
         return f"{write}, h{self.tag} if not {captured}{follows} else None{fill})"

@@ -261,7 +261,7 @@ def prove(cls: Declaration) -> None:
     bodies = (b"",) if _reaches_end(cls) else (b"", b"\x5a\xa5\x5a")
     errors = [_come_back(cls, values, body) for values in _samples(cls) for body in bodies]
     varying = [f for f in cls.fields if f.kind.bits is None and f.kind.wire != "payload"]
-    if errors and None not in errors and len(varying) == 1:  # of several, each may want a size of its own
+    if errors and None not in errors and len(varying) == 1 and not (varying[0].kind.one and varying[0].default is REQUIRED):  # of several, each may want a size of its own
         errors += [_come_back(cls, values, b"") for values in _samples(cls, tuple((size,) for size in range(65)))]
         said = {**cls.plan.sizes, **cls.plan.counts}
         ruled = {name for name, rule in said.items() if _measures(cls, rule, name) and not cls.by_name[name].kind.transforms}

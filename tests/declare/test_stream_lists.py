@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab import TCP, U8, U16, BuildError, Header, SimNetwork, auto, dissect, field, many, size_of
+from packetlab import (
+    TCP,
+    U8,
+    U16,
+    BuildError,
+    Header,
+    Packet,
+    Rest,
+    SimNetwork,
+    auto,
+    count_of,
+    dissect,
+    field,
+    many,
+    size_of,
+    sized,
+)
 
 
 class Reading(Header):
@@ -18,6 +34,69 @@ class Readings(Header, under=TCP, port=7206, stream=True):
 class Bounded(Header, under=TCP, port=7207, stream=True):
     size: U16 = auto(size_of("self") + size_of("payload"))
     rows: tuple[Reading, ...] = many(until=field("kind") == 9)
+
+
+class Table(Header):
+    rows: tuple[Reading, ...] = many(until=field("kind") == 9, value=(Reading(kind=9),))
+
+
+class Framed(Header):
+    table: Table = Table()
+
+
+class Holding(Header, under=TCP, port=7208, stream=True):
+    code: U8 = 1
+    framed: Framed = Framed()
+
+
+class Tables(Header, under=TCP, port=7209, stream=True):
+    count: U8 = auto(count_of("tables"))
+    tables: tuple[Table, ...] = many(count=field("count"))
+
+
+class Before(Header):
+    table: Table = Table()
+    after: U8 = 5
+
+
+class Sized(Header):
+    size: U8 = auto(size_of("tables"))
+    tables: tuple[Table, ...] = many(size=field("size"))
+
+
+class Alone(Header):
+    size: U8 = auto(size_of("table"))
+    table: Table = sized(field("size"))
+    text: Rest = b""
+
+
+OPEN, ENDED = Table(rows=[Reading(kind=1)]), Table(rows=[Reading(kind=1), Reading(kind=9)])
+
+
+@pytest.mark.parametrize(
+    "one",
+    [Holding(framed=Framed(table=OPEN)), Tables(tables=[OPEN]), Tables(tables=[OPEN, ENDED]), Before(table=OPEN), Sized(tables=[OPEN, ENDED]),
+     Framed(table=OPEN) / b"x", Framed(table=OPEN) / Reading(), OPEN / b"x"],
+)  # fmt: skip
+def test_a_list_inside_a_header_in_a_field_is_not_read_on_into_what_follows(one: Header | Packet) -> None:
+    with pytest.raises(BuildError, match=r"Table\.rows: expected a last item for which kind == 9, since more follows, got none"):
+        bytes(one)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [Holding(framed=Framed(table=ENDED)), Tables(tables=[ENDED, ENDED]), Tables(), Before(table=ENDED), Sized(tables=[ENDED, OPEN]), Sized(), Framed(table=OPEN),
+     Alone(table=OPEN, text=b"ab"), Before(table=Table(rows=[Reading(kind=9)]))],
+)  # fmt: skip
+def test_what_ends_or_has_nothing_after_it_reads_back(one: Header) -> None:
+    read = dissect(bytes(one), type(one))
+    assert not read.faults
+    assert read[type(one)] == one
+
+
+def test_what_came_without_its_end_goes_as_it_came() -> None:
+    packet = dissect(b"\1\1\2", Holding)
+    assert bytes(packet.replace(Holding, code=3)) == b"\3\1\2"
 
 
 @pytest.mark.parametrize("rows", [(), (Reading(),), (Reading(), Reading(kind=1))])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.outer import look, outer_beside
+from packetlab.codec.around.outer import look, outer_beside, read_with
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.places.item_values import ItemValues
+from packetlab.codec.readback import is_end, unended
 from packetlab.codec.source import Compiled
 from packetlab.declare.fields import Field
+from packetlab.declare.plan import Listed
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.errors import BuildError
 
 
 def read_all(
@@ -37,6 +43,38 @@ def is_last(field: Field, items: Sequence[Any], around: Sequence[AnyHeader]) -> 
     leaves = outer_beside([field.until], item._declaration.outer_leaves)
     more = {str(leaf): look(leaf, around, before) or 0 for leaf in leaves}
     return bool(field.until.evaluate(ItemValues(item, b"", 0, more)))
+
+
+def open_end(header: AnyHeader) -> BuildError | None:
+    """Return the error for the list at the end of a header that goes on until an item says it is the last, where none does; None where the end is known."""
+    for f in reversed(header._fields):
+        raw = getattr(header, f.slot)
+        if f.name in until_lists(header._declaration) and f.until is not None:
+            ended = type(raw) is not tuple or any(type(one) is bytes for one in raw) or outer_beside([f.until], f.kind.item.outer_leaves)
+            return None if ended or any(is_end(f.until, one) for one in raw) else unended(header, f.name)
+        if type(raw) is tuple and raw and f.kind.has_headers and f.name not in header._declaration.plan.sizes:
+            return open_end(raw[-1]) if isinstance(raw[-1], AnyHeader) else None
+        if f.condition is None or raw is not None:
+            return None
+    return None
+
+
+def need_ends(items: Any, *, follows: bool) -> None:
+    """Refuse headers in a field of which one would be read on into what stands after it: the next, or after the last what `follows`."""
+    for one in (items if follows else items[:-1]) if type(items) is tuple else ():
+        error = open_end(one) if isinstance(one, AnyHeader) else None
+        if error is not None:
+            raise error
+
+
+def until_lists(declaration: Declaration) -> frozenset[str]:
+    """Return the names of the lists of a header whose last item is the only end that they have."""
+    return frozenset(step.field.name for step in declaration.plan.within if isinstance(step, Listed) and step.count is None)
+
+
+def may_go_on(item: Declaration) -> bool:
+    """Whether a header in a field may end with such a list."""
+    return any(map(until_lists, read_with(item)))
 
 
 def one_by_one(field: Field) -> Compiled:

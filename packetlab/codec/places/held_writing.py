@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.lists import may_go_on, need_ends
 from packetlab.codec.places.inner import with_numbers
 from packetlab.declare.expressions import Checksum
 
@@ -20,10 +21,12 @@ class HeldWriting:
     tag: str
     fields: dict[str, Field]
     before: list[Field]
+    after: list[Field]
     plan: Plan
     lines: list[str]
     names: dict[str, object]
     direct: dict[str, str]
+    ended: frozenset[str]
 
     def own(self, f: Field) -> str:
         raise NotImplementedError
@@ -48,6 +51,16 @@ class HeldWriting:
             if g.name in names and g.condition is not None and g is not f
         ]
         return f"({code} or (not s{self.tag} & {f.bit:#x} and ({' or '.join(others)})))" if others else code
+
+    def ends_itself(self, f: Field, value: str) -> bool:
+        """Whether a list has its last item for its only end; lines refuse another one with headers whose last list would be read on into what follows."""
+        sized = f.name in self.plan.sizes
+        if f.kind.item is not None and not (sized and f.kind.one) and may_go_on(f.kind.item):
+            self.names["need_ends"] = need_ends
+            last = f is self.before[-1] and not self.after and not (self.cls.stream and self.plan.total is None)
+            follows = "False" if sized else f"bool({self.size('payload')})" if last else "True"
+            self.lines.append(f"if not s{self.tag} & {f.bit << len(self.cls.fields):#x}: need_ends({value}, follows={follows})")
+        return f.name in self.ended
 
     def left_for(self, name: str) -> str:
         fields = self.before[self.before.index(self.fields[name]) :]

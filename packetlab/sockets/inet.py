@@ -356,6 +356,9 @@ class InetStream(MessageStream, InetSocket):
         (own, port), (other, far) = self.address, self.peer or ("0.0.0.0", 0)
         return self._over(other, far, own, port)
 
+    def _headers_towards(self) -> tuple[Header, ...]:
+        return self._over(*self.address, *(self.peer or ("0.0.0.0", 0)))
+
     def _over(self, src: str, sport: int, dst: str, dport: int) -> tuple[Header, ...]:
         return IPv4(src=src, dst=dst), TCP(sport=sport, dport=dport)
 

@@ -81,6 +81,10 @@ class MessageStream(Socket):
         """Return headers with both ends' addresses, as the other end sends them: rules of messages may ask for these."""
         raise NotImplementedError
 
+    def _headers_towards(self) -> tuple[Header, ...]:
+        """Return such headers as this end sends them."""
+        raise NotImplementedError
+
     def _files(self) -> Files:
         """What to wait for."""
         return ()

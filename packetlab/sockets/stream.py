@@ -75,6 +75,9 @@ class StreamSocket(MessageStream, SPPSocket):
     def _headers_below(self) -> tuple[Header, ...]:
         return (IDP(src=self.peer or XNSAddress(), dst=self.address, packet_type=PacketType.SPP),)  # fields of SPP differ from packet to packet
 
+    def _headers_towards(self) -> tuple[Header, ...]:
+        return NOTHING.below(self.address, self.peer, "stream")
+
     def _next_bytes(self) -> bytes | None:
         return self._some(AT_ONCE)
 

@@ -15,7 +15,7 @@ from packetlab.engine.contract import SECOND, Event
 from packetlab.engine.websocket.connection import WebSocket
 from packetlab.engine.websocket.events import HandshakeCompleted, Reply, Request
 from packetlab.errors import LocalProtocolError, PacketlabError
-from packetlab.sockets.headers import Data, outgoing
+from packetlab.sockets.headers import Data, built_over, outgoing
 from packetlab.sockets.socket import Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, UNCONNECTED
 from packetlab.sockets.websocket_stream import GUESTS, Porch, WebSocketDriver
@@ -184,9 +184,12 @@ class WebSocketSocket(Socket):
         return child
 
     def write(self, data: Data, fragment: int | None = None) -> int:
-        """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of this many bytes."""
+        """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of this many bytes.
+
+        Headers are built as they stand over those of the connection: ``dissect(data, Rec, below=(IPv4(...), TCP(...)))`` reads them so.
+        """
         endpoint = self._open("write")
-        message = data if isinstance(data, str) else bytes(outgoing(data, f"{self}: write"))
+        message = data if isinstance(data, str) else self._built(data, "write")
         loop = self.host.loop
 
         def sent() -> bool | None:
@@ -199,10 +202,15 @@ class WebSocketSocket(Socket):
         loop.poll(endpoint)
         return len(message)
 
+    def _built(self, data: Data, verb: str) -> bytes:
+        """Return the bytes of data; of headers as they stand over those of the stream, with both ends' addresses."""
+        found = outgoing(data, f"{self}: {verb}")
+        return found if isinstance(found, bytes) else built_over(found, *self.stream._headers_towards())
+
     def write_raw(self, data: Data) -> int:
         """Send bytes, or a packet such as ``WebSocketFrame(rsv1=1) / b"..."``, just as they are."""
         endpoint = self._open("write_raw")
-        raw = bytes(outgoing(data, f"{self}: write_raw"))
+        raw = self._built(data, "write_raw")
 
         def sent() -> bool:
             if endpoint.engine.finished:
@@ -228,7 +236,7 @@ class WebSocketSocket(Socket):
     def ping(self, data: Data = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
         endpoint, loop = self._open("ping"), self.host.loop
-        raw = bytes(outgoing(data, f"{self}: ping"))
+        raw = self._built(data, "ping")
 
         def sent() -> int:
             endpoint.room("ping")

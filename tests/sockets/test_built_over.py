@@ -253,3 +253,33 @@ def test_sequenced_packets_know_their_own_headers() -> None:
     one.write(SPP(datastream=9) / Kept())
     one.write(Kept())
     assert (two.read(), two.read()) == (b"\5\6", b"\6")
+
+
+@pytest.mark.parametrize("family", ["inet", "xns"])
+def test_what_a_websocket_sends_is_built_over_the_headers_of_its_stream(family: str) -> None:
+    class Ask(Header):
+        near: U8 | None = when(field("TCP.dport" if family == "inet" else "IDP.packet_type") > 0, 7)
+        told: Bytes = sized(recalled("check", receiver()), b"")
+
+    net = SimNetwork(1)
+    near, far = (LocalHost(), LocalHost()) if family == "inet" else (net.host("near"), net.host("far"))
+    if family == "xns":
+        net.link(near, far, delay=0.01)
+    listener, one = far.socket("websocket", family=family), near.socket("websocket", family=family)
+    listener.bind(3000 if family == "xns" else ("127.0.0.1", 0))
+    listener.listen()
+    one.connect(far.at(3000) if family == "xns" else listener.address)
+    two = listener.accept()
+    with Context():
+        one.write(Open(size=3))
+        below = one.stream._headers_towards()
+        dissect(two.read(), Open, below=below)
+        two.write(Ask(told=b"abc"))
+        assert one.read() == b"\7abc"
+        with pytest.raises(BuildError, match="expected 3 bytes, as recalled"):
+            two.write(Ask(told=b"ab"))
+        with pytest.raises(BuildError, match="expected 3 bytes, as recalled"):
+            two.write_raw(Ask(told=b"ab"))
+    one.abort()
+    two.abort()
+    listener.abort()

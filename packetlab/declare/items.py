@@ -91,6 +91,16 @@ class Items(Kind):
                 raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
         return bounded(self.ended(items), where)
 
+    def kept(self, raw: Raw, like: Raw) -> Raw:
+        """Return items that were read without the one that ends them as they were, where they are the same."""
+        if self.last is None or type(raw) is not tuple or raw[-1:] != (self.last,) or not isinstance(like, (tuple, bytes)):
+            return raw
+        try:
+            same = raw[:-1] == like if type(like) is tuple else hook("encode_items")(raw[:-1], 0) == like
+        except BuildError:  # a prototype
+            return raw
+        return like if same else raw
+
     def ended(self, items: tuple[Raw, ...]) -> tuple[Raw, ...]:
         """Return items with the one that ends them, unless the last does, or may: bytes that are no item, and prototypes."""
         if self.last is None or (items and (type(items[-1]) is bytes or hook("is_end")(self.until, items[-1]))):

@@ -31,7 +31,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_with, resol
 from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import HeaderOptions, nothing_below, size_above
-from packetlab.declare.classbody.slips import NotARule, uninverted
+from packetlab.declare.classbody.slips import NotARule, condition, uninverted
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_around, check_held
 from packetlab.declare.expressions import Expr, Next, expression
@@ -307,7 +307,7 @@ class HeaderType(type):
             if base is None:
                 raise DeclareError(name, "under= with when=, or a base with fields, which it refines", "when= alone")
             declaration.refines = base
-            declaration.when = settled(declaration, expression(when))
+            declaration.when = settled(declaration, expression(condition(when, f"{name}, when=")))
             within = base.view[0] if base.view else inside
             declaration.view = None if within is None else (within, body["__inside__"]._declaration)
             check_refinement(declaration)

@@ -314,7 +314,9 @@ class StreamMessages(MessageDirections[H]):
     def __init__(self, cls: type[H], *, largest: int = 1 << 24, waiting: int = 1 << 26, context: Context | None = None, **limits: Any) -> None:
         header = declaration_of(cls, "messages(...)")
         if not header.stream:
-            raise BuildError(f"messages({header.name})", "a header class with stream=True", "one without")
+            below = [one.name for each in (header, *header.bases) for one, _, _ in bindings_of(each) if one.stream]
+            hint = f"messages({below[0]}) gives those that it stands in: message.packet[{header.name}]" if below else f"class {header.name}(Header, stream=True), with a field that says how long it is"
+            raise BuildError(f"messages({header.name})", "a header class with stream=True", "one without", hint)
         lower = [one for each in (header, *header.bases) for one, _, _ in bindings_of(each)]
         if not any(one.is_a(TCP._declaration) for one in lower):
             got = ", ".join(one.name for one in lower) or "one that is not bound"

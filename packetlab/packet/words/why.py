@@ -13,6 +13,7 @@ from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has,
 from packetlab.declare.fields import Field
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
+from packetlab.errors import BuildError
 from packetlab.packet.explain import Derivation, derive, follows
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
@@ -22,6 +23,14 @@ from packetlab.packet.verdicts.verdict import verdict
 from packetlab.packet.words.layout import fills, in_words, laid
 
 
+def _of_list(header: Header, f: Field, where: str, pick: str, whole: Text) -> Text:
+    """Return the derivation of one of the values of a list: it has that of the list."""
+    values: list[object] = [*(getattr(header, f.name) or ())]
+    if not pick.isdecimal() or int(pick) >= len(values):
+        raise BuildError(where, f"one of {len(values)} values, counted from 0", f"[{pick}]")
+    return Text(f"{where} = {values[int(pick)]}, of a list:\n{whole}")
+
+
 def why(packet: Packet, i: int, name: str) -> Text:
     """Return the derivation of one field, an operand a line; of one in what a field holds by its path."""
     scope, path = Derivation(packet, i), name
@@ -29,7 +38,10 @@ def why(packet: Packet, i: int, name: str) -> Text:
     if name not in scope.cls._by_name and ("." in name or scope.cls._declaration.view is not None):
         scope, held, path, name = at_path(packet, i, path)
         header = cast("Header", held)
+    name, _, pick = name.partition("[")
     f = scope.cls._field(name)
+    if pick and f.kind.inside.element is not None:
+        return _of_list(scope.header, f, f"{called}.{path}", pick.removesuffix("]"), why(packet, i, path.rpartition("[")[0]))
     raw = scope.raw(name)
     shown = value_text(f, raw, scope.header)
     if isinstance(f.rule, Checksum) and raw is not None:

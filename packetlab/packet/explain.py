@@ -22,8 +22,10 @@ from packetlab.declare.bits.shares import sharing
 from packetlab.declare.checksums.algorithms import internet
 from packetlab.declare.expressions import Checksum, Elsewhere, Next
 from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.intervals import words
 from packetlab.declare.kinds import Raw
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.plan import needs
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
@@ -164,7 +166,11 @@ def holds(scope: Derivation, f: Field) -> bool:
 
 
 def respelled(before: Packet, packet: Packet) -> Packet:
-    """Return an edited packet, its numbers that follow from others being in as many bytes as `before`, where that is more than they need."""
+    """Return an edited packet, its numbers that follow from others being in as many bytes as `before`, where that is more than they need.
+
+    BuildError where captured numbers tell a size of the payload that was right, and is no more.
+    """
+    _need_sizes(before, packet)
     kept = {
         (i, f): raw
         for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False))
@@ -186,3 +192,22 @@ def respelled(before: Packet, packet: Packet) -> Packet:
             return made
         kept = {key: raw for key, raw in found.items() if isinstance(raw, Spelled)}
     return packet
+
+
+def _need_sizes(before: Packet, packet: Packet) -> None:
+    """Refuse an edit after which captured numbers, which it leaves as they are, tell another size of a payload than it has, where they told the right one."""
+    for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False)):
+        said, count = now._declaration.payload_size, len(now._fields)
+        told = [now._by_name[name] for name in needs(said) if name in now._by_name] if said is not None and not now._is_partial else []
+        captured = sum(f.bit for f in told if f.rule is not None) & now._state >> count & was._state >> count
+        if said is None or not captured or type(was) is not type(now):
+            continue
+        try:
+            scopes = Derivation(before, i), Derivation(packet, i)
+            (right, had), (size, got) = [(said.evaluate(scope), scope.size("payload")) for scope in scopes]
+        except BuildError:
+            return  # which is said where it is built
+        if right == had and size != got:
+            names = ", ".join(f.name for f in told if f.bit & captured)
+            hint = f"give {names} too, as auto to derive it again; it was captured as its rule would not say"
+            raise BuildError(f"{type(now).__name__}, the payload", f"{size} bytes, as {words(said)} says", f"{got} bytes", hint)

@@ -19,6 +19,7 @@ from packetlab.codec.rederive import rederived
 from packetlab.codec.stacks import build, stack_encoders
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import ByteString, utf8
+from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
@@ -279,15 +280,15 @@ class Packet(Held):
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
         if "payload" in changes:  # None, which a captured header has where a mark stands, changes nothing
-            cls = layer[0] if isinstance(layer, tuple) else layer
-            field = cls._by_name.get("payload") if cls is not None else None
-            # A header of a captured packet has None where a mark stands; given back, it changes nothing.
+            field = None if layer is None else (layer[0] if isinstance(layer, tuple) else layer)._by_name.get("payload")
             if (field is None or changes["payload"] is not None) and (field is None or field.kind.wire == "payload"):
                 payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
-            edit = replaced if headers[place]._declaration.view is None else hook("replaced_as_found")
-            headers[place] = edit(headers[place], changes)
+            if (one := headers[place])._declaration.refines is None and not refinements(one._declaration):
+                headers[place] = replaced(one, changes)
+            else:
+                headers[place], payload = hook("replaced_as_found")(one, changes, payload, place == len(headers) - 1)
         return self._edited(headers, payload)
 
     def _edited(self, headers: list[Header], payload: bytes) -> Packet:
@@ -298,7 +299,7 @@ class Packet(Held):
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
         for header in headers:
-            if header._declaration.coded:
+            if header._declaration.coded or header._state & header._declaration.told:
                 return hook("respelled")(self, made)  # type: ignore[no-any-return]
         return made
 

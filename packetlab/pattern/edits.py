@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from packetlab.codec.around.outer import read_with
 from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import restored
@@ -46,13 +47,13 @@ def edited(packet: Packet, values: Mapping[str, object]) -> Packet:
             headers[place] = replaced(item, {**inner_derived(item, [name]), name: _anew(item, path, value, where)})
             changed.add(place)
     for place in changed:  # at the end, since the paths name the classes as they were
-        headers[place] = _as_found(headers[place])
+        headers[place], payload = _layer_as_found(headers[place], payload, place == len(headers) - 1)
     return packet._edited(headers, payload)
 
 
-def replaced_as_found(header: Header, changes: Mapping[str, object]) -> Header:
-    """Return a layer that takes a field of its base apart with changes of its fields, as the class that they say."""
-    return _as_found(replaced(header, {**inner_derived(header, changes), **changes}))
+def replaced_as_found(header: Header, changes: Mapping[str, object], payload: bytes, is_last: bool) -> tuple[Header, bytes]:
+    """Return a layer that refines another one, or may be refined, with changes of its fields, as the class that they say; and the payload of the packet, which the last may go on in."""
+    return _layer_as_found(replaced(header, {**inner_derived(header, changes), **changes}), payload, is_last)
 
 
 def edits(header: H, values: Mapping[str, object], changes: Mapping[str, object]) -> H:
@@ -95,7 +96,8 @@ def _anew(header: Header, path: FieldPath, value: object, where: str) -> object:
         places = _places(whole, pick)
     if not places:
         which = f"{'a value' if cls is None else cls.__name__}" + f" [{pick}]" * bool(pick)
-        raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{sum(whole)} of them")
+        hint = f"{f.name} is not there: give all of it, {f.name}={f.kind.inside.annotation()}(...)" if alone and shown is None else ""
+        raise BuildError(where, f"{which} in {f.owner.name}.{f.name}", f"{sum(whole)} of them", hint)
     for place in places:
         if rest.fields:
             item, name = _free(values[place]), rest.fields[0].name
@@ -124,6 +126,40 @@ def _as_found(item: Header) -> Header:
     read = type(base)._decode(data, 0, len(data), ctx)[0]
     alike = ctx.clean and len(read._fields) == len(base._fields)
     return restored(type(read), item._state, values) if alike else base  # type: ignore[no-any-return]
+
+
+def _layer_as_found(header: Header, payload: bytes, is_last: bool) -> tuple[Header, bytes]:
+    """Return a layer as the class that its values say now, with the same bytes; one that goes on after the fields of its base does so in the payload."""
+    said = header._declaration
+    if said.view is not None:
+        return _as_found(header), payload
+    first: Any = type(header)
+    while first._declaration.refines is not None:
+        first = next(base for base in first.__mro__ if base.__dict__.get("_declaration") is first._declaration.refines)
+    some = {one for one in read_with(first._declaration) if one.when is not None and first._declaration in (one, *one.bases)}
+    if header._is_partial or said.after or not some or outer_leaves([one.when for one in some if one.when is not None]):
+        return header, payload
+    above = payload if is_last else b""
+    try:
+        data = bytes(Packet((header,), above))
+    except BuildError:
+        return header, payload  # by itself it is nothing
+    ctx = Dissection()
+    read, start, end, _ = first._decode(data, 0, len(data), ctx)
+    cls, values = type(read), tuple(getattr(header, f.slot) for f in header._fields)
+    if cls is type(header) or not ctx.clean:
+        return header, payload
+    if plain(read) is type(header):  # a field of it is taken apart
+        return restored(cls, header._state, values), payload
+    if not is_last or read._declaration.view is not None or end != len(data):
+        return header, payload
+    for f in read._fields:  # what is the same in both is given, captured or follows as it did
+        if (g := header._by_name.get(f.name)) is not None:
+            setattr(read, f.slot, getattr(header, g.slot))
+            own, count = header._state, len(header._fields)
+            read._state &= ~(f.bit | f.bit << len(read._fields))
+            read._state |= f.bit * bool(own & g.bit) | (f.bit << len(read._fields)) * bool(own >> count & g.bit)
+    return read, data[start:end]
 
 
 def _places(whole: list[bool], pick: str) -> list[int]:

@@ -17,6 +17,7 @@ from packetlab import (
     IPv4,
     Text,
     VarInt,
+    WebSocketFrame,
     auto,
     bindings,
     choose,
@@ -222,3 +223,28 @@ def test_a_header_in_a_field_says_that_there_is_none() -> None:
                 for other in (None, *values):
                     assert bytes(read.replace(cls, v=other)) == bytes(cls(v=other))
             assert bytes(cls())[0] == none
+
+
+class Flagged(Header, payload_size=field("n") & 31):
+    n: U8 = auto(size_of("payload") | 0xA0)
+
+
+def test_a_payload_of_another_size_does_not_keep_the_number_that_was_captured_with_other_flags() -> None:
+    other, usual = dissect(b"\x63abc", Flagged), dissect(b"\xa3abc", Flagged)
+    for edit in ({"payload": b"abcde"}, {"flagged.payload": b"abcde"}):
+        assert bytes(usual.replace(edit)) == b"\xa5abcde"
+        with pytest.raises(BuildError, match=r"Flagged, the payload: expected 3 bytes, as n & 31 says, got 5 bytes \(give n too, as auto to derive it again"):
+            other.replace(edit)
+    assert bytes(other.replace(payload=b"xyz")) == b"\x63xyz"
+    assert bytes(other.replace(Flagged, payload=b"abcde", n=auto)) == b"\xa5abcde"
+    assert bytes(other.replace(Flagged, payload=b"abcde", n=0x65)) == b"\x65abcde"
+
+
+def test_one_that_was_wrong_before_stays_so() -> None:
+    cut = dissect(b"\x63ab", Flagged)
+    assert bytes(cut.replace(payload=b"a")) == b"\x63a"
+
+
+def test_a_long_form_of_a_length_follows() -> None:
+    frame = dissect(bytes.fromhex("817e0005") + b"hello", WebSocketFrame)
+    assert bytes(frame.replace(payload=b"hello world")) == bytes.fromhex("817e000b") + b"hello world"

@@ -10,6 +10,7 @@
     readback          what would not be read back is refused when it is built
     stacks, way       one function for whole packets of a stack that keeps coming; the way through a header, not made yet
     bodies, pseudo    what each layer carries; the pseudo-header of transport checksums
+    transforms        fields whose bytes stand for others
     refinement        headers that others become where a condition holds
     objects           what codecs know of headers, and the class that a declaration has
     source            generated source becomes a function that tracebacks and debuggers can show; what emitters have in common

@@ -131,7 +131,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         self.trailer(end)
         for f in self.cls.transformed:
             self.opened(f)
-        for f in (f for f in self.cls.fields if f.kind.judges):
+        for f in (f for f in self.cls.fields if f.kind.judges and not f.kind.transforms):
             self.names[f"J_{f.name}{self.tag}"] = f.kind.wrong
             surely = f"not {f.kind.surely.format(self.v(f.name))} and " if f.kind.surely else ""
             self.check(f"{self.v(f.name)} is not None and {surely}J_{f.name}{self.tag}({self.v(f.name)})")

@@ -20,6 +20,7 @@ from packetlab.codec.places.scattered import lying
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, PackedPiece, added, function
+from packetlab.codec.transforms.direct import closed_at_once, given
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.checksums.ranges import has_payload
@@ -118,8 +119,7 @@ class Packing(Deriving):
         self.guards: list[str] = []  # lines that refuse values too large for their bits
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error, from_bytes=int.from_bytes,
-            Alone=Alone, Within=Within, disagrees=disagrees, cut_encode=cut_encode, outer_of=outer_values, **NAMES,
-        )  # fmt: skip
+            Alone=Alone, Within=Within, disagrees=disagrees, cut_encode=cut_encode, outer_of=outer_values, **NAMES)  # fmt: skip
 
     def compile(self) -> Compiled:
         """Return the function of this header alone."""
@@ -227,10 +227,10 @@ class Packing(Deriving):
         return tuple(pieces)
 
     def closed(self, f: Field, value: str) -> str:
-        key, kind = f"C_{f.name}{self.tag}", f.kind
-        alone = not (self.fill or kind.late)  # type: ignore[attr-defined]
-        self.names[key] = kind.packer() if alone else kind.closed if self.fill else kind.packed  # type: ignore[attr-defined]
-        return f"{key}({value})" if alone else f"{key}({value}, {self.arguments(f)})"
+        key, codes = f"C_{f.name}{self.tag}", self.arguments(f)
+        self.names[key] = f.kind.closed if self.fill else f.kind.packed  # type: ignore[attr-defined]
+        careful, present = f"{key}({value}, {given(codes)})", "" if f.condition is None else self.present(f)
+        return careful if self.fill else closed_at_once(self, f, value, codes, careful, present)
 
     def bytes_before(self, f: Field) -> str:
         steps = [*takewhile(lambda step: f not in step.fields, self.plan.head)]

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.opening import open_carried
 from packetlab.codec.around.outer import is_around, is_read_now, outer_beside, read_outer, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
@@ -23,6 +22,7 @@ from packetlab.codec.places.scattered import ScatteredWalking
 from packetlab.codec.refinement.careful import broken, chosen, lasting, refine
 from packetlab.codec.refinement.depth import NeedsCare, counted, is_nested, is_recursive, too_deep, trying
 from packetlab.codec.refinement.reading import choices_of
+from packetlab.codec.transforms.opening import open_carried
 from packetlab.declare import registry
 from packetlab.declare.bits.stretches import Loose
 from packetlab.declare.declaration import Declaration

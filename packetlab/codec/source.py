@@ -141,7 +141,7 @@ class OneByOne:
 
     # Of fields whose bytes stand for others (see `declare.transforms`) -------------------------------------------------
 
-    def arguments(self, f: Field) -> str:
+    def arguments(self, f: Field) -> list[str]:
         """Return source for the parameters of a field's transforms that follow from the header."""
         codes = []
         for number, (rule, kind) in enumerate(parameters(f, self.cls.by_name)):
@@ -160,7 +160,7 @@ class OneByOne:
                 key = f"{f.name}_{number}{self.tag}"
                 self.names[f"A_{key}"], self.names[f"Q_{key}"] = f.kind.argument, kind  # type: ignore[attr-defined]
                 codes.append(f"A_{key}({value}, {number}, Q_{key})")
-        return f"({''.join(f'{code}, ' for code in codes)})"
+        return codes
 
     def bytes_before(self, f: Field) -> str:
         """Source for the bytes of the header that stand before a field."""
@@ -209,12 +209,6 @@ class ReadSoFar(OneByOne):
     def pos(self) -> str:
         """Source for the place reading has come to."""
         return str(self.place())
-
-    def opened(self, f: Field) -> None:
-        """Look into a field whose bytes stand for others."""
-        var, key = self.v(f.name), f"T_{f.name}{self.tag}"
-        self.names[key] = f.kind.opened  # type: ignore[attr-defined]
-        self.lines.append(f"if {var} is not None: {var} = {key}({var}, {self.arguments(f)}{self.held(f)})")
 
     def held(self, f: Field) -> str:
         """Source for one more operand of what reads headers in a field, where these ask what stands around them."""

@@ -2,8 +2,6 @@
 
     outer     the values that such a header takes from what stands around it; which fields hold such headers
     lists     lists of such headers, read from bytes that are all theirs
-    opening   fields through transforms, looked into by the careful reader
-    inside    headers in what transforms give, read
     alike     headers that are compared with others, as if they stood where those do
     reading   what the source that reads a header says of it
     bodiless  headers of no bytes, which a number below says are there

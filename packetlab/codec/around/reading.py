@@ -11,6 +11,7 @@ from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.surroundings import begun, counted_since
 from packetlab.codec.source import ReadSoFar
+from packetlab.codec.transforms.direct import given, opened_at_once
 from packetlab.declare.declaration import outer_leaves
 from packetlab.declare.expressions import Elsewhere, Expr
 from packetlab.declare.places.origins import OwnPlace
@@ -112,6 +113,14 @@ class Hearing(ReadSoFar):
             return ""
         self.names.setdefault("ctx", None)
         return ", None" + "".join(f", {self.value(leaf.name) if leaf.name in self.read else 0}" for leaf in leaves)
+
+    def opened(self, f: Field) -> None:
+        """Look into a field whose bytes stand for others."""
+        var, key, codes, held = self.v(f.name), f"T_{f.name}{self.tag}", self.arguments(f), self.held(f)
+        self.names[key] = f.kind.opened  # type: ignore[attr-defined]
+        careful = [f"{var} = {key}({var}, {given(codes)}{held})", f"if {var}.expected: {self.away}"]
+        lines = opened_at_once(self, f, var, codes, careful, held, self.away)
+        self.lines += [f"if {var} is not None:", *("    " + line for line in lines)]
 
     def held(self, f: Field) -> str:
         """Source for one more operand of what reads a list: the header as far as it was read, where its items ask for that."""

@@ -26,7 +26,7 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text
 from packetlab.hooks import hook
 
-_room: ContextVar[int | None] = ContextVar("room", default=None)
+room: ContextVar[int | None] = ContextVar("room", default=None)
 """How many bytes transforms may give yet in what another gave."""
 
 
@@ -220,10 +220,10 @@ class Through(Kind):
                     data = one.decode(data, **worded)
                 else:
                     data = one.decode(data)
-            if (room := _room.get()) is not None:
-                if (room := room - len(data)) < 0:
+            if (left := room.get()) is not None:
+                if (left := left - len(data)) < 0:
                     raise UnfitError(f"{LIMIT} bytes at most in what another transform gives", "more")
-                _room.set(room)
+                room.set(left)
         except UnfitError as error:
             if error.is_elsewhere:
                 found.note = f"{error.expected}: {error.got}"
@@ -232,16 +232,20 @@ class Through(Kind):
                 if self.spreads and error.expected == f"{self._most(len(found))} bytes at most":
                     found.expected = self._bound(len(found))
             return found
+        return self.entered(found, data, around)
+
+    def entered(self, found: Carried, data: bytes, around: object = None) -> Carried:
+        """Note what is inside, in the bytes that the transforms gave, or what is wrong with these; `around` as for `opened`."""
         if self.is_plain:
             found.inner, found.opened = data, True
             return found
         if self.inner.wire == "items":
-            token = _room.set(LIMIT) if _room.get() is None else None
+            token = room.set(LIMIT) if room.get() is None else None
             try:
                 found.inner, found.wrongs = hook("parse_inside")(self.field, data, around)
             finally:
                 if token is not None:
-                    _room.reset(token)
+                    room.reset(token)
             found.opened = True
             found.expected, found.got = found.wrongs[0] if found.wrongs else ("", "")
             return found
@@ -268,22 +272,6 @@ class Through(Kind):
     def packed(self, raw: Raw, given: tuple[object, ...]) -> bytes:
         """Return the bytes of `closed` alone."""
         return self._encoded(raw.inner, given) if type(raw) is InnerValue and not (self.has_state or self.has_headers) else self.closed(raw, given)
-
-    def packer(self) -> Callable[[Raw], bytes]:
-        """Return `packed` where nothing follows from fields."""
-        if self.has_state or self.has_headers or self.transforms[1:] or self.spreads or type(self).packed is not Through.packed:
-            return lambda raw: self.packed(raw, ())
-        encode: Callable[[bytes], bytes] = self.transforms[0].encoder()
-
-        def pack(raw: Raw) -> bytes:
-            if type(raw) is not InnerValue:
-                return self.closed(raw, ())
-            try:
-                return encode(raw.inner)
-            except UnfitError as error:
-                raise BuildError(self.where, error.expected, error.got) from None
-
-        return pack
 
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
         """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
-from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.checksums.parts import SumPart
@@ -20,6 +19,8 @@ LIMIT = 1 << 24
 """The most bytes that a transform gives for one field, unless it is told of fewer, and for all that stand in what another gives."""
 HEADERS = 1 << 20
 """The same of lists of headers, which take a hundred times their bytes, unless it is told of more."""
+SMALL, PER_BYTE = 4096, 1032
+"""How many bytes a few of a packet may stand for, and how many more each of them (see `ample`)."""
 
 
 def ample(size: int) -> int:
@@ -27,7 +28,7 @@ def ample(size: int) -> int:
 
     So what a packet takes grows with its bytes, however many fields it has.
     """
-    return 4096 + 1032 * size
+    return SMALL + PER_BYTE * size
 
 
 SELF = "self"
@@ -225,7 +226,7 @@ class Transform:
 
         `given` are values of the parameters that follow from fields: bytes, numbers, or None where the field is absent.
         """
-        if given and "when" in given and not _holds(given.pop("when")):
+        if given and "when" in given and not holds(given.pop("when")):
             return data
         try:
             found = self.decoded(data, **(self._arguments(given) if given or self._depends else self._known))
@@ -237,13 +238,9 @@ class Transform:
 
     def encode(self, data: bytes, **given: Value) -> bytes:
         """Return the bytes of a packet for others; `decode` gives these again. UnfitError where there are none."""
-        if given and "when" in given and not _holds(given.pop("when")):
+        if given and "when" in given and not holds(given.pop("when")):
             return data
         return self.encoded(data, **(self._arguments(given) if given or self._depends else self._known))
-
-    def encoder(self) -> Callable[[bytes], bytes]:
-        """Return what `encode` does where nothing follows from fields."""
-        return self.encode if self._depends or not self._known else partial(self.encoded, **self._known)
 
     def decoded(self, data: bytes) -> bytes:
         """What `decode` does, with the parameters by name."""
@@ -258,7 +255,7 @@ class Transform:
         return None
 
 
-def _holds(value: Value) -> bool:
+def holds(value: Value) -> bool:
     """Whether what a condition came to says that it holds."""
     return any(value) if isinstance(value, bytes) else bool(value)
 
@@ -290,9 +287,6 @@ class OwnTransform(Transform):
     def encoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
         return self._called(1, data, state)
 
-    def encoder(self) -> Callable[[bytes], bytes]:
-        return self.encode if self._depends else partial(self._called, 1, state=None)
-
     def _called(self, which: int, data: bytes, state: Value) -> bytes:
         if isinstance(state, NoEntry):
             error = UnfitError(state.expected, state.got)
@@ -305,6 +299,10 @@ class OwnTransform(Transform):
         except Exception as error:  # whatever it is, of bytes that may be anything
             got = printable(f"{type(error).__name__}: {error}")
             raise UnfitError(f"what {self.given['called']} takes", f"{got:.200}") from error
+        return self.as_result(found)
+
+    def as_result(self, found: object) -> bytes:
+        """Return what one of the functions gave, as bytes. UnfitError where it is none."""
         if not isinstance(found, bytes | bytearray):
             raise UnfitError(f"bytes from {self.given['called']}", type(found).__name__)
         return bytes(found)

@@ -42,7 +42,7 @@ from packetlab import (
     xor,
     zlib,
 )
-from packetlab.codec.around import inside
+from packetlab.codec.transforms import inside
 from tests.conftest import amount
 
 WAYS = {"xor": lambda: xor(0x55), "zlib": zlib, "base64": base64, "cobs": cobs}

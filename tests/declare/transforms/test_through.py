@@ -92,6 +92,10 @@ def read(cls: type[Header], data: bytes) -> Any:
     again, compiled = Dissection(), Dissection()
     careful, quick = walk(cls._declaration, data, 0, len(data), again), cls._decode(data, 0, len(data), compiled)
     assert careful[0] == quick[0] and careful[1:] == quick[1:] and again.faults == compiled.faults
+    for f in cls._declaration.transformed:
+        one, other = (getattr(header, f.slot) for header in (careful[0], quick[0]))
+        for word in ("inner", "opened", "given", "expected", "got", "note", "wrongs"):
+            assert getattr(one, word, None) == getattr(other, word, None)
     assert bytes(packet) == data and packet.encode() == data
     return packet
 

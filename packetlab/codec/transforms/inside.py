@@ -8,8 +8,19 @@ from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
 from packetlab.codec.places.surroundings import Standing
 from packetlab.codec.refinement.depth import is_nested, is_recursive
+from packetlab.codec.source import Compiled
 from packetlab.declare.fields import Field
 from packetlab.declare.refinement.registered import refinements
+
+
+def reader_inside(field: Field) -> Compiled | None:
+    """Return what reads headers inside at once; None where they are read with care.
+
+    Of what holds others all levels are, once; and what stands for other bytes is opened once.
+    """
+    item = field.kind.item
+    with_care = is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))
+    return None if with_care else items_reader(field, False)
 
 
 def parse_inside(field: Field, data: bytes, around: Dissection | None = None) -> tuple[object, tuple[tuple[str, str], ...]]:
@@ -17,13 +28,12 @@ def parse_inside(field: Field, data: bytes, around: Dissection | None = None) ->
 
     `around` is what is known of the header that holds them, where they ask that; places in them are counted in these bytes.
     """
-    item, known = field.kind.item, (around,) if is_around(field) else ()
+    item, known = field.kind.item, is_around(field)
     if around is not None:
         around.place = Standing(data, 0, (), (), {})
-    # Of what holds others all levels are read with care, once; and what stands for other bytes is opened once.
-    unknown = bool(known) and (around is None or holds_contextual(item))
-    if not (unknown or is_recursive(item) or is_nested(item) or item.transformed or any(refinements(item))):
-        found = items_reader(field, False)(data, 0, len(data), None, *known)
+    reader = None if known and (around is None or holds_contextual(item)) else reader_inside(field)
+    if reader is not None:
+        found = reader(data, 0, len(data), None, *((around,) if known else ()))
         if found is not None and found[1] == len(data):
             return found[0], ()
     faults: list[Fault] = []

@@ -26,7 +26,7 @@ _UNFIT = ValueError, ArithmeticError, LookupError, TypeError  # `UnfitError` amo
 def is_direct(kind: Through) -> bool:
     """Whether a field has one transform, of which nothing is known but its bytes and what follows from fields of the header."""
     outer = any(is_outer for _, words in kind.steps for _, _, is_outer in words)
-    return type(kind) is Through and not (kind.transforms[1:] or kind.has_state or outer)
+    return type(kind) is Through and not (kind.transforms[1:] or kind.has_state or outer or kind.transforms[0].using)
 
 
 def given(codes: list[str]) -> str:

@@ -55,7 +55,9 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
     sums = [g.name for g in before[: before.index(f)] if isinstance(g.rule, Checksum)]
     if kind.uses_header and (sums or not kind.is_sized):
         got = f"{sums[0]}, a sum that comes last" if sums else "a transform whose size is known when it is done"
-        raise DeclareError(where, 'aad="self" of a header that is known before', got)
+        _, word, rule = next(one for one in kind.late if isinstance(one[2], str | SumPart))
+        said = str(rule) if isinstance(rule, SumPart) else '"self"'
+        raise DeclareError(where, f"{word}={said} of a header that is known before", got)
 
 
 def parameters(f: Field, fields: dict[str, Field]) -> list[tuple[Raw, Kind | None]]:

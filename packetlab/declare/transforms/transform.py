@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from packetlab.declare.checksums.parts import SumPart
@@ -173,6 +174,7 @@ class Transform:
     as_numbers: ClassVar[frozenset[str]] = frozenset()  # parameters that are numbers, of others the bytes of a field count
     as_keys: ClassVar[frozenset[str]] = frozenset(("key", "aad"))  # those of which each byte counts, also one of zeros at the front
     travels = True
+    using = 0  # how many values functions of somebody's own get beside the bytes
     parameters: dict[str, Value]
 
     def __init__(self, **given: Value) -> None:
@@ -260,40 +262,56 @@ def holds(value: Value) -> bool:
     return any(value) if isinstance(value, bytes) else bool(value)
 
 
+USING = "using", "using_2", "using_3", "using_4"  # the values that own functions get beside the bytes
+
+
 class OwnTransform(Transform):
     """Functions of somebody's own (see `named`): these are code, and go into no file."""
 
-    name, usual, travels = "named", {"called": "", "state": None}, False
+    name, usual, travels, as_keys = "named", {"called": "", "state": None, **dict.fromkeys(USING)}, False, frozenset(USING)
 
-    def __init__(self, called: str, decode: Callable[..., bytes], encode: Callable[..., bytes], state: StateOf | None = None) -> None:
-        self.functions = decode, encode
-        super().__init__(called=called, **({} if state is None else {"state": state}))
+    def __init__(
+        self, called: str, decode: Callable[..., bytes], encode: Callable[..., bytes], state: StateOf | None = None, using: tuple[Value, ...] = (),
+    ) -> None:  # fmt: skip
+        self.functions, self.using = (decode, encode), len(using)
+        super().__init__(called=called, **({} if state is None else {"state": state}), **dict(zip(USING, using, strict=False)))
 
     def check(self, where: str) -> None:
         if not isinstance(self.given["called"], str) or not all(map(callable, self.functions)):
             raise DeclareError(where, "a name and two functions: named('mine', decode, encode)", repr(self.given["called"]))
+        if self.using > len(USING):
+            raise DeclareError("named(..., using=)", f"{len(USING)} values at most", self.using)
+        for word in USING[: self.using]:
+            if not isinstance(self.given[word], bytes | Expr | Secret | SumPart):
+                raise DeclareError("named(..., using=)", 'field("name"), span("first", "last"), secret("name") or bytes', f"{self.given[word]!r:.60}")
 
     def __repr__(self) -> str:
         return f"named({self.given['called']!r}, ...)"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is OwnTransform and (other.given, other.functions) == (self.given, self.functions)
+        return type(other) is OwnTransform and (other.functions, other._words()) == (self.functions, self._words())
 
     __hash__ = Transform.__hash__
 
-    def decoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
-        return self._called(0, data, state)
+    def _words(self) -> dict[str, str]:
+        return {word: str(value) for word, value in self.given.items()}
 
-    def encoded(self, data: bytes, called: str = "", state: Value = None) -> bytes:
-        return self._called(1, data, state)
+    def decoded(self, data: bytes, called: str = "", state: Value = None, **using: Value) -> bytes:
+        return self._called(0, data, state, using)
 
-    def _called(self, which: int, data: bytes, state: Value) -> bytes:
+    def encoded(self, data: bytes, called: str = "", state: Value = None, **using: Value) -> bytes:
+        return self._called(1, data, state, using)
+
+    def _called(self, which: int, data: bytes, state: Value, using: dict[str, Value]) -> bytes:
         if isinstance(state, NoEntry):
             error = UnfitError(state.expected, state.got)
             error.is_elsewhere = state.is_elsewhere
             raise error
         try:
-            found = self.functions[which](data) if state is None else state.step(which, self.functions[which], data)
+            function, values = self.functions[which], [using[word] if using[word] is None else as_bytes(using[word]) for word in USING[: self.using]]
+            if values:
+                function = partial(_with_values, function, values)
+            found = function(data) if state is None else state.step(which, function, data)
         except UnfitError:
             raise
         except Exception as error:  # whatever it is, of bytes that may be anything
@@ -308,10 +326,18 @@ class OwnTransform(Transform):
         return bytes(found)
 
 
+def _with_values(function: Callable[..., bytes], values: list[bytes | None], *given: Any) -> bytes:
+    return function(*given, *values)
+
+
 def named(
-    name: str, decode: Callable[..., bytes], encode: Callable[..., bytes], *, state: Callable[[], Any] | None = None, key: object = ()
+    name: str, decode: Callable[..., bytes], encode: Callable[..., bytes], *, state: Callable[[], Any] | None = None, key: object = (), using: object = ()
 ) -> Transform:
     """A transform by functions of your own: bytes to bytes, `decode` of what is in a packet, `encode` of what is inside.
+
+    `using` are values that both get after the bytes, one or up to four: fields, of this header or of others (``field("^.key")``), rules of
+    fields, ``span("first", "last")``, secrets. Each comes as the bytes that are sent, None where the field is absent:
+    ``named("mine", decode, encode, using=(field("nonce"), secret("lab")))`` calls ``decode(data, nonce, key)``.
 
     With `state`, a function that makes one, these are ``decode(state, data)`` and ``encode(state, data)``, and what a packet leaves in
     the state counts for the next one: compression over a whole connection. The states live in a `Context`, one for each `key`, as
@@ -323,9 +349,9 @@ def named(
     it cannot be dumped.
     """
     if state is None and not (isinstance(key, tuple) and not key):
-        hint = "functions of bytes see no field: what goes through them begins with the key, as in frame: Keyed = through(named(...))"
+        hint = "values that the functions get are using=field(...)"
         raise DeclareError("named(...)", "state= beside key=, which says whose state it is", f"key={key!r:.60} alone", hint)
-    return OwnTransform(name, decode, encode, None if state is None else state_of(name, key, state))
+    return OwnTransform(name, decode, encode, None if state is None else state_of(name, key, state), using if isinstance(using, tuple) else (using,))
 
 
 def as_bytes(value: object) -> bytes:

@@ -1,8 +1,7 @@
 """`import_scapy`: a scapy class of plain fields as a header class, and as Python source to keep.
 
-`fields_desc` is data but for the functions in it: what tells a size, a count or a presence. These are called once, with a packet
-whose values are rules of ours, and what they return is the rule; a function that does more than arithmetic with fields is refused
-by name, and so is a class that has code of its own for building or reading. At the end both build the packet of all defaults: the same bytes.
+`fields_desc` is data but for the functions in it: what tells a size, a count or a presence, which become rules (see `scapy_rules`); a
+function that does more than arithmetic and decisions with fields is refused by name, and so is a class that has code of its own for building or reading. At the end both build the packet of all defaults: the same bytes.
 """
 
 from __future__ import annotations
@@ -10,21 +9,19 @@ from __future__ import annotations
 import dis
 import keyword
 import re
-from collections.abc import Callable
+from copy import copy
 from enum import IntEnum
 from fractions import Fraction
-from typing import Any, NoReturn, TypeAlias
 
 from packetlab.declare import registry
-from packetlab.declare.expressions import Count, Expr, Op, Ref, Size, expression
+from packetlab.declare.expressions import Const, Count, Expr, Op, Size
 from packetlab.errors import BuildError, DeclareError
 from packetlab.export.bridges.scapy_loaded import load
-from packetlab.schema.expressions import dump_expression
+from packetlab.export.bridges.scapy_rules import Numbers, Theirs, plain, rule_of, truth
+from packetlab.schema.expressions import dump_expression, load_expression
 from packetlab.schema.imported import ImportedHeaders
 from packetlab.schema.load import declare_from
 
-Theirs: TypeAlias = Any
-"""A class, a field or a function of scapy's; and a rule as plain data."""
 Row = dict[str, Theirs]
 _CODE = ("__init__", "build", "build_done", "build_padding", "build_payload", "default_payload_class", "dispatch_hook", "dissect", "dissection_done",
          "do_build", "do_build_payload", "do_dissect", "do_dissect_payload", "extract_padding", "getfield_and_val", "getfieldval",
@@ -55,80 +52,11 @@ _VIEWS = ("UUIDField", "IEEEFloatField", "IEEEDoubleField", "OUIField", "NBytesF
 _LEVELS = 16
 
 
-class _MoreThanArithmetic(Exception):
-    """A function does more than arithmetic with fields."""
-
-
-class _Value:
-    """The value of a field, while a function of a class is read: it takes arithmetic and comparisons, and nothing else."""
-
-    __slots__ = ("rule",)
-
-    def __init__(self, rule: Expr) -> None:
-        self.rule = rule
-
-    def _no(self, *operands: object) -> NoReturn:
-        raise _MoreThanArithmetic
-
-    __bool__ = __hash__ = __int__ = __index__ = __len__ = __iter__ = __str__ = __repr__ = __format__ = __getitem__ = (
-        __contains__
-    ) = _no
-    __float__ = __bytes__ = __getattr__ = __call__ = __truediv__ = __rtruediv__ = _no
-
-    def __neg__(self) -> _Value:
-        return _Value(0 - self.rule)
-
-    def __pos__(self) -> _Value:
-        return self
-
-
-def _operation(sign: str, turned: bool) -> Callable[[_Value, object], _Value]:
-    def apply(self: _Value, other: object) -> _Value:
-        if not isinstance(other, int | _Value):
-            raise _MoreThanArithmetic
-        operand = other.rule if isinstance(other, _Value) else expression(other)
-        return _Value(Op(sign, operand, self.rule) if turned else Op(sign, self.rule, operand))
-
-    return apply
-
-
-for _sign, _name in {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "<<": "lshift", ">>": "rshift", "&": "and",
-                     "|": "or", "^": "xor"}.items():  # fmt: skip
-    setattr(_Value, f"__{_name}__", _operation(_sign, False))
-    setattr(_Value, f"__r{_name}__", _operation(_sign, True))
-for _sign, _name in {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}.items():
-    setattr(_Value, f"__{_name}__", _operation(_sign, False))
-
-
-class _Values:
-    """A packet whose fields are rules."""
-
-    __slots__ = ("_numbers",)
-
-    def __init__(self, numbers: set[str]) -> None:
-        object.__setattr__(self, "_numbers", numbers)
-
-    def __getattr__(self, name: str) -> object:
-        if name == "getfieldval":
-            return self.__getattr__
-        if name not in object.__getattribute__(self, "_numbers"):
-            raise _MoreThanArithmetic
-        return _Value(Ref(plain(name)))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise _MoreThanArithmetic
-
-
-def plain(name: str) -> str:
-    """Return the name of a field as it may stand in Python."""
-    return f"{name}_" if keyword.iskeyword(name) else name
-
-
 def import_scapy(cls: Theirs) -> ImportedHeaders:
     """Read a scapy class of plain fields, and the classes it holds; return its headers, yet to be declared.
 
     TypeError for what is no such class. DeclareError, which names field and reason, where a class holds code: field classes of its
-    own, functions that do more than arithmetic with fields, `post_build`, `guess_payload_class` and the like. What is bound to it
+    own, functions that do more than arithmetic and decisions with fields, `post_build`, `guess_payload_class` and the like. What is bound to it
     stays behind.
     """
     load()
@@ -179,15 +107,17 @@ def _describe(cls: Theirs, found: dict[Theirs, Row], depth: int) -> str:
         else name
     )
     rows: list[Row] = []
-    numbers: set[str] = set()
+    numbers = Numbers()
+    for f in cls.fields_desc:
+        if not isinstance(f.name, str) or not f.name.isidentifier():
+            raise DeclareError(f"{cls.__name__}.{f.name!a:.60}", "a name that is an identifier of Python", f"{f.name!a:.60}")
+        numbers.parts[f.name] = _parts(f)
     for f in cls.fields_desc:
         where = f"{cls.__name__}.{f.name}"
-        row = _row(f, where, _Values(numbers), found, depth)
-        if not isinstance(f.name, str) or not f.name.isidentifier():
-            raise DeclareError(where, "a name that is an identifier of Python", f"{f.name!a:.60}")
-        rows.append({"name": plain(f.name), **row})
-        if row["kind"] == "int":
-            numbers.add(f.name)
+        some = _rows(f, where, numbers, found, depth)
+        rows += some
+        if len(some) == 1 and some[0]["kind"] == "int":
+            numbers.flags[f.name] = _bits_of(f)
     doc = f"scapy: {cls.__module__}.{cls.__name__}"
     found[cls] = {"name": name, "fields": rows, "doc": doc}
     return name
@@ -216,7 +146,7 @@ def _nothing_follows(cls: Theirs) -> bool:
 
     try:
         left, rest = cls().extract_padding(b"abc")
-        return (left in (b"", "", None) and rest == b"abc") or cls().default_payload_class(b"abc") is conf.padding_layer
+        return (left in (b"", "", None) and rest in (b"abc", None)) or cls().default_payload_class(b"abc") is conf.padding_layer
     except Exception:  # of a class of anybody's
         return False
 
@@ -235,15 +165,95 @@ def _is_padding(guess: Theirs) -> bool:
 # Fields --------------------------------------------------------------------------------------------------------
 
 
-def _row(f: Theirs, where: str, values: _Values, found: dict[Theirs, Row], depth: int) -> Row:
+def _parts(f: Theirs) -> list[str]:
+    """Return the names of the fields that one becomes: the last of several types has its own name, the others have a number."""
+    inner = f.fld if type(f).__name__ in ("ConditionalField", "PadField") else f
+    others = len(inner.flds) if type(inner).__name__ == "MultipleTypeField" else 0
+    return [*(f"{plain(f.name).rstrip('_')}_{n}" for n in range(1, others + 1)), plain(f.name)]
+
+
+def _bits_of(f: Theirs) -> dict[str, int]:
+    """Return the bits of the flags of a field, by name."""
+    names = getattr(f.fld if type(f).__name__ == "ConditionalField" else f, "names", None)
+    return {one: 1 << n for n, one in enumerate(names)} if isinstance(names, str | list | tuple) else {}
+
+
+def _rows(f: Theirs, where: str, values: Numbers, found: dict[Theirs, Row], depth: int) -> list[Row]:
+    """Describe a field: one row for each of its types, and what fills it up."""
+    from scapy import fields
+
+    word, name = type(f).__name__, plain(f.name)
+    if word not in ("ConditionalField", "PadField", "MultipleTypeField") or getattr(fields, word) is not type(f):
+        return [{"name": name, **_row(f, where, values, found, depth)}]
+    if word == "MultipleTypeField":
+        return _several(f, where, values, found, depth)
+    rows = _rows(f.fld, where, values, found, depth)
+    if word == "ConditionalField":
+        when = rule_of(f.cond, where, "the condition", values)
+        return [{**row, "when": ["&", _truth(when), row["when"]] if "when" in row else when} for row in rows]
+    multiple, fill = f._align, f._padwith or b"\0"
+    if len(rows) > 1 or type(multiple) is not int or not 1 <= multiple <= 4096 or type(fill) is not bytes or len(fill) != 1:
+        raise DeclareError(where, "a filler of one byte up to a multiple, after a field of one type", f"{multiple!r:.20}, {fill!r:.20}")
+    filler = {"name": f"{name}_filler", "kind": "bytes", "pad": multiple, "since": name, **({"filling": fill[0]} if fill != b"\0" else {})}
+    return [*rows, filler]
+
+
+def _several(f: Theirs, where: str, values: Numbers, found: dict[Theirs, Row], depth: int) -> list[Row]:
+    """Describe a field of several types: one field each, of which the first whose condition holds is there."""
+    rows: list[Row] = []
+    before: list[Theirs] = []
+    for (field, said), name in zip(f.flds, values.parts[f.name], strict=False):
+        test = _truth(rule_of(said[0] if isinstance(said, tuple) else said, where, "the condition", values))
+        row = _row(field, where, values, found, depth)
+        rows.append({"name": name, **row, "when": _all([*before, test])})
+        before.append(["==", test, 0])
+    usual = {"name": values.parts[f.name][-1], **_row(f.dflt, where, values, found, depth)}
+    return [*rows, {**usual, "when": _all(before)} if before else usual]
+
+
+def _truth(rule: Theirs) -> Theirs:
+    return dump_expression(truth(load_expression(rule, ""))) if isinstance(rule, list) else int(bool(rule))
+
+
+def _all(rules: list[Theirs]) -> Theirs:
+    found = rules[0]
+    for rule in rules[1:]:
+        found = ["&", found, rule]
+    return found
+
+
+def _measured(kind: type[Size | Count], name: str, values: Numbers) -> Expr:
+    """Return the size or count of a field, of several types that of whichever is there."""
+    total: Expr = Const(0)
+    for n, part in enumerate(values.parts.get(name, [plain(name)])):
+        total = kind(part) if n == 0 else Op("+", total, kind(part))
+    return total
+
+
+def _like(f: Theirs, value: object, where: str) -> Theirs:
+    """Return a value of a field as data of a default. DeclareError for one of several types, and for packets in packets."""
+    if type(f).__name__ not in _NUMBERS | _BITS | {*_STRINGS, *_VIEWS, "MACField", "IPField", "IP6Field"}:
+        raise DeclareError(where, "a default of packets with numbers, bytes and addresses of their own", f"{f.name}, of {type(f).__name__}")
+    one = copy(f)
+    one.default = value
+    return _row(one, where, Numbers(anything=True), {}, 0)["default"]
+
+
+def _packet(one: Theirs, item: Theirs, where: str) -> Row:
+    """Return a packet in a default as the values that it was given."""
+    if type(one) is not item or one.payload:
+        raise DeclareError(where, f"packets of {item.__name__} with nothing behind", f"{one!r:.60}")
+    given = {name: value for name, value in one.fields.items() if value != one.get_field(name).default}
+    return {plain(name): _like(one.get_field(name), value, where) for name, value in given.items()}
+
+
+def _row(f: Theirs, where: str, values: Numbers, found: dict[Theirs, Row], depth: int) -> Row:
     from scapy import fields
 
     kind = type(f)
     word = kind.__name__
     if getattr(fields, word, None) is not kind:
         raise DeclareError(where, "a field class of scapy's own", f"{word}, which is code")
-    if word == "ConditionalField":
-        return {**_row(f.fld, where, values, found, depth), "when": _read(f.cond, where, "the condition", values)}
     if word in _NUMBERS or word in _BITS:
         return _number(f, word, where, values)
     default = getattr(f, "default", None)
@@ -262,14 +272,12 @@ def _row(f: Theirs, where: str, values: _Values, found: dict[Theirs, Row], depth
         return _packets(f, word, where, values, found, depth)
     if word == "FieldListField":
         inner = _row(f.field, where, values, found, depth)
-        if inner["kind"] not in ("int", "mac", "ipv4", "ipv6") or default:
-            raise DeclareError(
-                where, "a list of numbers or addresses, empty by default", f"{inner['kind']}, {default!r:.40}"
-            )
+        if inner["kind"] not in ("int", "mac", "ipv4", "ipv6") or not isinstance(default or [], list):
+            raise DeclareError(where, "a list of numbers or addresses", f"{inner['kind']}, {default!r:.40}")
         return {
             "kind": "values",
             "of": {word: one for word, one in inner.items() if word != "default"},
-            "default": [],
+            "default": [_like(f.field, one, where) for one in default or []],
             **_ends(f, where, values),
         }
     raise DeclareError(where, "numbers, bits, bytes, addresses, packets and lists of them", word)
@@ -306,17 +314,17 @@ def _view(f: Theirs, word: str, where: str) -> Row:
     return {"kind": "int", **row, "default": number}
 
 
-def _string(f: Theirs, word: str, where: str, values: _Values) -> Row:
-    default = _given(f.default, where)
+def _string(f: Theirs, word: str, where: str, values: Numbers) -> Row:
+    default = _given(f, where)
     if word in ("StrFixedLenField", "XStrFixedLenField", "StrFixedLenEnumField"):
-        size = _read(f.length_from, where, "length_from", values)
+        size = rule_of(f.length_from, where, "length_from", values)
         if not isinstance(size, int):
             return {"kind": "bytes", "size": size, "default": default.hex()}
         return {"kind": "bytes", "bytes": size, "default": default[:size].ljust(size, b"\0").hex()}
     if word in ("StrLenField", "XStrLenField", "StrLenFieldUtf16"):
         if getattr(f, "max_length", None) is not None:
             raise DeclareError(where, "a size that its rule says", "max_length too")
-        size = _read(f.length_from, where, "length_from", values)
+        size = rule_of(f.length_from, where, "length_from", values)
         said = {"bytes": size} if isinstance(size, int) else {"size": size}
         return {"kind": "bytes", **said, "default": default.hex()}
     if word in ("StrField", "XStrField"):
@@ -329,7 +337,7 @@ def _string(f: Theirs, word: str, where: str, values: _Values) -> Row:
     }
 
 
-def _number(f: Theirs, word: str, where: str, values: _Values) -> Row:
+def _number(f: Theirs, word: str, where: str, values: Numbers) -> Row:
     row: Row = {"kind": "int"}
     if word in _BITS:
         if f.size < 1 or (f.rev and (f.size % 8 or f.tot_size * 8 != f.size)):
@@ -345,9 +353,9 @@ def _number(f: Theirs, word: str, where: str, values: _Values) -> Row:
     default = f.default
     if default is None and word in ("FieldLenField", "LEFieldLenField", "BitFieldLenField", "LenField"):
         if word == "LenField":
-            return {**row, "rule": _read(lambda _, size: f.adjust(size), where, "adjust", values, Size("payload"))}
-        measured = Size(plain(f.length_of)) if f.length_of is not None else Count(plain(f.count_of))
-        return {**row, "rule": _read(f.adjust, where, "adjust", values, measured)}
+            return {**row, "rule": rule_of(lambda _, size: f.adjust(size), where, "adjust", values, Size("payload"))}
+        measured = _measured(Size, f.length_of, values) if f.length_of is not None else _measured(Count, f.count_of, values)
+        return {**row, "rule": rule_of(f.adjust, where, "adjust", values, measured)}
     if default is not None and not isinstance(default, int) and word != "FlagsField":
         raise DeclareError(where, "a default that is a number", f"{default!r:.60}")
     return {**row, "default": int(default or 0)}
@@ -369,43 +377,36 @@ def _names(f: Theirs, word: str, bits: int, where: str) -> Row | None:
         name = f"n_{name}" if not name[:1].isalpha() else name
         name = f"{name}_" if keyword.iskeyword(name) or hasattr(IntEnum, name) else name
         members.setdefault(name if name not in members else f"{name}_{number}", number)
-    called = re.sub(r"\W", "_", where.replace(".", "_"), flags=re.ASCII)[:60]
+    called = re.sub(r"\W", "_", where.replace(".", "_"), flags=re.ASCII).lstrip("_")[:60]
     return {"name": called, **({"flags": 1} if flags else {}), "members": members} if members else None
 
 
-def _packets(f: Theirs, word: str, where: str, values: _Values, found: dict[Theirs, Row], depth: int) -> Row:
+def _packets(f: Theirs, word: str, where: str, values: Numbers, found: dict[Theirs, Row], depth: int) -> Row:
     item = getattr(f, "cls", None)
     if getattr(f, "next_cls_cb", None) is not None or not isinstance(item, type):
         raise DeclareError(where, "packets of one class", "a class by code")
-    if word == "PacketListField" and f.default:
-        raise DeclareError(where, "an empty list by default", "packets")
     of = _describe(item, found, depth + 1)
     if word != "PacketListField":
-        row: Row = {"kind": "header", "of": of, "default": [{}]}
-        return {**row, "size": _read(f.length_from, where, "length_from", values)} if word == "PacketLenField" else row
+        given = _packet(f.default, item, where) if type(f.default) is item else {}
+        row: Row = {"kind": "header", "of": of, "default": [given]}
+        return {**row, "size": rule_of(f.length_from, where, "length_from", values)} if word == "PacketLenField" else row
     if getattr(f, "max_count", None) is not None:
         raise DeclareError(where, "a list that a rule ends", "max_count")
-    return {"kind": "items", "of": of, "default": [], **_ends(f, where, values)}
+    default = [_packet(one, item, where) for one in f.default or []]
+    return {"kind": "items", "of": of, "default": default, **_ends(f, where, values)}
 
 
-def _ends(f: Theirs, where: str, values: _Values) -> Row:
+def _ends(f: Theirs, where: str, values: Numbers) -> Row:
     if f.count_from is not None:
-        return {"count": _read(f.count_from, where, "count_from", values)}
-    return {} if f.length_from is None else {"size": _read(f.length_from, where, "length_from", values)}
+        return {"count": rule_of(f.count_from, where, "count_from", values)}
+    return {} if f.length_from is None else {"size": rule_of(f.length_from, where, "length_from", values)}
 
 
-def _read(function: Theirs, where: str, what: str, values: _Values, *more: Expr) -> Theirs:
-    """Return what a function of a packet comes to, as a rule."""
+def _given(f: Theirs, where: str) -> bytes:
     try:
-        found = function(values, *map(_Value, more))
-        if isinstance(found, _Value | int):
-            return dump_expression(found.rule if isinstance(found, _Value) else expression(int(found)))
-    except Exception:  # of a class of anybody's; one that reads what is no number of the packet
-        pass
-    raise DeclareError(where, f"{what} that is arithmetic with numbers of fields before it", "a function that is more")
-
-
-def _given(default: object, where: str) -> bytes:
+        default = f.i2m(None, f.default) if isinstance(f.default, int) else f.default
+    except Exception:  # of a class of anybody's
+        default = f.default
     if isinstance(default, str):
         return default.encode()
     if default is not None and not isinstance(default, bytes):

@@ -432,7 +432,7 @@ class KsyHeader:
             if number["kind"] != "int" or {*number} & {"names", "default"} or number["name"] in asked or places.count(said) != 1:
                 continue
             before = self.rows[: next(at for at, row in enumerate(self.rows) if row.get("to") == said) + 1]
-            fixed = [0 if row["kind"] == "values" else int(row.get("bits") or 8 * row.get("bytes", row.get("taken", 0))) for row in before]
+            fixed = [0 if row["kind"] == "values" else int(row.get("bits") or 8 * int(row.get("bytes") or row.get("taken") or 0)) for row in before]
             others = [["size_of", row["name"]] for row, bits in zip(before, fixed, strict=True) if not bits and row["kind"] != "computed"]
             number["rule"] = joined("+", [sum(fixed) // 8, *others])
             self.follow.add(number["name"])

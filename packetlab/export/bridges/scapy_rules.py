@@ -22,7 +22,7 @@ class _MoreThanArithmetic(Exception):
     """A function does more than arithmetic with fields."""
 
 
-class _Way:
+class _PathTaken:
     """One way through a function: what was decided (`taken`), and by which rules (`asked`)."""
 
     def __init__(self, taken: list[bool]) -> None:
@@ -52,7 +52,7 @@ class _Value:
 
     __slots__ = ("flags", "rule", "way")
 
-    def __init__(self, rule: Expr, way: _Way, flags: dict[str, int] | None = None) -> None:
+    def __init__(self, rule: Expr, way: _PathTaken, flags: dict[str, int] | None = None) -> None:
         self.rule, self.way, self.flags = rule, way, flags or {}
 
     def __bool__(self) -> bool:
@@ -115,7 +115,7 @@ class _Values:
 
     __slots__ = ("_numbers", "_way")
 
-    def __init__(self, numbers: Numbers, way: _Way) -> None:
+    def __init__(self, numbers: Numbers, way: _PathTaken) -> None:
         object.__setattr__(self, "_numbers", numbers)
         object.__setattr__(self, "_way", way)
 
@@ -157,7 +157,7 @@ def _tree(function: Theirs, numbers: Numbers, more: tuple[Expr, ...], taken: lis
     left[0] -= 1
     if left[0] < 0:
         raise _MoreThanArithmetic
-    way = _Way([*taken])
+    way = _PathTaken([*taken])
     found = way.found(function(_Values(numbers, way), *(_Value(one, way) for one in more)))
     if len(way.asked) <= len(taken):
         return found

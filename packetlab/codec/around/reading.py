@@ -120,7 +120,8 @@ class Hearing(ReadSoFar):
         self.names[key] = f.kind.opened  # type: ignore[attr-defined]
         careful = [f"{var} = {key}({var}, {given(codes)}{held})", f"if {var}.expected: {self.away}"]
         lines = opened_at_once(self, f, var, codes, careful, held, self.away)
-        self.lines += [f"if {var} is not None:", *("    " + line for line in lines)]
+        may_be_none = f.condition is not None or f.none is not None
+        self.lines += [f"if {var} is not None:", *("    " + line for line in lines)] if may_be_none else lines
 
     def held(self, f: Field) -> str:
         """Source for one more operand of what reads a list: the header as far as it was read, where its items ask for that."""

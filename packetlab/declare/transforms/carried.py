@@ -88,7 +88,7 @@ class Through(Kind):
         self.has_state = any(isinstance(rule, StateOf) for _, _, rule in self.late)
         self.uses_header = any(isinstance(rule, str | SumPart) for _, _, rule in self.late)  # "self", span(...)
         self.spreads = any(one.spreads for one in transforms)
-        self.steps, self.is_list = self._steps(), inner.wire == "items"
+        self.steps, self.is_list, self.sized_first = self._steps(), inner.wire == "items", self._sized_first()
         self.zero = None if inner.one else b"" if inner.zero is None else InnerValue(inner.zero)
         self.as_raw = ByteString()
         spec = Spec(REQUIRED, many=inner.wire == "items")
@@ -305,7 +305,7 @@ class Through(Kind):
         """Return how many bytes there are for a value, whatever the parameters: of transforms that know."""
         if isinstance(raw, bytes):
             return len(raw)
-        outer, inner = self._sized_first()
+        outer, inner = self.sized_first
         data = bytes_inside(raw)
         try:
             for one in reversed(inner):
@@ -326,7 +326,7 @@ class Through(Kind):
     @property
     def is_sized(self) -> bool:
         """Whether it is known how many bytes there are before parameters are: from transforms that know, those inside them having no parameters."""
-        return not any(one.late or isinstance(one, OwnTransform) for one in self._sized_first()[1])
+        return not any(one.late or isinstance(one, OwnTransform) for one in self.sized_first[1])
 
 
 def _worded(words: list[tuple[int, str, bool]], given: tuple[Raw, ...]) -> dict[str, object]:

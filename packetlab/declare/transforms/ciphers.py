@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib import import_module
 
 from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms.transform import (
     SELF,
+    Secret,
     Transform,
     UnfitError,
     Value,
@@ -54,7 +56,17 @@ def _old(called: str, where: Value) -> Value:
 
 
 @lru_cache(64)
-def _sealing(called: str, key: bytes, tag: int) -> Value:
+def _classes(algorithm: str) -> tuple[Value, Value, Value]:
+    """Return what that package has for a cipher, an algorithm and a mode."""
+    library, (called, _, mode, _, _) = _library("ciphers"), CIPHERS[algorithm]
+    of = _old(called, library.algorithms) if mode else getattr(library.algorithms, called)
+    return library.Cipher, of, _old(mode, library.modes) if mode else None
+
+
+@lru_cache(64)
+def _sealing(algorithm: str, key: bytes, tag: int) -> Value:
+    called, sizes, _ = AEADS[algorithm]
+    _check_size(key, sizes, algorithm)
     if called == "AESGCM" and tag < 16:
         return _ShortGCM(key, tag)
     of = getattr(_library("aead"), called)
@@ -87,15 +99,17 @@ class _ShortGCM:
 forgetting.append(_sealing.cache_clear)
 
 
-class _Keyed(Transform):
-    def key(self, key: Value, sizes: tuple[int, ...]) -> bytes:
-        found = as_bytes(key)
-        if len(found) not in sizes:
-            raise UnfitError(f"a key of {' or '.join(map(str, sizes))} bytes for {self.given['algorithm']}", f"{len(found)} bytes")
-        return found
+def _check_size(key: bytes, sizes: tuple[int, ...], algorithm: str) -> None:
+    """Refuse a key of another size. UnfitError."""
+    if len(key) not in sizes:
+        raise UnfitError(f"a key of {' or '.join(map(str, sizes))} bytes for {algorithm}", f"{len(key)} bytes")
 
+
+class _Keyed(Transform):
     def nonce(self, nonce: Value, iv: Value, size: int) -> bytes:
         """Return a nonce of so many bytes: one that is shorter has zeros before it, and `iv` is xored over all of it."""
+        if nonce.__class__ is bytes and not iv and (len(nonce) == size or (len(nonce) < size and isinstance(self.given["nonce"], Expr))):
+            return nonce.rjust(size, b"\0")
         if nonce is None:
             raise UnfitError("a nonce", "none: the field is absent")
         nonce, iv = as_bytes(nonce), as_bytes(iv)
@@ -115,6 +129,9 @@ def _check_keys(given: dict[str, Value], where: str) -> None:
 
 
 class AEAD(_Keyed):
+    """See `aead`; `tag` is how many bytes the tag has."""
+
+    tag: int
     name, usual = "aead", {"algorithm": "", "key": None, "nonce": None, "iv": b"", "aad": b"", "tag": None}
 
     def check(self, where: str) -> None:
@@ -124,19 +141,19 @@ class AEAD(_Keyed):
         if tag is not None and (type(tag) is not int or tag not in TAGS.get(algorithm, (AEADS[algorithm][2],))):
             sizes = TAGS.get(algorithm, (AEADS[algorithm][2],))
             raise DeclareError(f"{where}, tag", f"{' or '.join(map(str, sizes))} bytes for {algorithm}", f"{tag!r:.60}")
+        self.tag = tag or AEADS[algorithm][2]
         _check_keys(self.given, where)
         aad = self.given["aad"]
         if isinstance(aad, Expr) or not (aad == SELF or (isinstance(aad, SumPart) and aad.word == "span")):
             key_parameter(aad, where, "aad", '"self" is all of the header before the field, span("a", "b") the part of it from a to b')
 
-    def _sealed(self, data: bytes, opening: bool, algorithm: str, key: Value, nonce: Value, iv: Value, aad: Value) -> bytes:
-        called, sizes, _ = AEADS[algorithm]
+    def _sealed(self, opening: bool, algorithm: str, data: bytes, key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"") -> bytes:
         tag = self.tag
         if opening and len(data) < tag:
             raise UnfitError(f"{tag} bytes of a tag", f"{len(data)} bytes")
-        key, size = self.key(key, sizes), 13 if called == "AESCCM" and len(as_bytes(nonce)) == 13 else 12
-        nonce = self.nonce(nonce, iv, size)
-        made, aad = _sealing(called, key, tag), as_bytes(aad)
+        made = _sealing(algorithm, key if key.__class__ is bytes else as_bytes(key), tag)
+        size = 13 if AEADS[algorithm][0] == "AESCCM" and len(as_bytes(nonce)) == 13 else 12
+        nonce, aad = self.nonce(nonce, iv, size), aad if aad.__class__ is bytes else as_bytes(aad)
         try:
             found: bytes = (made.decrypt if opening else made.encrypt)(nonce, data, aad)
         except Exception as error:  # InvalidTag, or what the system's library lacks
@@ -144,21 +161,19 @@ class AEAD(_Keyed):
             raise UnfitError(f"the tag of {algorithm} for this key, nonce and data", got) from None
         return found
 
-    @property
-    def tag(self) -> int:
-        """Bytes of the tag."""
-        found: int = self.given["tag"] or AEADS[self.given["algorithm"]][2]
-        return found
+    def quick(self, which: int) -> Callable[[bytes], bytes]:
+        known = {word: value for word, value in self._known.items() if word not in ("algorithm", "tag") and not isinstance(value, Secret)}
+        return partial(self._sealed, not which, self.given["algorithm"], **known)
 
     def decoded(
         self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"", tag: Value = None
     ) -> bytes:  # fmt: skip
-        return self._sealed(data, True, algorithm, key, nonce, iv, aad)
+        return self._sealed(True, algorithm, data, key, nonce, iv, aad)
 
     def encoded(
         self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", aad: Value = b"", tag: Value = None
     ) -> bytes:  # fmt: skip
-        return self._sealed(data, False, algorithm, key, nonce, iv, aad)
+        return self._sealed(False, algorithm, data, key, nonce, iv, aad)
 
     def size(self, size: int) -> int:
         return size + self.tag
@@ -180,12 +195,12 @@ class Cipher(_Keyed):
         return CIPHERS[self.given["algorithm"]][4]
 
     def _made(self, algorithm: str, key: Value, nonce: Value, iv: Value) -> Value:
-        library, (called, sizes, mode, size, _) = _library("ciphers"), CIPHERS[algorithm]
-        key, nonce = self.key(key, sizes), self.nonce(nonce, iv, size) if size else b""
+        (_, sizes, mode, size, _), (whole, of, how), key = CIPHERS[algorithm], _classes(algorithm), as_bytes(key)
+        _check_size(key, sizes, algorithm)
+        nonce = self.nonce(nonce, iv, size) if size else b""
         if not mode:
-            return library.Cipher(getattr(library.algorithms, called)(key, nonce), mode=None)
-        of, how = _old(called, library.algorithms), _old(mode, library.modes)
-        return library.Cipher(of(key), how(*([nonce] if size else [])))
+            return whole(of(key, nonce), mode=None)
+        return whole(of(key), how(nonce) if size else how())
 
     def decoded(
         self, data: bytes, algorithm: str = "", key: Value = b"", nonce: Value = b"", iv: Value = b"", padding: str = "pkcs7"

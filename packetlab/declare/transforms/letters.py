@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Callable
+from functools import partial
 
 from packetlab.declare.transforms.transform import Transform, UnfitError, flag
 from packetlab.errors import DeclareError
@@ -29,6 +31,11 @@ class Base64(Transform):
         letters = letters.translate(bytes.maketrans(b"+/", b"-_")) if url else letters
         return letters if pad else letters.rstrip(b"=")
 
+    def quick(self, which: int) -> Callable[[bytes], bytes] | None:
+        if self.parameters:
+            return None
+        return partial(binascii.b2a_base64, newline=False) if which else partial(binascii.a2b_base64, strict_mode=True)
+
     def size(self, size: int) -> int:
         return -(-size // 3) * 4 if self.given["pad"] else -(-size * 4 // 3)
 
@@ -48,6 +55,9 @@ class Base16(Transform):
     def encoded(self, data: bytes, upper: bool = False) -> bytes:
         letters = binascii.hexlify(data)
         return letters.upper() if upper else letters
+
+    def quick(self, which: int) -> Callable[[bytes], bytes] | None:
+        return (binascii.unhexlify, None if self.given["upper"] else binascii.hexlify)[which]
 
     def size(self, size: int) -> int:
         return size * 2

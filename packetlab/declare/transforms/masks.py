@@ -81,10 +81,11 @@ class BLE(Whitened):
             raise DeclareError(where, "a channel from 0 to 39, or field(...)", f"{channel!r:.60}")
 
     def decoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
-        number = _number(channel)
+        number = channel[0] if channel.__class__ is bytes and len(channel) == 1 else _number(channel)
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
-        return Whitened.decoded(self, data, *_on_channel(number))
+        size = len(data)
+        return (int.from_bytes(data, "big") ^ _noise(*_on_channel(number), size)).to_bytes(size, "big")
 
     def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         return self.decoded(data, channel)

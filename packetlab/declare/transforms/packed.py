@@ -38,7 +38,14 @@ class ZlibStream(_Packed):
     name, usual, wbits = "zlib", {"level": -1, "most": None}, 15
 
     def decoded(self, data: bytes, level: int = -1, most: int | None = None) -> bytes:
-        return self.bounded(_zlib.decompressobj(self.wbits), data, most or LIMIT)
+        stream, most = _zlib.decompressobj(self.wbits), most or LIMIT
+        try:
+            found = stream.decompress(data, most + 1)
+            if stream.eof and not stream.unused_data and len(found) <= most:
+                return found
+        except _zlib.error:
+            pass
+        return self.bounded(_zlib.decompressobj(self.wbits), data, most)  # which says what is wrong
 
     def encoded(self, data: bytes, level: int = -1, most: int | None = None) -> bytes:
         if len(data) > (most := most or LIMIT):

@@ -42,13 +42,13 @@ class InnerValue(EqualInside):
             bytes there, None of others; standing: this value as it stood last, with these.
     """
 
-    __slots__ = ("data", "inner", "made", "standing")
-    made: tuple[object, Carried] | None
-    data: bytes | None
-    standing: InnerValue | None
+    __slots__ = ("inner",)
+    made: tuple[object, Carried] | None = None
+    data: bytes | None = None
+    standing: InnerValue | None = None
 
     def __init__(self, inner: Raw) -> None:
-        self.inner, self.made, self.data, self.standing = inner, None, None, None
+        self.inner = inner
 
     def stood(self, inner: Raw, data: bytes) -> InnerValue:
         """Return it as it is where it stands: what is inside with all that follows there, and its bytes. A state goes on once for these."""

@@ -30,9 +30,9 @@ class HDLCStuffing(Transform):
         if accm:  # what a modem put in is no part of the frame (section 4.2)
             inside = bytes(byte for byte in inside if byte > 31 or not accm >> byte & 1)
         first, *rest = inside.split(b"\x7d")
-        if any(not part for part in rest):
+        if b"" in rest:
             raise UnfitError("a byte after each escape (7D)", "none")
-        return first + b"".join(bytes((part[0] ^ 0x20,)) + part[1:] for part in rest)
+        return first + b"".join([bytes((part[0] ^ 0x20,)) + part[1:] for part in rest]) if rest else first
 
     def encoded(self, data: bytes, flags: bool = True, accm: int = 0) -> bytes:
         special = {0x7D, 0x7E, *(byte for byte in range(32) if accm >> byte & 1)}
@@ -92,16 +92,17 @@ class COBSStuffing(Transform):
         return b"".join(parts)
 
     def encoded(self, data: bytes, ends: bool = True) -> bytes:
-        parts, blocks = [], data.split(b"\0")
+        found, blocks = bytearray(), data.split(b"\0")
         for number, block in enumerate(blocks):
-            at = 0
-            while len(block) - at >= 254:
-                parts += [b"\xff", block[at : at + 254]]
-                at += 254
-            # A full block has no zero after it, and ends what ends there.
-            if at == 0 or at < len(block) or number < len(blocks) - 1:
-                parts += [bytes((len(block) - at + 1,)), block[at:]]
-        return b"".join(parts) + b"\0" * ends
+            at, size = 0, len(block)
+            if size >= 254:
+                at = size // 254 * 254
+                found += b"".join([b"\xff" + block[n : n + 254] for n in range(0, at, 254)])
+                if at == size and number == len(blocks) - 1:  # a full block has no zero after it, and ends what ends there
+                    break
+            found.append(size - at + 1)
+            found += block[at:] if at else block
+        return bytes(found + b"\0" if ends else found)
 
 
 def hdlc(*, flags: bool = True, accm: int = 0) -> Transform:

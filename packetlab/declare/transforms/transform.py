@@ -244,6 +244,10 @@ class Transform:
             return data
         return self.encoded(data, **(self._arguments(given) if given or self._depends else self._known))
 
+    def quick(self, which: int) -> Callable[[bytes], bytes] | None:
+        """Return a function that decodes (`which` is 0) or encodes (1) by the parameters that follow from no field, and raises ValueError; None for `decoded`, `encoded`."""
+        return None
+
     def decoded(self, data: bytes) -> bytes:
         """What `decode` does, with the parameters by name."""
         raise NotImplementedError

@@ -7,13 +7,14 @@ import gc
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests import answers
 
 # Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
 pytest_plugins = ["pytester", "tests.registries", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
@@ -75,10 +76,8 @@ def tshark() -> Callable[..., list[list[str]]]:
     need("tshark")
 
     def ask(path: Path | str, *fields: str, options: tuple[str, ...] = ()) -> list[list[str]]:
-        command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=/t", *options]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"})
+        words = [word for field in fields for word in ("-e", field)]
+        done = answers.tshark("-n", "-r", path, "-T", "fields", "-E", "separator=/t", *options, *words)
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     return ask
@@ -101,8 +100,10 @@ class Doctests:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Doctests())  # a hook of this file would not hear of the package's files
-    if config.getoption("markexpr") == "not slow" and config.getoption("--hypothesis-profile") is None:
-        settings.load_profile("quick")  # the whole suite tries more
+    if config.getoption("markexpr") == "not slow":
+        answers.compare[0] = False  # the whole suite tries more
+        if config.getoption("--hypothesis-profile") is None:
+            settings.load_profile("quick")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from packetlab.packet.header import HeaderType
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
 from packetlab.schema.source import class_body
+from tests.answers import tshark
 from tests.conftest import need
 
 PUBLIC = ["captured", "given", "matches", "replace", "show", "state", "why_not"]
@@ -171,8 +171,7 @@ def test_wireshark_and_other_libraries_have_fields_of_any_name(tmp_path: Path) -
     script.write_text(str(wireshark(header)), encoding="ascii")
     with Writer(file) as writer:
         writer.write(bytes(Ether() / header()))
-    command = ["tshark", "-n", "-X", f"lua_script:{script}", "-r", str(file), "-T", "fields", *(word for name in NAMES for word in ("-e", f"anyname.{name}"))]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = tshark("-n", "-X", f"lua_script:{script}", "-r", file, "-T", "fields", *(word for name in NAMES for word in ("-e", f"anyname.{name}")))
     assert said.stdout.split() == [str(place + 1) for place in range(len(NAMES))] and "Lua" not in said.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from enum import IntFlag
 from pathlib import Path
@@ -49,6 +48,7 @@ from packetlab.codec.lenient import walk
 from packetlab.packet.offsets import field_offsets
 from packetlab.schema.source import class_body
 from packetlab.view.packets import bit_text
+from tests import answers
 from tests.conftest import CORPUS, amount
 from tests.declare.test_scans_of_coded import columns, scanned
 from tests.export.test_wireshark_views import shown_fields
@@ -236,8 +236,7 @@ tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
 
 def seen(file: Path, names: list[str]) -> list[list[str]]:
     """Return what tshark shows of fields, a row for each frame."""
-    words = ["tshark", "-n", "-r", str(file), "-T", "fields", *(word for name in names for word in ("-e", name))]
-    done = subprocess.run(words, capture_output=True, check=True, timeout=60, encoding="utf-8")
+    done = answers.tshark("-n", "-r", file, "-T", "fields", *(word for name in names for word in ("-e", name)))
     return [line.split("\t") for line in done.stdout.removesuffix("\n").split("\n")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +62,7 @@ from packetlab.declare.checksums.catalogue import CRCS
 from packetlab.declare.checksums.spelled import adler32, sum32
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.schema.source import class_body
+from tests.answers import tshark
 from tests.conftest import amount, need
 from tests.wire.test_vary import same
 
@@ -147,9 +147,7 @@ def tshark_of(tmp_path: Path, packets: list[bytes], link: int, *options: str) ->
     for packet in packets:
         writer.write(pl.Frame(packet, 0, link))
     writer.close()
-    command = ["tshark", "-n", "-r", str(tmp_path / "made.pcap"), "-T", "fields", "-E", "separator=|", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = tshark("-n", "-r", tmp_path / "made.pcap", "-T", "fields", "-E", "separator=|", *options)
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
@@ -164,9 +162,7 @@ def test_tshark_finds_the_checksums_of_ospf_right(tmp_path: Path) -> None:
             )
         )  # fmt: skip
     tshark_of(tmp_path, [*made, made[0][:-1] + b"\7"], 1, "-e", "frame.number")
-    text = subprocess.run(
-        ["tshark", "-n", "-r", str(tmp_path / "made.pcap"), "-V"], capture_output=True, text=True
-    ).stdout
+    text = tshark("-n", "-r", tmp_path / "made.pcap", "-V").stdout
     assert [line.split()[-1] for line in text.splitlines() if "Checksum: 0x" in line and "orrect" in line][:2] == [
         "[correct]"
     ] * 2

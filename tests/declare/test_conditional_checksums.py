@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +40,7 @@ from packetlab import (
     when,
 )
 from packetlab.schema.source import class_body
+from tests.answers import tshark
 from tests.conftest import need
 from tests.wire.test_vary import same
 
@@ -97,7 +97,7 @@ def test_tshark_takes_both_for_right(tmp_path: Path) -> None:
     with pl.Writer(tmp_path / "made.pcap") as out:
         for header in (OSPF(), OSPF(autype=2, authentication=bytes.fromhex("0000 01 10 00000001")), OSPF(checksum=5)):
             out.write(low / header / (HELLO + bytes(16) * (header.autype == 2)))
-    done = subprocess.run(["tshark", "-n", "-r", str(tmp_path / "made.pcap"), "-V"], capture_output=True, text=True)
+    done = tshark("-n", "-r", tmp_path / "made.pcap", "-V")
     assert re.findall(r"\n {8}Checksum: 0x\w+ [\[(](\w+)", done.stdout) == ["correct", "None", "incorrect"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +50,7 @@ from packetlab import (
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
 from packetlab.testing.volatile import Volatile
+from tests.answers import tshark
 from tests.conftest import CORPUS, need
 
 
@@ -96,8 +96,7 @@ def capture(*packets: Any) -> Capture:
 @pytest.mark.parametrize("name", ["web.pcap", "mixed-vlan-mpls.pcap", "two-binary-fragments.pcap", "example_websocket.pcap"])
 def test_columns_of_items_are_what_tshark_reads(name: str) -> None:
     need("tshark")
-    command = ["tshark", "-n", "-r", str(CORPUS / name), "-T", "fields", "-e", "tcp.option_kind", "-Y", "tcp && !icmp"]
-    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = tshark("-n", "-r", CORPUS / name, "-T", "fields", "-e", "tcp.option_kind", "-Y", "tcp && !icmp").stdout.splitlines()
     theirs = [tuple(map(int, row.split(","))) if row else () for row in rows]
     names = ("tcp.options[all].kind", "tcp.options.kind", "tcp.options.count", "tcp.options[-1].kind", "tcp.options[2].kind")
     found = Capture(CORPUS / name).where("tcp and not icmp").table(*names).read()
@@ -369,8 +368,7 @@ def test_wireshark_says_in_an_items_line_what_is_in_it(tmp_path: Path) -> None:
     with Writer(file) as writer:
         writer.write(bytes(Ether() / OptionTable(options=[TableOption(kind=1), TableOption(kind=2, data=bytes(250))])))
         writer.write(bytes(Ether() / OptionLine()))
-    command = ["tshark", "-n", "-V", "-X", f"lua_script:{script}", "-r", str(file)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = tshark("-n", "-V", "-X", f"lua_script:{script}", "-r", file).stdout
     assert "    options: 2\n        TableOption [tableoption]: kind: 1, size: 0, data: empty\n            kind: 1\n" in said
     assert "TableOption [tableoption]: kind: 2, size: 250, data: 0000" in said and max(map(len, said.splitlines())) < 160
     assert "    sender\n        TableOption [tableoption]: kind: 9" in said
@@ -549,15 +547,14 @@ def test_options_of_dhcp_are_what_tshark_reads(tmp_path: Path) -> None:
     with Writer(file) as writer:
         for packet in packets:
             writer.write(bytes(packet))
-    command = ["tshark", "-n", "-r", str(file), "-T", "fields", "-e", "dhcp.option.type"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    said = tshark("-n", "-r", file, "-T", "fields", "-e", "dhcp.option.type").stdout.splitlines()
     theirs = [tuple(map(int, row.split(","))) for row in said]
     names = ("dhcpmessage.choices[all].kind", "dhcpmessage.choices.kind", "dhcpmessage.choices.count")
     found = Capture(file).table(*names).read()
     assert found[names[0]].tolist() == [tuple(row) for row in rows]
     assert theirs == [tuple(kind % 255 for kind in row) for row in rows]  # to tshark the end is of type 0
     assert [found[names[1]].tolist(), found[names[2]].tolist()] == [[53, 53, 255], [4, 4, 1]]
-    lines = subprocess.run(["tshark", "-n", "-r", str(file), "-Y", "dhcp.option.type == 51"], capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = tshark("-n", "-r", file, "-Y", "dhcp.option.type == 51").stdout.splitlines()
     assert Capture(file).where("dhcpmessage.choices.kind == 51").count() == len(lines) == 1
 
 

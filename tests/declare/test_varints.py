@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
@@ -65,6 +64,7 @@ from packetlab.declare.kinds import Named
 from packetlab.declare.values.varints import WIDEST_SIZED
 from packetlab.packet.header import HeaderType
 from packetlab.schema.source import class_body
+from tests.answers import tshark
 from tests.conftest import amount, need
 from tests.export.pdml import Tshark
 
@@ -181,9 +181,8 @@ def test_tshark_reads_what_is_built(tmp_path: Any) -> None:
     with Writer(tmp_path / "built.pcap") as writer:
         for frame in frames:
             writer.write(bytes(frame))
-    command = ["tshark", "-n", "-r", str(tmp_path / "built.pcap"), "-d", "udp.port==4433,quic", "-T", "fields"]
-    asked = ("mqtt.len", "mqtt.topic", "quic.token_length", "quic.length")
-    done = subprocess.run([*command, *(f"-e{name}" for name in asked)], capture_output=True, text=True, check=True)
+    command = ("-n", "-r", tmp_path / "built.pcap", "-d", "udp.port==4433,quic", "-T", "fields")
+    done = tshark(*command, *(f"-e{name}" for name in ("mqtt.len", "mqtt.topic", "quic.token_length", "quic.length")))
     said = [line.split("\t") for line in done.stdout.splitlines()]
     assert [line[:2] for line in said[:5]] == [[str(5 + n), "a/b"] for n in bodies]
     assert [line[2:] for line in said[5:]] == [[str(int(n)), str(int(n))] for n in numbers]

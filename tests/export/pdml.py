@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from packetlab.declare.values.names import Labels, Unnamed
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.rules import digits
 from packetlab.export.wireshark.wireshark import wireshark
+from tests.answers import tshark
 
 OPTIONS = (
     "-o",
@@ -50,12 +49,8 @@ class Tshark:
 
     def run(self, capture: Path, *options: str) -> str:
         """Return what tshark prints; anything it says of Lua, and every error, fails the test."""
-        command = ["tshark", "-n", "-X", f"lua_script:{self.script}", "-r", str(capture), *OPTIONS, *options]
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env={**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-        )
-        said = [line for line in done.stderr.splitlines() if line.strip() and "Running as user" not in line]
-        assert done.returncode == 0 and not said, done.stderr
+        done = tshark("-n", "-X", f"lua_script:{self.script}", "-r", capture, *OPTIONS, *options, check=False)
+        assert done.returncode == 0 and not done.stderr, done.stderr
         assert "Lua Error" not in done.stdout and "Dissector bug" not in done.stdout
         return done.stdout
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ from packetlab import (
 )
 from packetlab.declare.kinds import Named
 from packetlab.export.wireshark.wireshark import wireshark
+from tests.answers import tshark
 from tests.conftest import need
 from tests.view.hostile import HOSTILE
 
@@ -48,10 +48,9 @@ def rows(script: str, frames: list[Any], folder: Path, *fields: str) -> list[lis
     with Writer(folder / "one.pcap") as writer:
         for frame in frames:
             writer.write(frame)
-    words = ["tshark", "-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", str(folder / "one.pcap"), "-T", "fields"]
-    done = subprocess.run(words + [one for name in fields for one in ("-e", name)], capture_output=True, text=True)
-    complaints = [line for line in done.stderr.splitlines() if "root" not in line]
-    assert (complaints, done.returncode) == ([], 0)
+    words = ("-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", folder / "one.pcap", "-T", "fields")
+    done = tshark(*words, *(one for name in fields for one in ("-e", name)), check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
     return [line.split("\t") for line in done.stdout.removesuffix("\n").split("\n")]
 
 
@@ -91,8 +90,7 @@ def names_of_wireshark(folder: Path) -> dict[str, str]:
     Writer(folder / "none.pcap").close()
 
     def lines(*words: str) -> list[list[str]]:
-        done = subprocess.run(["tshark", *words], capture_output=True, text=True, errors="replace", check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return [line.split("\t") for line in tshark(*words).stdout.splitlines()]
 
     protocols = {row[2] for row in lines("-G", "protocols")}
     found = {row[1]: "a" for row in lines("-X", f"lua_script:{folder / 'names.lua'}", "-r", str(folder / "none.pcap")) if row[0] == "dissector"}

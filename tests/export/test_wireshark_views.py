@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from fractions import Fraction
@@ -41,6 +40,7 @@ from packetlab import (
     text,
     timestamp,
 )  # fmt: skip
+from tests.answers import tshark
 
 
 def shown_fields(script: str, frames: list[bytes], folder: Path, names: list[str]) -> list[dict[str, str]]:
@@ -49,10 +49,8 @@ def shown_fields(script: str, frames: list[bytes], folder: Path, names: list[str
     with Writer(folder / "one.pcap") as writer:
         for frame in frames:
             writer.write(frame)
-    words = ["tshark", "-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", str(folder / "one.pcap"), "-T", "fields"]
-    done = subprocess.run(
-        [*words, *(word for name in names for word in ("-e", name))], capture_output=True, check=True, timeout=60, encoding="utf-8"
-    )
+    words = ("-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", folder / "one.pcap", "-T", "fields")
+    done = tshark(*words, *(word for name in names for word in ("-e", name)))
     return [dict(zip(names, line.split("\t"), strict=True)) for line in done.stdout.removesuffix("\n").split("\n")]
 
 
@@ -201,11 +199,11 @@ def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_th
         assert row["edge.ntp"].startswith(moment(one.ntp)) and row["edge.turned"].startswith(moment(one.turned))
         assert Fraction(row["edge.waited"]) == one.waited.exact
         assert (row["edge.name"], row["edge.wide"]) == (name, name[:3]) == (one.name, one.wide)
-    words = ["tshark", "-n", "-X", f"lua_script:{tmp_path / 'one.lua'}", "-r", str(tmp_path / "one.pcap"), "-T", "fields", "-e", "frame.number"]
+    words = ("-n", "-X", f"lua_script:{tmp_path / 'one.lua'}", "-r", tmp_path / "one.pcap", "-T", "fields", "-e", "frame.number")
     matched = {
         "edge.waited < -0.6": "2 3 5", 'edge.wide == "b"': "5", 'edge.turned == "1970-02-28 17:02:47.795"': "1",
         "edge.waited == -0.25": "1", "edge.waited >= -1": "1 2 4", 'edge.name == "ab"': "1", 'edge.name == " a"': "4",
     }  # fmt: skip
     for asked, numbers in [*matched.items()][:filters]:
-        found = subprocess.run([*words, "-Y", asked], capture_output=True, check=True, timeout=60, encoding="utf-8")
+        found = tshark(*words, "-Y", asked)
         assert found.stdout.split() == numbers.split(), asked

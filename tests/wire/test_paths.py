@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +43,7 @@ from packetlab.declare.fields import auto
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
 from packetlab.testing.volatile import Volatile
+from tests.answers import tshark
 from tests.conftest import CORPUS, need
 
 WEB = Capture(CORPUS / "web.pcap")
@@ -80,8 +80,7 @@ def test_filters_find_what_tsharks_find(tmp_path: Path) -> None:
     path, script = CORPUS / "web.pcap", tmp_path / "taps.lua"
     request = [theirs or ours for ours, theirs in SAME.items()]
     script.write_text(TAPS + "".join(f"tap({number}, [[{words}]])\n" for number, words in enumerate(request)))
-    command = ["tshark", "-n", "-q", "-X", f"lua_script:{script}", "-r", str(path)]  # one start for all of them
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = tshark("-n", "-q", "-X", f"lua_script:{script}", "-r", path).stdout  # one start for all of them
     found = re.findall(r"^passes (\d+) (\d+)$", said, re.MULTILINE)
     assert len(found) > 100
     for number, ours in enumerate(SAME):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -41,8 +39,9 @@ from packetlab import (
     size_of,
 )
 from packetlab.protocols.streams.message_reader import MessageReader
+from tests.answers import tshark
 from tests.capture.reassembly.segments import ACK, FIN, Line as Wire
-from tests.conftest import amount
+from tests.conftest import amount, need
 
 CORPUS = Path(__file__).parents[3] / "captures" / "corpus"
 
@@ -316,9 +315,7 @@ def test_looking_for_an_end_takes_time_in_proportion_to_the_bytes(tail: bytes) -
 
 
 def test_messages_of_bgp_are_those_that_tshark_finds(tmp_path: Path) -> None:
-    tshark = shutil.which("tshark")
-    if tshark is None:
-        pytest.skip("no tshark")
+    need("tshark")
     with bindings():
 
         class BGP(Header, under=TCP, when={"port": 179}, stream=True):
@@ -345,7 +342,6 @@ def test_messages_of_bgp_are_those_that_tshark_finds(tmp_path: Path) -> None:
             for message in Capture(file).messages(BGP):
                 if message.whole:
                     mine.setdefault(message.numbers[-1], []).append(message.header.type)
-            asked = [tshark, "-r", str(file), "-Y", "bgp.type", "-T", "fields", "-e", "frame.number", "-e", "bgp.type"]
-            lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+            lines = tshark("-r", file, "-Y", "bgp.type", "-T", "fields", "-e", "frame.number", "-e", "bgp.type").stdout.splitlines()
             assert mine == {int(n): [*map(int, types.split(","))] for n, types in (line.split("\t") for line in lines)}
             assert mine

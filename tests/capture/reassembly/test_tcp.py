@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from packetlab import GRE, ICMP, TCP, VLAN, Capture, CaptureError, Ether, Frame, IPv4, TCPFlags
 from packetlab.capture.reassembly import EventKind, Streams
+from tests.answers import tshark
 from tests.capture.reassembly.segments import ACK, FIN, RST, SYN, Line, together
 from tests.conftest import CORPUS, ORACLE, amount, need, oracle
 
@@ -179,8 +178,7 @@ def test_tshark_follows_the_same_bytes(tmp_path_factory, order, again, first) ->
 
 
 def follow(path: Path) -> bytes:
-    command = ["tshark", "-n", "-r", str(path), "-q", "-z", "follow,tcp,raw,0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"})
+    done = tshark("-n", "-r", path, "-q", "-z", "follow,tcp,raw,0")
     lines = done.stdout.split("Node 1: ")[1].splitlines()[1:-1]
     return bytes.fromhex("".join(lines))
 

@@ -45,6 +45,7 @@ from packetlab import (
 )  # fmt: skip
 from packetlab.protocols import linktypes
 from packetlab.schema.source import class_body
+from tests.answers import tshark
 
 
 class SerialLine(Header, through=hdlc()):
@@ -142,7 +143,7 @@ def test_tshark_reads_the_frames_inside() -> None:
         made = subprocess.run(["text2pcap", "-q", "-l", "50", f"{folder}/in.txt", f"{folder}/out.pcap"], check=False, capture_output=True)
         if made.returncode:
             pytest.skip("text2pcap makes no such file")
-        shown = subprocess.run(["tshark", "-r", f"{folder}/out.pcap", "-T", "fields", "-e", "ppp.protocol"], check=True, capture_output=True, text=True)
+        shown = tshark("-r", f"{folder}/out.pcap", "-T", "fields", "-e", "ppp.protocol")
     assert shown.stdout.strip() in ("0x0021", "33")
 
 

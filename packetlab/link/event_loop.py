@@ -22,6 +22,7 @@ from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
 from packetlab.link.nesting import Sleepers, Work, unlocked
 from packetlab.link.port import BATCH, Driver, Pollable
+from packetlab.link.waits import AT_ONCE, Stop
 from packetlab.renamed import renamed
 
 __tracebackhide__ = deliberate
@@ -29,6 +30,7 @@ __tracebackhide__ = deliberate
 T = TypeVar("T")
 Ready = list[tuple[int, int]]  # what the kernel says: descriptors, and what of them is ready
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
+Watched = dict[int, tuple[Driver | None, Pollable | None, int]]  # by descriptor
 LOOK = 0.1  # seconds after which a thread looks whether the one that waits for the kernel in its place still does
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
@@ -40,9 +42,11 @@ class EventLoop(ABC):
         followers: called after everything that happened, for what stands on top of drivers.
         happened: how many things have happened, so that nobody goes to sleep on one.
         alone: nobody waits: what is done now is done in the background.
+        looks_every: nanoseconds after which conditions of the program's own are looked at again; None: when something has happened.
     """
 
     alone = False
+    looks_every: int | None = None
 
     def __init__(self) -> None:
         self.drivers: list[Driver] = []
@@ -78,15 +82,18 @@ class EventLoop(ABC):
         """Be in a call that waits."""
         yield
 
-    def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
+    def _limit(self, until: int | None, own: bool) -> int | None:
+        later = until if self.looks_every is None or not own else self.now + self.looks_every
+        return later if until is None or later is None else min(until, later)
+
+    def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = (), own: bool = False) -> T:
         """Let things happen until `ready` returns something, and return that.
 
         Args:
-            what: for messages, "a: read". timeout: seconds of the event loop's time; None: for ever.
-            files: descriptors that `ready` waits for.
+            what: for messages, "a: read". timeout: seconds of the event loop's time; None: for ever. files: descriptors
+                that `ready` waits for. own: `ready` goes by what other threads may set.
 
-        Raises:
-            TimeoutError: the time is over. Stalled: nothing can happen any more.
+        Raises TimeoutError: the time is over. Stalled: nothing can happen any more.
         """
         until = None if timeout is None else self.now + nanoseconds(timeout, f"{what}: timeout")
         with self.call():
@@ -96,7 +103,8 @@ class EventLoop(ABC):
                     found = ready()
                 if found is not None:
                     return found
-                if not self.step(until, what, files, since):
+                limit = self._limit(until, own)
+                if not self.step(limit, what, files, since) and limit == until:
                     with self.lock:
                         found = ready()
                     if found is not None:
@@ -130,12 +138,14 @@ class EventLoop(ABC):
     def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
         """Say that something has changed: for threads that wait."""
 
-    def run(self, seconds: float) -> None:
-        """Let time pass, and whatever happens in it."""
+    def run(self, seconds: float, stop: Stop | None = None) -> None:
+        """Let time pass, and whatever happens in it, until `stop` is set."""
         until = self.now + nanoseconds(seconds, "run")
         with self.call():
-            while self.step(until, "run"):
-                pass
+            while stop is None or not stop.is_set():
+                limit = self._limit(until, own=stop is not None)
+                if not self.step(limit, "run") and limit == until:
+                    return
 
     def _poll_due(self, now: int) -> bool:
         turned = False
@@ -166,10 +176,11 @@ class RealTime(EventLoop):
 
     Of the threads that wait in calls, one waits for the kernel, on behalf of all; what it found it tells the others. While no
     thread is in a call, one of our own does it (see `background`), so that sockets live while the program computes.
-    What has come to a port is taken before any timer has its turn: an answer that lies there is no silence. A thread may
-    stand still between any two steps, while others compute. So what is due, and whether a call's time is over, goes by
-    `_taken`: the time up to which input has been taken, which is when the kernel was last polled, and not the clock.
+    What has come to a port is taken before any timer has its turn. A thread may stand still between any two steps. So what
+    is due goes by `_taken`, the time up to which input has been taken (when the kernel was last polled), and not the clock.
     """
+
+    looks_every = int(AT_ONCE * SECOND)
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +191,7 @@ class RealTime(EventLoop):
         self._sleepers = Sleepers()  # threads that wait for the one that polls
         self._poll = select.epoll()
         self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._watched: dict[int, tuple[Driver | None, Pollable | None, int]] = {}
+        self._watched: Watched = {}
         self._files: list[Files] = []  # of the threads that wait
         self._polling: int | None = None  # the thread that waits for the kernel
         self._calls: set[object] = set()  # those that wait now
@@ -335,8 +346,7 @@ class RealTime(EventLoop):
     # In the background --------------------------------------------------------------------------------------
 
     @property
-    def serves(self) -> bool:
-        """Whether there is anything to serve while the program computes."""
+    def serves(self) -> bool:  # while the program computes
         return any(driver.served for driver in self.drivers)
 
     def asleep(self) -> tuple[int, float | None]:
@@ -411,18 +421,14 @@ class RealTime(EventLoop):
         return len(frames) >= BATCH
 
     def _watch(self) -> None:
-        wanted: dict[int, tuple[Driver | None, Pollable | None, int]] = {
-            descriptor: (driver, port, port.mask)
-            for driver in self.drivers
-            for port in driver.ports
-            if (descriptor := port.fileno()) >= 0
-        }
+        ports = [(driver, port, port.fileno()) for driver in self.drivers for port in driver.ports]
+        wanted: Watched = {descriptor: (driver, port, port.mask) for driver, port, descriptor in ports if descriptor >= 0}
         wanted.update((descriptor, (None, None, mask)) for files in self._files for descriptor, mask in files)
         wanted[self._poke] = None, None, select.POLLIN
         if (wanted != self._watched or not self._registered) and self not in self._work:
             self._work.do(self, self._register, wanted)
 
-    def _register(self, wanted: dict[int, tuple[Driver | None, Pollable | None, int]]) -> None:
+    def _register(self, wanted: Watched) -> None:
         self._registered = False  # where an exception ends this, the next one does it all
         for descriptor in self._watched:
             with suppress(OSError):  # the kernel forgets a descriptor that is closed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from packetlab.capture import Frame, matcher
@@ -19,6 +20,7 @@ from packetlab.errors import BuildError
 from packetlab.link.event_loop import EventLoop
 from packetlab.link.interface import Interface
 from packetlab.link.port import Port, place
+from packetlab.link.waits import Stop
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.diff_sequences import brief
 from packetlab.packet.packet import Header, Packet
@@ -68,7 +70,7 @@ class Exchanged:
 
 def exchange(
     send: Packet | Header, expect: object = None, *, via: Any, timeout: float = 1.0, retries: int = 0,
-    to: object = "ff:ff:ff:ff:ff:ff", link: int = 0,
+    to: object = "ff:ff:ff:ff:ff:ff", link: int = 0, stop: Stop | None = None,
 ) -> Exchanged:  # fmt: skip
     """Send a packet and wait for what answers it.
 
@@ -78,7 +80,7 @@ def exchange(
         via: a host (of a simulated network, a lab, or this machine), a port, or the name of an interface.
         timeout: seconds to wait after each time it is sent, by the clock of `via`. retries: times to send it again.
         to: MAC address it goes to, where it does not begin with Ether and goes by a host.
-        link: which of the host's links, from 0.
+        link: which of the host's links, from 0. stop: a `threading.Event`: ends it when set, as without a reply.
 
     Raises:
         BuildError: nothing says what a reply is. PacketlabError: the host has no such link; a `LocalHost` that was given
@@ -89,7 +91,7 @@ def exchange(
         names = " / ".join(type(h).__name__ for h in request.layers) or "an empty packet"
         raise BuildError("exchange", "expect=, or a header with reply rules", names)
     if isinstance(via, Port):
-        return _exchange(request, expect, via, None, timeout, retries)
+        return _exchange(request, expect, via, None, timeout, retries, stop)
     loop: EventLoop | None = None
     if isinstance(via, str):
         port: Port = Interface(via)
@@ -101,23 +103,24 @@ def exchange(
         if not isinstance(request._headers[0] if request._headers else None, Ether):
             request = Ether(dst=mac_bytes(to), src=attachment.mac) / request
     try:
-        return _exchange(request, expect, port, loop, timeout, retries)
+        return _exchange(request, expect, port, loop, timeout, retries, stop)
     finally:
         port.close()
 
 
 def _exchange(
-    request: Packet, expect: object, port: Port, loop: EventLoop | None, timeout: float, retries: int
-) -> Exchanged:
+    request: Packet, expect: object, port: Port, loop: EventLoop | None, timeout: float, retries: int, stop: Stop | None
+) -> Exchanged:  # fmt: skip
     result = Exchanged(request)
     data = bytes(request)
     fits = matcher(expect)
     nanoseconds(timeout, "exchange: timeout")  # refused before anything is sent
-    while result.sent <= retries:
+    receive = None if loop is None or port.virtual else partial(_next, port, loop)
+    while result.sent <= retries and not (stop is not None and stop.is_set()):
         start = port._now()
         port._send(data)
         result.sent += 1
-        for frame in port._arriving(timeout, lambda left: _next(port, loop, left)):
+        for frame in port._arriving(timeout, receive, stop):
             if frame.data == data:
                 continue  # our own, from a port that hears itself
             packet = frame.packet()
@@ -138,9 +141,9 @@ def _why_not(packet: Packet, request: Packet, expect: object, fits: Callable[[Pa
     return "\n".join(explain_match(expect, packet) or ["the function says no"])
 
 
-def _next(port: Port, loop: EventLoop | None, seconds: float | None) -> Frame | None:
+def _next(port: Port, loop: EventLoop, seconds: float | None) -> Frame | None:
     """Return the next frame; while it is waited for, the hosts of the same time go on living."""
-    if loop is None or port.fileno() < 0:
+    if port.fileno() < 0:
         return port._receive(seconds)
     try:
         return loop.wait(

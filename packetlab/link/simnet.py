@@ -122,7 +122,7 @@ class SimNetwork(EventLoop, Shown):
             self._poll_due(self._now)
         return True
 
-    def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
+    def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = (), own: bool = False) -> T:
         """Let things happen until `ready` returns something (see `EventLoop.wait`)."""
         self._at_once = 0
         try:

@@ -20,6 +20,7 @@ from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, s
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop
 from packetlab.link.port import Attachment, OpenedPorts, Port, place
+from packetlab.link.waits import Stop
 from packetlab.network.carriers import (
     NETHUB_PORT,
     BareFraming,
@@ -270,17 +271,29 @@ class NetworkHost:
         self.loop.poll(runner)
         return runner
 
-    def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
-        """Let time pass until a condition of yours holds.
+    def until(self, condition: Callable[[], object], timeout: float | None = None, stop: Stop | None = None) -> bool:
+        """Let time pass until a condition of yours holds; return whether it does.
+
+        It is looked at whenever something has happened, and five times a second where that is real time: other threads may set it.
+
+        Args:
+            stop: a `threading.Event`: ends it when set, with False.
 
         Raises:
             TimeoutError: it did not in `timeout` seconds. Stalled: it never will. OSError: EBADF, the host was closed.
         """
         self.loop.poll()
-        self._wait(lambda: True if condition() else None, "until", timeout)
+        held = [False]
 
-    def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None) -> None:
-        """Let things happen until `ready`, or until another thread closes the host."""
+        def over() -> bool | None:
+            held[0] = bool(condition())
+            return True if held[0] or (stop is not None and stop.is_set()) else None
+
+        self._wait(over, "until", timeout, own=True)
+        return held[0]
+
+    def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None, own: bool = False) -> None:
+        """Let things happen until `ready`, or until another thread closes the host; `own` as for `EventLoop.wait`."""
 
         def look() -> bool | None:
             found = ready()
@@ -288,7 +301,7 @@ class NetworkHost:
                 self._need_open(what)
             return found
 
-        self.loop.wait(look, f"{self.name}: {what}", timeout)
+        self.loop.wait(look, f"{self.name}: {what}", timeout, own=own)
 
     def _need_open(self, what: str) -> None:
         if self.closed:

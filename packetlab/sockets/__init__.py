@@ -12,7 +12,7 @@
     headers                 prototype headers that `write` takes
     idp, spp                sockets of XNS; `seqpacket`, `stream` the two kinds over SPP
     messages                whole messages of a declared protocol out of a stream
-    inet                    the kernel's own
+    inet, look_ups          the kernel's own; addresses of names
     websocket               over a stream of either family, by `websocket_stream` and `stream_driver`
     networks                the hosts and networks that sockets are made on
 

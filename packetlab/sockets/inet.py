@@ -18,6 +18,7 @@ from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.transport import TCP, UDP
 from packetlab.sockets.headers import Data, built_over, outgoing
+from packetlab.sockets.look_ups import LookUps, address_of
 from packetlab.sockets.messages import LARGEST as LARGEST_MESSAGE, MessageStream
 from packetlab.sockets.socket import QueuedCall, Socket
 from packetlab.sockets.ways import ANOTHER, MISUSES, NO_LISTENER
@@ -30,6 +31,7 @@ MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit
 TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
 ONCE = "leave out to=, or make another"
 ONE_HOST = "one host", "an address of many", "set broadcast = True (SO_BROADCAST)"
+NO_NAMES = "nothing leaves a lab, and so no question to a name server"
 NO_PORT = "a port of 1..65535", "0", "host.at(port) is where a socket was bound"
 
 
@@ -63,6 +65,7 @@ class InetSocket(Socket):
     def __init__(self, host: NetworkHost, sock: _socket.socket) -> None:
         super().__init__(host)
         self.sock = sock  # the kernel's, for what is not covered here
+        self._look_ups = LookUps(host.loop)
         sock.setblocking(False)
 
     def _address(self, address: object, ours: bool = False) -> tuple[str, int]:
@@ -81,7 +84,11 @@ class InetSocket(Socket):
         if ":" in name:
             raise self._misuse(errno.EAFNOSUPPORT, "address", "an IPv4 address", name, "family inet has no IPv6")
         try:
-            return str(_socket.getaddrinfo(name, None, _socket.AF_INET)[0][4][0]) if name else "0.0.0.0"
+            with suppress(_socket.gaierror):
+                return address_of(name, _socket.AI_NUMERICHOST) if name else "0.0.0.0"
+            local = self.host.lab is None or name == "localhost"
+            self._need(local, errno.EINVAL, "address", "an IPv4 address, or host.at(80)", f"{name!r}", NO_NAMES)
+            return self._wait(lambda: self._look_ups.answer(name), "look-up", blocked=errno.EINPROGRESS)
         except _socket.gaierror as error:
             raise _socket.gaierror(error.errno, f"{self}: address: {name!r}: {error.strerror}") from None
         except UnicodeError as error:

@@ -81,6 +81,19 @@ def test_closing_its_port_ends_a_replay_whose_source_waits(source: Iterable[obje
     assert onto.name in str(error)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_replay_that_was_stopped_before_its_port_was_closed_ends_with_its_report(tmp_path: Path, way: str) -> None:
+    path, (onto, _), stop = tmp_path / "x.pcap", memory_wire(), threading.Event()
+    Capture.of([FRAME]).write(path)
+
+    def end() -> None:
+        stop.set()
+        onto.close()
+
+    report: Any = waiting(lambda: WAYS[way](Capture(path, follow=True), onto, stop=stop), end)
+    assert report.sent == 1
+
+
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("name", ["x.pcap.gz", "x.pcap.zst", "x.pcap.lz4", "empty.pcap", "pipe.pcap"])
 @pytest.mark.parametrize("way", ["replay", "send"])

@@ -293,6 +293,7 @@ def test_an_address_that_is_none_is_said(closing, kind, verb, address, number) -
 
 def test_a_name_that_nobody_knows_is_said(closing) -> None:
     sock = World("inet", "stream", closing).socket("fresh")
+    sock.timeout = 60
     with pytest.raises(kernel.gaierror, match=r"stream socket of here: address: 'nowhere\.invalid'"):
         sock.connect(("nowhere.invalid", 80))
 

@@ -20,7 +20,7 @@ from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled
 from packetlab.escaping import printable
 from packetlab.link.event_loop import EventLoop, Files
-from packetlab.link.waits import of_parent, start
+from packetlab.link.waits import Stop, of_parent, start
 
 KEPT = 1 << 20  # bytes kept of each output of a program that runs on
 PIECE = 65536
@@ -294,13 +294,20 @@ class Program:
         """Whether nothing more will be known of it: it was closed, or has ended and so have its outputs."""
         return self._pipes.over or self._pipes.elsewhere
 
-    def until(self, condition: Callable[[], object], timeout: float | None = None, files: Files = ()) -> bool:
+    def until(
+        self, condition: Callable[[], object], timeout: float | None = None, files: Files = (), stop: Stop | None = None
+    ) -> bool:  # fmt: skip
         """Wait until a condition of yours holds or the program has ended; return whether it holds.
 
         It is looked at whenever the program has written something, or one of `files` (descriptors, each with what of it
-        is waited for) is ready. TimeoutError after `timeout` seconds; the program goes on then.
+        is waited for) is ready, and five times a second. `stop`, a `threading.Event`, ends it too. TimeoutError after
+        `timeout` seconds; the program goes on then.
         """
-        self._until(lambda: condition() or self.returncode is not None, "until", timeout, files)
+
+        def over() -> bool:
+            return bool(condition()) or self.returncode is not None or (stop is not None and stop.is_set())
+
+        self._until(over, "until", timeout, files)
         return bool(condition())
 
     def _until(self, condition: Callable[[], object], verb: str, timeout: float | None, files: Files = ()) -> None:
@@ -333,7 +340,7 @@ class Program:
             return
         wake = self._pipes.wake()
         try:
-            self.host.loop.wait(awake, what, timeout, [(wake, select.POLLIN), *files])
+            self.host.loop.wait(awake, what, timeout, [(wake, select.POLLIN), *files], own=verb == "until")
         finally:
             self._pipes.forget(wake)
 

@@ -70,7 +70,7 @@ def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports:
     while (now := clock()) < moment and not (stop is not None and stop.is_set()):
         if moment - now > SPIN:
             time.sleep(min((moment - now - SPIN) / SECOND, AT_ONCE))
-            for port in ports:
+            for port in ports if stop is None or not stop.is_set() else ():
                 port._check()
     return now
 
@@ -82,10 +82,12 @@ class Looking:
         self.stop, self.ports = stop, ports
 
     def is_set(self) -> bool:
-        """Whether to end. OSError: a port is closed."""
+        """Whether to end. OSError: a port is closed, and `stop` was not set before."""
+        if self.stop is not None and self.stop.is_set():
+            return True
         for port in self.ports:
             port._check()
-        return self.stop is not None and self.stop.is_set()
+        return False
 
 
 def batches_of(frames: Iterable[object]) -> Iterator[Batch]:

@@ -15,12 +15,11 @@ from weakref import WeakSet
 from packetlab.codec.around.following import loosened
 from packetlab.codec.around.lists import read_all
 from packetlab.codec.around.outer import is_around, is_read_now
-from packetlab.codec.around.presence import by_value, is_key
+from packetlab.codec.around.presence import by_value, is_derived, is_key
 from packetlab.codec.around.solving import solve, solvings
 from packetlab.codec.bodies import width
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding, items_reader
-from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items

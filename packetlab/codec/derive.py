@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.following import value_of
 from packetlab.codec.around.lists import until_lists
 from packetlab.codec.around.outer import is_around
-from packetlab.codec.around.presence import by_value, counted_by
+from packetlab.codec.around.presence import by_value, counted_by, is_derived
 from packetlab.codec.around.writing import OuterWriting
 from packetlab.codec.bits.writing import BitWriting
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.places.gaps import Filling
 from packetlab.codec.places.held_writing import HeldWriting
-from packetlab.codec.places.scattered import Scattering
+from packetlab.codec.places.scattered import placing
 from packetlab.codec.source import OneByOne, PackedPiece, added
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import shares, sharing
 from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -30,17 +30,11 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
 
 
-def is_derived(field: Field) -> bool:
-    """Whether a field has a value of its own only where it is given."""
-    return field.rule is not None or bool(field.pad) or (field.computed is not None and not field.circular)
-
-
 def missing(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a field without value, default or rule."""
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
-FURTHEST = 1 << 24  # bytes that fill up to an offset at the most
 BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -57,7 +51,7 @@ class _Sizes(Values):
         return int(self.values[part])
 
 
-class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
+class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
     """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
@@ -92,6 +86,7 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls, f"new{tag}": classes[cls].__new__}
         self.names[f"of{tag}"] = (classes[cls],)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after, self.ended = cls.plan, cls.before, cls.after, until_lists(cls)
+        self.placing = {leaf.name for f in self.before for leaf in placing(cls, f)}
 
     def own(self, f: Field) -> str:
         """Source for what the header has for a field: of one that was read in a variable of its own."""
@@ -181,31 +176,6 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
         code = f.rule.code(self)
         fields = [self.fields.get(getattr(leaf, "name", "")) for leaf in f.rule.leaves()]
         return f"+({code})" if any(g is not None and g.kind.wire == "coded" for g in fields) else code
-
-    def filled_up(self, f: Field, settled: bool = False) -> str:
-        """Source for the bytes that fill up a header: up to a multiple, or an offset; `settled`: where that follows from them."""
-        before = self.size_before(f)
-        if f.mark is not None:
-            before += f" - ({self.size_before(f.mark)})"
-        elif f.origin is not None:
-            before += f" + {f.origin.code(self)}"
-        here = f"-({before}) % {f.pad}"
-        times = "bytes(" if f.fill == b"\0" else f"{f.fill!r} * ("
-        if f.place is None:
-            return f"{times}{here})"
-        after = self.before[self.before.index(f) + 1 :][:1]
-        named = [self.fields[name] for name in sorted(needs(f.place))]
-        held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in named}}
-        place = f.place.code(self)
-        self.given = held
-        flags = lambda g: f"s{self.tag} & {g.bit:#x}" if is_derived(g) else ""  # noqa: E731
-        derived = [g for g in named if is_derived(g)]
-        followed = derived and (settled or self.stack is not None)
-        size = here if followed else f"max(0, min({self.gap_size(f, place, before, flags)}, {FURTHEST}))"
-        if derived:
-            given = " and ".join(f"s{self.tag} & {g.bit:#x}" for g in derived)
-            size = here if settled or self.stack is not None else f"({size} if {given} else {here})"
-        return f"{times}{size} if {self.sizes(after)} else 0)" if after else f"{times}{size})"
 
     def worked_out(self, f: Field) -> int | None:
         """What a field's rule comes to where that follows from the declaration alone, and fits; else None."""
@@ -325,7 +295,9 @@ class Deriving(BitWriting, HeldWriting, Scattering, OneByOne, OuterWriting):
             among = {f for step in self.plan.loose for f in step.fields}
             fields = [f for f in fields if f not in among]
         for f in fields:
-            if self.is_fixed(f) or (f.kind.always and f.condition is None):
+            if f.name in self.placing:
+                terms.append(self.size_of_held(f))
+            elif self.is_fixed(f) or (f.kind.always and f.condition is None):
                 bits += f.kind.fixed_bits or 8 * f.kind.always
             elif f.kind.always:
                 terms.append(f"({f.kind.always} if {self.present(f)} else 0)")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
 from packetlab.codec.around.outer import Alone, Within, is_around, outer_values
-from packetlab.codec.around.presence import by_value
+from packetlab.codec.around.presence import by_value, is_derived
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import remembering
-from packetlab.codec.derive import Deriving, is_derived
+from packetlab.codec.derive import Deriving
 from packetlab.codec.objects import classes, refuse_pattern
 from packetlab.codec.places.scattered import lying
 from packetlab.codec.pseudo import protocol, pseudo_sum

@@ -13,6 +13,7 @@ from packetlab.codec.around.following import given_or, if_known
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
+from packetlab.codec.places.gaps import placed_anew
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.careful import broken
 from packetlab.codec.refinement.found_by import fitting, otherwise, unfound, was_said
@@ -440,11 +441,7 @@ def _refuse(cls: Declaration, name: str, built: object, read: object, data: byte
     what = f"{cls.name}.{name}" if name else f"{cls.name}, the payload"
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
     gap = cls.by_name.get(name)
-    hint = ""
-    if gap is not None and gap.place is not None:
-        after = cls.fields[cls.fields.index(gap) + 1 :]
-        hint = f'the field that says where {name} ends follows it: auto(... + size_of("{name}"))'
-        hint = f'the field that says where {after[0].name} lies follows it: auto(offset_of("{after[0].name}"))' if after else hint
+    hint = placed_anew(cls, gap) if gap is not None and gap.place is not None else ""
     raise DeclareError(
         what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}", hint
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.around.freeing import freed, holds_others
 from packetlab.codec.around.outer import remembered
-from packetlab.codec.around.presence import by_value
+from packetlab.codec.around.presence import by_value, is_derived
 from packetlab.codec.bodies import measured
-from packetlab.codec.derive import Deriving, is_derived
+from packetlab.codec.derive import Deriving
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, off_link
 from packetlab.codec.places.inner import without_numbers
@@ -66,7 +66,7 @@ class Rederiving(Deriving):
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if anew else ''}o.{f.slot}")
             if follows := self.cls.fills.get(f.name):
                 self.names["without_numbers"] = without_numbers
-                numbers = ", ".join(f"{name!r}: {rule.code(self)}" for name, rule in follows.items())
+                numbers = ", ".join(f"{name!r}: {self.unless_scattered(f.name, name, rule.code(self))}" for name, rule in follows.items())
                 lines.append(f"r.{f.slot} = without_numbers(o.{f.slot}, {{{numbers}}})")
         lines += ["r.__outer__ = getattr(o, '__outer__', None)"] if self.cls.outer_leaves else []
         if holds_others(self.cls):

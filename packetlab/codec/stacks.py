@@ -98,11 +98,11 @@ def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> C
     """Return ``again(headers, payload)``: headers that were read, with all fields derived that hold what follows for them.
 
     It gives None where one of them but a number of what is above does not. With a `path` it is ``again(packet)``, which makes no
-    header but these. None for a stack that is not built often.
+    header but these. None for a stack that is not built often, or has numbers in held headers that follow: these are looked for.
     """
     key = stack if path is None else path
     again = _rebuilders.get(key)
-    if again is None and stack in stack_encoders:
+    if again is None and stack in stack_encoders and not any(one.fills for one in declared_as(stack)):
         again = _rebuilders[key] = _builder(declared_as(stack), read=True, parts=None if path is None else path.parts)
     return again
 

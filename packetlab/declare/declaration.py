@@ -103,7 +103,7 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
-        self.offsets = settle_offsets(self.name, self.fields, self.before)
+        self.offsets = settle_offsets(self.name, self.fields, self.before, self.fills)
         self.computes = any(f.computed is not None for f in self.fields)
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
         self.transformed = [f for f in self.fields if f.kind.transforms]

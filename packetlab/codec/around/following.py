@@ -119,6 +119,8 @@ def given_or(header: Declaration, names: set[str], rule: Expr, auto: str) -> str
     said = ", ".join(sorted(names))
     if recalls := recalled_for(header, rule):
         return agreed(said, recalls)
+    if inside := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner)]:
+        return f"{', '.join(dict.fromkeys(inside))} can be given too, in the header that has it"
     return f"{said} can be given too, or follow by auto({auto})"
 
 

@@ -1,4 +1,4 @@
-"""Fields that are there because they have a value: a flag or a number before them follows from that."""
+"""Fields whose values follow from others, and fields that are there because they have a value: a flag or a number before them follows from that."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Count, Has, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import needs
+
+
+def is_derived(field: Field) -> bool:
+    """Whether a field has a value of its own only where it is given."""
+    return field.rule is not None or bool(field.pad) or (field.computed is not None and not field.circular)
 
 
 def by_value(cls: Declaration, f: Field) -> bool:

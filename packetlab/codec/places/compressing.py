@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import Within, remember, remembered
+from packetlab.codec.around.presence import is_derived
 from packetlab.codec.bodies import width
-from packetlab.codec.derive import is_derived
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.places.names import followed
 from packetlab.codec.places.surroundings import is_called, is_placed, wanted

@@ -22,7 +22,12 @@ def number_in(leaf: Inner, raw: Raw) -> int:
     header = raw[0] if raw else None
     if not isinstance(header, AnyHeader) or leaf.inner not in header._by_name:
         return 0
-    slot = header._by_name[leaf.inner].slot
+    return number_of(header, leaf.inner)
+
+
+def number_of(header: AnyHeader, name: str) -> int:
+    """Return a number of a header, as it is by itself."""
+    slot = header._by_name[name].slot
     value = getattr(header, slot)
     if value is None:
         value = getattr(header._resolve(header, b"", (header,), 0, None), slot)
@@ -57,24 +62,52 @@ def sources(header: AnyHeader | type[AnyHeader], f: Field) -> int:
     return bits
 
 
-def without_numbers(raw: Raw, numbers: dict[str, int]) -> Raw:
+def without_numbers(raw: Raw, numbers: dict[str, int | None]) -> Raw:
     """Return it with the numbers that are as they follow left to follow again."""
     if type(raw) is not tuple or not raw or not isinstance(raw[0], AnyHeader):
         return raw
     header = made = raw[0]
     for name, number in numbers.items():
-        f, bits = header._by_name[name], header._by_name[name].bit
-        if (
-            header._state >> 2 * len(header._fields) == 0
-            and header._state >> len(header._fields) & bits
-            and getattr(header, f.slot) == number
-        ):
-            if f.computed is not None:
-                made = made.replace(**{name: number})  # type: ignore[attr-defined]  # frees what it is computed from
-            made = header._copied(header) if made is header else made
-            made._state &= ~(bits | bits << len(header._fields))
-            setattr(made, f.slot, None if f.computed is not None else f.kind.zero if f.default in (None, REQUIRED) else f.default)
+        f = header._by_name[name]
+        if number is not None and state_inside(raw, name) == CAPTURED and getattr(header, f.slot) == number:
+            made = _left_to_follow(made, f, number)
     return (made,)
+
+
+def _left_to_follow(header: AnyHeader, f: Field, number: int) -> AnyHeader:
+    made: AnyHeader = header.replace(**{f.name: number}) if f.computed is not None else header._copied(header)  # type: ignore[attr-defined]  # frees what it is computed from
+    made._state &= ~(f.bit | f.bit << len(header._fields))
+    setattr(made, f.slot, None if f.computed is not None else f.kind.zero if f.default in (None, REQUIRED) else f.default)
+    return made
+
+
+FOLLOWS, GIVEN, CAPTURED = range(3)
+
+
+def state_inside(raw: Raw, name: str) -> int:
+    """Return whether a number in a header that a field holds follows, is given, or was captured; what is no header that was looked into is given."""
+    header = raw[0] if type(raw) is tuple and raw else None
+    if not isinstance(header, AnyHeader) or header._state >> 2 * len(header._fields):
+        return GIVEN
+    if header._state >> len(header._fields) & header._by_name[name].bit:
+        return CAPTURED
+    return GIVEN if header._state & sources(header, header._by_name[name]) else FOLLOWS
+
+
+def following_inside(raw: Raw, name: str) -> Raw:
+    """Return the raw value of a field that holds a header with a number in it that was captured left to follow."""
+    f, number = raw[0]._by_name[name], number_of(raw[0], name)
+    return (_left_to_follow(raw[0], f, number),)
+
+
+def held_size(raw: Raw) -> int:
+    """Return how many bytes a header takes that a field holds, whatever the numbers in it are."""
+    header = raw[0] if type(raw) is tuple and raw else raw
+    if not isinstance(header, AnyHeader):
+        return len(header or b"")
+    if header._state >> 2 * len(header._fields):
+        return len(header._encode(header, b"", (header,), 0, None))
+    return sum(f.kind.fixed_bits for f in header._fields) // 8
 
 
 class HeldValues(Values):

@@ -7,16 +7,18 @@ its field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.around.outer import holds_contextual
 from packetlab.codec.faults import Values
+from packetlab.codec.places.inner import CAPTURED, GIVEN, HeldValues, following_inside, state_inside
 from packetlab.codec.source import OneByOne, PackedPiece
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const
 from packetlab.declare.kinds import Raw
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import Coded, Counted, Fixed, Listed, needs
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
@@ -40,6 +42,12 @@ class AtOffset(NamedTuple):
 _runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
 _all: dict[Declaration, list[tuple[AtOffset, ...]]] = {}
 registry.caches += [_runs, _all]
+
+
+def placing(declaration: Declaration, f: Field) -> list[Inner]:
+    """Return the numbers of held headers that say where what stands after a gap lies, and follow from that."""
+    leaves = f.place.leaves() if f.place is not None else ()
+    return [leaf for leaf in leaves if isinstance(leaf, Inner) and leaf.inner in declaration.fills.get(leaf.name, {})]
 
 
 def runs(declaration: Declaration) -> dict[Field, tuple[AtOffset, ...]]:
@@ -125,8 +133,12 @@ def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
     for row in _rows(header._declaration) if made._state >> count else ():
         places = [made._by_name[name] for pair in row for name in sorted(needs(pair.gap.place)) if name in made._by_name]  # type: ignore[arg-type]
         freed = [*(f for f in places if f.rule is not None), *(pair.gap for pair in row)]
+        inside = [(made._by_name[leaf.name].slot, leaf.inner) for pair in row for leaf in placing(header._declaration, pair.gap)]
+        states = {state_inside(getattr(made, slot), name) for slot, name in inside}
         kept = sum({f.bit for f in freed}) & made._state
-        if header._is_partial or not kept or kept & ~(made._state >> count) or any(f.name in changes for f in (*places, *freed)):
+        if not kept and CAPTURED not in states:
+            continue  # all follow
+        if header._is_partial or kept & ~(made._state >> count) or GIVEN in states or any(f.name in changes for f in (*places, *freed)):
             continue
         try:
             before, after = before or header._resolved_alone(), after or made._resolved_alone()
@@ -139,6 +151,8 @@ def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
             made._state &= ~(kept | kept << count)
             for f in freed:
                 setattr(made, f.slot, None)
+            for slot, name in inside:
+                setattr(made, slot, following_inside(getattr(made, slot), name))
 
 
 def _rows(declaration: Declaration) -> list[tuple[AtOffset, ...]]:
@@ -154,7 +168,7 @@ def _rows(declaration: Declaration) -> list[tuple[AtOffset, ...]]:
 
 def _places_in(header: Raw, row: tuple[AtOffset, ...]) -> tuple[int, list[tuple[int, int, int]]]:
     """Return where a row of fields begins in a header with all values filled in, and (offset, bytes before it, size) of each."""
-    measured, scope = hook("measured"), Values(_values(header), b"", 0)
+    measured, scope = hook("measured"), HeldValues(_values(header), b"", 0)
     here = measured(header, header._declaration.before[: header._declaration.before.index(row[0].gap)])
     return here, [(_offset(pair, scope), measured(header, [pair.gap]), measured(header, [pair.field])) for pair in row]
 
@@ -361,8 +375,11 @@ class Scattering(OneByOne):
         entries = [f"({self.offset(one)}, {self.sizes([one.gap])}, {self.sizes([one.field])}), " for one in row]
         return f"{self.sizes(self.before[: self.before.index(row[0].gap)])}, ({''.join(entries)})"
 
-    def gap_size(self, f: Field, place: str, before: str, flags: Callable[[Field], str]) -> str:
-        """Source for how many bytes go before a field at an offset, `before` being where the field before it ends; `flags`: whether one is given."""
+    def placed(self, gap: Field) -> list[str]:
+        raise NotImplementedError
+
+    def gap_size(self, f: Field, place: str, before: str) -> str:
+        """Source for how many bytes go before a field at an offset, `before` being where the field before it ends."""
         row = next((row for row in runs(self.cls).values() if any(pair.gap is f for pair in row)), ())
         if not row:
             return f"{place} - ({before})"
@@ -371,7 +388,7 @@ class Scattering(OneByOne):
         for pair in row[k + 1 :]:
             fields = [self.cls.by_name[name] for name in sorted(needs(pair.gap.place))]  # type: ignore[arg-type]
             held, self.given = self.given, {**self.given, **{g.name: f"({self.own(g)} or 0)" for g in fields}}
-            entries.append(f"({self.offset(pair)}, {self.sizes([pair.field])}, {' and '.join(filter(None, map(flags, fields))) or 'True'}, False), ")
+            entries.append(f"({self.offset(pair)}, {self.sizes([pair.field])}, {' and '.join(self.placed(pair.gap)) or 'True'}, False), ")
             self.given = held
         self.names["gap_to"] = gap_to
         here = self.sizes(self.before[: self.before.index(row[0].gap)])

@@ -77,16 +77,16 @@ def settle_inner(header: str, fields: Sequence[Field], by_name: Mapping[str, Fie
             continue
         g = one.kind.item.by_name.get(one.inner) if one.kind.item is not None else None
         value = Size(f.name) if f.count is None or f.stride else Count(f.name)
-        solved = _solved(said, value)
+        solved = solved_inside(said, value)
         if f.none is not None and f.stride and f.count is not None and solved is not None:  # it is a count
-            absent = _solved(f.count, Const(f.none))
+            absent = solved_inside(f.count, Const(f.none))
             solved = None if absent is None else If(Has(f.name), solved, absent)
         if g is not None and g.rule is None and not g.fixed and solved is not None and _works_back(g):
             found.setdefault(one.name, {}).setdefault(one.inner, solved)
     return found
 
 
-def _solved(said: Expr, value: Expr) -> Expr | None:
+def solved_inside(said: Expr, value: Expr) -> Expr | None:
     """Return what a number of a held header is where a rule that names it alone comes to `value`; None where that cannot be said."""
     return inverse(rewritten(said, lambda leaf: Ref("") if isinstance(leaf, Inner) else leaf), "", value)
 

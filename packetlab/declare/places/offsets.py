@@ -10,6 +10,7 @@ from packetlab.declare.bits.shares import shares
 from packetlab.declare.expressions import SIGNS, Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Scope, Size
 from packetlab.declare.fields import REQUIRED, Spec, pad, spec_of
 from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.places.inner import Inner, solved_inside
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError, suggestion
 
@@ -91,8 +92,8 @@ def _settle_origins(header: str, fields: tuple[Field, ...]) -> None:
         f.mark, f.origin = mark, None
 
 
-def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) -> list[tuple[str, str]]:
-    """Let rules say sizes where they say offsets; return the fields that ask for one, and of what.
+def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field], fills: dict[str, dict[str, Expr]]) -> list[tuple[str, str]]:
+    """Let rules say sizes where they say offsets; return the fields that ask for one, and of what. `fills` gets those in headers that fields hold.
 
     DeclareError for offsets of what is no field, or stands after a payload.
     """
@@ -104,6 +105,7 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
             raise DeclareError(where, "a field before the payload at an offset", "one after it", hint)
         if f.place is not None:
             _check_default(header, f, before)
+            _follow_inside(header, f, before, fills)
         rule = f.rule
         if rule is not None and not isinstance(rule, Checksum | Next):
             names = [one.name for one in rule.leaves() if isinstance(one, OffsetOf)]
@@ -113,6 +115,23 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field]) 
                 f.rule = _sizes(rule, f"{header}.{f.name}", before)
                 found += [(f.name, name) for name in names if name != "self"]
     return found
+
+
+def _follow_inside(header: str, gap: Field, before: list[Field], fills: dict[str, dict[str, Expr]]) -> None:
+    """Let an offset follow that is a number of a header in a field, of a class whose fields all take as many bytes whatever is in them."""
+    after, inner = before[before.index(gap) + 1 :][:1], [leaf for leaf in gap.place.leaves() if isinstance(leaf, Inner)] if gap.place is not None else []
+    if gap.place is None or not after or len(inner) != 1 or any(isinstance(leaf, NamedExpr) and leaf is not inner[0] for leaf in gap.place.leaves()):
+        return
+    (one,) = inner
+    item = one.kind.item
+    told = () if gap.condition is None else gap.condition.leaves()
+    if item is None or any(isinstance(leaf, Inner) and leaf.name == one.name for leaf in told):
+        return
+    g = item.by_name.get(one.inner)
+    solved = solved_inside(gap.place, _sizes(OffsetOf(after[0].name, gap.since), f"{header}.{gap.name}", before))
+    always = all(f.kind.bits is not None and f.condition is None for f in item.fields)
+    if g is not None and g.rule is None and not g.fixed and g.computed is None and always and solved is not None:
+        fills.setdefault(one.name, {}).setdefault(one.inner, solved)
 
 
 def _check_default(header: str, gap: Field, before: list[Field]) -> None:
@@ -183,6 +202,9 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
     if rule.name not in names:
         held, _, inner = rule.name.partition(".")
         hint = f'offset_of("{held}") + n, where {inner} lies n bytes after the beginning of {held}' if inner and held in names else suggestion(rule.name, names)
+        if held == "^":
+            own = where.rpartition(".")[2]
+            hint = f'without a rule it follows: in the header that has such a field, here called key, at(field("key.{own}"), ...) says where {inner} lies'
         raise DeclareError(where, "a field before the payload in offset_of(...)", rule.name, hint)
     some = before[: names.index(rule.name)]
     # Whether what fills up in front of it is there goes by the very offset, where the field is not always there.

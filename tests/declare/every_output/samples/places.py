@@ -43,13 +43,20 @@ from packetlab import (
 from tests.declare.every_output.sample import Sample
 
 
+class RowBuffer(Header):
+    size: U16le = 0
+    offset: U16le = 0
+
+
 class RowPlaced(Header, under=Ether, when={"type": 0x7C61}):
     size: U16le = auto(size_of("name"))
     offset: U16le = auto(offset_of("name"))
     other_size: U16le = auto(size_of("other"))
     other_offset: U16le = auto(offset_of("other"))
+    last: RowBuffer = RowBuffer()
     name: Annotated[str, text("ascii")] = at(field("offset"), sized(field("size"), ""))
     other: Bytes = at(field("other_offset"), sized(field("other_size"), b""), align=4)
+    data: Bytes = at(field("last.offset"), sized(field("last.size"), b""))
 
 
 class RowThere(Header):
@@ -141,7 +148,7 @@ class RowGoingOn(Header, under=Ether, when={"type": 0x7C75}):
 
 
 ROWS = [
-    Sample("M9", "at an offset", RowPlaced, [RowPlaced(name="lab", other=b"net"), RowPlaced(name="a")], [("0100 0200 0000 0000 61", "name_gap"), ("0500 0800 0000 0000 61", "name")]),
+    Sample("M9", "at an offset", RowPlaced, [RowPlaced(name="lab", other=b"net", data=b"last"), RowPlaced(name="a")], [("0100 0200 0000 0000 0000 0000 61", "name_gap"), ("0500 0c00 0000 0000 0000 0000 61", "name")]),
     Sample("M9", "at an offset, or nowhere", RowNowhere, [RowNowhere(number=7, held=RowThere(name="", type=9)), RowNowhere(held=RowThere(name="a.b", type=1)), RowNowhere(number=1)], [("01 00 00000007", "number_gap"), ("00 01 000001", "held_gap")]),
     Sample("M9", "up to a multiple, up to an offset", RowPadded, [RowPadded(data=b"hello"), RowPadded(data=b"x", end=9)], [("00 000000 02 0007", "gap")]),
     Sample("M9", "counted from the end", RowFromEnd, [RowFromEnd(filler=bytes(3)), RowFromEnd()], [("01 6162 63 40", "filler")], lambda header: Ether() / header / b"media"),

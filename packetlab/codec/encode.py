@@ -143,7 +143,7 @@ class Packing(Deriving):
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
-            first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
+            first += [f"if s > {(1 << 2 * count) - 1:#x}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
             first += ["outer = outer_of(h, cls.outer_leaves, stack, i)"] if self.cls.outer_leaves else []
         settling = self.settling()
         by_itself = self.stack is None and (self.needs_stack or bool(settling or self.cls.outer_leaves))  # see `compiler.reset`

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.outer import goes_by_outer, holds_contextual, is_read_at_once, outer_beside, place_of
 from packetlab.codec.around.solving import solve_stack
+from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
 from packetlab.codec.faults import Dissection
@@ -22,7 +23,7 @@ from packetlab.codec.objects import classes, on_link
 from packetlab.codec.places.surroundings import is_placed
 from packetlab.codec.refinement.reading import is_refined
 from packetlab.codec.source import Compiled, PackedPiece, function
-from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
+from packetlab.codec.way import Headers, Placed, is_open, made, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.plan import needs
@@ -37,8 +38,13 @@ One: TypeAlias = "tuple[Declaration, *tuple[tuple[str, int], ...]]"
 Tree: TypeAlias = "dict[One | None, Tree]"
 """What was seen above a header, in turn with what was above it; None where the stack ends."""
 
-stack_decoders: dict[type[AnyHeader], Compiled] = {}
-"""First header -> function(data) -> Packet, or None where the bytes are not of a stack it knows."""
+class _Readers(dict["type[AnyHeader] | None", Compiled]):
+    def __missing__(self, first: object) -> None:
+        return None
+
+
+stack_decoders = _Readers()
+"""First header -> function(data) -> Packet, or None where the bytes are not of a stack it knows; None for a header without one."""
 
 OFTEN = 16  # packets of one stack after which a function of its own pays
 DEPTH = 8  # headers
@@ -412,11 +418,18 @@ def _finish(path: list[_Step], start: str, stop: str, names: dict[str, object]) 
         _paths[key] = Path([step.part for step in path])
     known = f"W{len(names)}"
     names[known] = _paths[key]
-    lines = ["p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
-    lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._anomalies = None"]
+    (first, *others), headers = path, [step.header for step in path]
+    alone: list[str] = []
+    if isinstance(first.part, Placed) and not others:  # whoever reads a header alone wants that
+        alone, headers = made(first.part, "h", names), ["h"]
+    lines = [*alone, "p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
+    lines += [f"p._made = [{', '.join(headers)}]", "p._anomalies = None"]
     gaps = [(i, step.part.outer, step.part.end) for i, step in enumerate(path) if step.part.bounded]
     if gaps:
         lines += [f"if {' or '.join(f'{outer} != {end}' for _, outer, end in gaps)}:", "    g = {}"]
         lines += [f"    if {outer} != {end}: g[{i}] = data[{outer}:{end}]" for i, outer, end in gaps]
         lines += ["    p._anomalies = Anomalies(g)"]
+    if _paths[key].streams:  # further messages in it are read in the context that it was read in
+        names["current"] = current.get
+        lines += ["now = current()", "if now is not None: p._now = now"]
     return [*lines, "return p"]

@@ -138,9 +138,11 @@ class Placed(Decoding):
         code = self.whole(unit, place)
         for f, after in unit.places:
             if f.name == name and len(unit.fields) > 1:
-                code = f"({code} >> {after} & {(1 << f.kind.fixed_bits) - 1})"
+                bits = f.kind.fixed_bits
+                code = f"{code} >> {after}" if after else code
+                code = f"({code} & {(1 << bits) - 1:#x})" if after + bits < unit.bits else f"({code})"
                 if f.kind.wire == "number" and f.kind.signed:
-                    half = 1 << f.kind.fixed_bits - 1
+                    half = 1 << bits - 1
                     code = f"(({code} ^ {half}) - {half})"
         return code
 

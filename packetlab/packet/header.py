@@ -79,7 +79,7 @@ class FieldProperty(NotARule, property, Field):
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
-            names["members"], code = kind.members, "members[raw] if type(raw) is int and raw in members"
+            names["member"], code = kind.members.get, "made if (made := member(raw)) is not None"
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
@@ -89,10 +89,10 @@ class FieldProperty(NotARule, property, Field):
             names.update(parts)
             lines[2:] = [f"    if type(raw) is not {of}: return shown(h, raw)", *("    " + line for line in made), "    return made"]
         if wire == "items" and not is_around(self) and self.name not in self.owner.fills and not (self.align and self.name in self.owner.plan.counts):
-            # What `_items_of` does first; the reader is looked up each time, for what items become may change.
-            names.update(reader=items_reader, field=self)
-            lines[2:2] = ["    found = reader(field, False)(raw, 0, len(raw), None) if type(raw) is bytes else None",
-                          f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
+            names.update(reader=items_reader, field=self)  # as `_items_of` does; looked up each time, for what items become may change
+            lines[2:2] = [*["    if type(raw) is tuple: return raw"] * (code == "raw if type(raw) is tuple"),
+                          "    if type(raw) is bytes:", "        found = reader(field, False)(raw, 0, len(raw), None)",
+                          f"        if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
         if self.condition is not None:  # of a header that was read whole it is known that the field is absent
             absent = "    if raw is None and h._state == h._declaration.captured_state: return None"
             lines[2:2] = ["    if raw is not None: return raw", absent] if lines[2].startswith("    return raw if raw is not None") else [absent]

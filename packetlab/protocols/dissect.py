@@ -60,20 +60,18 @@ def dissect(
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not below:
-        found = stack_decoders[first](data)
+    if (wire_length is None or wire_length == len(data)) and keep and not below and (read := stack_decoders[first]) is not None:
+        found = read(data)
         if found is not None and not (strict and found.faults):
-            return found if current.get() is None else knowing(found)
+            return found
     return dissected(data, first, wire_length, strict, keep, below)
 
 
 def knowing(packet: Packet) -> Packet:
     """Return a packet that was read in a context, if it was, so that further messages in it are read in that too."""
     now = current.get()
-    if now is not None:
-        path = packet._path
-        if path.streams if path is not None else any(cls._declaration.stream for cls in packet._classes):
-            packet._now = now
+    if now is not None and any(cls._declaration.stream for cls in packet._classes):
+        packet._now = now
     return packet
 
 

@@ -125,7 +125,7 @@ def taught(frames: list[bytes], first: Any = Ether) -> None:
 def carefully(data: bytes, first: Any = Ether) -> Packet:
     """Dissect header by header, whatever came before."""
     held = DISSECT.stack_decoders
-    DISSECT.stack_decoders = {}
+    DISSECT.stack_decoders = type(held)()
     try:
         return dissect(data, first)
     finally:

@@ -231,7 +231,7 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
     if quick := kind.quick_raw():
         names[f"_Q_{name}"] = quick
         forms.append((f"(_v := _Q_{name}({name})) is not None", "_v"))
-    lines += [f"    elif {test}: _s |= {f.bit:#x}; _self.{f.slot} = {raw}" for test, raw in forms]
+    lines += [f"    elif {test}: _s += {f.bit:#x}; _self.{f.slot} = {raw}" for test, raw in forms]
     if forms and kind.names is None and kind.wire != "items" and not kind.is_address:  # others are few
         names[f"_O_{name}"] = f
         return [*lines, f"    else: _s |= _other(_self, _O_{name}, {name}, {where}, {cls.prototype_bit:#x})"]

@@ -380,7 +380,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
         part.lines += [*("    " + line for line in ways[0]), "else:", *("    " + line for line in ways[1])]
     else:
         part.lines = _item(part, head, until, each)
-    lines = [f"start, last, found = pos, limit - {sure or 1}, []", "add = found.append", *first]
+    lines = [f"start, last, found = pos, limit - {sure or 1}, []", *first]
     lines += [f"{'for _ in range(count)' if counted else 'for _ in range(1)' if field.kind.one else 'while pos <= last'}:", *("    " + line for line in part.lines)]
     lines += ["if len(found) < count: return None"] if counted and until is not None else []
     fill = f"-(pos - start) % {field.align}"
@@ -404,7 +404,7 @@ def _became(part: Decoding, until: Expr | None, each: list[str]) -> list[str]:
     if not part.choices:
         return []
     part.names.update(Dissection=Dissection)
-    lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "add(h_i)", "pos, C.before = p, h_i"]
+    lines = ["h_i, p, _, _ = y._decode(data, pos, limit, C)", "if p <= pos or not C.clean: return None", "found.append(h_i)", "pos, C.before = p, h_i"]
     return [*lines, *_until(part, until), *each, "continue"]
 
 
@@ -429,7 +429,7 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None, each: list[str]
         part.made()
     if not any(isinstance(step, Fixed) for step in item.plan.head):
         part.lines.append(f"if {part.pos} <= pos: return None")  # items of no bytes have no end
-    part.lines += ["add(h_i)", f"pos = {part.pos}"]
+    part.lines += ["found.append(h_i)", f"pos = {part.pos}"]
     part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
     always = until is not None and item.always_decides(until)
     part.lines += [f"if {until.code(part)}: break"] if always and until is not None else _until(part, until)

@@ -133,17 +133,17 @@ class Packing(Deriving):
     def entry(self) -> list[str]:
         """Return the lines that pass on what goes another way; of a fused function those of all headers come first."""
         count, tag = len(self.cls.fields), self.tag
-        first = [f"s{tag} = h{tag}._state"]
+        first, above = [f"s{tag} = h{tag}._state"], f"> {(1 << 2 * count) - 1:#x}"
         if self.stack is not None:
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
-            other = f"& {derived | 3 << 2 * count:#x}" if not self.read else f"!= {self.cls.captured_state:#x}"
+            other = f"!= {self.cls.captured_state:#x}" if self.read else f"& {derived | 3 << 2 * count:#x}" if derived else above
             first += [f"if s{tag} {other}: return None"]
             left_out = [f for f in self.cls.fields if self.is_left_out(f)]
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
-            first += [f"if s > {(1 << 2 * count) - 1:#x}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
+            first += [f"if s {above}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
             first += ["outer = outer_of(h, cls.outer_leaves, stack, i)"] if self.cls.outer_leaves else []
         settling = self.settling()
         by_itself = self.stack is None and (self.needs_stack or bool(settling or self.cls.outer_leaves))  # see `compiler.reset`
@@ -427,14 +427,14 @@ def _writer(field: Field) -> Compiled:
     ended = "ends(F, h)" if until is None or not item.always_decides(until) else until.code(part)
     part.names["item_class"] = classes[item]
     lines = ["s = h._state"]
-    other = ["if type(h) is not item_class:", "    add(type(h)._encode(h, b'', (h,), 0, None))"]
+    other = ["if type(h) is not item_class:", "    found.append(type(h)._encode(h, b'', (h,), 0, None))"]
     lines += [*other, *(["    if ends(F, h): ended = True; break"] if until is not None else []), "    continue"]
-    lines += [f"if s > {item.captured_state:#x}: add(cut_encode(h, b'')); continue"]
-    lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),")]
+    lines += [f"if s > {item.captured_state:#x}: found.append(cut_encode(h, b'')); continue"]
+    lines += [*part.lines, *part.tried(f"found.append({part.joined(part.pieces)})", "(h, ''),")]
     # Bytes that are no whole item come last.
     head = ["def pack(items, header):", "    ended, more = False, []"]
     head += ["    if items and type(items[-1]) is bytes: items, more = items[:-1], [items[-1]]"]
-    head += ["    found, left = [], iter(items)", "    add = found.append", "    for h in left:"]
+    head += ["    found, left = [], iter(items)", "    for h in left:"]
     tail = ["    return found + more"]
     if until is not None:
         lines.append(f"if {ended}: ended = True; break")

@@ -187,7 +187,8 @@ class Path:
     """A stack of headers that was found in a packet, each of them made when somebody asks for it.
 
     Attributes:
-        classes: of the headers. streams: whether one of them begins a message of a stream. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
+        classes: of the headers. streams: whether one of them begins a message of a stream. place: class -> number of its first header.
+        make: ``make(packet)`` -> that header, for each. make_all: ``make(packet)`` -> all headers.
     """
 
     def __init__(self, parts: list[Decoding]) -> None:
@@ -195,11 +196,10 @@ class Path:
         self.parts = parts
         self.streams = any(part.cls.stream for part in parts)
         self.make_all: Callable[[object], Headers] = self._make_all
-        self.first: dict[object, Callable[[object], object]] = {}
-        for i in range(len(parts) - 1, -1, -1):
-            self.first[self.classes[i]] = partial(self._make, i)
+        self.place: dict[object, int] = {self.classes[i]: i for i in range(len(parts) - 1, -1, -1)}
+        self.make: list[Callable[[object], object]] = [partial(self._make, i) for i in range(len(parts))]
 
-    # Each is written when it is first called.
+    # Each is written when it is first called; a header that lies at no known place was made when it was read.
 
     def _make_all(self, packet: object) -> Headers:
         self.make_all = maker_of_all(self.parts)
@@ -207,9 +207,9 @@ class Path:
 
     def _make(self, i: int, packet: object) -> object:
         part = self.parts[i]
-        make: Compiled = maker(part, i) if isinstance(part, Placed) else lambda packet: packet._made[i]
-        self.first[self.classes[i]] = make
-        return make(packet)
+        assert isinstance(part, Placed)
+        self.make[i] = made = maker(part, i)
+        return made(packet)
 
 
 class _Step(NamedTuple):

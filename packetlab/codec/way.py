@@ -247,9 +247,8 @@ def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:
 def maker(part: Placed, i: int) -> Compiled:
     """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first needed."""
     names: dict[str, object] = {}
-    lines = [f"    h = p._made[{i}]", "    if h is None:", "        data = p._data"]
-    lines += [f"        {line}" for line in [*made(part, "h", names), f"p._made[{i}] = h"]]
-    return function(["def make(p):", *lines, "    return h"], names, f"{part.cls.name} at {part.at}")
+    lines = ["data = p._data", *made(part, "h", names), f"p._made[{i}] = h", "return h"]
+    return function(["def make(p):", *("    " + line for line in lines)], names, f"{part.cls.name} at {part.at}")
 
 
 def maker_of_all(parts: list[Decoding]) -> Callable[[object], Headers]:

@@ -136,7 +136,8 @@ class Packet(Held):
         path = self._path
         if path is not None:
             try:
-                return path.first[wanted](self)
+                header = self._made[place := path.place[wanted]]
+                return header if header is not None else path.make[place](self)
             except KeyError:
                 pass  # none of just that class
         layers = (path is None and self._resolved) or self.layers

@@ -348,12 +348,12 @@ def items_reader(field: Field, counted: bool) -> Compiled:
 
     It gives None for what `read_items` has to look at. Where not `counted`, `count` is None.
     """
-    key = field, counted
-    if key not in _readers:
+    found = _readers.get(key := (field, counted))
+    if found is None:
         _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
         read = one_by_one(field) if is_contextual(field.kind.item) else _items_reader(field, counted)
-        _readers[key] = quick(read) if is_recursive(field.kind.item) else read
-    return _readers[key]
+        found = _readers[key] = quick(read) if is_recursive(field.kind.item) else read
+    return found
 
 
 def _items_reader(field: Field, counted: bool) -> Compiled:

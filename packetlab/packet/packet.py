@@ -133,8 +133,7 @@ class Packet(Held):
     def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
     def __getitem__(self, wanted: Any) -> Any:
         """Return the first header of a class, or with ``packet[IPv4, 1]`` the second, of further `messages` too. KeyError if none."""
-        path = self._path
-        if path is not None:
+        if (path := self._path) is not None:
             try:
                 header = self._made[place := path.place[wanted]]
                 return header if header is not None else path.make[place](self)

@@ -99,7 +99,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, declaration of the next or None)``."""
         if holds_contextual(self.cls):  # its items may say something for those after them, which are read anew where it is
             self.names.update(marked=marked, rewind=rewind)
-            self.lines.append("m = marked()")
+            self.lines.append(self.mark())
             self.away, self.became = "return walk(declaration, data, start, end, ctx, m)", ["rewind(m)", "return y._decode(data, start, end, ctx)"]
         end = self.source()
         self.lines += self.next_header()

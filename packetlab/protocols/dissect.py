@@ -70,7 +70,7 @@ def dissect(
 def knowing(packet: Packet) -> Packet:
     """Return a packet that was read in a context, if it was, so that further messages in it are read in that too."""
     now = current.get()
-    if now is not None and any(cls._declaration.stream for cls in packet._classes):
+    if now is not None and [cls for cls in packet._classes if cls._declaration.stream]:
         packet._now = now
     return packet
 
@@ -129,7 +129,7 @@ def dissected(  # noqa: C901
     packet._payload = data[start:end]
     packet._data = wire
     packet._anomalies = packet._path = None
-    clean = ctx.clean
+    clean = not (ctx.faults or ctx.partial or ctx.cut or ctx.missing)
     if not clean or gaps:
         packet._anomalies = Anomalies(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
     if clean and keep and root is not None and not below:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import handed, is_around, look, read_outer, within
+from packetlab.codec.around.outer import handed, is_around, look, read_outer, read_with, within
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
@@ -64,6 +64,10 @@ class Hearing(ReadSoFar):
             if isinstance(leaf, Recalled):
                 self.outer_values[str(leaf)] = f"r{place}{self.tag}"
                 self.lines.append(f"{self.outer_values[str(leaf)]} = None")
+
+    def mark(self) -> str:
+        """The line that notes how much was remembered so far, where something may be in what is read here."""
+        return "m = marked()" if any(one.remembers for one in read_with(self.cls)) else "m = None"
 
     def recalled(self, leaf: Recalled) -> str:
         """Look up what was remembered from an earlier packet, just here: the key is of fields read so far."""

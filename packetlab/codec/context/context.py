@@ -223,7 +223,18 @@ class Moment:
         self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
         self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
 
-    is_again = False
+    time_ns: int | None = None
+    before: Callable[[], None] | None = None
+    beside: Callable[[int], Context] | None = None
+    undecided: frozenset[str] = frozenset()
+    is_again = is_look = is_placed = is_behind_gap = False
+
+    @classmethod
+    def next_in(cls, context: Context) -> Moment:
+        """Return the moment in which the next packet of a context is read."""
+        made = cls.__new__(cls)  # most packets that recall something are read in such a one
+        made.context, made.number, made.entries, made._log, made.results = context, context.number + 1, {}, [], {}
+        return made
 
     @classmethod
     def again(cls, now: Context | Moment, undecided: frozenset[str]) -> Moment:
@@ -409,7 +420,7 @@ def here() -> Context | None:
 
 def read_in(context: Context | Moment, read: Callable[..., Any], *given: Any) -> Any:
     """Return what `read` gives (for what is given) in a moment, or in the next one of a context, which keeps what is remembered from it."""
-    moment = context if isinstance(context, Moment) else Moment(context, context.number + 1)
+    moment = context if isinstance(context, Moment) else Moment.next_in(context)
     token = current.set(moment)
     try:
         found = read(*given)

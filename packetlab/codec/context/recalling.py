@@ -193,6 +193,10 @@ def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> 
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:
     """The same for a header that is built; what it recalled before, in that place of its outer values, counts first."""
     known = getattr(header, "__outer__", None)
+    if known is None and leaf.is_of_fields and leaf.is_number and type(now := current.get()) is Context:  # the most of them
+        entry = now._find((leaf.table, tuple([plain(own_value(header, name)) for name in leaf.own])))
+        if entry is not None and type(entry.value) is int:
+            return RecalledNumber.of(entry)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
     found = recall(leaf, around, lambda name: own_value(header, name))
@@ -206,8 +210,9 @@ def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader],
 
 
 def own_value(header: AnyHeader, name: str) -> object:
-    raw = getattr(header, slot_of(name))
-    return header._by_name[name].default if raw is None and header._by_name[name].rule is None else raw
+    f = header._by_name[name]
+    raw = getattr(header, f.slot)
+    return f.default if raw is None and f.rule is None else raw
 
 
 class Recalling(HeldValues):

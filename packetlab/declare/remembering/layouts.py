@@ -56,6 +56,13 @@ class RecordPlace(NamedTuple):
             return kind.value(number) if kind.low <= number <= kind.high else number
         return kind.value(raw) if kind.bits == len(raw) * 8 else raw
 
+    def both_ways(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """Return what makes bytes of a value that is none (ValueError or BuildError where it does not fit), and a value of bytes."""
+        kind = self.kind
+        if not self.is_of_its_kind or not getattr(kind, "is_address", False):
+            return lambda value: self.raw(value, self.name), self.value
+        return kind.parse, kind.convert
+
     def raw(self, value: Any, where: str) -> bytes:
         """Return the bytes of a value. BuildError where it does not fit."""
         kind, size, little, signed = self.kind, self.size, False, False
@@ -106,23 +113,55 @@ class RecordLayout(tuple[RecordPlace, ...]):
         return None if any(place.size == VARYING for place in self) else Struct("".join(f"{place.size}s" for place in self))
 
     @cached_property
-    def packing(self) -> tuple[Struct, list[int], list[tuple[int, RecordPlace, Callable[[Any, str], bytes]]]] | None:
-        """What packs a record of plain numbers and of other values, the places of those, and of these with what makes bytes of one that
-        is none; None where sizes vary."""
+    def packing(self) -> tuple[Struct, list[int], list[tuple[int, Callable[[Any], bytes], Callable[[bytes], Any]]]] | None:
+        """What packs a record of plain numbers and of other values, the places of those, and of these with what makes bytes of one and
+        one of bytes; None where sizes vary."""
         if self.fixed is None:
             return None
         letters = [_LETTERS.get(place.size, "") if place.kind is int else "" for place in self]
         numbers = [i for i, letter in enumerate(letters) if letter]
         whole = Struct(">" + "".join(letter or f"{place.size}s" for place, letter in zip(self, letters, strict=True)))
-        others = [(i, place) for i, place in enumerate(self) if i not in numbers]
-        return whole, numbers, [(i, place, place.kind.raw if place.is_of_its_kind else place.raw) for i, place in others]
+        return whole, numbers, [(i, *place.both_ways()) for i, place in enumerate(self) if i not in numbers]
+
+    def taken_apart(self, raws: tuple[bytes, ...]) -> tuple[tuple[Any, Any], ...]:
+        """Return the numbers of the fields with the values of their bytes."""
+        if self.packing is None:
+            return tuple([(place.number, place.value(raw)) for place, raw in zip(self, raws, strict=True)])
+        whole, _, others = self.packing
+        row = [*whole.unpack(b"".join(raws))]
+        for i, _, value in others:
+            row[i] = value(row[i])
+        return tuple(zip(self.numbers, row, strict=True))
+
+    def packed(self, record: TemplateRecord) -> bytes | None:
+        """Return the bytes of a record that has just these fields in order, of values that fit; None where that is for `write` to say."""
+        if self.packing is None or not (pairs := record.pairs):
+            return None
+        keys, values = zip(*pairs, strict=True)
+        whole, numbers, others = self.packing
+        if [*keys] != self.numbers or [i for i in numbers if values[i].__class__ is not int]:
+            return None
+        row = [*values]
+        try:
+            for i, raw, _ in others:
+                value = row[i]
+                if value.__class__ is not bytes:
+                    row[i] = raw(value)
+                elif len(value) != self[i].size:
+                    return None
+            return whole.pack(*row)
+        except (struct_error, BuildError, ValueError, TypeError):
+            return None
 
     def read_all(self, data: bytes) -> tuple[tuple[TemplateRecord, ...], int]:
         """Return the records at the beginning of some bytes, and where they end."""
-        records: list[TemplateRecord] = []
+        new, records = object.__new__, list[TemplateRecord]()
         if self.fixed is not None:
             end = len(data) // self.least * self.least
-            return tuple([TemplateRecord._read(self, raws) for raws in self.fixed.iter_unpack(data[:end])]), end
+            for raws in self.fixed.iter_unpack(data[:end]):
+                records.append(made := new(TemplateRecord))
+                made._layout, made._raws, made._pairs = self, raws, None
+            return tuple(records), end
         pos = 0
         while (read := self.read(data, pos)) is not None:
             records.append(read[0])
@@ -154,17 +193,6 @@ class RecordLayout(tuple[RecordPlace, ...]):
         pairs = record.pairs
         in_order = [number for number, _ in pairs] == self.numbers
         values = [value for _, value in pairs] if in_order else record._placed(self, where)
-        if self.packing is not None:
-            whole, numbers, others = self.packing
-            if not [i for i in numbers if type(values[i]) is not int]:
-                row = [*values]
-                for i, place, convert in others:
-                    value = values[i]
-                    row[i] = (place.raw if isinstance(value, bytes | bytearray) else convert)(value, f"{where}[{place.name}]")
-                try:
-                    return whole.pack(*row)
-                except struct_error:
-                    pass  # below it is said which does not fit
         found = b""
         for place, value, beyond in zip(self, values, self.beyond, strict=True):
             if type(value) is int and 0 <= value < beyond:
@@ -191,9 +219,12 @@ class TemplateRecord(Mapping[Any, Any]):
     _layout: RecordLayout | None
 
     def __init__(self, values: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
-        pairs = values.items() if isinstance(values, Mapping) else values
-        self._pairs = tuple([(number if type(number) is int else number_of(number), value) for number, value in pairs])
         self._layout, self._raws = None, ()
+        if type(values) is dict and {*map(type, values)} == {int}:  # the most of them
+            self._pairs = tuple(values.items())
+            return
+        pairs = values.items() if isinstance(values, Mapping) else values
+        self._pairs = tuple([(number_of(number), value) for number, value in pairs])
 
     @classmethod
     def _read(cls, layout: RecordLayout, raws: tuple[bytes, ...]) -> TemplateRecord:
@@ -205,7 +236,7 @@ class TemplateRecord(Mapping[Any, Any]):
     def pairs(self) -> tuple[tuple[Any, Any], ...]:
         """Each number with its value, in order."""
         if self._pairs is None:
-            self._pairs = tuple([(place.number, place.value(raw)) for place, raw in zip(self._layout or (), self._raws, strict=True)])
+            self._pairs = () if self._layout is None else self._layout.taken_apart(self._raws)
         return self._pairs
 
     def __getitem__(self, number: Any) -> Any:
@@ -221,9 +252,12 @@ class TemplateRecord(Mapping[Any, Any]):
         raise KeyError(number)
 
     def _known(self) -> dict[object, object]:
-        known: dict[object, object] = {}
-        for number, value in self.pairs:
-            known.setdefault(number, value)
+        pairs = self.pairs
+        known = dict[object, object](pairs)
+        if len(known) < len(pairs):
+            known.clear()
+            for number, value in pairs:
+                known.setdefault(number, value)
         return known
 
     def values(self) -> ValuesView[object]:
@@ -314,4 +348,4 @@ def _again(pairs: tuple[tuple[Any, Any], ...], places: list[tuple[Any, str, int]
 
 
 def number_of(number: Any) -> Any:
-    return int(number) if isinstance(number, int) else number
+    return number if type(number) is int else int(number) if isinstance(number, int) else number

@@ -39,7 +39,7 @@ class RecordsKind(Kind):
     def raw(self, value: Any, where: str) -> tuple[TemplateRecord, ...]:
         some = (value,) if isinstance(value, Mapping) else value
         try:
-            found = tuple(one if isinstance(one, TemplateRecord) else TemplateRecord(one) for one in some)
+            found = tuple([one if type(one) is not dict and isinstance(one, TemplateRecord) else TemplateRecord(one) for one in some])
         except (TypeError, ValueError):
             raise BuildError(where, "records: mappings of the template's numbers to values", repr(value)) from None
         return found
@@ -182,9 +182,8 @@ class LaidOut(Through):
             return raw
         if not isinstance(raw, Carried | InnerValue):
             return bytes(raw)
-        layouts = {id(one._layout): one._layout for one in raw.inner}
         layout: Any = self.layout_of(entry) if hasattr(entry, "value") else None
-        if layout is None and len(layouts) == 1:
+        if layout is None and len(layouts := {id(one._layout): one._layout for one in raw.inner}) == 1:
             (layout,) = layouts.values()  # records that were read have theirs
         if layout is None and not raw.inner:
             return b""
@@ -192,8 +191,7 @@ class LaidOut(Through):
             expected = entry.expected if isinstance(entry, NoEntry) else f"{self.late[0][2]}, remembered from an earlier packet"
             hint = "build it inside `with context:`, in which the template was built or read"
             raise BuildError(self.where, expected, layout or (entry.got if isinstance(entry, NoEntry) else "none"), hint)
-        parts = [layout.write(one, f"{self.where}[{i}]") for i, one in enumerate(raw.inner)]
-        data = b"".join(parts)
+        data = b"".join([layout.packed(one) or layout.write(one, f"{self.where}[{i}]") for i, one in enumerate(raw.inner)])
         fill = -len(data) % self.transforms[0].given["align"] if self.transforms[0].given["align"] else 0
         data += bytes(fill if fill < layout.least else 0)
         return data

@@ -12,12 +12,15 @@ import packetlab as pl
 from packetlab import (
     U8,
     U16,
+    BuildError,
     Bytes,
     DeclareError,
     Ether,
     Header,
     Rest,
     auto,
+    choose,
+    computed,
     count_of,
     dissect,
     field,
@@ -107,3 +110,32 @@ def test_the_page_lists_every_crc() -> None:
     table = rows[: next(n for n, row in enumerate(rows) if len(row) != 4)]
     assert [f"CRC-{bits.strip()}/{name.strip()}" for _, bits, names, _ in table for name in names.split(",")] == [*CRCS]
     assert pl.crc("CRC-16/MODBUS", "self") is not None
+
+
+class Sizes(Header):
+    a: U8 = 1
+    b: U16 = 0
+    low: int = computed(choose(field("a") == 1, field("b"), 3))
+
+
+@pytest.mark.parametrize(
+    ("rule", "way"),
+    [
+        (choose(field("held.a") == 1, field("held.b"), 3), r"held=Sizes\(a=\.\.\., b=\.\.\.\) can be given too"),
+        (choose(field("k") == 1, field("held.b"), 3), r"k, held=Sizes\(b=\.\.\.\) can be given too"),
+        (choose(field("held.b") > 7, 7, field("held.b")), r"held=Sizes\(b=\.\.\.\) can be given too"),
+        (field("held.low"), r"held=Sizes\(a=\.\.\., b=\.\.\.\) can be given too"),
+        (field("worked"), r"held=Sizes\(a=\.\.\., b=\.\.\.\) can be given too"),
+    ],
+)
+def test_the_way_out_of_a_size_that_goes_by_what_a_field_holds_works(rule: Any, way: str) -> None:
+    class Holding(Header):
+        k: U8 = 1
+        held: Sizes = Sizes()
+        worked: int = computed(choose(field("held.a") == 1, field("held.b"), 3))
+        data: Bytes = sized(rule, b"")
+
+    with pytest.raises(BuildError, match=rf"Holding\.data: expected 0 bytes, as .*, got 4 bytes \({way}\)"):
+        bytes(Holding(data=b"abcd"))
+    data = bytes(Holding(held=Sizes(b=4), data=b"abcd"))
+    assert dissect(data, Holding)[Holding].data == b"abcd" and data[-4:] == b"abcd"

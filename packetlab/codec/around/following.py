@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from packetlab.codec.faults import Values
 from packetlab.codec.places.item_values import values_of
 from packetlab.declare.computed import dependents
-from packetlab.declare.expressions import Expr, Ref
+from packetlab.declare.expressions import Expr, NamedExpr, Ref
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.remembering.recalled import Recalled
@@ -119,9 +119,36 @@ def given_or(header: Declaration, names: set[str], rule: Expr, auto: str) -> str
     said = ", ".join(sorted(names))
     if recalls := recalled_for(header, rule):
         return agreed(said, recalls)
-    if inside := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner)]:
-        return f"{', '.join(dict.fromkeys(inside))} can be given too, in the header that has it"
+    ways = numbers_of(header, rule)
+    if any("." in way or way not in names for way in ways):  # some are in a header that a field holds, or are worked out
+        return f"{', '.join(_to_give(header, ways))} can be given too" if ways else ""
     return f"{said} can be given too, or follow by auto({auto})"
+
+
+def _to_give(header: Declaration, names: list[str]) -> list[str]:
+    """Return fields as they are given: those of a header in a field in a call of its class."""
+    held: dict[str, list[str]] = {}
+    for name, _, inner in (name.partition(".") for name in names):
+        held.setdefault(name, []).extend([f"{inner}=..."] * bool(inner))
+    kinds = {name: getattr(header.by_name[name].kind, "item", None) for name in held}
+    return [name if (kind := kinds[name]) is None or not given else f"{name}={kind.name}({', '.join(given)})" for name, given in held.items()]
+
+
+def numbers_of(header: Declaration, rule: Expr) -> list[str]:
+    """Return the fields that a rule goes by in the end, through what is worked out: those of a header in a field as "key.kind"."""
+    found = list[str]()
+    for leaf in rule.leaves():
+        f = header.by_name.get(leaf.name) if isinstance(leaf, NamedExpr) else None
+        if f is None:
+            continue
+        if isinstance(leaf, Inner):
+            held = getattr(f.kind, "item", None)
+            inside = held.by_name.get(leaf.inner) if held is not None else None
+            names = [leaf.inner] if inside is None or inside.computed is None or held is None else numbers_of(held, inside.computed)
+            found += [f"{leaf.name}.{name}" for name in names]
+        else:
+            found += [f.name] if f.computed is None else numbers_of(header, f.computed)
+    return [*dict.fromkeys(found)]
 
 
 def agreed(names: str, recalls: list[Recalled]) -> str:

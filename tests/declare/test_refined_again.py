@@ -32,6 +32,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.codec.refinement import class_bodies
 from packetlab.export.strategies import packets
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
@@ -280,3 +281,27 @@ def test_a_layer_whose_kind_is_edited_is_of_the_class_that_says() -> None:
     kept = packet.replace({"called.kind": 3, "greeting.more": 6})
     assert type(kept.layers[-1]) is Greeting
     assert (kept[Greeting].kind, kept[Greeting].word, kept[Greeting].more) == (3, 9, 6)
+
+
+@pytest.mark.parametrize("levels", [9, pytest.param(64, marks=pytest.mark.slow)])
+def test_classes_that_take_apart_a_field_of_the_one_before_are_up_to_so_many(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a class inside for all before it: so many times so many are made, and no more."""
+    made = []
+    whole = class_bodies._put_inside
+    monkeypatch.setattr(class_bodies, "LEVELS", levels)
+    monkeypatch.setattr(class_bodies, "_put_inside", lambda *args: (made.append(args[1]), whole(*args))[1])
+    first = header_class("ChainOf0", {"k0": U8, "d0": Rest}, {"k0": 1})
+    cls = first
+    for n in range(1, levels + 1):
+        cls = header_class(f"ChainOf{n}", {f"k{n}": U8, f"d{n}": Rest}, {f"k{n}": 1}, cls, inside=f"d{n - 1}", when={f"k{n - 1}": 1})
+    assert len(made) == levels * (levels + 1) // 2
+    data = bytes(cls(**{f"d{levels}": b"end"}))
+    packet = dissect(data, first)
+    assert data == b"\1" * (levels + 1) + b"end" and not packet.faults
+    assert type(packet[first]) is cls and getattr(packet[first], f"d{levels}") == b"end"
+    with pytest.raises(DeclareError, match=rf"More, inside=: expected {levels} classes at most .*, got {levels + 1} \(a class of its own as a field: d{levels}: Next = Next\(\)\)"):
+        header_class("More", {"more": U8}, {}, cls, inside=f"d{levels}", when={f"k{levels}": 1})
+
+
+def header_class(name: str, annotations: dict[str, Any], values: dict[str, Any], base: Any = Header, **options: Any) -> Any:
+    return type(Header)(name, (base,), {"__annotations__": annotations, "__module__": __name__, "__qualname__": name, **values}, **options)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from packetlab.declare.wildcards import Known
 
 
+LEVELS = 64
+"""How many classes may each take apart a field of the one before: each has a class inside for all of them, which is as many times as many."""
+
+
 class ViewProperty(property):
     """What ``MSS.value`` is on the class: a field of the header inside. On a header it is that field's value."""
 
@@ -84,6 +88,9 @@ def _put_inside(
     """Make the class inside, and have the body look into it."""
     root = next(one for one in base.__mro__ if "_root" in vars(one))
     said = base._declaration
+    if inside is not None and (levels := _levels(said) + 1) > LEVELS:
+        way = f"a class of its own as a field: {inside}: Next = Next()"
+        raise DeclareError(f"{name}, inside=", f"{LEVELS} classes at most that each take apart a field of the one before", levels, way)
     taken = {f.name for f in said.inside}
     for word in (*annotations, *(word for word in body if word in taken)):
         if word in said.by_name or word in taken or (hasattr(base, word) and not hasattr(root, word)):
@@ -107,6 +114,14 @@ def _put_inside(
     body["__annotations__"] = {}
     body.update({f.name: ViewProperty(f) for f in (*inner._fields, *inner._declaration.inside) if f.name in annotations})
     body.update(__eq__=_equal, __hash__=_hashed, __repr__=_shown, _is_among=_is_among)
+
+
+def _levels(declaration: Declaration) -> int:
+    """Return how many times a field is taken apart, one inside the other."""
+    found, one = 0, declaration
+    while one.view is not None:
+        found, one = found + 1, one.view[1]
+    return found
 
 
 def owner_of(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[type, ...]) -> str:

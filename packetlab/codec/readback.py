@@ -145,8 +145,9 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
 
 def follows_around(rule: Expr) -> str:
     """Return how a number of another header that a rule names comes to fit; "" where it names none, or more than such numbers."""
-    leaves = [leaf for leaf in rule.leaves() if not isinstance(leaf, Const)]
-    if leaves and all(isinstance(leaf, Recalled) for leaf in leaves):
+    if not (leaves := [leaf for leaf in rule.leaves() if not isinstance(leaf, Const)]):
+        return "give as many; value=(...) in many(...) has those that are built without"
+    if all(isinstance(leaf, Recalled) for leaf in leaves):
         return "an earlier packet said so: as many, or build that one anew before it, in `with Context():`"
     texts = [leaf for leaf in leaves if isinstance(leaf, OuterSays)]
     if texts and len(texts) == len(leaves):
@@ -442,6 +443,8 @@ def _refuse(cls: Declaration, name: str, built: object, read: object, data: byte
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
     gap = cls.by_name.get(name)
     hint = placed_anew(cls, gap) if gap is not None and gap.place is not None else ""
+    if gap is not None and gap.condition is not None and read is None and (flags := sorted(name for name in needs(gap.condition) if cls.by_name[name].rule is not None)):
+        hint = f'{", ".join(flags)}, and each flag before that leads there, follows from what it leads to: auto(has("{name}"))'
     raise DeclareError(
         what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}", hint
     )

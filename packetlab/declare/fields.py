@@ -196,7 +196,8 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     """
     spec = spec_of(value)
     if type(distance) is not int or not 0 < distance <= 1 << 16:
-        raise DeclareError("from_end(...)", "1 to 65536 bytes", f"{distance!r:.60}")
+        got, hint = (str(distance), 'of a size that fields before it tell: body: Rest, and then the field as sized(field("n"))') if isinstance(distance, Expr) else (repr(distance), "")
+        raise DeclareError("from_end(...)", "1 to 65536 bytes", f"{got:.60}", hint)
     spec.from_end = distance
     return spec
 

@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
-from packetlab.declare.bits.checks import SPARE, check_items, check_stretches, not_counted
+from packetlab.declare.bits.checks import SPARE, check_items, check_stretches, not_counted, sized_by
 from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
@@ -321,7 +321,7 @@ def _check_layout(header: Declaration) -> None:
         if bits is not None and f.condition is None:
             width += bits
     if width % 8:
-        raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits", f"{SPARE}; in_bits=True is for items of bits")
+        raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits", f"{SPARE}; in_bits=True is for items of bits; bits that go on in that byte by kind are fields here: x: U12 | None = when(field(...) == 1)")
 
 
 def _check_ends(header: Declaration) -> None:
@@ -351,13 +351,13 @@ def _check_ends(header: Declaration) -> None:
                 hint = f"say how it is read: {f.name} = {one}, made of field({by.name!r})"
                 raise DeclareError(where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint)
             if f.kind.wire == "open" and f.kind.element is None and not (ended or alone):
-                hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {f.name} = sized(field("n")), or {f.name}: Rest, all that is left'
+                hint = f'n: U8 = auto(size_of("{f.name}")) before it tells it, or {sized_by(f)}{f.name}: Rest, all that is left'
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none", hint)
         before.add(f.name)
     for f, other in plan.ends:
         where = f"{header.name}.{other.name}"
         if other.name in open_ended:
-            raise DeclareError(where, "one field at most that takes the rest", f"{f.name} before it")
+            raise DeclareError(where, "one field at most that takes the rest", f"{f.name} before it", 'sized(field("n")) or many(count=...) ends the one before')
         hint = f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
         raise DeclareError(
             where, f"fields of known size after {f.name}, which goes on to the end", described(other.kind), hint

@@ -112,6 +112,13 @@ def _at_any_bit(f: Field) -> str:
     return "; a header of a class with in_bits=True begins at any bit" if f.kind.wire == "items" else ""
 
 
+def sized_by(f: Field) -> str:
+    """Return how a field is written that another one says the size of."""
+    if not f.kind.transforms:
+        return f'{f.name} = sized(field("n")), or '
+    return "" if any(one.name == "laid_out" for one in f.kind.transforms) else f'{f.name} = through(..., sized(field("n"))), through(..., sized(4)), or '
+
+
 def not_counted(kind: Kind, name: str) -> str:
     """Return the way out for count_of(...) or width_of(...) of a field of which nothing is counted."""
     if kind.is_number:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ collect_ignore = ["typing", "benchmarks"]  # read by type checkers; run by test_
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"
 ORACLE = ROOT / "tests" / "oracle"
+WAITING = {"link", "sockets", "conversations", "examples"}
+"""Folders whose tests wait for the kernel, for programs or for time to pass."""
 
 # The suite starts programs by the hundred. What is compiled is kept (in __pycache__, as Python does unless an environment
 # forbids it), or each of them, and each worker, would compile the package and the tests anew: a quarter of all the time.
@@ -122,6 +125,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def turns(items: list[pytest.Item]) -> Callable[[pytest.Item], tuple[bool, float]]:
+    """Return what tests are sorted by: slow ones first; then files whose tests mostly wait evenly among those that compute.
+
+    Workers take them in order: side by side in files that wait, they would leave the processors idle.
+    """
+    passed, first = Counter[bool](), dict[Path, tuple[bool, int]]()
+    for item in items:
+        waits = not WAITING.isdisjoint(item.nodeid.partition("::")[0].split("/"))
+        first.setdefault(item.path, (waits, passed[waits]))
+        passed[waits] += 1
+    places = {path: place / passed[waits] for path, (waits, place) in first.items()}
+    return lambda item: (item.get_closest_marker("slow") is None, places[item.path])
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first, so that workers end together.
 
@@ -136,7 +153,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if test in asked:
                 item.add_marker(pytest.mark.slow)
             asked.add(test)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=turns(items))
     named_by_address = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named_by_address:
         raise pytest.UsageError(f"give these tests ids: {', '.join(named_by_address)}")

@@ -76,7 +76,10 @@ def test_what_is_drawn_reads_back_without_a_fault(cls: type[Header], values: Any
     drawn()
 
 
-@pytest.mark.parametrize("wanted", [DrawnExpiry, DrawnTopic, DrawnHigh, DrawnHighest, DrawnMSS, DrawnStamps])
+MORE = [pytest.param(cls, marks=pytest.mark.slow) for cls in (DrawnExpiry, DrawnHigh, DrawnStamps)]
+
+
+@pytest.mark.parametrize("wanted", [DrawnTopic, DrawnHighest, DrawnMSS, *MORE])
 def test_each_of_them_is_drawn_in_lists_and_packets(wanted: type[Header]) -> None:
     def has(packet: pl.Packet) -> bool:
         return any(type(one) is wanted for one in (*packet[DrawnBag].properties, *packet[DrawnBag].options))

@@ -11,6 +11,8 @@ FORMATS = Path(__file__).parent / "formats" / "network"
 ALL = sorted(path.relative_to(FORMATS).with_suffix("").as_posix() for path in FORMATS.rglob("*.ksy"))
 MISSING = "microsoft_network_monitor_v2"
 """Names an import that is not among the formats."""
+LARGE = ("ethernet_frame", "packet_ppi", "pcap", "protocol_body")
+"""Those that import many others."""
 
 
 def again(header: Header, alone: bool) -> Any:

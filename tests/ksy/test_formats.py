@@ -8,10 +8,10 @@ import pytest
 
 from packetlab import DeclareError, bindings, describe, import_ksy
 from packetlab.cli import main
-from tests.ksy.again import ALL, FORMATS, MISSING
+from tests.ksy.again import ALL, FORMATS, LARGE, MISSING
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != MISSING])
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in LARGE)) for one in ALL if one != MISSING])
 def test_a_format_and_its_printed_source_are_the_same_classes(name: str) -> None:
     found = import_ksy(FORMATS / f"{name}.ksy")
     with bindings():

@@ -15,7 +15,7 @@ from packetlab.cli import main
 from packetlab.errors import PacketlabError
 from packetlab.schema.ksy.reading import DEPTH, LETTERS, NODES
 from tests.conftest import amount
-from tests.ksy.again import ALL, FORMATS
+from tests.ksy.again import ALL, FORMATS, LARGE
 
 HEAD = "meta:\n  id: some\n  endian: be\n"
 
@@ -220,7 +220,7 @@ def changed(tree: Any, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("sort", ["letters", "values"])
 @pytest.mark.parametrize(
-    "name", [name for name in ALL if name not in ("pcap", "packet_ppi", "protocol_body", "ethernet_frame")]
+    "name", [name for name in ALL if name not in LARGE]
 )
 def test_spoilt_descriptions_are_read_or_refused_and_nothing_else(tmp_path: Path, name: str, sort: str) -> None:
     text, chance = (FORMATS / f"{name}.ksy").read_text(), random.Random(f"{name} {sort}")

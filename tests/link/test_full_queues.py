@@ -161,7 +161,6 @@ def test_an_interrupt_ends_sending_into_a_full_queue_and_its_threads(how, error)
     def handler(*_: object) -> None:
         raise error
 
-    gc.collect()
     gc.disable()  # an exception within a finalizer is lost
     batch = Batch.of([b"one"] * 3000)
     before, main = signal.signal(signal.SIGUSR1, handler), threading.get_ident()

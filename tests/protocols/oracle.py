@@ -179,7 +179,7 @@ def packets_of(name: str) -> list[Packet]:
 def cut(packets: Iterable[Packet], wanted: type[Header], step: int = 1) -> set[str]:
     """Assert that packets cut anywhere are read without an exception, and the same bytes again; return where faults were.
 
-    Cut are the frames, and what begins with the header that is wanted. Returned are headers and fields of the latter:
+    Cut are the frames (in quick tests at two fifths of the places), and what begins with the header that is wanted. Returned are headers and fields of the latter:
     {"DHCP", "DHCP.options"}; in a frame the first fault may be that of IP, which says how long it is.
     """
     tried = dict[tuple[type[Header], bytes], set[str]]()  # packets begin alike
@@ -189,10 +189,11 @@ def cut(packets: Iterable[Packet], wanted: type[Header], step: int = 1) -> set[s
             tried[first, data] = _same_again(data, first)
         return tried[first, data]
 
-    found = set()
+    found, chance = set(), random.Random(step)
     for packet in every(packets, wanted):
         data, inner = bytes(packet), _from(packet, wanted)
-        for size in range(0, len(data), step):
+        sizes = range(0, len(data), step)
+        for size in chance.sample(sizes, amount(len(sizes), len(sizes))):
             once(data[:size], type(packet.layers[0]))
         for size in range(0, len(inner), step):
             found |= once(inner[:size], wanted)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from packetlab import Engine, Ether, SimNetwork
+from tests.conftest import amount
 
 
 class Ticks(Engine):
@@ -99,7 +100,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("kind", "verb"), CALLS)
 def test_a_close_in_another_thread_ends_the_wait_of_a_simulated_socket(kind: str, verb: str) -> None:
-    for _ in range(20):
+    for _ in range(amount(20, 200)):
         net, a, b = ticking()
         sock = server = b.socket(kind)
         call = getattr(sock, verb, None)

@@ -67,7 +67,13 @@ def packets(name: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     return good, tuple(wrong)
 
 
-@pytest.mark.parametrize("sample", AT_ONCE, ids=str)
+FIRST = {sample.mechanism: sample for sample in reversed(AT_ONCE)}
+"""The first of each mechanism, whose test is quick; what the values of all samples come to in scans is quick to try (see `making.scans`)."""
+
+
+@pytest.mark.parametrize(
+    "sample", [pytest.param(one, marks=[pytest.mark.slow] * (FIRST[one.mechanism] is not one)) for one in AT_ONCE], ids=str
+)
 def test_scans_say_what_objects_do(sample: Sample) -> None:
     good, wrong = packets(sample.name)
     with declared():

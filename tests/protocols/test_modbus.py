@@ -6,10 +6,10 @@ import pytest
 
 from packetlab import (
     TCP,
+    U1,
     U8,
     U16,
     UDP,
-    Bytes,
     Capture,
     Ether,
     Header,
@@ -18,13 +18,18 @@ from packetlab import (
     U16le,
     Verdict,
     auto,
+    computed,
     const,
     count_of,
     crc,
     dissect,
     field,
     many,
+    recalled,
+    receiver,
+    sender,
     size_of,
+    spare_bits,
 )
 from tests.protocols.oracle import Ask, alike, cut, family, packets_of, sound, spoilt
 from tests.protocols.reading import of
@@ -38,13 +43,15 @@ with (scope := Scope()):
         length: U16 = auto(size_of("payload") + 1)
         unit: U8 = 1
 
-    class ModbusRequest(Header, under=MBAP, when=field("TCP.dport") == 502):
+    class ModbusRequest(Header, under=MBAP, when=field("TCP.dport") == 502, bit_order="low"):
         function: U8 = 3
 
-    class ModbusReply(Header, under=MBAP, when=field("TCP.dport") != 502):
+    class ModbusReply(Header, under=MBAP, when=field("TCP.dport") != 502, bit_order="low"):
         function: U8 = 3
 
-    class Read(ModbusRequest, when={"function": (1, 2, 3, 4)}):
+    ASKED = field("MBAP.transaction")
+
+    class Read(ModbusRequest, when={"function": (1, 2, 3, 4)}, remembers={("modbus", sender(), receiver(), ASKED): field("count")}):
         start: U16 = 0
         count: U16 = 1
 
@@ -58,9 +65,10 @@ with (scope := Scope()):
 
     class WriteBits(ModbusRequest, when={"function": 15}):
         start: U16 = 0
-        count: U16 = 0
-        size: U8 = auto(size_of("bits"))
-        bits: Bytes = b""
+        count: U16 = auto(count_of("coils"))
+        size: U8 = auto((count_of("coils") + 7) // 8)
+        coils: tuple[U1, ...] = many(count=field("count"))
+        spare: int = spare_bits()
 
     class WriteWords(ModbusRequest, when={"function": 16}):
         start: U16 = 0
@@ -69,8 +77,11 @@ with (scope := Scope()):
         words: tuple[U16, ...] = many()
 
     class ReadBitsReply(ModbusReply, when={"function": (1, 2)}):
-        size: U8 = auto(size_of("bits"))
-        bits: Bytes = b""
+        """Those of whole bytes; how many of them were asked for, the request says."""
+
+        size: U8 = auto(count_of("coils") // 8)
+        asked: int = computed(recalled("modbus", receiver(), sender(), ASKED, default=0))
+        coils: tuple[U1, ...] = many(count=field("size") * 8)
 
     class ReadWordsReply(ModbusReply, when={"function": (3, 4)}):
         size: U8 = auto(size_of("words"))
@@ -117,6 +128,7 @@ READINGS = {
         Header, lambda h: h.size if isinstance(h, ReadBitsReply | ReadWordsReply | WriteBits | WriteWords) else None
     ),
     "modbus.regval_uint16": of(Header, lambda h: h.words if isinstance(h, ReadWordsReply | WriteWords) else None),
+    "modbus.bitval": of(Header, lambda h: [str(one) for one in h.coils[: h.asked or None]] if isinstance(h, ReadBitsReply) else None),
     "modbus.diagnostic_code": of(Header, lambda h: h.code if isinstance(h, Diagnose | DiagnoseReply) else None),
 }
 
@@ -126,15 +138,23 @@ def test_captures_are_read_like_tshark(tshark: Ask, name: str) -> None:
     sound(alike(tshark, family(name), READINGS), MBAP)
 
 
+BITS = (1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+
+
+def test_the_example_of_the_specification_is_these_coils() -> None:
+    """MODBUS Application Protocol 1.1b, 6.11: ten coils from 20 on."""
+    assert bytes(WriteBits(start=19, coils=BITS[:10])) == bytes.fromhex("0f 0013 000a 02 cd01")
+
+
 def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     asking = [
         Read(start=107, count=3),
         Read(function=1, start=19, count=37),
         Write(address=1, value=3),
-        WriteBits(start=19, count=10, bits=b"\xcd\x01"),
+        WriteBits(start=19, coils=BITS[:10]),
         WriteWords(start=1, words=(10, 258)),
     ]
-    replies = [ReadWordsReply(words=(555, 0, 100)), ReadBitsReply(bits=b"\xcd\x6b\xb2"), Refused(reason=2)]
+    replies = [ReadWordsReply(words=(555, 0, 100)), ReadBitsReply(coils=(*BITS, 0, 1, 0, 0, 1, 1, 0, 1)), Refused(reason=2)]
     up = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=502, flags="ACK")
     down = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1") / TCP(sport=502, flags="ACK")
     made = [up.replace(TCP, sport=2000 + i) / MBAP(transaction=i) / one for i, one in enumerate(asking)]

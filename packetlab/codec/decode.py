@@ -324,18 +324,6 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         self.check("w is None")
         self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
 
-    def coded(self, f: Field, limit: str, sized: bool = False) -> None:
-        """Have a kind read its value, up to `limit` at the most, or just so far where that is `sized`."""
-        var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
-        self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if sized else ""
-        lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
-        lines = self.pointed(f, pos, lines) if f.kind.counted_from else lines
-        if f.kind.single:  # most of them are one byte
-            quick = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
-            lines = [*quick, "else:", *("    " + line for line in lines)]
-        size = f"z_{f.name}{self.tag}"
-        self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
-
 
 # Lists ---------------------------------------------------------------------------------------------------------
 

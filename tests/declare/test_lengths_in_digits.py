@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from packetlab import (
     TCP,
@@ -24,7 +25,37 @@ from packetlab import (
     size_of,
     sized,
 )
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import walk
 from packetlab.codec.stacks import OFTEN
+from tests.conftest import amount
+
+
+class Numbers(Header):
+    """Each way in which a number in digits ends, and what may stand around it."""
+
+    line: Annotated[int, digits(signed=True)] = ended(b" ", 0)
+    wide: Annotated[int, digits(16, width=2, upper=True)] = 0
+    chunk: Annotated[int, digits(16, before=b";")] = ended(b"\r\n", 0)
+    size: U8 = auto(size_of("last"))
+    last: Digits = sized(field("size"), 0)
+
+
+usual = [b"7", b"07", b"42", b"0A", b"1a", b" 7", b"-0", b"-7", b"+7", b"1_", b"007", b"a;b", b"18446744073709551616"]
+spelled = st.sampled_from(usual) | st.sampled_from(usual) | st.text("+-_ 0019aAfF;", max_size=25).map(str.encode)
+
+
+@settings(max_examples=amount(200, 2000))
+@given(spelled, spelled, spelled, spelled, st.sampled_from([0, 0, 0, 1]))
+def test_any_spelling_is_read_as_the_careful_reader_reads_it(line: bytes, wide: bytes, chunk: bytes, last: bytes, cut: int) -> None:
+    data = line + b" " + wide[:2] + chunk + b"\r\n" + bytes([len(last)]) + last[: len(last) - cut]
+    quick, careful = Dissection(), Dissection()
+    found, known = Numbers._decode(data, 0, len(data), quick), walk(Numbers._declaration, data, 0, len(data), careful)
+    assert found == known and quick.faults == careful.faults
+    for f in Numbers._fields:
+        one, other = (getattr(header, f.slot) for header in (found[0], known[0]))
+        assert type(one) is type(other) and getattr(one, "spelled", None) == getattr(other, "spelled", None)
+    assert bytes(dissect(data, Numbers)) == data
 
 
 class Tag(Header):

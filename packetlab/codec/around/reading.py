@@ -52,6 +52,28 @@ class Hearing(ReadSoFar):
         more = f"if type({var}) is Unnamed: {var} = {key}({var}, data, b_{var}, {self.start}, ctx)"
         return [f"b_{var} = {pos}", *lines, more]
 
+    def float(self) -> str:
+        """Let the place be a variable from here on; returns its name."""
+        raise NotImplementedError
+
+    def coded(self, f: Field, limit: str, sized: bool = False) -> None:
+        """Have a kind read its value, up to `limit` at the most, or just so far where that is `sized`."""
+        var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
+        self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if sized else ""
+        lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
+        if f.kind.counted_from:
+            lines = self.pointed(f, pos, lines)
+        elif hasattr(f.kind, "quick_read") and (quick := f.kind.quick_read()) is not None:
+            own = {word: f"{word}_{f.name}{self.tag}" for word in quick[1]}
+            self.names.update({own[word]: one for word, one in quick[1].items()})
+            lines = [line.format(v=var, pos=pos, limit=limit, away=self.away, **own) for line in quick[0]]
+            lines += [f"if {pos} != {limit}: {self.away}"] if sized else []
+        if f.kind.single:  # most of them are one byte
+            one = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
+            lines = [*one, "else:", *("    " + line for line in lines)]
+        size = f"z_{f.name}{self.tag}"
+        self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
+
     def read_around(self) -> None:
         """Look up the outer values."""
         if self.cls.outer_leaves and not self.outer_values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.bits.numbers import bytes_at, coded_at, number_at, numbers_at
+from packetlab.codec.bits.numbers import LONGEST, bytes_at, coded_at, number_at, numbers_at
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.declare.kinds import WIDEST, Raw
@@ -90,7 +90,7 @@ class Stretch:
     def coded(self, part: BitPart) -> Raw:
         """Read a value that tells its own size."""
         kind = part.field.kind
-        found = coded_at(self.data, self.at, self.limit, self.step.low, kind)
+        found = coded_at(self.data, self.at, self.limit, self.step.low, kind, getattr(kind, "longest", LONGEST))
         if found is None:
             left = bytes_at(self.data, self.at, max(0, self.limit - self.at >> 3), self.step.low)
             error = StopError(part.field.name, self.at // 8, kind.in_words(), kind.refused(left, 0, len(left)))

@@ -38,10 +38,18 @@ def bytes_at(data: bytes, at: int, size: int, low: bool = False) -> bytes:
     return number_at(data, at, size * 8, low).to_bytes(size, "little" if low else "big")
 
 
-def coded_at(data: bytes, at: int, limit: int, low: bool, kind: Kind) -> tuple[Raw, int] | None:
-    """Return a value that tells its own size and begins at a bit, and the bit where it ends; None where there is none before the bit `limit`."""
-    window = bytes_at(data, at, max(0, min(limit - at >> 3, getattr(kind, "longest", LONGEST))), low)
-    found = kind.read(window, 0, len(window))
+def coded_at(data: bytes, at: int, limit: int, low: bool, kind: Kind, longest: int) -> tuple[Raw, int] | None:
+    """Return a value of at most so many bytes that tells its own size and begins at a bit, and the bit where it ends; None where there is none before the bit `limit`."""
+    start, shift, size = at >> 3, at & 7, limit - at >> 3
+    if size <= 0:
+        return None if (found := kind.read(b"", 0, 0)) is None else (found[0], at)
+    size = size if size < longest else longest
+    window = data[start : start + size + 1]
+    if low:
+        window = ((int.from_bytes(window, "little") >> shift) & (1 << size * 8) - 1).to_bytes(size, "little")
+    elif shift:
+        window = ((int.from_bytes(window, "big") >> 8 - shift) & (1 << size * 8) - 1).to_bytes(size, "big")
+    found = kind.read(window, 0, size)
     return None if found is None else (found[0], at + found[1] * 8)
 
 

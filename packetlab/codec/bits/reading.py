@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from packetlab.codec.bits.numbers import bytes_at, coded_at, number_at, numbers_at
+from packetlab.codec.bits.numbers import LONGEST, bytes_at, coded_at, number_at, numbers_at
 from packetlab.codec.source import Compiled, ReadSoFar, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
@@ -206,7 +206,7 @@ class BitReading(ReadSoFar):
         if part.sort == "coded":
             key = f"K_{f.name}{self.tag}"
             self.names[key], self.names["coded_at"] = f.kind, coded_at
-            return [f"w = coded_at(data, q, {limit} << 3, {low}, {key})", f"if w is None: {self.away}", f"{var}, q = w"]
+            return [f"w = coded_at(data, q, {limit} << 3, {low}, {key}, {getattr(f.kind, 'longest', LONGEST)})", f"if w is None: {self.away}", f"{var}, q = w"]
         if part.sort == "spare":
             return ["w = -q & 7", f"{var} = number_at(data, q, w, {low})", "q += w"]
         if part.sort == "sized":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms.transform import Secret, Transform, UnfitError, Value, as_bytes
@@ -55,12 +56,15 @@ class Whitened(Transform):
             raise DeclareError(where, f"seed= of {poly.bit_length() - 1} bits, not 0", f"{seed!r:.60}")
 
     def decoded(self, data: bytes, poly: int = 0, seed: Value = 0) -> bytes:
-        state, size = _number(seed), len(data)
+        state = _number(seed)
         if not 0 < state < 1 << poly.bit_length() - 1:
             raise UnfitError(f"a seed of {poly.bit_length() - 1} bits, not 0", f"{state}")
-        return (int.from_bytes(data, "big") ^ _noise(poly, state, size)).to_bytes(size, "big")
+        return _whitened(poly, state, data)
 
     encoded = decoded
+
+    def quick(self, which: int) -> Callable[[bytes], bytes] | None:
+        return None if self.late else partial(_whitened, *self.register())
 
     def register(self) -> tuple[int, int]:
         """Return the polynomial and what the register begins with, where both are numbers."""
@@ -84,14 +88,18 @@ class BLE(Whitened):
         number = channel[0] if channel.__class__ is bytes and len(channel) == 1 else _number(channel)
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
-        size = len(data)
-        return (int.from_bytes(data, "big") ^ _noise(*_on_channel(number), size)).to_bytes(size, "big")
+        return _whitened(*_on_channel(number), data)
 
     def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
         return self.decoded(data, channel)
 
     def register(self) -> tuple[int, int]:
         return _on_channel(self.given["channel"])
+
+
+def _whitened(poly: int, state: int, data: bytes) -> bytes:
+    size = len(data)
+    return (int.from_bytes(data, "big") ^ _noise(poly, state, size)).to_bytes(size, "big")
 
 
 def _number(value: Value) -> int:

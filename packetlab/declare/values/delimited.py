@@ -127,6 +127,14 @@ class Delimited(Kind):
         found = raw if self._is_bytes else self.inner.parsed(raw)  # type: ignore[attr-defined]
         return None if found is None else (found, end + len(self.delimiter))
 
+    def quick_read(self) -> tuple[list[str], dict[str, object]] | None:
+        """Return lines that do what `read` does (see `DigitsKind.quick_read`)."""
+        parse: tuple[list[str], dict[str, object]] | None = ([], {}) if self._is_bytes else self.inner.quick_parse()  # type: ignore[attr-defined]
+        if self.unit > 1 or parse is None:
+            return None
+        found = ["q = data.find({end}, {pos}, {limit})", "if q < 0: {away}", "{v} = data[{pos}:q]"]
+        return [*found, *parse[0], f"{{pos}} = q + {len(self.delimiter)}"], {**parse[1], "end": self.delimiter}
+
     @property
     def written(self) -> str:
         end = repr(self.delimiter).replace("{", "{{").replace("}", "}}")

@@ -177,6 +177,26 @@ class DigitsKind(View):
         found = self.parsed(data[pos:end]) if end <= limit else None
         return None if found is None else (found, end)
 
+    def quick_parse(self) -> tuple[list[str], dict[str, object]] | None:
+        """Return lines that make a number of its bytes in "{v}" as `parsed` does (see `quick_read`)."""
+        if not self.letter:
+            return None
+        wrong = f'b"%0{self.width or 0}{self.letter}" % {{v}} != x or not {self.low} <= {{v}} <= {self.high}'
+        return [
+            "x = {v}", f"try: {{v}} = int(x, {self.base}) if len(x) < 25 else None", "except {unspelled}: {v} = None",
+            f"if {{v}} is None or {wrong}:", "    {v} = {parsed}(x)", "    if {v} is None: {away}",
+        ], {"parsed": self.parsed, "unspelled": ValueError}  # fmt: skip
+
+    def quick_read(self) -> tuple[list[str], dict[str, object]] | None:
+        """Return lines that do what `read` does: with "{pos}" and "{limit}", they leave the value in "{v}" and where it ends in "{pos}", or do
+        "{away}" where there is none; and what they refer to, by names in braces. None for a call of `read`."""
+        parse = self.quick_parse()
+        if parse is None or self.width is None:
+            end = ["{v} = data[{pos}:{limit}]"], ["{pos} = {limit}"]
+        else:
+            end = [f"q = {{pos}} + {self.width}", "if q > {limit}: {away}", "{v} = data[{pos}:q]"], ["{pos} = q"]
+        return None if parse is None else ([*end[0], *parse[0], *end[1]], parse[1])
+
     def write(self, raw: int) -> bytes:
         return self.spell(raw)
 

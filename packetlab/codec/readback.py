@@ -107,7 +107,7 @@ def _absent(to: SourceWriter, f: Field, condition: Expr) -> list[str]:
         return []
     anew = f"s{to.tag} & {f.bit | f.bit << len(to.cls.fields):#x} == {f.bit:#x}"
     error = f"absent(h{to.tag}, '{f.name}')"
-    return [f"if {anew} and not {to.present(f)} and {to.own(f)} is not None: {to.refuse(error)}"]
+    return [f"if not {to.present(f)} and {anew} and {to.own(f)} is not None: {to.refuse(error)}"]
 
 
 def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str], where: str = "") -> list[str]:

@@ -63,9 +63,9 @@ def written_size(raw: Any, f: Field) -> int:
     return 0 if raw is None else len(raw if f.kind.verbatim else f.kind.write(raw))
 
 
-def added(terms: list[str], none: str = "0", many: str = "sum") -> str:
-    """Return source for a sum; of many terms one that is not nested as deep as they are many, by a call of `many`."""
-    return f"{many}(({', '.join(terms)}))" if len(terms) > 50 else " + ".join(terms) or none
+def added(terms: list[str], none: str = "0", many: str = "sum", most: int = 50) -> str:
+    """Return source for a sum; of more than `most` terms one that is not nested as deep as they are many, by a call of `many`."""
+    return f"{many}(({', '.join(terms)}))" if len(terms) > most else " + ".join(terms) or none
 
 
 class PackedPiece(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
 from packetlab.codec.around.outer import goes_by_outer, holds_contextual, is_read_at_once, outer_beside, place_of
-from packetlab.codec.around.solving import solve_stack
+from packetlab.codec.around.solving import from_below, solve_stack
 from packetlab.codec.context.context import current
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
@@ -94,7 +94,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
-    if times == OFTEN and len(stack) <= DEPTH and not any(map(goes_by_outer, declared_as(stack))):
+    if times == OFTEN and len(stack) <= DEPTH and from_below(stack) is not None:
         stack_encoders[stack] = _builder(declared_as(stack), read=False)
     elif len(_built) > 1000:
         _built.clear()
@@ -108,7 +108,7 @@ def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> C
     """
     key = stack if path is None else path
     again = _rebuilders.get(key)
-    if again is None and stack in stack_encoders and not any(one.fills for one in declared_as(stack)):
+    if again is None and stack in stack_encoders and not any(one.fills or goes_by_outer(one) for one in declared_as(stack)):
         again = _rebuilders[key] = _builder(declared_as(stack), read=True, parts=None if path is None else path.parts)
     return again
 
@@ -147,8 +147,12 @@ def _written(
     parts: list[Packing] = []
     pieces: tuple[PackedPiece, ...] = (PackedPiece(("payload",), "len(payload)"),)
     numbers: set[str] = set()
+    below = None if read else from_below(tuple(classes[one] for one in stack))
     for i, one in reversed([*enumerate(stack)]):
         part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=stack, i=i, plain=plain, read=read)
+        found = {} if below is None else below.values[i]
+        part.outer_known = {leaf: f"x{k}_{i}" for k, leaf in enumerate(found)}
+        part.lines += [f"{part.outer_known[leaf]} = {source}" for leaf, source in found.items()]
         part.source()
         pieces = part.pieces
         parts.append(part)
@@ -175,6 +179,7 @@ def _written(
         lines = [*first, *unpacked(wanted, names), *lines]
     else:
         lines = [f"{', '.join(headers)}, = stack", *(line for part in reversed(parts) for line in part.entry())]
+        lines += [f"if {test}: return None" for test in below.unsolved] if below is not None else []
     lines += [*(line for part in parts for line in part.lines), *last]
     what = f"build {'again ' if read else ''}{'/'.join(cls.name for cls in stack)}"
     return function(["def build(stack, payload=None):", *("    " + line for line in lines)], names, what)

@@ -245,16 +245,16 @@ def handed(field: Field, holder: Declaration) -> list[Elsewhere] | None:
 
 
 def goes_by_outer(declaration: Declaration) -> bool:
-    """Whether a header is read and written with what stands around it, or has items that are, or values that are not in the bytes."""
-    return reads_by_outer(declaration) or any(f.computed is not None for f in declaration.fields)
+    """Whether a header is written with what stands around it, or has items that are, or values that are not in the bytes."""
+    return bool(declaration.outer_leaves) or goes_by_more(declaration)
 
 
-def reads_by_outer(declaration: Declaration) -> bool:
-    """Whether a header is read with what stands around it, or has items that are."""
+def goes_by_more(declaration: Declaration) -> bool:
+    """The same, but for the outer values of its own rules."""
     conditions = [rule for rule, _, _ in registry.conditions(declaration)]
-    placed = is_placed(declaration) or any(map(is_around, declaration.fields))
+    placed = is_placed(declaration) or any(map(is_around, declaration.fields)) or any(f.computed is not None for f in declaration.fields)
     inside = declaration.view is not None and reaches_out(declaration.view[1])
-    return bool(declaration.outer_leaves or declaration.remembers) or placed or inside or bool(outer_beside(conditions, ()))
+    return bool(declaration.remembers) or placed or inside or bool(outer_beside(conditions, ()))
 
 
 def outer_names(field: Field, level: int = 1) -> set[str]:

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from packetlab.codec.around.outer import is_called, names_before, place_of, read_with
+from packetlab.codec.around.outer import goes_by_more, is_called, names_before, place_of, read_with
 from packetlab.codec.around.required import Requirement, is_required, number_for, requirements
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare import registry
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.expressions import Elsewhere
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.transforms.raws import Carried, InnerValue
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
-    from packetlab.declare.fields import Field
 
 H = TypeVar("H", bound=AnyHeader)
 
@@ -272,6 +272,43 @@ def _above(kinds: tuple[type[AnyHeader], ...]) -> list[tuple[int, list[tuple[Req
         if own or holds:
             found.append((i, own, holds))
     return found
+
+
+class Below(NamedTuple):
+    """What a function for just such stacks has of numbers that its headers ask of those below.
+
+    Attributes:
+        values: of each header, outer value -> source for it. unsolved: conditions that such a number is yet to be solved.
+    """
+
+    values: list[dict[str, str]]
+    unsolved: list[str]
+
+
+def from_below(kinds: tuple[type[AnyHeader], ...]) -> Below | None:
+    """Return what the headers of a stack, ``h_0`` and so on, ask of those below; None where that is more than numbers that follow from nothing."""
+    values, asking = list[dict[str, str]](), dict[tuple[int, int, Field], int]()
+    for i, cls in enumerate(kinds):
+        if goes_by_more(cls._declaration):
+            return None
+        found = dict[str, str]()
+        for leaf in cls._declaration.outer_leaves:
+            place = place_of(leaf, kinds[:i]) if type(leaf) is Elsewhere and leaf.path else -1  # type: ignore[arg-type]  # as in `_above`
+            f = kinds[place]._by_name[leaf.name] if place >= 0 else None
+            if f is None or not _has_no_rule(f) or _unset(f) is None:
+                return None
+            found[str(leaf)] = f"h_{place}.{f.slot}"
+        values.append(found)
+    for i, own, holds in _above(kinds):
+        if holds:
+            return None
+        for one, place in own:
+            f = kinds[place]._by_name[one.leaf.name]
+            asked = -1 if one.field is None or one.none is not None else one.field.bit
+            asking[i, place, f] = asking.get((i, place, f), 0) | asked
+    unsolved = [f"not s_{p} & {f.bit:#x} and (s_{i} & {asked:#x} or h_{p}.{f.slot} != {f.default})" if asked > 0 else f"not s_{p} & {f.bit:#x}"
+                for (i, p, f), asked in asking.items()]  # fmt: skip
+    return Below(values, unsolved)
 
 
 def _required_inside(stack: tuple[AnyHeader, ...]) -> Iterator[tuple[Sequence[AnyHeader], Requirement, AnyHeader]]:

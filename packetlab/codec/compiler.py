@@ -40,6 +40,8 @@ from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError
 
 H = TypeVar("H", bound=AnyHeader)
+_prototypes: dict[type[AnyHeader], dict[type[AnyHeader], int]] = {}  # of items, those that may stand where these do
+registry.caches.append(_prototypes)
 _packers: WeakSet[Compiled] = WeakSet()
 """What packs headers by themselves, as `__bytes__` of their classes."""
 BITS_OF = {"e": "H", "f": "I", "d": "Q"}
@@ -345,13 +347,13 @@ def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
     """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
     if type(value) is not list and type(value) is not tuple:
         return False
-    one = item
+    one, known = item, _prototypes.setdefault(item, {item: prototype})
     for h in value:
         if type(h) is not one:
             one = type(h)
-            if one is not item and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration)):
+            if one not in known and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration)):
                 return False
-            prototype = one._declaration.prototype_bit
+            prototype = known.get(one) or known.setdefault(one, one._declaration.prototype_bit)
         if h._state >= prototype:
             return False
     return True

@@ -88,8 +88,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
             "walk": walk, "read_items": read_items,
             f"of{tag}": (classes[cls],), f"new{tag}": classes[cls].__new__, f"declaration{tag}": cls,
         }  # fmt: skip
-        # The last condition and where its lines begin and end.
-        self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
+        self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))  # the last condition and where its lines begin and end
         self.holds: dict[str, bool] = {}
         self.caught = False  # whether reading beyond the end is caught
         self.became: list[str] = []
@@ -306,15 +305,15 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         return True
 
     def listed(self, step: Listed) -> None:
-        var, pos = self.v(step.field.name), self.float()
-        count = step.count.code(self) if step.count is not None else "None"
+        var, pos, count = self.v(step.field.name), self.float(), step.count.code(self) if step.count is not None else "None"
         name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
         # What holds others is read by one reader at all levels, or else by the careful one at all: twice at each, the work doubles.
         item, more = step.field.kind.item, self.held(step.field)
-        again = f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
-        other = "(None, 0)" if is_recursive(item) or is_nested(item) or is_contextual(item) else again
-        self.lines.append(f"{var}, {pos} = R_{name}({given}{self.handed(step.field) or more}) or {other}")
+        once = is_recursive(item) or is_nested(item) or is_contextual(item)
+        other = "(None, 0)" if once else f"read_items(F_{name}, {given}, None{more.replace(', ', ', around=', 1)})"
+        none = f"((), {pos}) if not {count} else " if is_recursive(item) and not step.field.kind.one and step.count is not None else ""
+        self.lines.append(f"{var}, {pos} = {none}R_{name}({given}{self.handed(step.field) or more}) or {other}")
         self.check(f"{var} is None")
 
     def counted(self, step: Counted) -> None:
@@ -338,9 +337,10 @@ def items_reader(field: Field, counted: bool) -> Compiled:
     """
     found = _readers.get(key := (field, counted))
     if found is None:
-        _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
+        later = _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
         read = one_by_one(field) if is_contextual(field.kind.item) else _items_reader(field, counted)
         found = _readers[key] = quick(read) if is_recursive(field.kind.item) else read
+        read.__globals__.update({name: found for name, one in [*read.__globals__.items()] if one is later})
     return found
 
 

@@ -29,10 +29,15 @@ def bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
     """Refuse items that hold items of their own in too many levels."""
     level: Raw = items
     for _ in range(DEEPEST):
-        held = [getattr(one, f.slot) for one in level if type(one) is not bytes for f in one._declaration.repeated]
-        level = [inner for some in held if isinstance(some, tuple) for inner in some]
-        if not level:
+        inner: list[Raw] = []
+        for one in level:
+            if type(one) is not bytes:
+                for f in one._declaration.repeated:
+                    if (held := getattr(one, f.slot)) and isinstance(held, tuple):
+                        inner += held
+        if not inner:
             return items
+        level = inner
         if len(level) > 64:  # one that stands in many places is looked at once
             level = [*{id(one): one for one in level}.values()]
     raise BuildError(where, f"{DEEPEST} levels of headers in headers at most", "more")

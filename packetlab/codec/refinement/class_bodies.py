@@ -7,20 +7,24 @@ places, `==` and `hash` are the base's; `value` is a field of a header of its ow
 from __future__ import annotations
 
 from enum import Enum, IntEnum, IntFlag
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.compiler import replaced
 from packetlab.codec.objects import AnyHeader, classes
+from packetlab.codec.refinement.reading import plain_size
 from packetlab.codec.refinement.standing import Unwritten
 from packetlab.codec.refinement.views import shown, viewed
+from packetlab.codec.source import function
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import Spec
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.plan import Fixed
 from packetlab.declare.refinement.checks import check_base, restated, wanted_in_held
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.expressions import Expr
@@ -38,10 +42,34 @@ class ViewProperty(property):
 
     def __init__(self, field: Field) -> None:
         self.field = field
-        super().__init__(lambda header: getattr(shown(header), field.name))
+        super().__init__(self._read_first)
+
+    def _read_first(self, header: AnyHeader) -> object:
+        if vars(type(header)).get(self.field.name) is not self:  # a class derived from it, which may be laid out otherwise
+            return getattr(shown(header), self.field.name)
+        property.__init__(self, _getter(type(header), self.field))
+        return self.__get__(header)
 
     def __repr__(self) -> str:
         return f"<field {self.field.owner.name}.{self.field.name}>"
+
+
+def _getter(cls: type[AnyHeader], f: Field) -> Callable[[Any], object]:
+    """Return what reads a field of the header inside: a plain number from the bytes, where these were captured and it lies at one place."""
+    declaration, kind, at = cls._declaration, f.kind, 0
+    assert declaration.view is not None
+    plain = kind.wire == "number" and kind.names is None and kind.orders_raw
+    size = plain_size(declaration) if plain else None
+    units = [(unit, step.run.order) for step in declaration.view[1].plan.head if isinstance(step, Fixed) for unit in step.run.units]
+    names: dict[str, object] = {"shown": shown, "C": cls}
+    lines = ["def get(h):"]
+    for unit, order in units if size is not None else ():
+        if unit.fields == [f] and not unit.by_bytes:
+            names["unpack"] = Struct(f"{order}{at}x{unit.code}").unpack_from
+            known = f"h._state == {declaration.captured_state:#x} and h.__class__ is C and type(raw := h.{cls._by_name[declaration.view[0]].slot}) is bytes"
+            lines.append(f"    if {known} and len(raw) == {size}: return {f'raw[{at}]' if unit.code == 'B' else 'unpack(raw)[0]'}")
+        at += unit.bits // 8
+    return function([*lines, f"    return shown(h).{f.name}"], names, f"{cls.__name__}.{f.name}")
 
 
 def taken_apart(

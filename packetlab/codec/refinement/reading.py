@@ -45,6 +45,16 @@ def is_refined(header: Declaration) -> bool:
     return header.refines is not None or bool(refinements(header))
 
 
+def plain_size(header: Declaration) -> int | None:
+    """Return how many bytes the field has that a refinement takes apart, where any bytes of that size will do; None elsewhere."""
+    assert header.view is not None
+    inner = header.view[1]
+    plan, fields = inner.plan, inner.fields
+    plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
+    plain = plain and not inner.outer_leaves and not any(f.fixed or f.is_judged for f in fields)
+    return plan.least if plain and plan.payload is not None and plan.total is None else None
+
+
 def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     """Return what says of raw bytes whether a refinement can take them apart: the header inside, True, or None for no.
 
@@ -53,10 +63,7 @@ def looker(header: Declaration) -> Callable[..., AnyHeader | bool | None]:
     """
     assert header.view is not None
     inner = header.view[1]
-    plan, fields = inner.plan, inner.fields
-    plain = all(isinstance(step, Fixed) for step in plan.head) and not (plan.trailer or inner.shortened or is_refined(inner))
-    if plain and not inner.outer_leaves and not any(f.fixed or f.is_judged for f in fields) and plan.payload is not None and plan.total is None:
-        size = plan.least
+    if (size := plain_size(header)) is not None:
         return lambda raw, *values, place=None, ctx=None: True if type(raw) is bytes and len(raw) == size else None
     if asking([header]):
         return lambda raw, *values, place=None, ctx=None: read_whole(
@@ -121,11 +128,13 @@ class Refining(Extents):
         if not views:
             self.lines.append(plain)
             return
-        self.find("x", views, lambda one: (looker(one), one.view and one.view[0], (classes[one],), classes[one].__new__))
+        self.find("x", views, lambda one: (looker(one), one.view and one.view[0], (classes[one],), classes[one].__new__, plain_size(one)))
         names = {one.view[0] for one in views if one.view is not None}
         raw = self.v([*names][0]) if len(names) == 1 else "{" + ", ".join(f"{n!r}: {self.v(n)}" for n in names) + "}[x[1]]"
+        quick = any(plain_size(one) is not None for one in views) and len(names) == 1 and own.by_name[[*names][0]].condition is None
+        quickly = f"len({raw}) == x[4] or " if quick else ""
         self.lines += [
-            f"if x is None: {plain}", "else:", f"    w = x[0]({raw}{self.values(views)})", f"    if w is None: {self.away}",
+            f"if x is None: {plain}", "else:", f"    w = {quickly}x[0]({raw}{self.values(views)})", f"    if w is None: {self.away}",
             *(f"    {line}" for line in self.made_of(views, "x[3]", "x[2]")), f"    if w is not True: h{tag}.__viewed__ = w",
             *(f"    {line}" for name in sorted(names) for line in self.held_in(views, name)),
         ]  # fmt: skip

@@ -14,6 +14,7 @@ from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.places.held import HeldBytes
 from packetlab.codec.refinement.depth import NeedsCare, trying
 from packetlab.codec.refinement.standing import Unwritten, goes_by_around, goes_by_further, keep
+from packetlab.codec.source import function
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
@@ -251,4 +252,25 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
             put(self, classes[inner]())
             self._state = state | self._state & self._declaration.prototype_bit  # it is there, and not given
 
-    return init
+    if not plain or any(f.kind.has_headers for f in declaration.fields) or any(one.name in declaration.by_name for one in inner.fields):
+        return init
+    first: Any = header.__new__(header)
+    make(first)  # what each has that is given none of the fields of the base
+    words = [one.name for one in inner.fields]
+    handed, none = ", ".join(f"{word}={word}" for word in words), " and ".join(f"{word} is None" for word in words)
+    known: dict[str, object] = {f"D{one.slot}": getattr(first, one.slot) for one in declaration.fields}
+    known.update(_solvings=solvings, _declaration=declaration, _inside=inside, _init=init, _BuildError=BuildError)
+    lines = [
+        f"def __init__(_self, *_args, {', '.join(f'{word}=None' for word in words)}, **_given):",
+        f"    if _args or _given or _solvings.get(_declaration, _self) is not None or ({none}): return _init(_self, *_args, {handed}, **_given)",
+        f"    _held = _inside({handed})",
+        f"    if _held._state & {inner.prototype_bit:#x}: return _init(_self, {handed})",
+        *(f"    _self.{one.slot} = D{one.slot}" for one in declaration.fields),
+        f"    _self._state = {first._state:#x}",
+        *(["    _self.__outer__ = None"] if declaration.outer_leaves else []),
+        f"    try: _self.{slot} = _inside._encode(_held, b'', (_self, _held), 1, None)",
+        f"    except _BuildError: return _init(_self, {handed})",
+        f"    _self._state = {first._state | bit:#x}",
+        "    _self.__viewed__ = _held",
+    ]
+    return function(lines, known, f"{declaration.name}.__init__")

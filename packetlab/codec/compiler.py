@@ -36,6 +36,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.elsewhere import check_elsewhere
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.items import bounded
+from packetlab.declare.transforms.raws import InnerValue
 from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError
 
@@ -219,6 +220,9 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
             names[f"_E_{name}"], made = kind.ended, f"_E_{name}({made})"  # type: ignore[attr-defined]
         recursive = kind.item.repeated and is_recursive(kind.item)
         forms = [(f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})", f"_bounded({made}, {where})" if recursive else made)]
+    elif kind.transforms and kind.inner.wire == "items" and not kind.inner.one and not is_recursive(kind.inner.item) and kind.inner.last is None:  # type: ignore[attr-defined]
+        names.update({f"_I_{name}": classes[kind.item], "_InnerValue": InnerValue})
+        forms = [(f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})", f"_InnerValue(_tuple({name}))")]
     elif _plain_range(f):
         bits = kind.high.bit_length() if kind.low == 0 and not kind.high & kind.high + 1 else 0
         forms = [(f"{name}.__class__ is _int and " + (f"not {name} >> {bits}" if bits else f"{kind.low:#x} <= {name} <= {kind.high:#x}"), name)]

@@ -22,8 +22,11 @@ from packetlab import (
     field,
     many,
     pad,
+    size_of,
     sized,
+    through,
     when,
+    xor,
 )
 from packetlab.codec.objects import AnyHeader
 from packetlab.codec.stacks import build, stack_decoders, stack_encoders
@@ -54,6 +57,10 @@ def headers() -> Any:
         total: int = computed(before("total") + field("value"))
         fill: Bytes = pad(2, since="OutHolder")
 
+    class OutSecret(Header):
+        kind: U8 = 0
+        more: U16 | None = when(field("^.long") == 1, 5)
+
     class OutHolder(Header, under=OutUpper, when={"more": 4}):
         exact: U8 = 0
         count: U8 = auto(count_of("items"))
@@ -65,6 +72,11 @@ def headers() -> Any:
     class OutEnd(Header, under=OutLast, when=field("OutLower.qos") == 2):
         value: U8 = 0
 
+    class OutInside(Header):
+        long: U8 = 0
+        size: U8 = auto(size_of("some"))
+        some: tuple[OutSecret, ...] = through(xor(5), sized(field("size"), ()))
+
     for _ in range(100):
         for qos in (0, 1):
             assert bytes(OutLower(qos=qos, size=2) / OutUpper(text=b"xy") / b"z") == bytes([qos, 2, 3, *[0, 7] * qos]) + b"xy\x09z"
@@ -72,7 +84,7 @@ def headers() -> Any:
         assert dissect(b"\1\1\5\0\0\0", OutHolder)[OutHolder].items[0].total == 5
         assert len(dissect(bytes([2, 0, 4, 8, 9]), OutLower).layers) == 3 and len(dissect(bytes([1, 0, 4, 8, 9]), OutLower).layers) == 2
     assert OutLower in stack_decoders and OutHolder in stack_decoders and (OutLower, OutUpper) in stack_encoders
-    return OutLower, OutUpper, OutItem, OutHolder
+    return OutLower, OutUpper, OutItem, OutHolder, OutSecret, OutInside
 
 
 def known(header: AnyHeader) -> Any:
@@ -80,7 +92,7 @@ def known(header: AnyHeader) -> Any:
     return getattr(header, "__outer__", None), items
 
 
-@given(data=st.binary(max_size=12) | st.binary(min_size=2, max_size=14).map(lambda rest: bytes([rest[0] & 3, rest[1] & 3, 3 + (rest[1] >> 7)]) + rest), first=st.sampled_from((0, 3)))
+@given(data=st.binary(max_size=12) | st.binary(min_size=2, max_size=14).map(lambda rest: bytes([rest[0] & 3, rest[1] & 3, 3 + (rest[1] >> 7)]) + rest), first=st.sampled_from((0, 3, 5)))
 def test_read_as_header_by_header(headers: Any, data: bytes, first: int) -> None:
     packet, slow = dissect(data, headers[first]), dissected(data, headers[first], None)
     assert packet.layers == slow.layers and packet.faults == slow.faults and packet.payload == slow.payload
@@ -108,7 +120,7 @@ def test_built_as_header_by_header(headers: Any, lower: Any, upper: Any, again: 
 
 @given(exact=st.integers(0, 2), some=st.lists(st.tuples(st.integers(0, 255), st.none() | st.integers(0, 65535)), max_size=4))
 def test_items_are_written_as_they_are_one_by_one(headers: Any, exact: int, some: list[tuple[int, int | None]]) -> None:
-    _, _, item, holder = headers
+    _, _, item, holder, _, _ = headers
     made = holder(exact=exact, items=[item(value=value, error=error if exact == 1 else None) for value, error in some])
     wire, at, total = [exact, len(some)], 2, 0
     for value, error in some:
@@ -120,3 +132,22 @@ def test_items_are_written_as_they_are_one_by_one(headers: Any, exact: int, some
     read = dissect(bytes(wire), holder)[holder]
     assert read.items == made.items and [one.total for one in read.items] == [sum(value for value, _ in some[: n + 1]) for n in range(len(some))]
     assert read.replace(exact=exact) == read and bytes(holder(exact=exact, items=read.items)) == bytes(wire)  # items that were read are written too
+
+
+@given(long=st.integers(0, 2), kinds=st.lists(st.integers(0, 255), max_size=4), more=st.none() | st.integers(0, 65535))
+def test_items_inside_a_transform_are_written_as_they_are_one_by_one(headers: Any, long: int, kinds: list[int], more: int | None) -> None:
+    secret, inside = headers[4:]
+    made = inside(long=long, some=[secret(kind=kind, more=more if long == 1 else None) for kind in kinds])
+    wire = b"".join(bytes([kind]) + (5 if more is None else more).to_bytes(2, "big") * (long == 1) for kind in kinds)
+    assert bytes(made) == bytes([long, len(wire), *(byte ^ 5 for byte in wire)])
+    read = dissect(bytes(made), inside)[inside]
+    assert read == made and [one.more for one in read.some] == [one.more for one in made.some] == [(5 if more is None else more) if long == 1 else None for _ in kinds]
+    assert bytes(inside(long=long, some=read.some)) == bytes(made)
+
+
+def test_numbers_that_what_is_inside_requires_follow_from_it(headers: Any) -> None:
+    secret, inside = headers[4:]
+    assert bytes(inside(some=[secret(more=7)]))[:2] == b"\1\3"
+    assert inside(some=[secret(more=7)]).long == 1
+    with pytest.raises(BuildError, match="a field that is there"):
+        bytes(inside(long=0, some=[secret(more=7)]))

@@ -9,7 +9,7 @@ from packetlab.codec.around.outer import handed, is_around, look, read_outer, re
 from packetlab.codec.context.recalling import recall_read
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
-from packetlab.codec.places.surroundings import begun, counted_since
+from packetlab.codec.places.surroundings import begun, counted_since, is_placed
 from packetlab.codec.source import ReadSoFar
 from packetlab.codec.transforms.direct import given, opened_at_once
 from packetlab.declare.declaration import outer_leaves
@@ -145,7 +145,8 @@ class Hearing(ReadSoFar):
         var, key, codes, held = self.v(f.name), f"T_{f.name}{self.tag}", self.arguments(f), self.held(f)
         self.names[key] = f.kind.opened  # type: ignore[attr-defined]
         careful = [f"{var} = {key}({var}, {given(codes)}{held})", f"if {var}.expected: {self.away}"]
-        lines = opened_at_once(self, f, var, codes, careful, held, self.away)
+        handed = self.handed(f) if not is_placed(f.kind.item) else ""  # places in what is inside are counted there
+        lines = opened_at_once(self, f, var, codes, careful, held, self.away, handed)
         may_be_none = f.condition is not None or f.none is not None
         self.lines += [f"if {var} is not None:", *("    " + line for line in lines)] if may_be_none else lines
 

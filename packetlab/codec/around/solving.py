@@ -31,11 +31,13 @@ class Solving(NamedTuple):
     Attributes:
         targets: its own fields that what it holds may require numbers of. lists: fields whose items may require numbers of the item before.
         required: what a declaration requires of `targets`, and whether that is to be looked for in what such a header holds; as far as known.
+        bits: of `targets`.
     """
 
     targets: tuple[Field, ...]
     lists: tuple[Field, ...]
     required: dict[Declaration, tuple[list[Requirement], bool]]
+    bits: int
 
 
 solvings: dict[Declaration, Solving | None] = {}
@@ -82,7 +84,7 @@ def solving(declaration: Declaration) -> Solving | None:
         names = {one.leaf.name for held in _held(declaration) for one in _of_holder(declaration, held)}
         lists = [f for f in declaration.fields if f.kind.has_headers and any(map(_of_item_before, read_with(f.kind.item)))]
         targets = [declaration.by_name[name] for name in names]
-        solvings[declaration] = Solving((*targets,), (*lists,), {}) if targets or lists else None
+        solvings[declaration] = Solving((*targets,), (*lists,), {}, sum(f.bit for f in targets)) if targets or lists else None
     return solvings[declaration]
 
 
@@ -98,8 +100,8 @@ def solve(header: AnyHeader, inner: AnyHeader | None = None, was: AnyHeader | No
 
     `inner` is the header inside, where it takes a field apart and that is not in there yet; `was` the header that it is made from.
     """
-    plan = solving(header._declaration)
-    if plan is None or header._is_partial:
+    plan, state = solving(header._declaration), header._state
+    if plan is None or header._is_partial or not (plan.lists or plan.bits & ~state or plan.bits & state >> len(header._fields)):
         return
     for f in plan.lists:
         raw = getattr(header, f.slot)

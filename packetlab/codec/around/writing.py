@@ -25,8 +25,10 @@ from packetlab.codec.places.surroundings import all_built, counting_list, is_pla
 from packetlab.codec.readback import after_end, no_bytes, unended
 from packetlab.codec.refinement.standing import goes_by_around, standing
 from packetlab.declare import registry
+from packetlab.declare.declaration import rules_of
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import Field, Filled, slot_of
+from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Listed
 from packetlab.declare.remembering.recalled import Recalled
@@ -67,8 +69,14 @@ def filled_in(field: Field, value: Any, outside: Within) -> Any:
     return Filled.of(items, value.fill) if type(value) is Filled else tuple(items)
 
 
-def standing_inside(field: Field, raw: Any, outside: Within) -> Any:
-    """Return the value of a field through transforms with what follows for the headers inside it where it stands filled in.
+def standing_by(raw: Any, write: Any, *handed: int) -> InnerValue | None:
+    """Return headers inside transforms with their bytes where they stand, by a writer that is given what they ask for; None where it writes none of them."""
+    data = write(raw.inner, None, *handed) if type(raw) is InnerValue and type(raw.inner) is tuple else None
+    return None if data is None else raw.stood(raw.inner, data)
+
+
+def standing_inside(field: Field, raw: Any, outside: Within, whole: bool = True) -> Any:
+    """Return the value of a field through transforms with what follows for the headers inside it where it stands filled in; not `whole`: with their bytes.
 
     Captured bytes stay as they are where those inside are the same there.
     """
@@ -79,7 +87,7 @@ def standing_inside(field: Field, raw: Any, outside: Within) -> Any:
     if is_placed(inner.kind.item):  # places are counted from the beginning of what is inside
         items = tuple(one if type(one) is bytes else hook("settled")(one, (one,), 0) for one in items)
     data = encode_around(inner, items, 0, outside)
-    filled = filled_in(inner, items, outside)
+    filled = filled_in(inner, items, outside) if whole else raw.inner
     if isinstance(raw, InnerValue):
         return raw.stood(filled, data)
     return raw.holding(filled) if data == hook("encode_items")(raw.inner, 0) else InnerValue(raw.inner).stood(filled, data)
@@ -208,9 +216,19 @@ class OuterWriting:
         """Fill in what follows for headers inside a field through transforms from what stands around them, where they ask for that."""
         if not (f.kind.transforms and is_around(f)):
             return
-        value = self.direct.pop(f.name, var)
-        self.names.update({f"F_{f.name}": f, "standing_inside": standing_inside})
-        code = f"standing_inside(F_{f.name}, {value}, {self.outside(f)})"
+        value, inner = self.direct.pop(f.name, var), f.kind.field  # type: ignore[attr-defined]
+        self.names.update({f"F_{f.name}": f, "standing_inside": standing_inside, "standing_by": standing_by})
+        # Where nothing but its bytes is asked for, no header inside it is made anew.
+        asked = any(isinstance(leaf, Inner) for rule in rules_of(self.cls.fields) if rule is not None for leaf in rule.leaves())
+        whole = self.fill or asked or f.kind.has_state  # type: ignore[attr-defined]
+        leaves = None if whole or f.condition is not None else handed(inner, self.cls)
+        write = hook("around_writer")(inner) if leaves is not None else None
+        if leaves is None or write is None:
+            code = f"standing_inside(F_{f.name}, {value}, {self.outside(f)}, {whole})"
+        else:
+            self.names[f"L_{f.name}{self.tag}"] = write
+            operands, around = "".join(f", {self.value(leaf.name)}" for leaf in leaves), self.surroundings(f)
+            code = f"standing_by({value}, L_{f.name}{self.tag}{operands}) or standing_inside(F_{f.name}, {value}, {around}, False)"
         self.lines.append(f"{var} = {code}" if f.condition is None else f"{var} = {code} if {self.present(f)} else {value}")
 
     def outside(self, f: Field) -> str:

@@ -68,8 +68,8 @@ def _tried(to: OneByOne, f: Field, kind: Through, var: str, call: str, away: str
     return [*lines, f"except U_{f.name}{to.tag}: {away}"]
 
 
-def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: list[str], held: str, away: str) -> list[str]:
-    """Return the lines that look into a field, of which `var` has the bytes; `careful` are those of `Through.opened`."""
+def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: list[str], held: str, away: str, handed: str) -> list[str]:
+    """Return the lines that look into a field, of which `var` has the bytes; `careful` are those of `Through.opened`, `handed` is what headers inside are read with in place of `held`."""
     kind = f.kind
     assert isinstance(kind, Through)
     if not is_direct(kind):
@@ -83,11 +83,11 @@ def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: 
     kept = "x.__dict__ = {'given': g, 'inner': %s, 'opened': True}"  # in half the time that three attributes take
     found = [kept % "w"]
     if inner.wire == "items":
-        to.names[f"H_{f.name}{to.tag}"], reader = kind.entered, None if held else hook("reader_inside")(kind.field)
+        to.names[f"H_{f.name}{to.tag}"], reader = kind.entered, None if held and not handed else hook("reader_inside")(kind.field)
         found = ["x.given = g", f"H_{f.name}{to.tag}(x, w{held})", f"if x.expected: {away}"]
         if reader is not None:
             to.names[f"R_{f.name}{to.tag}"] = reader
-            read = [f"r = R_{f.name}{to.tag}(w, 0, len(w), None)", "if r is not None and r[1] == len(w):", "    " + kept % "r[0]"]
+            read = [f"r = R_{f.name}{to.tag}(w, 0, len(w), None{handed})", "if r is not None and r[1] == len(w):", "    " + kept % "r[0]"]
             found = [*read, "else:", *("    " + line for line in found)]
     elif inner.bits is not None:
         lines.append(f"if len(w) != {inner.bits // 8}: {away}")
@@ -108,7 +108,7 @@ def closed_at_once(to: OneByOne, f: Field, value: str, codes: list[str], careful
         return careful
     test, inner = f"type({value}) is InnerValue", f"{value}.inner"
     if kind.has_headers:
-        test, inner = f"{test} and {value}.data is None", f"encode_items({inner}, 0)"
+        inner = f"encode_items({inner}, 0) if {value}.data is None else {value}.data"
         to.names["encode_items"] = hook("encode_items")
     lines = [f"inside = {inner}", *_tried(to, f, kind, var, _called(to, f, kind, 1, "inside", codes), f"{var} = {careful}")]
     if kind.spreads:  # so few bytes any number of them may stand for

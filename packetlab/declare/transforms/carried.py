@@ -208,7 +208,7 @@ class Through(Kind):
         ]  # fmt: skip
 
     def opened(self, data: bytes, given: tuple[object, ...], around: object = None) -> Carried:
-        """Return bytes of a packet with what is inside, or with what is wrong with them; `around`: what is known of the header that holds these."""
+        """Return bytes of a packet with what is inside, or with what is wrong with them; `around`: what is known of the header that holds these (see `parse_inside`)."""
         found = Carried(data)
         found.given = given
         try:
@@ -271,7 +271,9 @@ class Through(Kind):
 
     def packed(self, raw: Raw, given: tuple[object, ...]) -> bytes:
         """Return the bytes of `closed` alone."""
-        return self._encoded(raw.inner, given) if type(raw) is InnerValue and not (self.has_state or self.has_headers) else self.closed(raw, given)
+        if type(raw) is not InnerValue or self.has_state:
+            return self.closed(raw, given)
+        return self._encoded(bytes_inside(raw) if self.has_headers else raw.inner, given)
 
     def closed(self, raw: Raw, given: tuple[object, ...]) -> Carried:
         """Return the bytes for a value: those that were captured where nothing has changed. BuildError where there are none."""

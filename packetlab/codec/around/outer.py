@@ -12,7 +12,7 @@ from typing import Any
 from packetlab.codec.context.recalling import recall_built
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import AnyHeader
-from packetlab.codec.places.surroundings import around, begun, is_placed
+from packetlab.codec.places.surroundings import around, begun, is_called as is_named, is_placed
 from packetlab.codec.refinement.depth import is_nested, is_recursive
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, outer_leaves
@@ -231,17 +231,20 @@ def is_read_now(field: Field) -> bool:
 
 
 def handed(field: Field, holder: Declaration) -> list[Elsewhere] | None:
-    """Return the outer values of items that are numbers of the header which holds them: who reads or writes the list is given these.
+    """Return the outer values of items that are numbers of the header which holds them, or places in it: who reads or writes the list is given these.
 
     None where they ask for more than these, and for the item before.
     """
     item: Declaration = field.kind.item
-    if field.until is not None or item.view is not None or is_nested(item) or refinements(item) or is_placed(item) or is_contextual(item):
+    if field.until is not None or item.view is not None or is_nested(item) or refinements(item) or is_contextual(item):
         return None
-    leaves = [leaf for leaf in item.outer_leaves if leaf.path]
-    named = [holder.by_name.get(leaf.name) if leaf.path == "^" or is_called(holder, leaf) else None for leaf in leaves]
-    own = all(f is not None and f.kind.is_number and not f.kind.transforms for f in named)
-    return leaves if own and all(type(leaf) is Elsewhere for leaf in item.outer_leaves) else None
+    for leaf in item.outer_leaves:
+        f = holder.by_name.get(leaf.name) if leaf.path == "^" or is_called(holder, leaf) else None
+        own = f is not None and f.kind.is_number and not f.kind.transforms
+        since = isinstance(leaf, OwnPlace) and is_named(holder, leaf.name) and not is_named(item, leaf.name)
+        if not since and not (type(leaf) is Elsewhere and (own or not leaf.path)):
+            return None
+    return None if any(f.kind.counted_from for f in item.fields) else [leaf for leaf in item.outer_leaves if leaf.path]
 
 
 def goes_by_outer(declaration: Declaration) -> bool:

@@ -103,7 +103,7 @@ class Hearing(ReadSoFar):
 
     def read_around_in_list(self, until: Expr | None) -> tuple[list[str], list[str], list[str]]:
         """The same for the items of a list: return lines that stand before all of them, lines at the end of each, and of one of another class."""
-        first, each, other = [], [], []
+        first, each, other, self.operands = [], [], [], []
         more = outer_leaves([until, *(one.when for one in refinements(self.cls))])
         leaves = {str(leaf): leaf for leaf in (*self.cls.outer_leaves, *more)}
         for k, (text, leaf) in enumerate(leaves.items()):
@@ -111,18 +111,20 @@ class Hearing(ReadSoFar):
             if isinstance(leaf, OwnPlace):
                 self.names.update(begun=begun, counted_since=counted_since)
                 where = f"({leaf.name!r}, declaration{self.tag}, data, pos, ctx)"
-                first.append(f"g_{k}{self.tag} = counted_since{where}")
+                first.append(f"if g_{k}{self.tag} is None: g_{k}{self.tag} = counted_since{where}")
+                self.operands.append(f"g_{k}{self.tag}")
                 self.lines.append(f"{self.outer_values[text]} = begun{where} if g_{k}{self.tag} is None else pos - g_{k}{self.tag}")
             elif leaf.path:
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
+                self.operands.append(self.outer_values[text])
                 first.append(f"if {self.outer_values[text]} is None: {self.outer_values[text]} = look(L_{k}{self.tag}, ctx.layers, None) or 0")
             else:
                 first.append(f"{self.outer_values[text]} = 0")
                 each.append(f"{self.outer_values[text]} = {self.v(leaf.name)} or 0")
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
                 other.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, (), h{self.tag}) or 0")
-        self.operands = [self.outer_values[text] for text, leaf in leaves.items() if leaf.path and not isinstance(leaf, OwnPlace)]
-        if leaves and len(self.operands) == len(self.cls.outer_leaves) == len(leaves):  # the same for all items
+        known = [self.outer_values[text] for text in leaves]
+        if known and self.operands == known and len(known) == len(self.cls.outer_leaves):  # the same for all items
             first.append(f"outer{self.tag} = {self.remembered()}")
             self.outer_tuple = f"outer{self.tag}"
         return first, each, other
@@ -138,14 +140,15 @@ class Hearing(ReadSoFar):
         if leaves is None:
             return ""
         self.names.setdefault("ctx", None)
-        return ", None" + "".join(f", {self.value(leaf.name) if leaf.name in self.read else 0}" for leaf in leaves)
+        values = [self.start if isinstance(leaf, OwnPlace) else self.value(leaf.name) if leaf.name in self.read else 0 for leaf in leaves]
+        return ", None" + "".join(f", {value}" for value in values)
 
     def opened(self, f: Field) -> None:
         """Look into a field whose bytes stand for others."""
         var, key, codes, held = self.v(f.name), f"T_{f.name}{self.tag}", self.arguments(f), self.held(f)
         self.names[key] = f.kind.opened  # type: ignore[attr-defined]
         careful = [f"{var} = {key}({var}, {given(codes)}{held})", f"if {var}.expected: {self.away}"]
-        handed = self.handed(f) if not is_placed(f.kind.item) else ""  # places in what is inside are counted there
+        handed = self.handed(f) if held and not is_placed(f.kind.item) else ""  # places in what is inside are counted there
         lines = opened_at_once(self, f, var, codes, careful, held, self.away, handed)
         may_be_none = f.condition is not None or f.none is not None
         self.lines += [f"if {var} is not None:", *("    " + line for line in lines)] if may_be_none else lines

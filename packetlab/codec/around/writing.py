@@ -221,7 +221,7 @@ class OuterWriting:
         # Where nothing but its bytes is asked for, no header inside it is made anew.
         asked = any(isinstance(leaf, Inner) for rule in rules_of(self.cls.fields) if rule is not None for leaf in rule.leaves())
         whole = self.fill or asked or f.kind.has_state  # type: ignore[attr-defined]
-        leaves = None if whole or f.condition is not None else handed(inner, self.cls)
+        leaves = None if whole or f.condition is not None or is_placed(inner.kind.item) else handed(inner, self.cls)
         write = hook("around_writer")(inner) if leaves is not None else None
         if leaves is None or write is None:
             code = f"standing_inside(F_{f.name}, {value}, {self.outside(f)}, {whole})"
@@ -248,12 +248,11 @@ class OuterWriting:
 
     def packed_around(self, f: Field, value: str, align: str) -> str:
         """Source for the bytes of headers in a field that ask what stands around them; numbers of this header are handed to who writes the list."""
-        key, leaves = f"F_{f.name}{self.tag}", [] if counting_list(self.cls) is f else handed(f, self.cls)
-        leaves = None if self.fill or f.align or f.condition is not None else leaves
+        key, leaves = f"F_{f.name}{self.tag}", None if self.fill or f.align or f.condition is not None else handed(f, self.cls)
         write = hook("around_writer")(f) if leaves is not None else None
         if leaves is None or write is None:
             return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
         self.names[f"L_{f.name}{self.tag}"], var = write, f"l_{f.name}{self.tag}"
-        operands, around = "".join(f", {self.value(leaf.name)}" for leaf in leaves), self.surroundings(f)
+        operands, around = "".join(f", {self.value(leaf.name)}" for leaf in leaves if not isinstance(leaf, OwnPlace)), self.surroundings(f)
         self.lines.append(f"{var} = L_{f.name}{self.tag}({value}, None{operands}) if type({value}) is tuple else None")
         return f"({var} if {var} is not None else encode_around({key}, {value}, 0, {around}, quick=False) if {value} else b'')"

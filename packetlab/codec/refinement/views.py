@@ -252,7 +252,7 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
             put(self, classes[inner]())
             self._state = state | self._state & self._declaration.prototype_bit  # it is there, and not given
 
-    if not plain or any(f.kind.has_headers for f in declaration.fields) or any(one.name in declaration.by_name for one in inner.fields):
+    if not plain or not inner.fields or any(f.kind.has_headers for f in declaration.fields) or any(one.name in declaration.by_name for one in inner.fields):
         return init
     first: Any = header.__new__(header)
     make(first)  # what each has that is given none of the fields of the base

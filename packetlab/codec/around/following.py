@@ -60,7 +60,7 @@ def _known(to: Working, f: Field) -> str:
     if var in to.done:
         return var
     assert f.computed is not None
-    needed, held = [], dict(to.given)
+    needed, held, lines = [], dict(to.given), list[str]()
     # What follows from a number by which a class is found has no default of its own there.
     found_by = [one.name for one in to.fields.values() if one.computed is not None and isinstance(one.default, int)]
     follow = set().union(*(dependents([*to.fields.values()], name) for name in found_by))
@@ -74,14 +74,17 @@ def _known(to: Working, f: Field) -> str:
         else:
             own, given = to.own(g), f"s{to.tag} & {g.bit:#x}"
             value = None if g.default in (None, REQUIRED) or g.name in follow else g.default
-            to.lines.append(f"{var}_{name} = {own} if {given} else {value}")
+            lines.append(f"{var}_{name} = {own} if {given} else {value}")
             to.given[name] = f"{var}_{name}"
         needed.append(f"{to.given[name]} is not None")
+    before = len(to.lines)
     code = f.computed.code(to)  # type: ignore[arg-type]
+    to.lines[before:before] = written = lines if len(to.lines) > before else []  # what was written for it may be needed elsewhere, too
     code = f"+({code})" if not f.computed.is_truth else f"int({code})"
     to.given = held
     code = f"({code} if {' and '.join(needed)} else None)" if needed else code
-    to.lines.append(f"{var} = {to.own(f)} if s{to.tag} & {f.bit:#x} else {code}")
+    lines = [] if written else [f"    {line}" for line in lines]
+    to.lines += [f"if s{to.tag} & {f.bit:#x}: {var} = {to.own(f)}", "else:", *lines, f"    {var} = {code}"]
     to.done.add(var)
     return var
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import handed, is_around, look, read_outer, read_with, within
@@ -32,6 +34,7 @@ class Hearing(ReadSoFar):
 
     outer_values: dict[str, str]
     operands: list[str]
+    name_starts: Mapping[str, str] = MappingProxyType({})  # what names count from -> the variable that has where that is, for all items of a list
     outer_tuple = ""  # the variable that has what all items of a list remember
     away: str
 
@@ -49,7 +52,7 @@ class Hearing(ReadSoFar):
         """Return lines that read a name, and what its pointer leads to."""
         var, key = self.v(f.name), f"N_{f.name}{self.tag}"
         self.names.update({key: partial(name_at, f.kind.counted_from, self.cls), "Unnamed": Unnamed})
-        more = f"if type({var}) is Unnamed: {var} = {key}({var}, data, b_{var}, {self.start}, ctx)"
+        more = f"if type({var}) is Unnamed: {var} = {key}({var}, data, b_{var}, {self.start}, ctx{self.name_starts.get(f.kind.counted_from, '')})"
         return [f"b_{var} = {pos}", *lines, more]
 
     def float(self) -> str:
@@ -123,6 +126,9 @@ class Hearing(ReadSoFar):
                 each.append(f"{self.outer_values[text]} = {self.v(leaf.name)} or 0")
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
                 other.append(f"{self.outer_values[text]} = look(L_{k}{self.tag}, (), h{self.tag}) or 0")
+        self.name_starts = {since: f", c_{k}{self.tag}" for k, since in enumerate(dict.fromkeys(f.kind.counted_from for f in self.cls.fields if f.kind.counted_from))}
+        self.names.update(counted_since=counted_since)
+        first += [f"{var[2:]} = counted_since({since!r}, declaration{self.tag}, data, pos, ctx)" for since, var in self.name_starts.items()]
         known = [self.outer_values[text] for text in leaves]
         if known and self.operands == known and len(known) == len(self.cls.outer_leaves):  # the same for all items
             first.append(f"outer{self.tag} = {self.remembered()}")

@@ -142,7 +142,7 @@ class _Message:
         own: Raw = header._declaration
         starts = (*starts, (own, at))
         if (parts := _straight(own)) is not None and not header._state >> len(own.fields):
-            return self.straight(header, parts, at, starts)
+            return self.straight(header, parts, at, starts, {})
         header = _placed(header, starts, stack, i)
         whole: Raw = (
             header
@@ -166,7 +166,7 @@ class _Message:
             elif f.kind.counted_from:
                 raw = getattr(whole, f.slot)
                 new = (
-                    self.name(f, raw, place, starts, bool(header._state >> len(own.fields) & f.bit))
+                    self.name(f, raw, place, self.origin(f, starts), bool(header._state >> len(own.fields) & f.bit))
                     if raw is not None
                     else b""
                 )
@@ -190,15 +190,25 @@ class _Message:
             header = _followed(header, made, changes, stack, i) if within else made
         return header, at + bits // 8
 
-    def straight(self, header: AnyHeader, parts: Straight, at: int, starts: Starts) -> tuple[AnyHeader, int]:
-        """The same for a header that is built, of names and fields of a fixed width."""
+    def straight(self, header: AnyHeader, parts: Straight, at: int, starts: Starts, origins: dict[Field, int | None]) -> tuple[AnyHeader, int]:
+        """The same for a header that is built, of names and fields of a fixed width. `origins`: where names count from, but for those that do from the header."""
         made = header
         for f, size in parts:
             if f is None:
                 at += size
                 continue
             raw = getattr(header, f.slot)
-            new: bytes | None = raw if raw is None else self.name(f, raw, at, starts, False)
+            origin, new = origins.get(f, -1), raw
+            if origin == -1:
+                origin = self.origin(f, starts)
+                if origin != starts[-1][1]:  # not from itself
+                    origins[f] = origin
+            if type(raw) is bytes and origin is not None and f.kind.compress:  # type: ignore[attr-defined]
+                names = self.names.get(origin) or self.names.setdefault(origin, _Names())
+                self.count += 1
+                new = names.shortened(raw, at - origin)
+            elif raw is not None:
+                new = self.name(f, raw, at, origin, False)
             if new is not raw:
                 if made is header:
                     made = type(header)._copied(header)
@@ -211,6 +221,7 @@ class _Message:
     ) -> tuple[Raw, int]:
         """Go through the items of a field; return them, and where they end."""
         begin, before = at, None
+        origins: dict[Declaration, dict[Field, int | None]] = {}
         made: list[AnyHeader | bytes] = []
         for item in raw:
             if type(item) is bytes:
@@ -218,7 +229,8 @@ class _Message:
                 at += len(item)
                 continue
             if (parts := _straight(item._declaration)) is not None and not item._state >> len(item._fields):
-                new, at = self.straight(item, parts, at, (*starts, (item._declaration, at)))
+                known = origins.setdefault(item._declaration, {})
+                new, at = self.straight(item, parts, at, (*starts, (item._declaration, at)), known)
                 made.append(new)
                 continue
             inner = Within((*stack[:i], holder, item))
@@ -234,19 +246,17 @@ class _Message:
             return raw, at
         return Filled.of(made, raw.fill) if type(raw) is Filled else tuple(made), at
 
-    def name(self, f: Field, raw: bytes, at: int, starts: Starts, captured: bool) -> bytes:
-        """Return a name as it is to stand at `at`."""
+    def origin(self, f: Field, starts: Starts) -> int | None:
+        """Return where pointers of a field begin to count, None where nothing is called so."""
+        if f.kind.counted_from == "self":
+            return starts[-1][1]
+        if f.kind.counted_from == "packet":
+            return 0
+        return next((begin for one, begin in reversed(starts) if is_called(one, f.kind.counted_from)), None)
+
+    def name(self, f: Field, raw: bytes, at: int, origin: int | None, captured: bool) -> bytes:
+        """Return a name as it is to stand at `at`, whose pointers count from `origin`."""
         kind: Raw = f.kind
-        origin: int | None = None
-        if kind.counted_from == "self":
-            origin = starts[-1][1]
-        elif kind.counted_from == "packet":
-            origin = 0
-        else:
-            for one, begin in reversed(starts):
-                if one.name == kind.counted_from or (one.bases and is_called(one, kind.counted_from)):
-                    origin = begin
-                    break
         if origin is None or isinstance(raw, Unnamed):
             return raw
         names = self.names.get(origin)

@@ -15,19 +15,24 @@ Found = bytes | tuple[str, str]
 """A name, or what was expected and got in its place."""
 
 
-def name_at(since: str, own: Declaration, written: bytes, data: bytes, at: int, start: int, ctx: Dissection) -> bytes:
+def name_at(since: str, own: Declaration, written: bytes, data: bytes, at: int, start: int, ctx: Dissection, counted: int | None = None) -> bytes:
     """Return the name that was read at ``data[at]`` up to a pointer, with what this leads to: `Compressed`, or `Unnamed`.
 
-    It stands in a header declared as `own`, which begins at `start`.
+    It stands in a header declared as `own`, which begins at `start`. Pointers count from the place `counted`, where that is known.
     """
-    pointer = pointer_of(written) if type(written) is Unnamed else None
+    if type(written) is not Unnamed:
+        return written
+    pointer = int.from_bytes(written[-2:], "big") & FURTHEST if len(written) <= NAME else pointer_of(written)
     if pointer is None:
         return written
     place = here(ctx, data)
-    origin = begins(since, own, start, place)
+    origin = begins(since, own, start, place) if counted is None else place.shift + counted
     if origin is None:
         return Unnamed.of(written, f"a header {since} around it, where its pointer begins to count", "none")
-    rest = followed(place.whole, origin, origin + pointer, place.shift + at, place.known)
+    target, before = origin + pointer, place.shift + at
+    rest = place.known.get((origin, target)) if target < before else None
+    if rest is None:
+        rest = followed(place.whole, origin, target, before, place.known)
     if isinstance(rest, bytes):
         name = written[:-2] + rest
         if len(name) <= NAME:

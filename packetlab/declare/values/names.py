@@ -150,9 +150,7 @@ class Labels(View):
         return labels
 
     def value(self, raw: bytes) -> str:
-        if isinstance(raw, Unnamed):
-            return Undecoded.of(raw.hex(), raw)
-        return _shown(bytes(raw))
+        return Undecoded.of(raw.hex(), raw) if type(raw) is Unnamed else _shown(raw)
 
     def text(self, raw: bytes) -> str:
         if not isinstance(raw, Unnamed):

@@ -41,21 +41,22 @@ def alike(
     linktype: int = 1,
     given_up: Collection[int] = (),
     context: Context | None = None,
+    in_capture: bool = False,
 ) -> list[Packet]:
     """Assert that tshark has, in every frame, just the values that packetlab reads there; return the packets.
 
     source: a capture, or packets, which are written to one. A value is compared by its own type: numbers as numbers (tshark
     writes them in many ways), bytes as hex, all else as text. given_up: numbers of frames that tshark does not read to the end.
-    context: what was agreed on before.
+    context: what was agreed on before. in_capture: each is read as a frame of the capture, which knows what stands before it.
     """
     if isinstance(source, Path):
-        return _alike(tshark, source, readings, options, given_up, context)
+        return _alike(tshark, source, readings, options, given_up, context, in_capture)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "made.pcap"
         with Writer(path) as writer:
             for number, one in enumerate(source):
                 writer.write(Frame(bytes(one), number * 1000, linktype))
-        return _alike(tshark, path, readings, options, given_up, context)
+        return _alike(tshark, path, readings, options, given_up, context, in_capture)
 
 
 def _alike(
@@ -65,12 +66,13 @@ def _alike(
     options: Sequence[str],
     given_up: Collection[int],
     context: Context | None,
+    in_capture: bool,
 ) -> list[Packet]:
     rows = tshark(path, *readings, "frame.number", options=("-E", "aggregator=\x1f", *AS_IT_STANDS, *options))
     packets, wrong, seen = [], [], set()
     with context or Context():
         for frame, row in zip(Capture(path), rows, strict=True):
-            packets.append(packet := dissect(frame))
+            packets.append(packet := frame.packet() if in_capture else dissect(frame))
             for (name, read), said in zip(readings.items(), row[:-1], strict=True) if frame.number not in given_up else ():
                 theirs = said.split("\x1f") if said else []
                 ours = _as_list(read(packet))

@@ -32,6 +32,9 @@ from packetlab import (
     field,
     many,
     must,
+    recalled,
+    receiver,
+    sender,
     size_of,
     sized,
     text,
@@ -70,19 +73,24 @@ with (scope := Scope()):
         data: Bytes = sized(field("size"), b"")
         end: U16 | None = when(field("size") != 0, must(field("end") == 0x0D0A, 0x0D0A))  # after a wrong one the next chunk is read all the same
 
-    CHUNKED = field("lines.encoding.space") != 0
+    TO_HEAD = recalled("http.head", receiver(), sender(), default=0)
+    CHUNKED = (field("lines.encoding.space") != 0) & (field("to_head") == 0)
     GIVEN = field("lines.contentlength.there") != 0
     REPLY = (field("first") == "HTTP/1.1") | (field("first") == "HTTP/1.0")
-    BARE = field("status").one_of("100", "101", "204", "304")
-    BODY = choose(GIVEN, field("lines.contentlength.length"), choose(REPLY & ~BARE, -1, 0))
+    BARE = field("status").one_of("100", "101", "204", "304") | (field("to_head") != 0)
+    BODY = choose(GIVEN & (field("to_head") == 0), field("lines.contentlength.length"), choose(REPLY & ~BARE, -1, 0))
 
-    class Start(Header, under=TCP, port=80, stream=True, payload_size=choose(CHUNKED, 0, BODY)):
+    HEAD = {("http.head", sender(), receiver()): field("is_head")}
+
+    class Start(Header, under=TCP, port=80, stream=True, payload_size=choose(CHUNKED, 0, BODY), remembers=HEAD):
         """Request: method, target, version; response: version, status, reason. The body is so long as is said, in chunks, or all up to the close.
 
-        What does not stand in a message is not known: a reply to HEAD takes what follows it for its body.
+        What does not stand in a message: a reply to HEAD has no body, whatever its length says (9.3.2), which the request before it says.
         """
 
         first: Text = ended(b" ", "GET")
+        is_head: int = computed(field("first") == "HEAD")
+        to_head: int = computed(choose(REPLY, TO_HEAD, 0))
         status: Annotated[str, text(size=3)] | None = when(REPLY, "200")
         reason: Text | None = when(REPLY, ended(b"\r\n", " OK"))  # with the space before it, which some leave out with it (4)
         target: Text | None = when(~REPLY, ended(b" ", "/"))
@@ -167,7 +175,7 @@ def body(packet: Packet) -> bytes:
 )
 def test_captures_are_read_like_tshark(tshark: Ask, name: str, readings: Readings) -> None:
     wanted: type[Header] = SIPMessage if name in SIP else Start
-    packets = alike(tshark, family(name), readings)
+    packets = alike(tshark, family(name), readings, in_capture=True)
     sound([one for one in packets if wanted in one and not one.faults], wanted, anew=name not in SIP)  # SIP pads a number
     assert sum(bool(one.faults) for one in packets) == (name in SIP)  # one that was cut when it was sent
     if name in SIP:
@@ -205,7 +213,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         segment(4008, ok(status="304") / b""),
         segment(4009, ok(Encoding()).replace(chunks=EXTENDED) / b""),
     ]
-    packets = alike(tshark, made, HTTP_READINGS)
+    packets = alike(tshark, made, HTTP_READINGS, in_capture=True)
     sound(packets, Start)
     assert b"\r\n1a\r\nxxx" in bytes(packets[3]) and b"Content-Length:\t5 \r\n" in bytes(packets[5])
     assert [(one.payload, one.trailer) for one in packets[5:]] == [(b"hello", b""), (b"up to the close", b""), (b"", b""), (b"", b"")]
@@ -351,7 +359,33 @@ def test_a_reply_may_end_with_its_status(tshark: Ask) -> None:
     found = list(Capture.of(frames).messages(Start))
     assert [bytes(one.packet) for one in found] == made and all(one.whole and not one.faults for one in found)
     assert [(one.header.status, one.header.reason) for one in found[:3]] == [("200", ""), ("200", " "), ("200", " Well done")]
-    alike(tshark, [streamed(dissect(one, Start), size=1000, port=port)[1] for port, one in enumerate(made, 4000)], {"http.response.code": HTTP_READINGS["http.response.code"]})
+    alike(tshark, [streamed(dissect(one, Start), size=1000, port=port)[1] for port, one in enumerate(made, 4000)], {"http.response.code": HTTP_READINGS["http.response.code"]}, in_capture=True)
+
+
+@pytest.mark.parametrize("coded", [False, True], ids=["length", "chunked"])
+def test_a_reply_to_head_has_no_body_whatever_it_says(tshark: Ask, tmp_path: Path, coded: bool) -> None:
+    asking = [Start(first=method, lines=(Field(),)) for method in ("HEAD", "GET", "HEAD", "HEAD")]
+    replies = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" if coded else bytes(ok(ContentLength(length=40)))]
+    replies += [bytes(ok(ContentLength(length=3)) / b"abc"), replies[0], replies[0]]
+    up = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1") / TCP(sport=4000, dport=80, flags="ACK", seq=1, ack=1)
+    down = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=80, dport=4000, flags="ACK", seq=1, ack=1)
+    frames = [bytes(up.replace(TCP, flags="SYN", seq=0)), bytes(down.replace(TCP, flags="SYN|ACK", seq=0))]
+    sent = [0, 0]
+    for request, reply in zip(map(bytes, asking), replies, strict=True):
+        frames.append(bytes(up.replace(TCP, seq=1 + sent[0], ack=1 + sent[1]) / request))
+        sent[0] += len(request)
+        frames.append(bytes(down.replace(TCP, seq=1 + sent[1], ack=1 + sent[0]) / reply))
+        sent[1] += len(reply)
+    path = tmp_path / "made.pcap"
+    with Writer(path) as writer:
+        for number, one in enumerate(frames):
+            writer.write(Frame(one, number * 1000))
+    found = list(Capture(path).messages(Start))
+    assert [(one.header.first, one.packet.payload) for one in found] == [
+        ("HEAD", b""), ("HTTP/1.1", b""), ("GET", b""), ("HTTP/1.1", b"abc"), ("HEAD", b""), ("HTTP/1.1", b""), ("HEAD", b""), ("HTTP/1.1", b"")]  # fmt: skip
+    assert all(one.whole and not one.faults for one in found) and [bytes(one.packet) for one in found[1::2]] == replies
+    names = ("http.request.method", "http.response.code")
+    assert tshark(path, *names)[2:] == [["HEAD", ""], ["", "200"], ["GET", ""], ["", "200"], ["HEAD", ""], ["", "200"], ["HEAD", ""], ["", "200"]]
 
 
 @pytest.mark.slow

@@ -305,7 +305,9 @@ class Scaled(Stepped):
         if self.type is not float:
             return None
         whole = lcm(self.step.denominator, self.origin.denominator)  # quotients of whole numbers are rounded once
-        return "int", [f"made = (raw * {int(self.step * whole)} + {int(self.origin * whole)}) / {whole}"], {}
+        times, more = int(self.step * whole), int(self.origin * whole)
+        steps = "raw" if times == 1 else f"raw * {times}"
+        return "int", [f"made = ({steps} + {more}) / {whole}" if more else f"made = {steps} / {whole}"], {}
 
     def _as_floats(self) -> tuple[float, float, float] | None:
         """Return what a value is multiplied with and what is taken from it for its steps, and how great it may be; None where floats do not tell."""
@@ -319,8 +321,11 @@ class Scaled(Stepped):
         if (floats := self._as_floats()) is None:
             return [], {}
         steps = "{0} * {times}" + " - {less}" * (floats[1] != 0)
-        test = "{0}.__class__ is {float} and -{far} < {0} < {far} and -0.49 < (_w := " + steps + ") - (_v := {round}(_w)) < 0.49"
         names = {"float": float, "round": round, "times": floats[0], "less": floats[1], "far": floats[2]}
+        if floats[1] == 0 and -SURE < self.low <= self.high < SURE:  # what is between the ends is not too great
+            between = f"{{0}}.__class__ is {{float}} and {self.low - 0.49} < (_w := {steps}) < {self.high + 0.49}"
+            return [(between + " and -0.49 < _w - (_v := {round}(_w)) < 0.49", "_v")], names
+        test = "{0}.__class__ is {float} and -{far} < {0} < {far} and -0.49 < (_w := " + steps + ") - (_v := {round}(_w)) < 0.49"
         return [(f"{test} and {self.low} <= _v <= {self.high}", "_v")], names
 
     def quick_raw(self) -> Callable[[object], int | None] | None:

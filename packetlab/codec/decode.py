@@ -371,7 +371,7 @@ def _items_reader(field: Field, counted: bool) -> Compiled:
     lines = [f"start, last, found = pos, limit - {sure or 1}, []", *first]
     lines += [f"{'for _ in range(count)' if counted else 'for _ in range(1)' if field.kind.one else 'while pos <= last'}:", *("    " + line for line in part.lines)]
     lines += ["if len(found) < count: return None"] if counted and until is not None else []
-    fill = f"-(pos - start) % {field.align}"
+    fill = f"-(pos - start + {field.lead}) % {field.align}"
     filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item
     lines += ["else:", f"    if pos < limit{filled}: return None"] if sure else []
     if ways:

@@ -98,7 +98,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
 
     def is_left_out(self, f: Field) -> bool:
         """Whether a field has no bytes in any header that comes here."""
-        return self.plain and f.kind.wire == "items" and f.name not in self.ended
+        return self.plain and f.kind.wire == "items" and f.name not in self.ended and not f.lead
 
     def value(self, name: str) -> str:
         f, tag = self.fields[name], self.tag
@@ -259,14 +259,14 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
             align = f"0 if {captured} else {f.align}"
         key = f"F_{f.name}{self.tag}"
         self.names[key] = f
-        fill = f", fill={f.fill!r}" if f.fill != b"\0" and not is_around(f) else ""
+        fill = f", fill={f.fill!r}, lead={f.lead}" if (f.fill != b"\0" or f.lead) and not is_around(f) else ""
         if is_around(f) and (self.fill or f.name not in self.ended):
             return self.packed_around(f, value, align)
         if self.fill:
-            return f"(encode_items({value}, {align}{fill}) if {value} else b'')"
+            return f"(encode_items({value}, {align}{fill}) if {value if not f.lead else True} else b'')"
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
         if not self.ends_itself(f, value):
-            return f"({write}{fill}) if {value} else b'')"
+            return f"({write}{fill}) if {value if not f.lead else True} else b'')"
         follows = "" if f is not self.before[-1] or self.after or (self.cls.stream and self.plan.total is None) else f" and {self.size('payload')}"
         return f"{write}, h{self.tag} if not {captured}{follows} else None{fill})"
 

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 def encode_items(
-    value: Raw, align: int, field: Field | None = None, unended: AnyHeader | None = None, fill: bytes = b"\0"
+    value: Raw, align: int, field: Field | None = None, unended: AnyHeader | None = None, fill: bytes = b"\0", lead: int = 0
 ) -> bytes:
-    """Pack the items of a repeated field, filled up with `fill` to a multiple of `align`; with 0 as they were read.
+    """Pack the items of a repeated field, filled up with `fill` to a multiple of `align` (`lead` bytes before them count too); with 0 as they were read.
 
     With `field` they are refused where they would not be read back (see `_writer`).
     """
@@ -52,7 +52,7 @@ def encode_items(
         )
         if type(value) is Filled and not align:
             return data + value.fill
-    return data + fill * (-len(data) % align) if align else data
+    return data + fill * (-(lead + len(data)) % align) if align else data
 
 
 def field_bytes(field: Field, raw: Raw) -> bytes:

@@ -385,7 +385,7 @@ def read_items(
 
     def fills(pos: int) -> bool:
         """Whether just the bytes follow that fill up what stands before."""
-        wanted = -(pos - start) % field.align if field.align else 0
+        wanted = -(pos - start + field.lead) % field.align if field.align else 0
         return 0 < wanted == limit - pos and data[pos:limit] == field.fill * wanted
 
     while pos < limit or (kind.one and not items):
@@ -403,7 +403,7 @@ def read_items(
             break
     if kind.one and whole and items and pos < limit:
         ctx.faults.append(Fault(owner, field.name, pos, f"{kind.item.name} to end here", f"{limit - pos} bytes more"))
-    wanted = -(pos - start) % field.align if field.align else 0
+    wanted = -(pos - start + field.lead) % field.align if field.align else 0
     if whole and fills(pos):
         fill, pos = data[pos:limit], limit
         ctx.faults[:] = [fault for fault in ctx.faults if isinstance(fault, InnerFault)]

@@ -20,7 +20,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "many", "must", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "leads", "many", "must", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -34,6 +34,7 @@ class Spec:
         self.must: Expr | None = rules.get("must")
         self.end: Raw = rules.get("end")  # the item that a sender puts last
         self.align: int = rules.get("align", 0)
+        self.leads: bool = rules.get("leads", False)  # what stands before the list counts too
         self.pad: int = rules.get("pad", 0)
         self.fill: bytes = rules.get("fill", b"\0")
         self.fixed: bool = rules.get("fixed", False)
@@ -142,17 +143,20 @@ def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
 
 def many(
     *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = (),
-    none: int | None = None, fill: bytes = b"\0", end: object = None,
+    none: int | None = None, fill: bytes = b"\0", end: object = None, since: str = "",
 ) -> Any:  # fmt: skip
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
     or its surroundings end. With `align` the whole is filled up to a multiple of this many bytes, with zeros or another byte,
-    `fill`; where nothing counts the items and such bytes can be items (as zeros after a TCP option 1 alone), they read back as
+    `fill`, and with ``since="self"`` up to a multiple from the header's start, of which fields of fixed sizes stand before them; where nothing counts the items and such bytes can be items (as zeros after a TCP option 1 alone), they read back as
     items, in a packet that was built too. `end` is an item for which `until` holds: it is put after those that are given where none of
     them is such a one, so that ``many(until=field("kind") == 255, end=Option(kind=255))`` wants no end from whoever builds. `value` is what is there unless something else is given. `none` is a size or count that says that
     there are no such items at all, as with `sized`: the field is None, and is so unless it is given.
     """
+    if since not in ("", "self") or (since and not align):
+        way = 'pad(8, since=...) is a field of such bytes, after a list that ends by itself'
+        raise DeclareError("many(...)", 'since="self" with align=, where the bytes before the list count too', f"since={since!r:.60}", way)
     return Spec(
         value if none is None else REQUIRED,
         none=_none(none, size if count is None else count, value or None),
@@ -161,6 +165,7 @@ def many(
         until=None if until is None else expression(uninverted(until, "many(..., until=)")),
         end=end,
         align=align,
+        leads=bool(since),
         fill=_fill(fill, bool(align), "many(..., fill=)"),
         many=True,
     )
@@ -256,7 +261,7 @@ class Field:
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends; end: the item that is put last where it is not given.
         none: the size or count that says that it is absent. left: whether it is there if bytes are left. With either, who builds goes by
             its value, and by `outer`, the rest of its condition. said: the condition as it was declared.
-        align, pad: multiples of bytes (see `many`, `pad`), and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
+        align, pad: multiples of bytes (see `many`, `pad`), lead: how many bytes before a list count too, and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
             own header lies after the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault; must: what
             another value has to obey, so as not to be one.
@@ -276,6 +281,7 @@ class Field:
         self.must = spec.must
         self.size, self.count, self.until, self.end = spec.size, spec.count, spec.until, spec.end
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
+        self.leads, self.lead = spec.leads, 0
         self.default, self.from_end, self.place = spec.default, spec.from_end, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)
         self.origin = None if spec.since == "self" else OwnPlace(spec.since)

@@ -358,7 +358,7 @@ def _check_ends(header: Declaration) -> None:
         where = f"{header.name}.{other.name}"
         if other.name in open_ended:
             raise DeclareError(where, "one field at most that takes the rest", f"{f.name} before it", 'sized(field("n")) or many(count=...) ends the one before')
-        hint = f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
+        hint = f'many(align={other.pad}, since="self") fills it up itself, or auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
         raise DeclareError(
             where, f"fields of known size after {f.name}, which goes on to the end", described(other.kind), hint
         )

@@ -175,7 +175,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
         found["const"] = 1
     if f.fill != b"\0":
         found["filling"] = f.fill[0]
-    if f.since != "self":
+    if f.since != "self" or f.leads:
         found["since"] = f.since
     if f.none is not None:
         found["none"] = f.none

@@ -382,7 +382,7 @@ FORMS: dict[str, Form] = {
     "rest": _plain("size none when default", lambda kind: type(kind) is ByteString and kind.rest, lambda: ByteString(rest=True), "Rest"),
     "payload": _plain("", lambda kind: type(kind) is PayloadMark, PayloadMark, "Payload"),
     "items": Form(
-        "of size count until end none align filling when default", lambda kind: type(kind) is Items and not kind.one,
+        "of size count until end none align filling since when default", lambda kind: type(kind) is Items and not kind.one,
         lambda kind, where: {"of": kind.item.name}, _items,
         lambda row, where, enums: f"tuple[{_item_name(row, where)}, ...]",
     ),

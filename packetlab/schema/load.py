@@ -355,8 +355,8 @@ class _Maker:
             rules["end"] = [*value_of_data(kind, expect_list(row["end"], where, 1, 1), where)][0]
         if "filling" in row:
             rules["fill"] = bytes([number(row["filling"], where, 0, 255)])
-        if "since" in row and "pad" in row:  # kinds have words of that name too
-            rules["since"] = name(row["since"], where)
+        if "since" in row and ("pad" in row or "align" in row):  # kinds have words of that name too
+            rules["since"], rules["leads"] = name(row["since"], where), "align" in row
         if "none" in row:
             rules["none"] = number(row["none"], where)
             if "default" in row:

@@ -169,6 +169,7 @@ def _right(row: dict[str, object], where: str) -> str:
     elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]
+        words += ['since="self"'] if "align" in row and "since" in row else []
         words += [f"fill={bytes([number(row['filling'], where)])!r}"] if "filling" in row else []
         words += [f"end={_value(row['end'], row, where)[1:-2]}"] if "end" in row else []
         right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"

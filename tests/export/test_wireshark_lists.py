@@ -124,3 +124,27 @@ def test_those_of_a_kind_of_ones_own_are_refused() -> None:
             match=r"ListOwn\.values: expected a field that Lua reads: values that tell their own size are read by Python",
         ):
             wireshark(ListOwn)
+
+
+def test_a_list_that_is_filled_up_from_the_start_of_its_header(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class FilledPart(Header):
+            size: U8 = auto(size_of("data"))
+            data: Annotated[str, text_("ascii")] = ""
+
+        class FilledUnits(Header, under=Ether, when={"type": 0x7B7A}):
+            length: U8 = auto(size_of("self") // 4 - 1)
+            count: U8 = 7
+            parts: tuple[FilledPart, ...] = many(size=field("length") * 4 + 2, align=4, since="self", fill=b"\xff")
+
+        class FilledCounted(Header, under=Ether, when={"type": 0x7B7B}):
+            count: U8 = auto(count_of("parts"))
+            parts: tuple[FilledPart, ...] = many(count=field("count"), align=4, since="self")
+            end: U8 = 9
+
+        lists = [[FilledPart(data="a" * size) for size in sizes] for sizes in ([], [0], [1, 2], [4, 4], [5])]
+        sound = [Ether() / header(parts=parts) for header in (FilledUnits, FilledCounted) for parts in lists]
+        assert not any(dissect(bytes(one), Ether).faults for one in sound)
+        compare(Tshark(tmp_path, FilledUnits, FilledCounted), [*damaged(sound, 3)])

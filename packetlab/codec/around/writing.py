@@ -96,11 +96,11 @@ def standing_inside(field: Field, raw: Any, outside: Within, whole: bool = True)
 def encode_around(field: Field, value: Any, align: int, outside: Within, header: AnyHeader | None = None, quick: bool = True) -> bytes:
     """Pack the items of a field (see `encode.encode_items`). With `header` one of them has to say that it is the last; not `quick`: one by one."""
     if type(value) is bytes:
-        return value + field.fill * (-len(value) % align) if align else value
+        return value + field.fill * (-(field.lead + len(value)) % align) if align else value
     if field not in _writers:
         _writers[field] = hook("around_writer")(field)
     if quick and (write := _writers[field]) is not None and type(value) is tuple and (whole := write(value, outside)) is not None:
-        return whole + field.fill * (-len(whole) % align) if align else whole  # type: ignore[no-any-return]
+        return whole + field.fill * (-(field.lead + len(whole)) % align) if align else whole  # type: ignore[no-any-return]
     data, ended, until = b"", False, field.until
     alone = until is not None and any(isinstance(s, Listed) and s.count is None and s.field is field for s in field.owner.plan.within)
     for item, one, stack in _each(field, value, outside):
@@ -117,7 +117,7 @@ def encode_around(field: Field, value: Any, align: int, outside: Within, header:
         raise unended(header, field.name)
     if type(value) is Filled and not align:
         return data + value.fill
-    return data + field.fill * (-len(data) % align) if align else data
+    return data + field.fill * (-(field.lead + len(data)) % align) if align else data
 
 
 def _each(field: Field, items: Any, outside: Within) -> Any:
@@ -251,7 +251,7 @@ class OuterWriting:
         key, leaves = f"F_{f.name}{self.tag}", None if self.fill or f.align or f.condition is not None else handed(f, self.cls)
         write = hook("around_writer")(f) if leaves is not None else None
         if leaves is None or write is None:
-            return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value} else b'')"
+            return f"(encode_around({key}, {value}, {align}, {self.outside(f)}) if {value if not f.lead else True} else b'')"
         self.names[f"L_{f.name}{self.tag}"], var = write, f"l_{f.name}{self.tag}"
         operands, around = "".join(f", {self.value(leaf.name)}" for leaf in leaves if not isinstance(leaf, OwnPlace)), self.surroundings(f)
         self.lines.append(f"{var} = L_{f.name}{self.tag}({value}, None{operands}) if type({value}) is tuple else None")

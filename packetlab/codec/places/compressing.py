@@ -241,7 +241,7 @@ class _Message:
         if type(raw) is Filled:
             at += len(raw.fill)
         elif f.align and not holder._state >> len(holder._fields) & f.bit:
-            at += -(at - begin) % f.align
+            at += -(at - begin + f.lead) % f.align
         if all(one is other for one, other in zip(made, raw, strict=True)):
             return raw, at
         return Filled.of(made, raw.fill) if type(raw) is Filled else tuple(made), at

@@ -71,6 +71,8 @@ def _settle_origins(header: str, fields: tuple[Field, ...]) -> None:
     """Let padding know where it counts from. DeclareError for a field at which no reader can begin to count."""
     by_name = {f.name: f for f in fields}
     for f in fields:
+        if f.leads:
+            f.lead = _lead(header, f, fields[: fields.index(f)])
         mark = by_name.get(f.since)
         if mark is None or f.since == "self":
             continue
@@ -90,6 +92,18 @@ def _settle_origins(header: str, fields: tuple[Field, ...]) -> None:
                 where, "a field before it that is always there and begins on a byte", f"{mark.name}, {what}"
             )
         f.mark, f.origin = mark, None
+
+
+def _lead(header: str, f: Field, before: tuple[Field, ...]) -> int:
+    """Return how many bytes stand before a list that is filled up to a multiple from its header's start."""
+    if f.since != "self":
+        raise DeclareError(f"{header}.{f.name}, since", '"self" for a list', repr(f.since))
+    varying = next((g.name for g in before if g.kind.bits is None or g.condition is not None), None)
+    bits = sum(g.kind.bits or 0 for g in before)
+    if varying is not None or bits % 8:
+        got = f"{bits} bits" if varying is None else varying
+        raise DeclareError(f"{header}.{f.name}, since", "fields of fixed sizes before the list, in whole bytes", got, "a header in a field, before it or around it, has a start of its own")
+    return bits // 8
 
 
 def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field], fills: dict[str, dict[str, Expr]]) -> list[tuple[str, str]]:

@@ -235,7 +235,7 @@ local function read_items(n, f, first, limit, count, all, exact)
   if f.one and all and #items > 0 and pos < limit then
     faults[1] = {where = where, at = pos, expected = item.name .. " to end here", got = int(limit - pos) .. " bytes more"}
   end
-  local wanted = f.align and (first - pos) % f.align or 0
+  local wanted = f.align and (first - pos - f.lead) % f.align or 0
   if wanted > 0 and all and pos + wanted == limit and n.tvb:raw(pos, wanted) == string.rep(f.fill, wanted) then
     pos = limit
     for i = #inner.faults, 1, -1 do

@@ -234,7 +234,7 @@ class _Script:
         parts += checksum(f) + element(f) + long_number(f) + among(f, step, header)
         if kind.wire == "items":
             parts += [f"{word} = true" for word, holds in (("now", is_read_now(f)), ("deep", is_recursive(kind.item))) if holds]
-            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
+            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}, lead = {f.lead}, fill = '\\{f.fill[0]:03d}'"] if f.align else []), *(["one = true"] if kind.one else [])]
         if isinstance(step, When):
             parts.append(f"when = {condition(step.condition, header)}")
             step = step.step

@@ -98,7 +98,7 @@ def _in_columns(f: Field, value: Any) -> Any:
     """Return a value as columns have it: items as their bytes, with what fills them up, addresses of IPv4 as numbers."""
     if f.kind.has_headers and not f.kind.transforms and value is not None:
         data = b"".join(map(bytes, value if isinstance(value, tuple) else [value]))
-        return data + f.fill * (-len(data) % f.align if f.align else 0)
+        return data + f.fill * (-(f.lead + len(data)) % f.align if f.align else 0)
     return int(value) if f.kind.words == "an IPv4 address" else value
 
 

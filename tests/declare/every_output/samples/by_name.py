@@ -150,7 +150,7 @@ class RowSmall(Header):
 
 class RowFilled(Header, under=Ether, when={"type": 0x7C5C}):
     size: U8 = auto(size_of("items"))
-    items: tuple[RowSmall, ...] = many(size=field("size"), align=4, fill=b"\xff", value=(RowSmall(),))
+    items: tuple[RowSmall, ...] = many(size=field("size"), align=4, since="self", fill=b"\xff", value=(RowSmall(),))
     count: S8 = auto(count_of("numbers"))
     numbers: tuple[U16, ...] | None = many(count=field("count"), none=-1)
 

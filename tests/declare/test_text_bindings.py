@@ -198,28 +198,28 @@ def test_it_goes_into_files_and_source() -> None:
 
 
 def test_what_is_bound_ends_with_the_bindings_and_stays_where_a_class_is_declared_again() -> None:
-    class Request(Header):
+    class AskingAgain(Header):
         verb: Text = ended(b" ", "GET")
 
     with bindings():
-        class Put(Header, under=Request, when={"verb": "PUT"}):
+        class Put(Header, under=AskingAgain, when={"verb": "PUT"}):
             size: U8 = 1
 
-        class Longer(Request):
+        class Longer(AskingAgain):
             more: U8 = 1
 
-        class Other(Request):
+        class Other(AskingAgain):
             verb = "HEAD"
 
-        assert bytes(Request() / Put()) == b"PUT \1" and bytes(Longer() / Put()) == b"PUT \1\1"
+        assert bytes(AskingAgain() / Put()) == b"PUT \1" and bytes(Longer() / Put()) == b"PUT \1\1"
         assert bytes(Other()) == b"HEAD " and bytes(Other() / Put()) == b"PUT \1"
 
-        class Request(Header):  # type: ignore[no-redef]
+        class AskingAgain(Header):  # type: ignore[no-redef]
             verb: Text = ended(b" ", "GET")
             more: U16 = 0
 
-        assert bytes(Request() / Put()) == b"PUT \0\0\1" and Put in dissect(b"PUT \0\0\1", Request)
-    assert Request._by_name["verb"].rule is None and bytes(Request()) == b"GET \0\0"
+        assert bytes(AskingAgain() / Put()) == b"PUT \0\0\1" and Put in dissect(b"PUT \0\0\1", AskingAgain)
+    assert AskingAgain._by_name["verb"].rule is None and bytes(AskingAgain()) == b"GET \0\0"
 
 
 @pytest.mark.parametrize(

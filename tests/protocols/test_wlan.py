@@ -17,7 +17,6 @@ from packetlab import (
     U3,
     U4,
     U8,
-    U9,
     U12,
     Bytes,
     Header,
@@ -79,6 +78,23 @@ with (scope := Scope()):
         group: U8 = 0
         partial_id: U16le = 0
 
+    class Stamp(Header):
+        time: U64le = 0
+        accuracy: U16le = 0
+        place: U4 = 0
+        unit: U4 = 0
+        flags: U8 = 0
+
+    class HEUsers(Header):
+        flags: tuple[U16le, ...] = many(count=2, value=(0, 0))
+        first: tuple[U8, ...] = many(count=4, value=(0, 0, 0, 0))
+        second: tuple[U8, ...] = many(count=4, value=(0, 0, 0, 0))
+
+    class HEUser(Header):
+        users: tuple[U16le, ...] = many(count=2, value=(0, 0))
+        place: U8 = 0
+        known: U8 = 0
+
     class Radiotap(Header, bit_order="low"):
         version: U8 = 0
         padding: U8 = 0
@@ -91,9 +107,12 @@ with (scope := Scope()):
         has_signal: U1 = auto(has("signal"))
         has_noise: U1 = auto(has("noise"))
         has_quality: U1 = auto(has("quality"))
-        attenuations: U3 = 0
+        has_attenuation: U1 = auto(has("attenuation"))
+        has_below: U1 = auto(has("below"))
+        has_power: U1 = auto(has("power"))
         has_antenna: U1 = auto(has("antenna"))
-        decibels: U2 = 0
+        has_strength: U1 = auto(has("strength"))
+        has_floor: U1 = auto(has("floor"))
         has_receiving: U1 = auto(has("receiving"))
         has_sending: U1 = auto(has("sending"))
         has_requests: U1 = auto(has("requests"))
@@ -102,7 +121,13 @@ with (scope := Scope()):
         has_mcs: U1 = auto(has("mcs"))
         has_ampdu: U1 = auto(has("ampdu"))
         has_vht: U1 = auto(has("vht"))
-        further: U9 = 0
+        has_stamp: U1 = auto(has("stamp"))
+        has_he: U1 = auto(has("he"))
+        has_he_mu: U1 = auto(has("he_mu"))
+        has_he_user: U1 = auto(has("he_user"))
+        has_empty: U1 = auto(has("empty"))
+        has_lsig: U1 = auto(has("lsig"))
+        further: U3 = 0
         goes_on: U1 = auto(has("words"))
         words: tuple[Word, ...] | None = when(field("goes_on"), many(until=field("goes_on") == 0))
         to_eight: Bytes | None = when(field("has_time"), pad(8))
@@ -117,7 +142,14 @@ with (scope := Scope()):
         noise: S8 | None = when(field("has_noise"))
         to_quality: Bytes | None = when(field("has_quality"), pad(2))
         quality: U16le | None = when(field("has_quality"))
+        to_attenuation: Bytes | None = when(field("has_attenuation"), pad(2))
+        attenuation: U16le | None = when(field("has_attenuation"))
+        to_below: Bytes | None = when(field("has_below"), pad(2))
+        below: U16le | None = when(field("has_below"))  # dB below the highest power
+        power: S8 | None = when(field("has_power"))
         antenna: U8 | None = when(field("has_antenna"))
+        strength: U8 | None = when(field("has_strength"))  # dB from an arbitrary mark, and the floor of noise
+        floor: U8 | None = when(field("has_floor"))
         to_receiving: Bytes | None = when(field("has_receiving"), pad(2))
         receiving: U16le | None = when(field("has_receiving"))
         to_sending: Bytes | None = when(field("has_sending"), pad(2))
@@ -131,6 +163,17 @@ with (scope := Scope()):
         ampdu: AMPDU | None = when(field("has_ampdu"))
         to_vht: Bytes | None = when(field("has_vht"), pad(2))
         vht: VHT | None = when(field("has_vht"))
+        to_stamp: Bytes | None = when(field("has_stamp"), pad(8))
+        stamp: Stamp | None = when(field("has_stamp"))
+        to_he: Bytes | None = when(field("has_he"), pad(2))
+        he: tuple[U16le, ...] | None = when(field("has_he"), many(count=6))
+        to_he_mu: Bytes | None = when(field("has_he_mu"), pad(2))
+        he_mu: HEUsers | None = when(field("has_he_mu"))
+        to_he_user: Bytes | None = when(field("has_he_user"), pad(2))
+        he_user: HEUser | None = when(field("has_he_user"))
+        empty: U8 | None = when(field("has_empty"))  # what a frame of no bytes was
+        to_lsig: Bytes | None = when(field("has_lsig"), pad(2))
+        lsig: tuple[U16le, ...] | None = when(field("has_lsig"), many(count=2))
         more: Bytes = b""
 
     class Dot11(Header, bit_order="low"):
@@ -171,6 +214,17 @@ READINGS = {
     "radiotap.mactime": of(Radiotap, lambda h: h.time),
     "radiotap.datarate": of(Radiotap, lambda h: h.rate),
     "radiotap.channel.freq": of(Radiotap, lambda h: h.frequency),
+    "radiotap.txattenuation": of(Radiotap, lambda h: h.attenuation),
+    "radiotap.db_txattenuation": of(Radiotap, lambda h: h.below),
+    "radiotap.txpower": of(Radiotap, lambda h: h.power),
+    "radiotap.db_antsignal": of(Radiotap, lambda h: h.strength),
+    "radiotap.db_antnoise": of(Radiotap, lambda h: h.floor),
+    "radiotap.timestamp.ts": of(Radiotap, lambda h: h.stamp and h.stamp.time),
+    "radiotap.timestamp.accuracy": of(Radiotap, lambda h: h.stamp and h.stamp.accuracy),
+    "radiotap.timestamp.unit": of(Radiotap, lambda h: h.stamp and h.stamp.unit),
+    "radiotap.timestamp.samplingpos": of(Radiotap, lambda h: h.stamp and h.stamp.place),
+    "radiotap.he.data_1": of(Radiotap, lambda h: h.he and h.he[0]),
+    "radiotap.he.data_2": of(Radiotap, lambda h: h.he and h.he[1]),
     "radiotap.mcs.index": of(Radiotap, lambda h: h.mcs and h.mcs.index),
     "wlan.fc.type": of(Dot11, lambda h: h.type),
     "wlan.fc.subtype": of(Dot11, lambda h: h.subtype),
@@ -198,12 +252,16 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         Radiotap(flags=0x10, time=5, frequency=2412, signal=-40) / frame / bytes(20),
         Radiotap(flags=0x10, rate=5.5, antenna=1) / frame.replace(to_ds=1, from_ds=1, fourth="02:00:00:00:00:04"),
         Radiotap(flags=0x10, receiving=0) / Summed(type=1, subtype=13, receiver="02:00:00:00:00:01"),
+        Radiotap(flags=0x10, attenuation=3, power=-2, strength=40, floor=9) / frame / bytes(20),
+        Radiotap(flags=0x10, hopping=1, below=5, antenna=1, stamp=Stamp(time=77, accuracy=8, unit=1, place=2, flags=2)) / frame / bytes(20),
+        Radiotap(flags=0x10, antenna=1, he=(4, 8, 0, 0, 0, 0), lsig=(0, 0)) / frame / bytes(20),
+        Radiotap(flags=0x10, power=1, he_mu=HEUsers(), he_user=HEUser(), empty=1) / frame / bytes(20),
         Radiotap(flags=0x10, noise=-90, mcs=MCS(index=7)) / frame.replace(subtype=8, quality=5) / bytes(30),
     ]
     told = {field: read for field, read in READINGS.items() if field != "radiotap.datarate"}
     packets = alike(tshark, made, told, linktype=127)
     sound(packets, Radiotap)
-    assert [packet.verdict(Summed).name for packet in packets] == ["GOOD"] * 4
+    assert [packet.verdict(Summed).name for packet in packets] == ["GOOD"] * 8
 
 
 def test_ip_is_found_in_data() -> None:

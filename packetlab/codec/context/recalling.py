@@ -182,10 +182,13 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
 
 def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
     """The same for a header that is read, with the values of the fields that the key names."""
-    if leaf.is_of_fields and leaf.is_number and type(now := current.get()) is Moment:  # the most of them
-        found = now.find((leaf.table, tuple([one if type(one) is int else plain(one) for one in values])))
-        if found is not None and type(found.value) is int:
+    if leaf.is_of_fields and type(now := current.get()) is Moment:  # the most of them
+        key = leaf.table, tuple([one if type(one) is int else plain(one) for one in values])
+        if leaf.is_number and (found := now.find(key)) is not None and type(found.value) is int:
             return RecalledNumber.of(found)
+        if type(leaf) is StateOf and not now.is_look:
+            now.catch_up()
+            return RunningState(now, key, leaf.factory)
     own = {leaf.own[0]: values[0]} if len(values) == 1 else dict(zip(leaf.own, values, strict=True))
     return recall(leaf, ctx.layers, own.get)
 
@@ -193,10 +196,12 @@ def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> 
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:
     """The same for a header that is built; what it recalled before, in that place of its outer values, counts first."""
     known = getattr(header, "__outer__", None)
-    if known is None and leaf.is_of_fields and leaf.is_number and type(now := current.get()) is Context:  # the most of them
-        entry = now._find((leaf.table, tuple([plain(own_value(header, name)) for name in leaf.own])))
-        if entry is not None and type(entry.value) is int:
+    if known is None and leaf.is_of_fields and type(now := current.get()) is Context:  # the most of them
+        key = leaf.table, tuple([plain(own_value(header, name)) for name in leaf.own])
+        if leaf.is_number and (entry := now._find(key)) is not None and type(entry.value) is int:
             return RecalledNumber.of(entry)
+        if type(leaf) is StateOf:
+            return RunningState(now, key, leaf.factory)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
     found = recall(leaf, around, lambda name: own_value(header, name))

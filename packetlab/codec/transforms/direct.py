@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _UNFIT = ValueError, ArithmeticError, LookupError, TypeError  # `UnfitError` among them; parameters of a packet may be anything
 
 
-def is_direct(kind: Through) -> bool:
-    """Whether a field has one transform, of which nothing is known but its bytes and what follows from fields of the header."""
-    outer = any(is_outer for _, words in kind.steps for _, _, is_outer in words)
-    return type(kind) is Through and not (kind.transforms[1:] or kind.has_state or outer or kind.transforms[0].using)
+def is_direct(kind: Through, which: int) -> bool:
+    """Whether a field has one transform, which decodes (`which` is 0) or encodes (1) by its bytes and what follows from fields of the header; to decode, by a state too."""
+    outer = any(is_outer for _, words in kind.steps for _, _, is_outer in words) or (which == 1 and kind.has_state)
+    return type(kind) is Through and not (kind.transforms[1:] or outer or kind.transforms[0].using)
 
 
 def given(codes: list[str]) -> str:
@@ -37,8 +37,10 @@ def given(codes: list[str]) -> str:
 def _called(to: OneByOne, f: Field, kind: Through, which: int, data: str, codes: list[str], more: str = "") -> str:
     """Return source for what the transform gives, of bytes of a packet (`which` is 0) or of others (1); `codes` are its parameters."""
     (one, words), key = kind.steps[0], f"{'DE'[which]}_{f.name}{to.tag}"
-    function = one.functions[which] if isinstance(one, OwnTransform) else one.quick(which)
-    if function is None:
+    function = one.quick(which)
+    if isinstance(one, OwnTransform):
+        function = one.decoded if kind.has_state else one.functions[which]
+    elif function is None:
         function, usual = (one.decoded, one.encoded)[which], signature(one.decoded).parameters
         known = {word: value for word, value in one.given.items() if word not in one.late and not isinstance(value, Secret)}
         known = {word: value for word, value in known.items() if value is not usual[word].default}
@@ -62,7 +64,7 @@ def _tried(to: OneByOne, f: Field, kind: Through, var: str, call: str, away: str
     """Return lines that call the transform, and go another way where it refuses."""
     one, lines = kind.transforms[0], [f"try: {var} = {call}"]
     to.names[f"U_{f.name}{to.tag}"] = _UNFIT
-    if isinstance(one, OwnTransform):
+    if isinstance(one, OwnTransform) and not kind.has_state:
         to.names.update({f"U_{f.name}{to.tag}": Exception, f"O_{f.name}{to.tag}": one.as_result})
         lines = ["try:", f"    {var} = {call}", f"    if {var}.__class__ is not bytes: {var} = O_{f.name}{to.tag}({var})"]
     return [*lines, f"except U_{f.name}{to.tag}: {away}"]
@@ -72,12 +74,11 @@ def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: 
     """Return the lines that look into a field, of which `var` has the bytes; `careful` are those of `Through.opened`, `handed` is what headers inside are read with in place of `held`."""
     kind = f.kind
     assert isinstance(kind, Through)
-    if not is_direct(kind):
+    if not is_direct(kind, 0):
         return careful
     inner = kind.inner
     most = f", most=min({SMALL} + {PER_BYTE} * len({var}), limits.{'HEADERS' if kind.is_list else 'LIMIT'})" if kind.spreads else ""
-    lines = [f"g = {given(codes)}"]
-    lines += _tried(to, f, kind, "w", _called(to, f, kind, 0, var, [f"g[{n}]" for n in range(len(codes))], most), away)
+    call, lines = _called(to, f, kind, 0, var, [f"g[{n}]" for n in range(len(codes))], most), list[str]()
     if "most" not in kind.transforms[0].usual and kind.transforms[0].size(0) is None:
         lines.append(f"if len(w) > limits.LIMIT: {away}")
     kept = "x.__dict__ = {'given': g, 'inner': %s, 'opened': True}"  # in half the time that three attributes take
@@ -97,6 +98,9 @@ def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: 
         lines.append(f"if {surely}J_{f.name}{to.tag}(w): {away}")
     to.names.update(Carried=Carried, room=room.get, limits=limits)
     lines += [f"x = Carried({var})", *found, f"{var} = x"]
+    if kind.has_state:  # it may be unknown here, which is no fault
+        lines = ["if w is None:", *("    " + line for line in careful), "else:", *("    " + line for line in lines)]
+    lines = [f"g = {given(codes)}", *_tried(to, f, kind, "w", call, "w = None" if kind.has_state else away), *lines]
     return ["if room() is None:", *("    " + line for line in lines), "else:", *("    " + line for line in careful)]
 
 
@@ -104,7 +108,7 @@ def closed_at_once(to: OneByOne, f: Field, value: str, codes: list[str], careful
     """Write the lines that pack a value where it is what was given, and return source for its bytes; `careful` is what `Through.packed` gives."""
     kind, var = f.kind, f"x_{f.name}{to.tag}"
     assert isinstance(kind, Through)
-    if not is_direct(kind):
+    if not is_direct(kind, 1):
         return careful
     test, inner = f"type({value}) is InnerValue", f"{value}.inner"
     if kind.has_headers:

@@ -312,8 +312,9 @@ class OwnTransform(Transform):
             error.is_elsewhere = state.is_elsewhere
             raise error
         try:
-            function, values = self.functions[which], [using[word] if using[word] is None else as_bytes(using[word]) for word in USING[: self.using]]
-            if values:
+            function = self.functions[which]
+            if self.using:
+                values = [using[word] if using[word] is None else as_bytes(using[word]) for word in USING[: self.using]]
                 function = partial(_with_values, function, values)
             found = function(data) if state is None else state.step(which, function, data)
         except UnfitError:

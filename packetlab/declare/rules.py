@@ -246,7 +246,11 @@ def has(name: str) -> Expr:
 
 
 def ahead(bits: int) -> Expr:
-    """The first `bits` (1 to 64) bits of the payload, 8 for its first byte, or -1 where it is shorter. Only in ``when=`` of a binding."""
+    """The first `bits` (1 to 64) bits of the payload, 8 for its first byte, or -1 where it is shorter. Only in ``when=`` of a binding.
+
+    Bits are counted: ``ahead(1) != 0`` says that the first bit is set, ``ahead(8) != 0`` that the first byte is not 0. Nothing fills
+    them in when a packet is built: constants or defaults of the header's first fields have them.
+    """
     return Ahead(whole(bits))
 
 

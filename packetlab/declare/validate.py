@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
-from packetlab.declare.bits.checks import SPARE, check_items, check_stretches, not_counted, sized_by
+from packetlab.declare.bits.checks import SPARE, beginning, check_items, check_stretches, not_counted, sized_by
 from packetlab.declare.bits.sizes import check_sizes
 from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.classbody.label import check_label
@@ -437,7 +437,7 @@ def filled_in(sets: object, where: str, under: Declaration) -> dict[str, Expr]:
 def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:
     """Refuse a condition that the header below cannot tell, and values that it cannot be given."""
     where = f"{upper.name} under {under.name}"
-    check_can_hold(condition, Leaves(under, where, BOUND), where)
+    check_can_hold(condition, beginning(upper, Leaves(under, where, BOUND)), where)
     for name, rule in sets.items():
         f = field_of(under, name, where)
         letters = isinstance(rule, Letters)

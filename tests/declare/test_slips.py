@@ -58,6 +58,7 @@ SLIPS = [
     ("a: U8 = auto(field('b') + 1)\nb: U8 = auto(field('a') + 1)", "", "A.a: ", "rules without a circle, got a -> b -> a"),
     ("a: U8 = auto(size_of('self') + 300)", "", "A.a: ", "got size_of(self) + 300, 301 at least"),
     ("payload: Bytes = b''", "", "A.payload: expected a name that is free", "another name, such as payload_"),
+    ("x: U8 = const(2)", ", under=UDP, when=ahead(1) != 0", "A under UDP: expected a condition that can hold, got ahead(1) != 0 (ahead(1) is 0..0)", "ahead(8) is the first byte"),
     ("x: U8 = 0", ", under=UDP, when=ahead(1) == 19", "A under UDP: expected a condition that can hold, got ahead(1) == 19 (ahead(1) is 0..1)", "ahead(8) is the first byte"),
     ("x: U8 = 0", ", under=UDP, when=field('dport') == 70000", "A under UDP: ", "a condition that can hold, got dport == 70000 (dport is 0..65535)"),
     ("x: U8 = 0", ", under=UDP, when=(field('sport') == 9) | (field('dport') > 65535)", "A under UDP: ", "that can hold, got dport > 65535 (dport is 0..65535)"),

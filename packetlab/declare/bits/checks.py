@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,15 @@ from packetlab.declare.bits.kinds import ONE_WIDTH
 from packetlab.declare.declaration import OPTIONS
 from packetlab.declare.expressions import Checksum, Size
 from packetlab.declare.plan import needs
+from packetlab.declare.rules import Ahead
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.bits.stretches import Loose
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.expressions import Expr
     from packetlab.declare.fields import Field
+    from packetlab.declare.intervals import Range
     from packetlab.declare.kinds import Kind
 
 SPARE = "spare: int = spare_bits() fills up what is left of a byte"
@@ -110,6 +114,24 @@ def _at_any_bit(f: Field) -> str:
     if f.kind.element is not None:
         return "; a list of headers begins at any bit whose class, with in_bits=True, has such a value as its field"
     return "; a header of a class with in_bits=True begins at any bit" if f.kind.wire == "items" else ""
+
+
+def beginning(upper: Declaration, leaf: Callable[[Expr], Range]) -> Callable[[Expr], Range]:
+    """Return the range of each leaf of a condition for a header: of ahead(...) what its first fields leave, as far as they are constants."""
+    number = width = 0
+    for f in upper.fields:
+        if not f.fixed or f.condition is not None or f.kind.bits is None or f.kind.little or not isinstance(f.default, int | bytes):
+            break
+        number = number << f.kind.bits | (f.default if isinstance(f.default, int) else int.from_bytes(f.default, "big"))
+        width += f.kind.bits
+
+    def first(one: Expr) -> Range:
+        found, more = leaf(one), one.bits - width if isinstance(one, Ahead) else 0
+        if not isinstance(one, Ahead) or not width or number < 0 or upper.bit_order == "low":
+            return found
+        return (number >> -more,) * 2 if more <= 0 else (number << more, ((number + 1) << more) - 1)
+
+    return first
 
 
 def sized_by(f: Field) -> str:

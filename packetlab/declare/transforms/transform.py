@@ -155,9 +155,10 @@ def known_here(keys: KnownKeys) -> Iterator[None]:
 
 def key_of(one: Secret) -> bytes:
     """Return what a name stands for. UnfitError where nothing does."""
-    for known in (_here.get(), _always):
-        if known is not None and one.name in known:
-            return known[one.name]
+    here = _here.get()
+    found = _always.get(one.name) if here is None or one.name not in here else here[one.name]
+    if found is not None:
+        return found
     raise UnfitError(f"a key named {one.name!r}: pl.secrets({{{one.name!r}: ...}})", "none of that name")
 
 

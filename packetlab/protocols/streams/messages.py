@@ -294,8 +294,10 @@ def _extent(packet: Packet, i: int) -> tuple[int, int]:
     """Return where the message begins and ends whose first header is the `i`-th of a packet, with further ones after it."""
     path = packet._path
     if path is not None and i + 1 == len(path.classes) and not path.classes[i]._declaration.has_trailer:  # no other header has to be made
-        header: Any = packet[path.classes[i]]
-        return packet._start - header._extent(header, 0, 0)[0], packet._end + len(packet._trailing_bytes.get(i, b""))
+        if (start := path.parts[i].origin) is None:
+            header: Any = packet[path.classes[i]]
+            start = packet._start - header._extent(header, 0, 0)[0]
+        return start, packet._end + len(packet._trailing_bytes.get(i, b""))
     return packet._build()[0].extents[i - 1] if i else (0, len(packet))
 
 

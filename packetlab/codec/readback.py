@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.following import given_or, if_known
+from packetlab.codec.around.following import given_or, if_known, loses_bits
 from packetlab.codec.around.outer import is_around, is_read_at_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
@@ -116,7 +116,7 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str],
     part, given = f.bit << width, sum(g.bit for g in told)
     there = where + (f"{to.present(f)} and " if f.condition is not None else "")
     for leaf in said.leaves():
-        if isinstance(leaf, Inner) and leaf.inner not in to.cls.fills.get(leaf.name, {}):
+        if isinstance(leaf, Inner) and (loses_bits(said) or leaf.inner not in to.cls.fills.get(leaf.name, {})):
             given &= ~to.cls.by_name[leaf.name].bit  # whoever has such a field has to give it
     there += if_known(to.cls, said)
     free = f"not {s} & {given | part:#x}"  # what was captured is as it is
@@ -138,7 +138,7 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
     hint = given_or(header._declaration, names, rule, f"{what}({name!r})") if (names := needs(rule)) else follows_around(rule)
     if follows_from(header._declaration, names, name):
         hint = f"{', '.join(sorted(names))} can be given too"
-    if filled := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner) and leaf.inner in header._declaration.fills.get(leaf.name, {})]:
+    if not loses_bits(rule) and (filled := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner) and leaf.inner in header._declaration.fills.get(leaf.name, {})]):
         hint = f"{', '.join(filled)} follows where nothing of it is given, in the default of the field neither"
     return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
 

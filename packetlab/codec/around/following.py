@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from packetlab.codec.faults import Values
 from packetlab.codec.places.item_values import values_of
 from packetlab.declare.computed import dependents
-from packetlab.declare.expressions import Expr, NamedExpr, Ref
+from packetlab.declare.expressions import Expr, NamedExpr, Op, Ref
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.remembering.recalled import Recalled
@@ -126,6 +126,11 @@ def given_or(header: Declaration, names: set[str], rule: Expr, auto: str) -> str
     if any("." in way or way not in names for way in ways):  # some are in a header that a field holds, or are worked out
         return f"{', '.join(_to_give(header, ways))} can be given too" if ways else ""
     return f"{said} can be given too, or follow by auto({auto})"
+
+
+def loses_bits(rule: Expr) -> bool:
+    """Whether a rule keeps only some bits of its numbers, or a remainder, so that others may come to the same."""
+    return any(isinstance(one, Op) and one.sign in "&%" for one in rule.parts())
 
 
 def _to_give(header: Declaration, names: list[str]) -> list[str]:

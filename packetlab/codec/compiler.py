@@ -219,7 +219,9 @@ def _taken(cls: Declaration, f: Field, names: dict[str, object]) -> list[str]:
         if kind.last is not None:  # type: ignore[attr-defined]
             names[f"_E_{name}"], made = kind.ended, f"_E_{name}({made})"  # type: ignore[attr-defined]
         recursive = kind.item.repeated and is_recursive(kind.item)
-        forms = [(f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})", f"_bounded({made}, {where})" if recursive else made)]
+        plain = f"_type({name}) is _I_{name} and {name}._state < {kind.item.prototype_bit:#x} or " * kind.one
+        plain += f"_plain({items}, _I_{name}, {kind.item.prototype_bit:#x})"
+        forms = [(plain, f"_bounded({made}, {where})" if recursive else made)]
     elif kind.transforms and kind.inner.wire == "items" and not kind.inner.one and not is_recursive(kind.inner.item) and kind.inner.last is None:  # type: ignore[attr-defined]
         names.update({f"_I_{name}": classes[kind.item], "_InnerValue": InnerValue})
         forms = [(f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})", f"_InnerValue(_tuple({name}))")]

@@ -262,11 +262,15 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         fill = f", fill={f.fill!r}, lead={f.lead}" if (f.fill != b"\0" or f.lead) and not is_around(f) else ""
         if is_around(f) and (self.fill or f.name not in self.ended):
             return self.packed_around(f, value, align)
+        one, quick = f"{value}[0]", ""
+        if f.kind.one and not (is_around(f) or f.align or f.lead):  # mostly a header of just that class
+            self.names[of := f"C_{f.name}{self.tag}"] = classes[f.kind.item]
+            quick = f"{of}._encode({one}, b'', ({one},), 0, None) if {value} and type({one}) is {of} and len({value}) == 1 else "
         if self.fill:
-            return f"(encode_items({value}, {align}{fill}) if {value if not f.lead else True} else b'')"
+            return f"({quick}encode_items({value}, {align}{fill}) if {value if not f.lead else True} else b'')"
         write = f"encode_around({key}, {value}, {align}, {self.outside(f)}" if is_around(f) else f"encode_items({value}, {align}, {key}"
         if not self.ends_itself(f, value):
-            return f"({write}{fill}) if {value if not f.lead else True} else b'')"
+            return f"({quick}{write}{fill}) if {value if not f.lead else True} else b'')"
         follows = "" if f is not self.before[-1] or self.after or (self.cls.stream and self.plan.total is None) else f" and {self.size('payload')}"
         return f"{write}, h{self.tag} if not {captured}{follows} else None{fill})"
 

@@ -87,7 +87,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
             body += gaps[i]
     if linked:
         return on_link(headers, body)
-    if len(headers) > 1 and not first:
+    if headers and not first:
         _count(tuple(map(type, headers)))
     return body
 

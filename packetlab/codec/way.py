@@ -67,6 +67,7 @@ class Placed(Decoding):
         self.tests: list[str] = []
         self.least: dict[str, int] = {}
         self.units: dict[str, tuple[Unit, int]] = {}
+        self.numbers: dict[str, str] | None = None  # variable -> source of a number that several fields share, where these are read
         self.rest = "None"  # source for the bytes that go on to the end of the header
         self.bare = False  # whether there are none of these
         self.ending: list[str] = []  # the lines that find its end, where that is not known
@@ -123,9 +124,13 @@ class Placed(Decoding):
     def whole(self, unit: Unit, place: int) -> str:
         """Source for a unit as a number."""
         name = self.variable(unit, place)
-        if unit.by_bytes or (unit.little and unit.bits > 8):
-            return f"int.from_bytes({name}, '{'little' if unit.little else 'big'}', signed={unit.signed})"
-        return name
+        if not unit.by_bytes and not (unit.little and unit.bits > 8):
+            return name
+        code = f"int.from_bytes({name}, '{'little' if unit.little else 'big'}'{', signed=True' * unit.signed})"
+        if self.numbers is None or len(unit.fields) == 1:
+            return code
+        self.numbers[f"n{place}{self.tag}"] = code
+        return f"n{place}{self.tag}"
 
     # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
 
@@ -221,18 +226,20 @@ def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, object]) -> li
 
 
 def valued(part: Placed) -> tuple[dict[str, tuple[int, str]], list[str], list[str]]:
-    """Return what of a header has to be unpacked, lines that find its end, and source for each of its values."""
+    """Return what of a header has to be unpacked, lines that find numbers and its end, and source for each of its values."""
     read = Placed(part.cls, part.tag, part.at, known=part.known)
+    read.numbers = {}
     read.source()
     if not read.ending:
         read.wanted.clear()
+        read.numbers.clear()
     values = []
     for f in part.cls.fields:
         if f.name in read.units:
             values.append(repr(f.default) if f.fixed else read.value(f.name))
         else:  # where there are no items these are looked into already
             values.append("()" if f.kind.wire == "items" and read.bare else read.rest)
-    return read.wanted, read.ending, values
+    return read.wanted, [*(f"{name} = {code}" for name, code in read.numbers.items()), *read.ending], values
 
 
 def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:

@@ -33,6 +33,7 @@ class Computed(WholeNumber):
         super().__init__(like.names if like is not None else None)
         self.like = like
         self.low, self.high = (-1 << 63, (1 << 63) - 1) if like is None else (like.low, like.high)
+        self.surely = f"{max(self.low, 1 - (1 << 30))} <= {{0}} <= {min(self.high, (1 << 30) - 1)}"  # such numbers Python compares at once
 
     def in_words(self) -> str:
         return "a number that follows" if self.like is None else f"{self.like.in_words()}, which follows"

@@ -170,7 +170,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
     def derived(self, f: Field) -> str:
         """Source for what follows for a field from others; a sum is 0 until it comes last."""
         if f.rule is None:
-            return self.filled_up(f)
+            return self.filled_up(f) if f.size is None else self.filler(f)
         if isinstance(f.rule, Checksum):
             return "0"
         code = f.rule.code(self)

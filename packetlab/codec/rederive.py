@@ -62,7 +62,7 @@ class Rederiving(Deriving):
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
         lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
-            anew = f in derived and not by_value(self.cls, f)  # else its value, derived again, says that it is there
+            anew = f in derived and not by_value(self.cls, f) and not (f.pad and f.size is not None)  # else its value, derived again, says that it is there, or is kept
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if anew else ''}o.{f.slot}")
             if follows := self.cls.fills.get(f.name):
                 self.names["without_numbers"] = without_numbers
@@ -96,7 +96,7 @@ class Rederiving(Deriving):
                 test = f"(k == {own} or {due}same_{f.name}(k, {own}))"
         else:
             rule = f.computed if f.computed is not None and f.rule is None else rule
-            derived = self.gap_again(f, self.filled_up(f, settled=True)) if rule is None else rule.code(self)
+            derived = self.gap_again(f, self.filler(f) if f.size is not None else self.filled_up(f, settled=True)) if rule is None else rule.code(self)
             test = f"{own} == {derived}"
         there = f"{own} is None or" if f.left else f"{own} is not None and"
         self.lines.append(f"if {there} {test}{self.as_declared(f)}: m |= {f.bit:#x}")

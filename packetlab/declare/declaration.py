@@ -394,4 +394,4 @@ def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], part
             elif isinstance(leaf, Size) and (name == "self" or (name in parts.places)):
                 fields = [] if leaf.name == "self" else sharing(header.plan, header.by_name[leaf.name])
                 found |= parts.part(parts.head) if leaf.name == "self" else set().union(*map(parts.of, fields))
-    return found | parts.part(parts.places[f.name]) if f.pad else found
+    return found | parts.part(parts.places[f.name]) if f.pad and f.size is None else found

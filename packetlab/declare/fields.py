@@ -207,7 +207,7 @@ def from_end(distance: int, value: object = REQUIRED) -> Any:
     return spec
 
 
-def pad(multiple: int = 1, *, to: object = None, since: str = "self", fill: bytes = b"\0") -> Any:
+def pad(multiple: int = 1, *, to: object = None, size: object = None, since: str = "self", fill: bytes = b"\0") -> Any:
     """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros, or the byte `fill`, unless given.
 
     `since` is where counting begins instead: the name of a class, for the nearest such header around this one, "packet" for the
@@ -217,11 +217,16 @@ def pad(multiple: int = 1, *, to: object = None, since: str = "self", fill: byte
     With `to` they go up to an offset that fields before them tell, counted from the header's start: the field after them lies
     there (``offset: U32 = auto(offset_of("blob"))``, ``gap: Bytes = pad(8, to=field("offset"))``, ``blob: Bytes = sized(...)``). Where
     the field after them has a size of 0, there are none. An offset before them, or beyond the end, is a fault.
+
+    With `size` they are as many as a rule of fields says that do not count them: ``n: U8 = auto(-(size_of("data") + 2) % 16)``,
+    ``filler: Bytes = pad(size=field("n"))``. What was captured stays as long as it has that size.
     """
+    if size is not None and (multiple != 1 or to is not None or since != "self"):
+        raise DeclareError("pad(...)", "size= alone, which says how many bytes there are", "a multiple, to= or since= too")
     place, since = None if to is None else expression(to), checked_origin(since, "pad(...)")
     if place is not None and (type(multiple) is not int or not 1 <= multiple <= 1 << 16):
         raise DeclareError("a field at an offset", "a multiple of 1 to 65536 bytes", repr(multiple))
-    return Spec(None, pad=multiple, place=place, since=since, fill=_fill(fill, True, "pad(..., fill=)"))
+    return Spec(None, pad=multiple, place=place, size=None if size is None else _measure(size), since=since, fill=_fill(fill, True, "pad(..., fill=)"))
 
 
 class Filled(tuple[object, ...]):

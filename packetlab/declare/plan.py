@@ -386,7 +386,7 @@ class Plan:
             after = self._before[self._before.index(f) + 1 :]
             size = self.sizes.get(after[0].name, self.counts.get(after[0].name)) if after else None
             return Gap(f, f.place, size if size is not None and needs(size) <= self._known else None)
-        if f.pad:
+        if f.pad and f.size is None:
             return Padded(f, f.pad)
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])

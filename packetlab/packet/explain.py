@@ -15,6 +15,7 @@ from packetlab.codec.context.recalling import recalled_number
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
+from packetlab.codec.places.held_writing import filler
 from packetlab.codec.places.inner import HeldScope
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
@@ -140,6 +141,8 @@ def derive(scope: Derivation, f: Field) -> Raw:
     """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
     if (rule := f.rule if f.computed is None else f.computed) is not None:
         return rule.evaluate(scope)
+    if f.pad and f.size is not None:
+        return filler(scope.raw(f.name), f.size.evaluate(scope), f.fill)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
         here = measured(scope.header, fields) + (scope.size("payload") if f in scope.cls._declaration.after else 0)

@@ -165,7 +165,8 @@ def _right(row: dict[str, object], where: str) -> str:
     elif "pad" in row:
         fill = f", fill={bytes([number(row['filling'], where)])!r}" if "filling" in row else ""
         since = f", since={_quoted(row['since'])}" if "since" in row else ""
-        right = f"pad({number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''}{since}{fill})"
+        how = f"size={spelled(row['size'], where)}" if "size" in row else f"{number(row['pad'], where)}{', to=' + spelled(row['to'], where) if 'to' in row else ''}"
+        right = f"pad({how}{since}{fill})"
     elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]

@@ -325,7 +325,7 @@ def _is_plain(declaration: Declaration) -> bool:
         _plain[declaration] = all(
             f.condition is None
             and not f.kind.transforms
-            and (f.kind.bits is not None or (f.pad and f.place is None and f.since == "self") or not is_derived(f))
+            and (f.kind.bits is not None or (f.pad and f.place is f.size is None and f.since == "self") or not is_derived(f))
             for f in declaration.before
         )
     return _plain[declaration]

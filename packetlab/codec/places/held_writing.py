@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.lists import may_go_on, need_ends
+from packetlab.codec.places.gaps import FURTHEST
 from packetlab.codec.places.inner import with_numbers
 from packetlab.declare.expressions import Checksum
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
     from packetlab.declare.plan import Plan
+
+
+def filler(raw: object, size: int, fill: bytes) -> bytes:
+    """Return bytes that are to be of a size: those that were there, where they are, else so many of one byte."""
+    return raw if isinstance(raw, bytes) and len(raw) == size else fill * max(0, min(size, FURTHEST))
 
 
 class HeldWriting:
@@ -61,6 +67,11 @@ class HeldWriting:
             follows = "False" if sized else f"bool({self.size('payload')})" if last else "True"
             self.lines.append(f"if not s{self.tag} & {f.bit << len(self.cls.fields):#x}: need_ends({value}, follows={follows})")
         return f.name in self.ended
+
+    def filler(self, f: Field) -> str:
+        """Source for bytes that are as many as a rule says: those that were there, where these are so many."""
+        self.names["filler"] = filler
+        return f"filler({self.own(f)}, {f.size.code(self)}, {f.fill!r})"  # type: ignore[union-attr, arg-type]
 
     def left_for(self, name: str) -> str:
         fields = self.before[self.before.index(self.fields[name]) :]

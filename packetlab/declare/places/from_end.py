@@ -67,12 +67,12 @@ def check_from_end(header: Declaration) -> None:
         where = f"{header.name}.{f.name}"
         if f.computed is not None:
             raise DeclareError(where, "a field of bytes after a payload", "computed(...)", "it may stand before the payload")
-        if plan.tail is None and (f.condition is not None or (f.kind.bits is None and not f.pad)):
+        if plan.tail is None and (f.condition is not None or (f.kind.bits is None and (not f.pad or f.size is not None))):
             hint = "with from_end(...) for a field that tells it, the size of what stands after a payload may vary; where fields before it tell it, body: Rest in place of Payload has what it carries as classes with inside=\"body\", or when(..., from_end(4)) is a field of one size"
             raise DeclareError(
                 where, "a fixed field or pad() after a payload", "one that may be absent or of any size", hint
             )
-        if plan.tail is not None and f.kind.bits is None and (f.pad or f.name not in plan.sizes):
+        if plan.tail is not None and f.kind.bits is None and ((f.pad and f.size is None) or f.name not in plan.sizes):
             raise DeclareError(
                 where, "a size, by a rule of fields before it or counted from the end", f.kind.in_words()
             )

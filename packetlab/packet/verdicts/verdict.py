@@ -135,7 +135,7 @@ def _is_short(scope: Derivation, part: str) -> bool:
     f = scope.cls._by_name.get(part)
     if f is None or scope.raw(part) is None:
         return False
-    if f.pad:
+    if f.pad and f.size is None:
         return scope.packet.truncated and len(scope.raw(part)) < len(derive(scope, f))
     return part in plan.sizes and plan.sizes[part].evaluate(scope) > len(scope.field_bytes(f))
 

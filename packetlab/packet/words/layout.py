@@ -31,6 +31,8 @@ def laid(scope: Derivation, f: Field) -> list[tuple[str, Expr | None]]:
     if f.pad and f.place is not None:
         multiple = f" (a multiple of {f.pad} where that follows)" * (f.pad > 1)
         lines.append((f"fills up to offset {f.place} = {f.place.evaluate(scope)}{multiple}, counted from {_origin(f)}", f.place))
+    elif f.pad and f.size is not None:
+        lines.append((f"fills up with {f.size} bytes = {f.size.evaluate(scope)}", f.size))
     elif f.pad:
         lines.append((f"fills up to a multiple of {f.pad} bytes, counted from {_origin(f)}", None))
     if f.kind.words == "spare bits":

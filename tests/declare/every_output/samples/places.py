@@ -81,6 +81,13 @@ class RowPadded(Header, under=Ether, when={"type": 0x7C62}):
     filled: Bytes = pad(4, fill=b"\xff")
 
 
+class RowFiller(Header, under=Ether, when={"type": 0x7CE1}):
+    size: U8 = auto(1 + size_of("data") + field("filled"))
+    filled: U8 = auto(4 + -(size_of("data") + 6) % 8)
+    data: Bytes = sized(field("size") - field("filled") - 1, b"")
+    filler: Bytes = pad(size=field("filled"), fill=b"\xee")
+
+
 class RowFromEnd(Header, under=Ether, when={"type": 0x7C63}):
     padding: U8 = auto(has("filler"))
     body: Payload
@@ -151,6 +158,7 @@ ROWS = [
     Sample("M9", "at an offset", RowPlaced, [RowPlaced(name="lab", other=b"net", data=b"last"), RowPlaced(name="a")], [("0100 0200 0000 0000 0000 0000 61", "name_gap"), ("0500 0c00 0000 0000 0000 0000 61", "name")]),
     Sample("M9", "at an offset, or nowhere", RowNowhere, [RowNowhere(number=7, held=RowThere(name="", type=9)), RowNowhere(held=RowThere(name="a.b", type=1)), RowNowhere(number=1)], [("01 00 00000007", "number_gap"), ("00 01 000001", "held_gap")]),
     Sample("M9", "up to a multiple, up to an offset", RowPadded, [RowPadded(data=b"hello"), RowPadded(data=b"x", end=9)], [("00 000000 02 0007", "gap")]),
+    Sample("M9", "as many as a rule says", RowFiller, [RowFiller(data=b"hello"), RowFiller()], [("07 05 61 ee", "filler"), ("03 05 61 ee", "data")]),
     Sample("M9", "counted from the end", RowFromEnd, [RowFromEnd(filler=bytes(3)), RowFromEnd()], [("01 6162 63 40", "filler")], lambda header: Ether() / header / b"media"),
     Sample("M9", "names that point back", RowNames, [
         RowNames(questions=[RowQuestion(name="example.com"), RowQuestion(name="mx.example.com", type=15)], owner="example.com"), RowNames(owner="lab"),

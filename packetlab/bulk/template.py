@@ -159,6 +159,8 @@ class Template:
                     blank[ours[other.name].byte_slice] = True
                 columns, at = [np.arange(0)], 0
                 for region in declaration.plan.covered[left[0].name]:
+                    if region.part == "value":
+                        raise Unplanned
                     some = [ours[f.name].byte_slice for f in region.fields if f.name in ours]
                     stretch = np.arange(some[0].start, some[-1].stop) if some else np.arange(0)
                     stretch = body if region.part == "body" else stretch[: max(0, len(stretch) - region.less)]

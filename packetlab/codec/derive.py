@@ -336,8 +336,8 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         """Source for the bytes that a checksum goes over: from those of the header, of the payload, and of the trailer."""
         terms = []
         for region in some:
-            if region.part == "body":
-                terms.append(body)
+            if region.part in ("body", "value"):
+                terms.append(body if region.part == "body" else self.number_in_sum(region))
             elif region.zeros and region.cut is not None and region.cut[1] is not None:
                 terms.append(repr(bytes(region.cut[1] - region.cut[0])))
             elif region.zeros:

@@ -21,6 +21,7 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import sharing
 from packetlab.declare.checksums.algorithms import internet
+from packetlab.declare.checksums.ranges import number_bytes
 from packetlab.declare.expressions import Checksum, Elsewhere, Next
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.intervals import words
@@ -103,6 +104,10 @@ class Derivation(HeldScope):
         for region in self.cls._declaration.plan.covered[own.name]:
             if region.part == "body":
                 found.append(self.bodies[self.i])
+                continue
+            if region.part == "value":
+                many, order = number_bytes(region)
+                found.append((self.value(region.fields[0].name) & (1 << 8 * many) - 1).to_bytes(many, order))  # type: ignore[arg-type]
                 continue
             fields = self.cls._declaration.before if region.part == "head" else self.cls._declaration.after
             first, last = fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1

@@ -442,7 +442,7 @@ def test_wireshark_says_the_same_of_every_checksum(tmp_path: Path) -> None:
         (sum8("self", but("payload")), r"Made\.check: expected fields in but\(...\)"),
         (iso_fletcher("payload"), r"Made\.check: expected check bytes among what they go over"),
         (crc("CRC-16/ARC", "pseudo", "self"), r'"pseudo" is for internet checksums'),
-        (sum8("a", "more"), r"Made\.check: expected fields that take bytes, got more, which is computed and takes none .*named"),
+        (sum8("a", "plain"), r"Made\.check: expected fields that take bytes, got plain, which is computed and takes none .*the kind of a number"),
         (sum8(span("a", "more")), r"Made\.check: expected fields that take bytes, got more"),
         (sum8("self", but("more")), r"Made\.check: expected fields that take bytes, got more"),
         (crc("CRC-16/ARC", "self", zeroed("other")), None),
@@ -457,6 +457,7 @@ def test_what_makes_no_sense_is_refused_at_the_class(rule: Any, complaint: str |
             a: U16 = 1
             d: U16 = 2
             more: U8 = computed(field("a") & 255)
+            plain: int = computed(field("a") & 255)
             check: U16 = auto(rule)
             other: U16 = auto(sum16(span("a", "check")))
             body: Payload

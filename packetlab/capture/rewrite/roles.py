@@ -95,6 +95,7 @@ def roles(cls: Declaration) -> Roles:
     wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or (f.kind.wire == "number" and f.kind.fixed_bits % 8)]
     wrong += [(f, "which is written in digits") for f in cls.plan.sums if f.kind.wire != "number"]
     wrong += [(f, "which has more than 64 bits") for f in cls.plan.sums if f.kind.fixed_bits > 64]
+    wrong += [(f, "a sum that takes in what is not sent, which stays as it is") for f in cls.plan.sums if any(region.part == "value" for region in cls.plan.covered[f.name])]
     wrong += [(f, "a sum over parts of bytes, which stays as it is") for f in cls.fields if isinstance(f.rule, BitSum)]
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.lists import may_go_on, need_ends
 from packetlab.codec.places.gaps import FURTHEST
 from packetlab.codec.places.inner import with_numbers
+from packetlab.declare.checksums.ranges import number_bytes
 from packetlab.declare.expressions import Checksum
 
 if TYPE_CHECKING:
+    from packetlab.declare.checksums.ranges import Region
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
     from packetlab.declare.plan import Plan
@@ -38,6 +40,9 @@ class HeldWriting:
         raise NotImplementedError
 
     def sizes(self, fields: list[Field]) -> str:
+        raise NotImplementedError
+
+    def value(self, name: str) -> str:
         raise NotImplementedError
 
     def size(self, part: str) -> str:
@@ -72,6 +77,11 @@ class HeldWriting:
         """Source for bytes that are as many as a rule says: those that were there, where these are so many."""
         self.names["filler"] = filler
         return f"filler({self.own(f)}, {f.size.code(self)}, {f.fill!r})"  # type: ignore[union-attr, arg-type]
+
+    def number_in_sum(self, region: Region) -> str:
+        """Source for the bytes of a computed field that a checksum takes in."""
+        size, order = number_bytes(region)
+        return f"(({self.value(region.fields[0].name)} or 0) & {(1 << 8 * size) - 1:#x}).to_bytes({size}, '{order}')"
 
     def left_for(self, name: str) -> str:
         fields = self.before[self.before.index(self.fields[name]) :]

@@ -70,6 +70,8 @@ def _form(fields: list[Field], some: list[Region], low: bool, in_bits: bool, f: 
         return None
     if kind.wire != "number" or kind.signed or kind.fixed_bits < rule.algorithm.bits or any(part.word == "value_of" for part in rule.over if isinstance(part, SumPart)):
         return None
+    if any(region.part == "value" for region in some):
+        return None
     starts, unsure = _starts(fields, in_bits)
     covered = [one for region in some for one in region.fields]
     # Of fields whose place is sure only the borders count: bits between these share whole bytes.

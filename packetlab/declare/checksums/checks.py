@@ -28,10 +28,7 @@ ELSEWHERE = (
     "or a field here holds that header"
 )
 
-NOT_SENT = (
-    "a sum goes over bytes of the packet; where it takes in more, as MAVLink's does, through(named(...)) around what it covers has own code "
-    "add it and check it"
-)
+NOT_SENT = "a sum that takes in a computed field has it as a part of its own, and that the kind of a number in whole bytes: extra: U8 = computed(...)"
 
 
 def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
@@ -44,10 +41,12 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
         if isinstance(part, SumPart):
             _check_part(header, part, where)
         elif part not in ("self", "payload", "pseudo"):
-            _named(header, part, where)
+            _named(header, part, where, sent=False)
     if not any(part != "pseudo" and (isinstance(part, str) or part.word in ("span", "value_of")) for part in rule.over):
         raise DeclareError(where, '"self", "payload", a span or a field that the checksum goes over', str(rule))
     some = header.plan.covered[f.name]
+    if any(region.part == "value" for region in some) and (rule.algorithm.placed or "pseudo" in rule.over):
+        raise DeclareError(where, "bytes that are sent, in a sum that goes by their places or number", str(rule))
     _check_borders(header, some, where)
     if not any(region.part == "body" or region.fields for region in some) and not _may_be_empty(rule):
         raise DeclareError(where, "bytes that the checksum goes over", f"{rule}, which leaves nothing")
@@ -73,7 +72,7 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
 
 def _check_borders(header: Declaration, some: list[Region], where: str) -> None:
     """Refuse what does not begin and end with whole bytes."""
-    for region in some:
+    for region in [one for one in some if one.part != "value"]:
         fields = header.before if region.part == "head" else header.after
         for border in (fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1) if region.fields else ():
             stretches = {one: step for step in header.plan.loose for one in step.fields}
@@ -108,7 +107,7 @@ def _check_digits(f: Field, kind: DigitsKind, rule: Checksum, some: list[Region]
         raise DeclareError(where, "a checksum over other bytes than its own digits", str(rule), hint)
 
 
-def _named(header: Declaration, name: str, where: str, inner: bool = True) -> None:
+def _named(header: Declaration, name: str, where: str, inner: bool = True, sent: bool = True) -> None:
     if inner and "." in name and held(name, header.before, header.after) is not None:
         return
     if name not in header.by_name and name != "payload":
@@ -118,7 +117,8 @@ def _named(header: Declaration, name: str, where: str, inner: bool = True) -> No
         raise DeclareError(where, f"a field of {header.name}", name, hint)
     if name != "payload" and header.by_name[name].kind.wire == "payload":
         raise DeclareError(where, 'the payload as "payload"', repr(name))
-    if name != "payload" and header.by_name[name].computed is not None:
+    like = getattr(header.by_name[name].kind, "like", None) if name != "payload" else None
+    if name != "payload" and header.by_name[name].computed is not None and (sent or like is None or like.signed or like.fixed_bits % 8 or header.by_name[name] not in header.before):
         raise DeclareError(where, "fields that take bytes", f"{name}, which is computed and takes none", NOT_SENT)
 
 

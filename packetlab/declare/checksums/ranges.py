@@ -20,7 +20,8 @@ class Region(NamedTuple):
     """Fields side by side under a checksum.
 
     Attributes:
-        part: "head" (the header up to its payload), "body" (the payload) or "tail" (the header's trailer).
+        part: "head" (the header up to its payload), "body" (the payload), "tail" (the header's trailer), or "value": a computed field, which
+            is not sent, as a number of the kind that it has the range of.
         fields: those of it, in order. whole: whether they are all of that. zeros: whether they count as zeros.
         less: bytes at the end that are left out, a delimiter. cut: which bytes of them alone, from and up to, None for the end.
         start: whether they begin with the first field of it. end: whether they end with the last.
@@ -94,6 +95,8 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
             covered += [(*one, False, None) for one in order[first : last + 1]]
         elif isinstance(part, SumPart) and part.word == "value_of" and part in parts:
             covered.append((*places[part.names[0]], True, None))
+        elif isinstance(part, str) and part in places and places[part][0] == "head" and before[places[part][1]].computed is not None:
+            covered.append(("value", places[part][1], False, None))
         elif isinstance(part, str) and part in places:
             covered.append((*places[part], False, None))
         elif isinstance(part, str) and "." in part and (inside := held(part, before, after)) is not None:
@@ -102,6 +105,10 @@ def regions(rule: Checksum, before: list[Field], after: list[Field], own: Field 
     last_one: tuple[str, int, bool] | None = None
     for where, place, alone, piece in covered:
         if (where, place) in out:
+            continue
+        if where == "value":
+            found.append(Region(where, (before[place],), False, False, False))
+            last_one = None
             continue
         some, zeros = {"head": before, "tail": after, "body": []}[where], (where, place) in zero
         if piece is not None or (where, place) in pieces:
@@ -174,6 +181,12 @@ def awaited(name: str, regions_of: dict[str, list[Region]], sums: Collection[str
     """Names of the other checksums that stand among what one goes over."""
     fields = [f for region in regions_of[name] if not region.zeros for f in region.fields]
     return [f.name for f in fields if f.name in sums and f.name != name]
+
+
+def number_bytes(region: Region) -> tuple[int, str]:
+    """Return in how many bytes a computed field counts, and their order."""
+    kind = region.fields[0].kind.like  # type: ignore[attr-defined]
+    return kind.fixed_bits // 8, "little" if kind.little else "big"
 
 
 def has_payload(some: list[Region]) -> bool:

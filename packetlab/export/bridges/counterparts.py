@@ -96,7 +96,8 @@ def read_items(header: AnyHeader, f: Field) -> Any:
 
 def is_required(f: Field) -> bool:
     """Whether a field has neither default nor rule nor condition: zero until it is given, as scapy and dpkt have it."""
-    return f.default is REQUIRED and f.condition is None
+    follows = f.computed is not None and not f.circular and not any(one.solved for one in f.owner.fields)
+    return f.default is REQUIRED and f.condition is None and not follows
 
 
 def becoming(header: type[AnyHeader], data: Any) -> type[AnyHeader]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packetlab.declare.checksums.algorithms import Algorithm
 from packetlab.declare.checksums.bitwise import BitSum
-from packetlab.declare.checksums.ranges import Region
+from packetlab.declare.checksums.ranges import Region, number_bytes
 from packetlab.declare.checksums.simple import INVERTED, NEGATED
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
@@ -56,6 +56,11 @@ def _parameters(algorithm: Algorithm) -> str:
 def _region(region: Region) -> str:
     if region.part == "body":
         return 'part = "payload"'.join("{}")
+    if region.part == "value":
+        size, order = number_bytes(region)
+        if size > 6:
+            raise BuildError(f"{region.fields[0].owner.name}.{region.fields[0].name}", "a computed field of up to 48 bits in a checksum, for Wireshark's Lua", f"{8 * size} bits")
+        return f"{{value = {lua(region.fields[0].name)}, size = {size}{', little = true' * (order == 'little')}}}"
     zeros = ", zeros = true" * region.zeros
     if region.part == "head" and region.start and region.end:
         return f'{{part = "self"{zeros}}}'

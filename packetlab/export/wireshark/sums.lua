@@ -189,6 +189,14 @@ local function covered(n, sum, own)  -- what a checksum goes over, and where it 
   local data, at = "", 0
   for _, region in ipairs(sum.regions) do
     local first, last = n.start, n.pos
+    if region.value then  -- a number that is not sent
+      local value, bytes = as_number(n.s.v[region.value]), ""
+      for _ = 1, region.size do
+        local byte = string.char(value % 256)
+        bytes, value = region.little and bytes .. byte or byte .. bytes, math.floor(value / 256)
+      end
+      data, first = data .. bytes, nil
+    end
     if region.part == "payload" then first, last = n.pos, n.payload_end end
     if region.names then
       first, last = nil, nil

@@ -164,4 +164,6 @@ def _covered_size(scope: Derivation, name: str) -> int:
     inside = held(name, header.before, header.after) if "." in name else None
     if inside is not None:
         return inside.end - inside.first
+    if name in header.by_name and header.by_name[name].computed is not None:
+        return header.by_name[name].kind.like.fixed_bits // 8  # type: ignore[attr-defined, no-any-return]
     return scope.size(name) if name in ("self", "payload") else scope.sizes((name,))

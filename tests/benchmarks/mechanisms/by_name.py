@@ -36,7 +36,9 @@ from packetlab import (
     bcd,
     ble_whitened,
     but,
+    choose,
     cipher,
+    computed,
     count_of,
     crc,
     crc32,
@@ -57,6 +59,7 @@ from packetlab import (
     sized,
     slip,
     span,
+    sum8,
     sum16,
     sum32,
     text,
@@ -191,6 +194,41 @@ def xns_built() -> bytes:
         total = total << 1 & 0xFFFF | total >> 15
     one.checksum = 0 if total == 0xFFFF else total
     return XNS.pack(one.checksum, one.length, one.data)
+
+
+# M7: a sum that takes in what is not sent ------------------------------------------------------------------------
+
+
+class TimedUnsent(Header):
+    kind: U8 = 0
+    extra: U8 = computed(choose(field("kind") == 0, 50, 124))
+    number: U32 = 7
+    check: U8 = auto(sum8("kind", "number", "extra"))
+
+
+@dataclass(slots=True)
+class PlainUnsent:
+    kind: int
+    extra: int
+    number: int
+    check: int
+
+
+UNSENT = struct.Struct("!BIB")
+
+
+def unsent(data: bytes) -> PlainUnsent:
+    if len(data) < 6:
+        raise ValueError("no whole message")
+    kind, number, check = UNSENT.unpack_from(data)
+    return PlainUnsent(kind, 124 if kind else 50, number, check)
+
+
+def unsent_built() -> bytes:
+    one = PlainUnsent(0, 50, 7, 0)
+    data = UNSENT.pack(one.kind, one.number, 0)
+    one.check = sum(data) + one.extra & 0xFF
+    return data[:-1] + bytes((one.check,))
 
 
 # M7: a checksum in digits ----------------------------------------------------------------------------------------
@@ -811,6 +849,7 @@ LINES = [
     Line("M7", "sums by name: Adler, CRC-32, CRC-32C", TimedNamedSums, TimedNamedSums, named_sums, named_sums_built),
     Line("M7", "the sum of SCTP", TimedSCTP, TimedSCTP, sctp, sctp_built),
     Line("M7", "the sum of XNS", TimedXNS, TimedXNS, xns, xns_built),
+    Line("M7", "a sum that takes in what is not sent", TimedUnsent, TimedUnsent, unsent, unsent_built),
     Line("M7", "a checksum in digits", TimedSpelled, lambda: TimedSpelled(body=SENTENCE), spelled, spelled_built),
     Line("M8", "through deflate, gzip, zstd", TimedShort, lambda: TimedShort(first=WORDS, second=WORDS, third=WORDS), short, short_built),
     Line("M8", "through ciphers", TimedCiphered, lambda: TimedCiphered(stream=WORDS, blocks=WORDS), ciphered, ciphered_built),

@@ -145,6 +145,40 @@ def nowhere_built() -> bytes:
     return b"".join([NOWHERE.pack(one.offset, one.other_offset, one.third_offset), gap, WORD.pack(one.number), third_gap, WORD.pack(one.third)])
 
 
+# M9: as many as a rule says --------------------------------------------------------------------------------------
+
+
+class TimedFiller(Header):
+    size: U8 = auto(1 + size_of("data") + field("padding"))
+    padding: U8 = auto(4 + -(size_of("data") + 6) % 8)
+    data: Bytes = sized(field("size") - field("padding") - 1, b"")
+    filler: Bytes = pad(size=field("padding"))
+
+
+@dataclass(slots=True)
+class PlainFiller:
+    size: int
+    padding: int
+    data: bytes
+    filler: bytes
+
+
+def filler(data: bytes) -> PlainFiller:
+    size, padding = data[0], data[1]
+    end = 1 + size
+    if padding >= size or len(data) < end:
+        raise ValueError("no whole packet")
+    return PlainFiller(size, padding, data[2 : end - padding], data[end - padding : end])
+
+
+def filler_built() -> bytes:
+    one = PlainFiller(0, 0, b"some words of a packet", b"")
+    one.padding = 4 + -(len(one.data) + 6) % 8
+    one.size = 1 + len(one.data) + one.padding
+    one.filler = bytes(one.padding)
+    return bytes((one.size, one.padding)) + one.data + one.filler
+
+
 # M9: up to a multiple, up to an offset ---------------------------------------------------------------------------
 
 
@@ -503,6 +537,7 @@ def going_on_built() -> bytes:
 LINES = [
     Line("M9", "at an offset", TimedPlaced, lambda: TimedPlaced(name="lab", other="network", third=bytes(24)), placed, placed_built),
     Line("M9", "at an offset, or nowhere", TimedNowhere, lambda: TimedNowhere(number=7, third=9), nowhere, nowhere_built),
+    Line("M9", "as many as a rule says", TimedFiller, lambda: TimedFiller(data=b"some words of a packet"), filler, filler_built),
     Line("M9", "up to a multiple, up to an offset", TimedPadded, lambda: TimedPadded(data=b"hello", other=b"some words", end=9), padded, padded_built),
     Line("M9", "counted from the end", TimedFromEnd, lambda: TimedFromEnd(filler=bytes(3)) / b"media", from_end_read, from_end_built, payload=True),
     Line("M9", "names that point back", TimedNames, lambda: TimedNames(questions=[TimedQuestion(name=name) for name in DOMAINS]), names, names_built),

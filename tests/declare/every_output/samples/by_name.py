@@ -21,9 +21,12 @@ from packetlab import (
     base16,
     bind,
     ble_whitened,
+    choose,
     cipher,
+    computed,
     const,
     count_of,
+    crc,
     crc32,
     crc32c,
     deflate,
@@ -84,6 +87,14 @@ class RowSpelledSum(Header, under=Ether, when={"type": 0x7C47}):
     start: Annotated[bytes, fixed_bytes(1)] = const(b"$")
     body: Text = ended(b"*", "")
     check: Annotated[int, digits(16, width=2, upper=True)] = auto(xor8(value_of("body")))
+
+
+class RowUnsent(Header, under=Ether, when={"type": 0x7CE2}):
+    kind: U8 = 0
+    extra: U16 = computed(choose(field("kind") == 0, 0x1234, 0xFEDC))
+    size: U8 = auto(size_of("payload"))
+    body: Payload
+    check: U16 = auto(crc("CRC-16/MCRF4XX", "kind", "payload", "extra"))
 
 
 class RowShort(Header, under=Ether, when={"type": 0x7C57}):
@@ -189,6 +200,7 @@ ROWS = [
     Sample("M7", "sums by name: Adler, CRC-32, CRC-32C", RowNamedSums, [RowNamedSums(number=300), RowNamedSums(number=1 << 31)], [("00000001 0000", "double")]),
     Sample("M7", "the sum of SCTP", RowSCTP, [RowSCTP(), RowSCTP(tag=70000)], [("00000001 00", "checksum")]),
     Sample("M7", "the sum of XNS", RowXNS, [RowXNS(), RowXNS(length=500)], [("00", "checksum")]),
+    Sample("M7", "a sum that takes in what is not sent", RowUnsent, [RowUnsent(), RowUnsent(kind=5)], [("01 05 61", "size")], lambda header: Ether() / header / b"media"),
     Sample("M7", "a checksum in digits", RowSpelledSum, [RowSpelledSum(body="GPGLL,5300.97914"), RowSpelledSum(body="x")], [("24612a5a5a", "check"), ("2461", "body")]),
     Sample("M8", "through deflate, gzip, zstd", RowShort, [RowShort(first=b"hello", second=b"hello" * 9, third=b"world" * 9), RowShort(third=b"x")], [("02 6161 00 00 0000", "first"), ("02 0300 02 6161 00 0000", "second")]),
     Sample("M8", "through ciphers", RowCiphered, [RowCiphered(stream=b"hello", blocks=b"world" * 5), RowCiphered(stream=b"x", nonce=bytes(16))], [("00" * 16 + "00 02 6161", "blocks")]),

@@ -78,6 +78,7 @@ from packetlab.declare.rules import (
     has as has, internet_checksum as internet_checksum, next_protocol as next_protocol, reply as reply,
     request as request, sctp_checksum as sctp_checksum, size_inside as size_inside, size_of as size_of, xns_checksum as xns_checksum,
 )
+from packetlab.declare.values.delimited import EndedBytes as EndedBytes, EndedText as EndedText
 from packetlab.declare.values.names import labels as labels
 from packetlab.declare.values.varints import (
     BERLength as BERLength, MQTTInt as MQTTInt, QuicInt as QuicInt, SignedVarInt as SignedVarInt, Spelled as Spelled,

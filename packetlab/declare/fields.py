@@ -44,7 +44,7 @@ class Spec:
         self.place: Expr | None = rules.get("place")
         self.since: str = rules.get("since", "self")
         self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
-        self.ended: bytes | None = rules.get("ended")
+        self.ended: bytes | tuple[bytes, ...] | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
 
@@ -130,11 +130,14 @@ def sized(size: object, value: object = None, *, none: int | None = None) -> Any
     return Spec(REQUIRED if value is None else value, size=_measure(size), none=_none(none, size, value))
 
 
-def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
+def ended(delimiter: bytes | tuple[bytes, ...], value: object = REQUIRED) -> Any:
     """Bytes, text or digits up to a delimiter, which is read and written again, and is no part of the value.
 
     ``ended(b"\\r\\n")`` is a line, ``ended(b"\\0")`` a C string. A size_of the field counts the delimiter. `value` is its default, or
     ``auto(...)`` for digits. BuildError for a value in which the delimiter is; without it in a packet, there is no such field.
+
+    ``ended((b"\\r\\n", b"\\n"))`` ends at either: the first is written, and what was read with another goes out as it came, an `EndedText`
+    or `EndedBytes`, which may be given too. The others end with the shortest of them.
     """
     spec = spec_of(value)
     spec.ended = delimiter

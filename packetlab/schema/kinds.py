@@ -337,7 +337,8 @@ def _ended(row: dict[str, object], where: str, maker: Maker) -> Kind:
     kind = form.kind(inner, where, maker)
     if "ended" not in kind.allows.split() or kind.rest:
         raise DeclareError(where, "bytes, text or digits of no size of their own", safe_repr(inner))
-    return Delimited(kind, hexadecimal(row.get("by"), where), where)
+    by = row.get("by")
+    return Delimited(kind, tuple(hexadecimal(one, where) for one in by) if isinstance(by, list) else hexadecimal(by, where), where)
 
 
 def _computed_data(kind: Computed, where: str) -> dict[str, object]:
@@ -415,7 +416,7 @@ FORMS: dict[str, Form] = {
     ),
     "ended": Form(
         "of by rule const when default", lambda kind: type(kind) is Delimited,
-        lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": kind.delimiter.hex()}, _ended,
+        lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": [one.hex() for one in kind.ends] if kind.ends[1:] else kind.delimiter.hex()}, _ended,
         lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
     ),
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},

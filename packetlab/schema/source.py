@@ -184,7 +184,9 @@ def _right(row: dict[str, object], where: str) -> str:
     else:
         right = value
     if row.get("kind") == "ended":
-        delimiter = bytes.fromhex(text(row.get("by"), where, _MOST))
+        by = row.get("by")
+        ends = tuple(bytes.fromhex(text(one, where, _MOST)) for one in (by if isinstance(by, list) else [by]))
+        delimiter = ends if ends[1:] else ends[0]
         right = f"ended({delimiter!r}{f', {right}' if right else ''})"
     if "from_end" in row:
         right = f"from_end({number(row['from_end'], where)}{f', {right}' if right else ''})"

@@ -127,6 +127,8 @@ def _check_part(header: Declaration, part: SumPart, where: str) -> None:
         _named(header, name, where, inner=part.word in ("but", "zeroed"))
         if name == "payload" and part.word != "span":
             raise DeclareError(where, f"fields in {part.word}(...)", str(part))
+        if part.word == "value_of" and len(getattr(header.by_name[name].kind, "ends", ())) > 1:
+            raise DeclareError(where, "a field of one delimiter in value_of(...)", f"{name}, {header.by_name[name].kind.in_words()}")
         if part.word == "value_of" and not hasattr(header.by_name[name].kind, "delimiter"):
             raise DeclareError(where, "a field that is ended(...) in value_of(...)", f"{name}, {header.by_name[name].kind.in_words()}", f'"{name}" is all of it')
     if not part.names:

@@ -404,6 +404,12 @@ function Reader:in_letters(f)  -- up to a delimiter, so many digits, of a size, 
       from = at and at + 1
     until not at or (at - 1) % f.letter == 0
     size, taken = at and at - 1, at and at - 1 + #f.ended
+    for _, other in ipairs(at and f.others or {}) do  -- the longest that ends there
+      if #other <= taken and raw:sub(taken - #other + 1, taken) == other then
+        size = taken - #other
+        break
+      end
+    end
   elseif size > there then size = nil end
   local high, low, negative
   if size and f.digits then high, low, negative = in_digits(f, raw:sub(1, size)) end

@@ -53,6 +53,8 @@ def written(kind: Kind) -> list[str]:
     parts = [f"written = {lua(kind.in_words())}"]
     if isinstance(kind, Delimited):
         parts += [f'ended = "{_octets(kind.delimiter)}"', f"letter = {kind.unit}"]
+        others = ", ".join(f'"{_octets(one)}"' for one in sorted(kind.ends, key=len, reverse=True) if one != kind.delimiter)
+        parts += [f"others = {{{others}}}"] if others else []
     if isinstance(inner, DigitsKind):
         parts += [f"digits = {inner.base}", f"width = {inner.width or 'nil'}", f"negative = {str(inner.signed).lower()}"]
         parts += [f'before = "{_octets(inner.before)}"'] if inner.before else []

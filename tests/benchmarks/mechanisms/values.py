@@ -214,6 +214,40 @@ def texts_built() -> bytes:
     return b"".join([fixed, name, bytes((one.second,)), comment, bytes((one.wide_size,)), wide])
 
 
+# M5: text up to either of two delimiters -------------------------------------------------------------------------
+
+
+class TimedEitherEnd(Header):
+    name: Text = ended(b": ", "")
+    line: Text = ended((b"\r\n", b"\n"), "")
+    other: Bytes = ended((b"\r\n", b"\n"), b"")
+
+
+@dataclass(slots=True)
+class PlainEitherEnd:
+    name: str
+    line: str
+    other: bytes
+
+
+def either_end(data: bytes) -> PlainEitherEnd:
+    middle = data.index(b": ")
+    found, pos = [], middle + 2
+    for _ in range(2):
+        end = data.index(b"\n", pos)
+        found.append(data[pos : end - 1] if end > pos and data[end - 1] == 13 else data[pos:end])
+        pos = end + 1
+    return PlainEitherEnd(data[:middle].decode(), found[0].decode(), found[1])
+
+
+def either_end_built() -> bytes:
+    one = PlainEitherEnd("User-Agent", "a browser of some kind", b"some bytes")
+    for value in (one.name.encode(), one.line.encode(), one.other):
+        if b"\n" in value:
+            raise ValueError("the end of a line")
+    return b"".join([one.name.encode(), b": ", one.line.encode(), b"\r\n", one.other, b"\r\n"])
+
+
 # M5: text up to a delimiter, an enum of texts --------------------------------------------------------------------
 
 
@@ -373,6 +407,7 @@ LINES = [
     Line("M5", "floats", TimedFloats, lambda: TimedFloats(half=-2.5, a=0.5, b=1.5, c=2.5, d=-3.5, e=1e300, f=0.1), floats, floats_built),
     Line("M5", "times and durations", TimedTimes, timed_times, times, times_built),
     Line("M5", "text", TimedText, lambda: TimedText(host="lab", domain="example.com", name="h\u00e9llo", comment="some words", wide="wide"), texts, texts_built),
+    Line("M5", "text up to either of two delimiters", TimedEitherEnd, lambda: TimedEitherEnd(name="User-Agent", line="a browser of some kind", other=b"some bytes"), either_end, either_end_built),
     Line("M5", "text up to a delimiter, an enum of texts", TimedEnded, timed_lines, lines, lines_built),
     Line("M5", "digits", TimedDigits, lambda: TimedDigits(status=404, code=17, first=300, second=70000, data=bytes(100)), digits_read, digits_built),
     Line("M5", "UUIDs, packed digits", TimedIdentifiers, timed_identifiers, identifiers, identifiers_built),

@@ -17,6 +17,8 @@ from packetlab import (
     BERLength,
     Bytes,
     Digits,
+    EndedBytes,
+    EndedText,
     Ether,
     F32le,
     Header,
@@ -140,6 +142,12 @@ class RowEnded(Header, under=Ether, when={"type": 0x7C25}):
     blob: Bytes = ended(b"\0", b"")
 
 
+class RowEitherEnd(Header, under=Ether, when={"type": 0x7CE3}):
+    line: Text = ended((b"\r\n", b"\n"), "")
+    more: Bytes = ended((b"\0", b"\xff\0"), b"")
+    end: U8 = 0
+
+
 class RowDigits(Header, under=Ether, when={"type": 0x7C26}):
     status: Annotated[int, digits(width=3)] = 200
     length: Digits = ended(b"\r\n", auto(size_of("data")))
@@ -188,6 +196,9 @@ ROWS = [
     Sample("M5", "text up to a delimiter, an enum of texts", RowEnded, [RowEnded(method="POST", target="/a", blob=b"\1"), RowEnded(blob=b"z")], [
         ("474554202f", "target"), ("474554", "method"),
     ]),
+    Sample("M5", "text up to either of two delimiters", RowEitherEnd, [
+        RowEitherEnd(line=EndedText("a line", b"\n"), more=EndedBytes(b"ab", b"\xff\0"), end=1), RowEitherEnd(line="another", more=b"c"),
+    ], [("61620d0a 61", "more"), ("6162", "line")]),
     Sample("M5", "digits", RowDigits, [RowDigits(status=404, data=b"hello"), RowDigits(data=b"")], [("327830 300d0a", "status"), ("323030 780d0a", "length"), ("323030 350d0a61", "data")]),
     Sample("M5", "UUIDs, packed digits", RowIdentifiers, [RowIdentifiers(id=OTHER_ID, meter=7, phone="98"), RowIdentifiers(guid=OTHER_ID)], [
         ("00" * 32 + "0000000a 21436500ff", "meter"), ("00" * 20, "guid"),

@@ -43,6 +43,11 @@ class InterfaceDescription(NamedTuple):
     fcs_length: int = 0
     options: tuple[tuple[int, bytes], ...] = ()
 
+    @property
+    def link(self) -> int | None:
+        """What tells its frames from those of others where they have no addresses; None for the first interface of a file."""
+        return self.section << 16 | self.number or None
+
 
 class Extras(NamedTuple):
     """What pcapng can say of a single frame (section 4.3): comments, link layer flags, frames lost before, an id.

@@ -75,18 +75,20 @@ class PacketOrder:
             return self._read(frame)
         with self._lock:
             before = lambda: self._catch_up(frame.number)  # noqa: E731
-            moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True, beside=self._beside())
+            moment = Moment(self.context, frame.number, frame.time_ns, before=before, is_placed=True, beside=self._beside(), link=frame.interface.link)
             packet: Packet = read_in(moment, lambda: self._read(frame))
             if frame.number == self.seen + 1:
                 moment.keep()
                 self.seen += 1
             return packet
 
-    def before(self, number: int) -> Context:
-        """Return what was remembered from the packets before one."""
+    def before(self, number: int, link: int | None = None) -> Context:
+        """Return what was remembered from the packets before one, which came by an interface."""
         with self._lock:
             self._read_before(number)
-            return self.context.before(number)
+            found = self.context.before(number)
+            found.link = link
+            return found
 
     def known(self, number: int) -> Context:
         """Return the context in which the packets before one are, of a capture that is read once those that were read."""
@@ -138,7 +140,7 @@ class PacketOrder:
                 break
             self._next = None
             if frame.number > self.seen:
-                moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True, beside=self._beside())
+                moment = Moment(self.context, frame.number, frame.time_ns, is_placed=True, beside=self._beside(), link=frame.interface.link)
                 read_in(moment, self._read, frame)
                 moment.keep()
                 self.seen = frame.number
@@ -212,7 +214,7 @@ class OrderedFrame(Frame):
         return self.order.packet(self)
 
     def context(self) -> Context:
-        return self.order.before(self.number) if has_context() else super().context()
+        return self.order.before(self.number, self.interface.link) if has_context() else super().context()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle it as a frame by itself: what was remembered from other packets does not go along, and is a fault where it is needed."""

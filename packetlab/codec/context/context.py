@@ -77,6 +77,8 @@ class Context:
         number: packets read so far. dropped: values that were dropped, by table.
     """
 
+    link: int | None = None  # the interface of a capture, but for the first, by which packets come that have no addresses
+
     def __init__(self, most: int = MOST) -> None:
         if type(most) is not int or most < 1:
             raise ValueError(f"expected a number from 1 as most, got {most!r}")
@@ -200,6 +202,7 @@ class Moment:
         beside: gives another context, of the frames before that number, which a message of a stream came in, or of messages, for a frame; what
             is remembered later counts.
         is_again: whether a packet that was read is read again, as `is_look`: what is not known then will not be later.
+        link: the interface of the frame, as of a context.
         undecided: tables of which nothing is known here, nor that there is nothing: messages before in the stream may have said it.
     """
 
@@ -215,8 +218,9 @@ class Moment:
         is_behind_gap: bool = False,
         beside: Callable[[int], Context] | None = None,
         undecided: frozenset[str] = frozenset(),
+        link: int | None = None,
     ) -> None:
-        self.context, self.number, self.time_ns = context, number, time_ns
+        self.context, self.number, self.time_ns, self.link = context, number, time_ns, link
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.beside, self.undecided = beside, undecided
         self.entries: dict[Key, ContextEntry] = {}
@@ -233,7 +237,7 @@ class Moment:
     def next_in(cls, context: Context) -> Moment:
         """Return the moment in which the next packet of a context is read."""
         made = cls.__new__(cls)  # most packets that recall something are read in such a one
-        made.context, made.number, made.entries, made._log, made.results = context, context.number + 1, {}, [], {}
+        made.context, made.number, made.link, made.entries, made._log, made.results = context, context.number + 1, context.link, {}, [], {}
         return made
 
     @classmethod
@@ -244,6 +248,7 @@ class Moment:
         else:
             moment = cls(now.context, now.number, now.time_ns, before=now.catch_up, is_look=True, is_placed=True, is_behind_gap=now.is_behind_gap)
             moment.beside, moment.undecided = now.beside, undecided if now.beside is None else frozenset()
+        moment.link = now.link
         moment.is_again = True
         return moment
 

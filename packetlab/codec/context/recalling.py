@@ -127,7 +127,8 @@ def _filled(header: AnyHeader, name: str, layers: Sequence[AnyHeader]) -> object
 def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
     """Return the address and the port that a packet comes from or goes to, None for what is not there.
 
-    The address is that of the nearest header with addresses of both ends; where none has any, of the nearest with numbers of that name.
+    The address is that of the nearest header with addresses of both ends; where none has any, of the nearest with numbers of that name. Where there is
+    neither, in a capture of several interfaces, it is the one that the frame came by (`Moment.link`): these are other lines.
     """
     port, word = None, "dport" if to else "sport"
     for header in reversed(layers):
@@ -136,7 +137,10 @@ def end_of(layers: Sequence[AnyHeader], to: bool) -> tuple[object, object]:
         if name := _end_field(header, to):
             return plain(_filled(header, name, layers)), port
     numbered = next((one for one in reversed(layers) if {*ENDS} <= one._by_name.keys()), None)
-    return None if numbered is None else plain(_filled(numbered, ENDS[to], layers)), port
+    if numbered is not None:
+        return plain(_filled(numbered, ENDS[to], layers)), port
+    now = current.get()
+    return None if now is None else now.link, port
 
 
 def _end_field(header: AnyHeader, to: bool) -> str | None:

@@ -48,8 +48,8 @@ def sender() -> Expr:
     """Where a packet comes from, as part of a key: the address of its network layer with the port of its transport.
 
     What stands nearest below the header counts: a header with ``pseudo=``, or with addresses `src` and `dst`, be it `IDP`, whose
-    address has the socket, or `Ether`; else one with numbers of that name. Where nothing below has any (bytes of one connection,
-    read or built alone), all have one key: a `Context` for each connection tells them apart, or ``dissect(..., below=)``, and sockets
+    address has the socket, or `Ether`; else one with numbers of that name. Where nothing below has any, frames of a capture go by their
+    interface, and all else (bytes of one connection, read or built alone) has one key: a `Context` for each connection tells them apart, or ``dissect(..., below=)``, and sockets
     do so by themselves. In `recalled`, ``remembers=`` and ``key=`` alone.
     """
     return PacketEnd(False)

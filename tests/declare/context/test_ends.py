@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,18 +18,22 @@ from packetlab import (
     Capture,
     Context,
     Ether,
+    Frame,
     Header,
     IPv4,
     Rest,
+    Writer,
     bindings,
     default,
     dissect,
     field,
+    link_type,
     recalled,
     receiver,
     sender,
     sized,
 )
+from packetlab.capture.frame import InterfaceDescription
 
 with bindings():
 
@@ -101,3 +106,31 @@ def test_captures_of_idp_tell_hosts_apart() -> None:
         ])
         assert [capture[i].packet()[Sent].body for i in (2, 3)] == [b"a", b"abc"]
         assert not capture[2].packet().faults
+
+
+def test_lines_without_addresses_are_told_apart_by_the_interface_of_their_frames(tmp_path: Path) -> None:
+    with bindings():
+
+        class Serial(Header):
+            kind: U8 = 0
+
+        class Agreed(Header, under=Serial, when={"kind": 1}, remembers={("serial size", sender()): field("size")}):
+            size: U8 = 1
+
+        class Filled(Header, under=Serial, when={"kind": 2}):
+            body: Bytes = sized(recalled("serial size", sender()), b"")
+            rest: Rest = b""
+
+        link_type(147, Serial)
+        lines = [InterfaceDescription(147, name=f"line {n}", number=n) for n in range(3)]
+        sent = [(0, Serial(kind=1) / Agreed(size=1)), (1, Serial(kind=1) / Agreed(size=3)), (0, b"\2abcdef"), (1, b"\2abcdef"), (2, b"\2abcdef")]
+        frames = [Frame(bytes(packet), time, interface=lines[line]) for time, (line, packet) in enumerate(sent)]
+        path = tmp_path / "lines.pcapng"
+        with Writer(path) as writer:
+            for frame in frames:
+                writer.write(frame)
+        for capture in (Capture.of(frames), Capture(path)):
+            assert [capture[k].packet()[Filled].body for k in (3, 2)] == [b"abc", b"a"]
+            assert [fault.field for fault in capture[4].packet().faults] == ["body"]
+            with capture[3].context():
+                assert bytes(Serial(kind=2) / Filled(body=b"xyz")) == b"\2xyz"

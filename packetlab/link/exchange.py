@@ -118,7 +118,8 @@ def _exchange(
     receive = None if loop is None or port.virtual else partial(_next, port, loop)
     while result.sent <= retries and not (stop is not None and stop.is_set()):
         start = port._now()
-        port._send(data)
+        if not port._send_unless(data, stop):
+            break
         result.sent += 1
         for frame in port._arriving(timeout, receive, stop):
             if frame.data == data:

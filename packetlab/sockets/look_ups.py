@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
@@ -19,7 +20,7 @@ class LookUps:
 
     def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
-        self._under_way: dict[str, list[Answer]] = {}
+        self._under_way: dict[tuple[int, str], list[Answer]] = {}  # by process too: a forked child has none of these threads
 
     def answer(self, name: str) -> str | None:
         """Return the address of a name; None where asking goes on.
@@ -27,14 +28,15 @@ class LookUps:
         Raises:
             socket.gaierror, UnicodeError: it has none. OSError: there is no room for one more thread.
         """
-        answers = self._under_way.get(name)
+        key = os.getpid(), name
+        answers = self._under_way.get(key)
         if answers is None:
             answers = []
             start(threading.Thread(target=self._ask, args=(name, answers), name="packetlab look-up", daemon=True))
-            self._under_way[name] = answers
+            self._under_way[key] = answers
         if not answers:
             return None
-        self._under_way.pop(name, None)
+        self._under_way.pop(key, None)
         if isinstance(answers[0], Exception):
             raise answers[0]
         return answers[0]
@@ -42,7 +44,7 @@ class LookUps:
     def _ask(self, name: str, answers: list[Answer]) -> None:
         try:
             answers.append(address_of(name))
-        except (OSError, UnicodeError) as error:
+        except Exception as error:
             answers.append(error)
         self._loop.poke()
 

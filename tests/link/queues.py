@@ -41,9 +41,8 @@ class Paired(SocketPort):
             count += 1
         return count
 
-    def close(self) -> None:
-        super().close()
-        self.far.close()
+    def __del__(self) -> None:
+        self.far.close()  # not when this end is closed: that would end a wait for room by itself
 
 
 class Dropping(Paired):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from packetlab import Ether, Lab, LocalHost, exchange, memory_wire
+from tests.link.queues import Paired
 from tests.link.test_closing import FRAME, waiting
 from tests.sockets.test_simulated_threads import closed_meanwhile, ticking
 
@@ -66,6 +67,14 @@ def test_stop_ends_an_exchange(by: str) -> None:
             lambda: exchange(ask, lambda _: False, via=via, timeout=1, retries=3600, stop=stop), stop.set
         )
         assert outcome.reply is None and 1 <= outcome.sent < 5
+
+
+def test_stop_ends_an_exchange_that_waits_for_room_to_send() -> None:
+    with Paired() as port:
+        port.fill()
+        stop = threading.Event()
+        outcome: Any = waiting(lambda: exchange(ASK, lambda _: False, via=port, stop=stop), stop.set)
+        assert outcome.reply is None and outcome.sent == 0
 
 
 def test_stop_ends_an_exchange_in_virtual_time() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from packetlab import Lab, LocalHost
 from packetlab.errors import SocketMisuse
+from tests.link.forks import in_child
 from tests.link.test_closing import waiting
 
 
@@ -55,6 +56,7 @@ def test_closing_its_host_ends_the_wait_for_a_name_server(answered: threading.Ev
     sock = host.socket(kind, "inet")
     error = waiting(lambda: do(sock), host.close)
     assert isinstance(error, OSError) and error.errno == errno.EBADF and "closed" in str(error), repr(error)
+    sock.close()
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -77,6 +79,22 @@ def test_an_answer_that_is_late_is_for_the_next_call(answered: threading.Event) 
     sock.connect(("server.example", 9))
     assert sock.peer == ("127.0.0.1", 9)
     sock.close()
+
+
+def test_a_forked_child_asks_anew(answered: threading.Event) -> None:
+    """The thread that asks is the parent's alone."""
+    with LocalHost().socket("datagram", "inet") as sock:
+        sock.timeout = 0.05
+        with pytest.raises(TimeoutError):
+            sock.connect(("server.example", 9))
+
+        def child() -> object:
+            answered.set()
+            sock.timeout = 20
+            sock.connect(("server.example", 9))
+            return sock.peer
+
+        assert in_child(child) == "('127.0.0.1', 9)"
 
 
 def test_a_name_is_connected_to_once_it_is_known(answered: threading.Event) -> None:

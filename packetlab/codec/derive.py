@@ -371,7 +371,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         """How many bytes a checksum of some value has, and source for them."""
         if f.kind.wire == "coded":  # digits
             self.names[f"W_{f.name}{self.tag}"] = f.kind.write
-            return len(f.kind.write(0)), f"W_{f.name}{self.tag}({value})"
+            return len(f.kind.write(0)), f.kind.written.format(value, write=f"W_{f.name}{self.tag}")
         size = f.kind.fixed_bits // 8
         return size, f"{value}.to_bytes({size}, '{'little' if f.kind.little else 'big'}')"
 

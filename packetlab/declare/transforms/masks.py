@@ -88,10 +88,10 @@ class BLE(Whitened):
         number = channel[0] if channel.__class__ is bytes and len(channel) == 1 else _number(channel)
         if number > 63:
             raise UnfitError("a channel of 6 bits", f"{number}")
-        return _whitened(*_on_channel(number), data)
+        (poly, state), size = _on_channel(number), len(data)
+        return (int.from_bytes(data, "big") ^ _noise(poly, state, size)).to_bytes(size, "big")
 
-    def encoded(self, data: bytes, channel: Value = 37) -> bytes:  # type: ignore[override]
-        return self.decoded(data, channel)
+    encoded = decoded  # type: ignore[assignment]
 
     def register(self) -> tuple[int, int]:
         return _on_channel(self.given["channel"])

@@ -17,6 +17,7 @@ from packetlab.declare.items import Items
 from packetlab.declare.kinds import Address, PayloadMark
 from packetlab.declare.values.identifiers import BCD, MOST_DIGITS, NoDigits
 from packetlab.declare.values.names import Labels, Unnamed
+from packetlab.declare.values.scaled import Scaled
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.rules import digits
 from packetlab.export.wireshark.wireshark import wireshark
@@ -190,7 +191,9 @@ def _value(kind: Any, one: ET.Element) -> Any:
     if kind.is_number:
         return int(one.get("show", ""), 0)
     if isinstance(kind, BitList):
-        return tuple(int(part.get("show", "")) for part in one.findall("field"))
+        element: Any = kind.element
+        shown = [part.get("show", "") for part in one.findall("field")]
+        return tuple(element.raw(float(text), "") if isinstance(element, Scaled) else int(text) for text in shown)
     if isinstance(kind, Address) and kind.size == 12:
         parts = {part.get("name", "").rpartition(".")[2]: part.get("value", "") for part in one.findall("field")}
         if one.get("show") != kind.text(bytes.fromhex(one.get("value", ""))):

@@ -9,7 +9,10 @@ import pytest
 
 from packetlab import (
     F32,
+    F64,
+    U4,
     U8,
+    U12,
     UUID,
     BuildError,
     Ether,
@@ -31,6 +34,7 @@ from packetlab import (
     many,
     scaled,
     size_of,
+    spare_bits,
     text as text_,
     wireshark,
 )
@@ -110,6 +114,32 @@ def test_values_of_a_fixed_size_are_shown_as_what_they_are(tmp_path: Path) -> No
         compare(tshark, [*damaged(packets, 52)])
         shown = [[one.get("show") for layer in layers for one in layer.iter("field") if one.get("name", "").endswith(".value")] for layers in tshark.ask(packets)]
         assert shown == [*(wanted for _, _, wanted in kinds.values()), *([] for _ in kinds)]
+
+
+def test_values_that_begin_inside_a_byte_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    """Floats, times, durations and scaled numbers, in both orders of bits; plain numbers as such."""
+    need("tshark")
+    kinds: dict[str, tuple[Any, list[Any], list[str]]] = {
+        "f32": (F32, [1.5, -2.25], ["1.5", "-2.25"]),
+        "f64": (F64, [0.1, -3.0], ["0.1", "-3"]),
+        "scaled": (Annotated[float, scaled(12, 0.5)], [1.5, 100], ["1.5", "100"]),
+        "scaledsigned": (Annotated[float, scaled(20, 0.5, signed=True)], [-1.5, 7], ["-1.5", "7"]),
+        "time": (UnixTime, ["2024-01-01", "1970-01-01"], ["Jan  1, 2024 00:00:00.000000000 UTC", "Jan  1, 1970 00:00:00.000000000 UTC"]),
+        "span": (NTPShort, [1.5, 2], ["1.500000000", "2.000000000"]),
+        "plain": (U12, [1, 4095], ["1", "4095"]),
+    }
+    with bindings():
+        classes: list[Any] = []
+        for number, (name, (kind, _, _)) in enumerate([*kinds.items()] * 2):
+            types = {"__annotations__": {"n": U4, "xs": tuple[kind, ...], "spare": int, "z": U8}}
+            body = {**types, "n": auto(count_of("xs")), "xs": many(), "spare": spare_bits(), "z": 9, "__module__": __name__}
+            order: Any = "low" if number >= len(kinds) else "high"
+            classes.append(type(Header)(f"Bit{name}{order}", (Header,), body, under=Ether, when={"type": 0x7BE0 + number}, bit_order=order))
+        packets = [Ether() / cls(xs=values) for cls, (_, values, _) in zip(classes, [*kinds.values()] * 2, strict=True)]
+        tshark = Tshark(tmp_path, *classes)
+        compare(tshark, [*damaged(packets, 53)])
+        shown = [[one.get("show") for layer in layers for one in layer.iter("field") if one.get("name", "").endswith(".value")] for layers in tshark.ask(packets)]
+        assert shown == [wanted for _, _, wanted in [*kinds.values()] * 2]
 
 
 def test_those_of_a_kind_of_ones_own_are_refused() -> None:

@@ -8,7 +8,7 @@ from packetlab.declare.bits.stretches import Loose
 from packetlab.escaping import lua
 from packetlab.export.wireshark.numbers import WIDE, is_long
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
-from packetlab.export.wireshark.views import named
+from packetlab.export.wireshark.views import named, view
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
@@ -37,8 +37,10 @@ def among(f: Field, step: Step, header: Declaration) -> list[str]:
         parts.append(f"when = {condition(f.condition, header)}")
     element = f.kind.element if part.sort == "values" else None
     if element is not None and part.each <= WIDE:
-        signed = ", signed = true" * element.signed
-        parts.append(f"form = 'none', each = {{form = {lua(_form(part.each, element.signed))}{signed}}}")
+        shown = view(element) if element.wire == "number" else []
+        said = [f"form = {lua(_form(part.each, element.signed))}", *(["signed = true"] if element.signed else [])]
+        said += ["name = ''", "kind = 'int'", f"bits = {part.each}", *(["wide = true"] if is_wide(part.each) else []), *shown] if shown else []
+        parts.append(f"form = 'none', each = {{{', '.join(said)}}}")
     if part.sort in ("wide", "spare") and not is_long(f):
         bits = digits(f.kind)
         parts += [f"bits = {_width(bits)}", f"type = {lua(_form(bits, f.kind.low < 0))}", "base = 'DEC'"]

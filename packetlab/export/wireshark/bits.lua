@@ -223,15 +223,19 @@ function Reader:shifted_range(e)
   return e.range
 end
 
-function Reader:show_values(tree, e, most)  -- numbers side by side, one by one
+function Reader:show_values(tree, e, most, show)  -- numbers side by side, one by one; `show` those that stand for something else
   local each, a, said = e.f.each, e.f.among, {}
   for at = e.bit, e.bit + (math.min(e.count, most) - 1) * a.each, a.each do
     local raw, skip = bits_at(self.tvb, at, a.each, a.low)
     local high, low = number_in(raw, skip, a.each, each.signed)
-    local value = high * 2 ^ 32 + low
-    if each.form == "uint64" then value = UInt64.new(low, high) elseif each.form == "int64" then value = Int64.new(low, high % 2 ^ 32) end
-    tree:add(each.shown, self.tvb(floor(at / 8), #raw), value)
-    said[#said + 1] = #said < 20 and tostring(value) or nil
+    local value, text = high * 2 ^ 32 + low, nil
+    if each.view then
+      text = show(tree, self, {f = each, first = floor(at / 8), len = #raw, high = high, low = low, value = each.wide and W.pair(high, low) or value}).text:gsub("^.-: ", "")
+    else
+      if each.form == "uint64" then value = UInt64.new(low, high) elseif each.form == "int64" then value = Int64.new(low, high % 2 ^ 32) end
+      tree:add(each.shown, self.tvb(floor(at / 8), #raw), value)
+    end
+    said[#said + 1] = #said < 20 and (text or tostring(value)) or nil
   end
   tree:append_text(": " .. table.concat(said, ", ") .. (e.count > 20 and ", ..." or ""))
 end

@@ -282,9 +282,9 @@ end
 
 function Reader:limit() return self.stop or self.limit_of_layer end
 
-function Reader:entry(f, bit)  -- what a field of a fixed width is that begins at a bit
+function Reader:entry(f, bit, range)  -- what a field of a fixed width is that begins at a bit, of the packet or of some bytes
   local first, last = floor(bit / 8), math.ceil((bit + f.bits) / 8)
-  local raw, skip, entry = self.tvb:raw(first, last - first), bit % 8, {f = f, first = first, len = last - first}
+  local raw, skip, entry = (range or self.tvb):raw(first, last - first), bit % 8, {f = f, first = first, len = last - first, range = range}
   if f.long then return self:long_entry(f, bit, entry) end
   if f.kind ~= "int" then
     entry.value, entry.raw = true, raw

@@ -68,7 +68,7 @@ register = function(h)
         f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
         if f.form == "uint64" then f.as_raw = add(f.abbr .. ".raw", ProtoField.bytes(abbr .. ".raw", f.name)) end
         local each, name = f.element or f.single and f.single.kind and f.single, abbr .. ".value"
-        if f.each then f.each.shown = add(f.abbr .. ".value", ProtoField[f.each.form](name, f.name)) end
+        if f.each then f.each.shown = add(f.abbr .. ".value", f.each.view and number_field(f.each, name, f.name) or ProtoField[f.each.form](name, f.name)) end
         if each then each.shown = add(f.abbr .. ".value", each.kind == "int" and number_field(each, name, f.name) or ProtoField[each.form or each.kind](name, f.name)) end
         if each and each.form == "uint64" then each.as_raw = add(f.abbr .. ".value.raw", ProtoField.bytes(name .. ".raw", f.name)) end
       end
@@ -136,7 +136,7 @@ end
 
 local function show_number(tree, n, e)
   local f, value = e.f, e.value
-  local range = n.tvb(e.first, e.len)
+  local range = e.range or n.tvb(e.first, e.len)
   local in_unit = f.unit and n.tvb(e.unit, f.unit)
   if f.view then
     local item = tree:add(f.shown, in_unit or range, viewed(f, e))
@@ -214,7 +214,7 @@ local function show_inside(tree, layers, i, e, ctx, below)  -- what stands in a 
   return lines
 end
 
-local function range_of(n, e) return e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
+local function range_of(n, e) return e.range or e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
 
 local function text_of(e, range)  -- without what fills it up
   if e.text then return e.text end
@@ -259,9 +259,10 @@ local function show_elements(tree, n, e)
 end
 
 local function show_singles(tree, n, e)  -- values of a fixed size that are more than numbers and addresses
-  local one, size = e.f.single, e.f.whole
-  for at = e.first, e.first + math.min(e.len, VALUES * size) - size, size do
-    if one.kind == "int" then show_number(tree, n, n:entry(one, at * 8)) else show_bytes(tree, n, {f = one, first = at, len = size}) end
+  local one, size, range = e.f.single, e.f.whole, range_of(n, e)
+  for at = 0, math.min(range:len(), VALUES * size) - size, size do
+    local part = range(at, size)
+    if one.kind == "int" then show_number(tree, n, n:entry(one, 0, part)) else show_bytes(tree, n, {f = one, range = part}) end
   end
 end
 
@@ -304,7 +305,7 @@ show = function(layers, i, tree, ctx, below)
       item = show_bytes(layer, n, e)
       if f.element then show_elements(item, n, e) end
       if e.len == 0 then item:set_text(f.name .. ": empty")
-      elseif f.each and e.count then n:show_values(item, e, VALUES)
+      elseif f.each and e.count then n:show_values(item, e, VALUES, show_number)
       elseif f.each then show_each(item, range_of(n, e), e)
       elseif f.single and f.single.shown then show_singles(item, n, e) end
     end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import sys
 import threading
@@ -16,8 +17,10 @@ from hypothesis import given, settings, strategies as st
 from packetlab import (
     S16,
     TCP,
+    U2,
     U4,
     U8,
+    U12,
     U16,
     U24,
     UDP,
@@ -42,7 +45,7 @@ from packetlab import (
     when,
 )
 from packetlab.codec import stacks
-from packetlab.codec.stacks import OFTEN, stack_decoders
+from packetlab.codec.stacks import OFTEN, stack_decoders, stack_encoders
 from packetlab.declare import registry
 from tests.conftest import amount
 
@@ -217,6 +220,40 @@ def test_no_header_is_made_that_nobody_asks_for() -> None:
     assert packet._made == [None, None, packet[TCP]]
     assert packet.summary() == "Ether / IPv4 / TCP / 4 bytes" and packet == dissect(SEEDS[0])
     assert packet._made == [None, None, packet[TCP]]
+
+
+def test_a_header_that_is_alone_is_made_at_once() -> None:
+    data = bytes(UDP(sport=5, dport=6) / b"data")
+    taught([data], UDP)
+    packet = dissect(data, UDP)
+    (made,) = packet._made
+    assert packet[UDP] is made and packet.layers == (made,) and made == carefully(data, UDP)[UDP]
+    assert packet.payload == b"data" and bytes(packet) == data
+    same(data, UDP)
+    same(data[:7], UDP)
+
+
+def test_a_number_that_bits_share_is_made_once() -> None:
+    class Low(Header, bit_order="low"):
+        handle: U12 = 0x123
+        boundary: U2 = 2
+        more: U2 = 1
+        kind: U4 = 5
+        rest: U4 = 6
+
+    data = bytes(Low())
+    taught([data], Low)
+    assert dissect(data, Low)[Low] == Low(handle=0x123, boundary=2, more=1, kind=5, rest=6)
+    assert inspect.getsource(stack_decoders[Low]).count("from_bytes") == 1
+
+
+@pytest.mark.parametrize("header", [UDP(sport=5), UDP(length=3), UDP(checksum=7), IPv4(options=b"\1\1\1\0"), TCP(window=9), VLAN(), Tag(more=b"abcd")])
+def test_a_header_with_a_payload_is_packed_the_same_however_often(header: Header) -> None:
+    cls = type(header)
+    once = bytes(cls._encode(header, b"data", (header,), 0, None))
+    for _ in range(2 * OFTEN):
+        assert bytes(header / b"data") == once
+    assert (cls,) in stack_encoders
 
 
 def test_a_packet_and_two_of_its_fields_take_few_calls() -> None:

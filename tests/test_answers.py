@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests import answers
+from tests.conftest import CORPUS, need
 
 
 @pytest.fixture
@@ -89,6 +91,12 @@ def test_the_whole_suite_compares_one_in_eight(starts: list[list[str]], monkeypa
     assert 10 < len(starts) - 200 < 50
 
 
+def test_what_would_fill_the_repository_is_not_kept(starts: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "LARGEST", 10)
+    answers.tshark("-V")
+    assert not answers.FOLDER.exists() or not [*answers.FOLDER.iterdir()]
+
+
 @given(st.integers())
 def test_what_hypothesis_draws_is_not_kept(number: int) -> None:
     patch = pytest.MonkeyPatch()
@@ -96,3 +104,15 @@ def test_what_hypothesis_draws_is_not_kept(number: int) -> None:
         only.setattr(answers, "start", lambda arguments: (0, str(number), ""))
         only.setattr(answers, "digest", None)  # nobody works out a digest
         assert answers.tshark("-c", "1").stdout == str(number)
+
+
+@pytest.mark.slow
+def test_of_the_same_frames_tshark_prints_the_same_whenever_and_of_whichever_file(tmp_path: Path) -> None:
+    need("tshark")
+    said = []
+    for name in ("one.pcap", "two.pcap"):
+        copy = tmp_path / name
+        copy.write_bytes((CORPUS / "web.pcap").read_bytes())
+        said.append(answers.start(["-n", "-r", str(copy), "-c", "2", "-T", "pdml"]))
+        time.sleep(1.1)
+    assert said[0] == said[1] and said[0][1].count("<packet>") == 2

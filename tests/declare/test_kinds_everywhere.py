@@ -43,6 +43,7 @@ from packetlab.declare.plan import Coded
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.wireshark import wireshark
 from packetlab.schema.source import class_body
+from tests.conftest import amount
 
 ROOT = pathlib.Path(pl.__file__).parent
 KINDS = {name for name, one in vars(kinds).items() if isinstance(one, type) and issubclass(one, Kind)}
@@ -205,7 +206,7 @@ def works_everywhere(load: Any, wires: list[bytes]) -> None:
     for case in [case for packet in read for case in pl.malformed(packet)]:
         assert not case.disagreements(), case
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=amount(20, 1000), deadline=None)
     @given(strategies.headers(load))
     def drawn(header: Any) -> None:
         assert dissect(bytes(Ether() / header))[load] == header

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from packetlab import U8, Header, auto, bcd, count_of, dissect, field, many, strategies, text
 from tests.careful import careful
+from tests.conftest import amount
 
 
 class ListedDigits(Header):
@@ -29,7 +30,7 @@ def test_values_in_a_list_that_are_none_of_their_kind_are_a_fault() -> None:
     assert bytes(made) == b"\1\x9aab"  # as one value that is none can be given
 
 
-@settings(max_examples=25)
+@settings(max_examples=amount(25, 1000))
 @given(strategies.headers(ListedDigits))
 def test_drawn_lists_hold_values_of_their_kind(header: ListedDigits) -> None:
     assert not dissect(bytes(header), ListedDigits).faults

@@ -31,6 +31,7 @@ from packetlab import (
     xor8,
 )
 from tests.careful import careful
+from tests.conftest import amount
 
 with bindings():
 
@@ -50,7 +51,7 @@ def by_bits(data: bytes) -> int:
 
 
 @given(body=st.binary(max_size=20), number=st.integers(0, 255))
-@settings(max_examples=30)
+@settings(max_examples=amount(30, 1000))
 def test_crc_82_is_that_of_its_definition(body: bytes, number: int) -> None:
     wire = bytes(Long(number=number) / body)
     assert wire == bytes([number]) + body + by_bits(bytes([number]) + body).to_bytes(11, "big")

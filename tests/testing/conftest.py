@@ -12,13 +12,6 @@ import pytest
 
 import packetlab
 
-# pytester forgets modules that a test loads; half of the package loaded anew would not fit the other half.
-for _name in dir(packetlab):
-    getattr(packetlab, _name)
-for _name in ("cli", "export.strategies", "testing.artifacts", "testing.sources", "pytest_plugin"):
-    import_module(f"packetlab.{_name}")
-import_module("numpy")  # is loaded once in a process, or not at all
-
 INSTALLED = any(point.value == "packetlab.pytest_plugin" for point in entry_points(group="pytest11"))
 BALL = """
 from packetlab import Ether, Header, Rest, U16
@@ -30,6 +23,16 @@ class Ball(Header, under=Ether, when={"type": 0x8AB7}):
 def throw(a, b, number, note=b""):
     a.interface.send(Ether(dst=b.mac, src=a.mac) / Ball(number=number, note=note))
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded() -> None:
+    """Load the package whole: pytester forgets modules that a test loads, and half of it loaded anew would not fit the other half."""
+    for name in dir(packetlab):
+        getattr(packetlab, name)
+    for name in ("cli", "export.strategies", "testing.artifacts", "testing.sources", "pytest_plugin"):
+        import_module(f"packetlab.{name}")
+    import_module("numpy")  # is loaded once in a process, or not at all
 
 
 @pytest.fixture

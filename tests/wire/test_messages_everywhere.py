@@ -33,6 +33,7 @@ from packetlab import (
     size_of,
 )
 from packetlab.export.strategies import packets
+from tests.conftest import amount
 
 PORT = 7453
 
@@ -129,7 +130,7 @@ def test_diff_names_further_messages() -> None:
     assert "trailer" not in str(one.diff(other))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=amount(25, 1000), deadline=None)
 @given(data=st.data())
 def test_packets_are_drawn_that_read_back(data: st.DataObject) -> None:
     packet = data.draw(packets(Ether, IPv4, TCP, data.draw(st.sampled_from([Msg, Chunk, Whole]))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,7 @@ def written(rows: dict[str, Sequence[Cell]]) -> str:
     return HEAD + "\n".join(lines) + "\n\n## Reasons\n\n" + "\n".join(notes) + "\n"
 
 
+@cache
 def shown() -> dict[str, list[Cell]]:
     """Return the cells that the page shows, by mechanism and title."""
     text = PAGE.read_text("utf-8")

@@ -178,7 +178,7 @@ def test_what_is_built_reads_back(header: Any, body: bytes) -> None:
     optional=st.booleans(),
     inside=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(30, 1000), deadline=None)
 def test_drawn_declarations(sizes: list[int], body: bytes, filler: bytes, optional: bool, inside: bool) -> None:
     with bindings():
         there = has("filler")

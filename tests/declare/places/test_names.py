@@ -411,7 +411,7 @@ def test_any_bytes_come_back_and_both_readers_agree(data: bytes, points: list[tu
 
 
 @given(strategies.headers(Zone))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(30, 1000), deadline=None)
 def test_strategies_draw_names(header: Any) -> None:
     assert dissect(bytes(header), Zone)[Zone] == header
 

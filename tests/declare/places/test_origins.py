@@ -297,7 +297,7 @@ class CountedList(Header):
     items: tuple[CountedItem, ...] = many()
 
 
-@settings(max_examples=25)
+@settings(max_examples=amount(25, 1000))
 @given(st.lists(st.tuples(st.binary(max_size=6), st.booleans()), max_size=8))
 def test_places_in_a_list_are_the_same_whether_items_are_built_or_were_read(values: list[tuple[bytes, bool]]) -> None:
     wanted = bytearray([0, 7, len(values)])

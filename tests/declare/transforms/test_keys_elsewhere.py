@@ -51,6 +51,7 @@ from packetlab import (
 )
 from packetlab.schema.source import class_body
 from tests.careful import careful
+from tests.conftest import amount
 
 FREE = 0x7D91
 
@@ -81,7 +82,7 @@ KEYS = {U16: "big", U16le: "little", U32: "big", U32le: "little"}
 
 @pytest.mark.parametrize("kind", KEYS, ids=lambda kind: kind.__metadata__[0].annotation())
 @given(key=st.integers(1, 65535), text=st.binary(min_size=1, max_size=9))
-@settings(max_examples=12)
+@settings(max_examples=amount(12, 1000))
 def test_a_key_of_another_header_is_its_bytes_as_they_are_sent(kind: Any, key: int, text: bytes) -> None:
     with bindings():
 

@@ -38,6 +38,7 @@ from packetlab import (
     through,
     when,
 )
+from tests.conftest import amount
 
 
 def stream(data: bytes, *values: bytes | None) -> bytes:
@@ -78,7 +79,7 @@ def declared() -> Iterator[None]:
 
 
 @given(st.integers(0, 0xFFFF), st.binary(min_size=3, max_size=3), st.text(max_size=40))
-@settings(max_examples=25)
+@settings(max_examples=amount(25, 1000))
 def test_they_are_the_bytes_that_are_sent(nonce: int, label: bytes, text: str) -> None:
     header = Keyed(nonce=nonce, label=label, text=text)
     data, inside = bytes(header), text.encode()

@@ -32,6 +32,7 @@ from packetlab import (
     xor,
     zlib,
 )  # fmt: skip
+from tests.conftest import amount
 
 
 class WornNear(Header):
@@ -99,7 +100,7 @@ def test_variations_are_those_of_objects() -> None:
     assert [dissect(bytes(one))[Worn].body for one in packet.vary(2, {"worn.body": [b"1", b"22"]})] == [b"1", b"22"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(30, 1000), deadline=None)
 @given(strategies.headers(Worn))
 def test_drawn_headers_read_back(header: Worn) -> None:
     assert dissect(bytes(header), Worn)[Worn] == header

@@ -203,7 +203,7 @@ class Packing(Deriving):
                 lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"{'' if f.left else '    '}m |= {f.bit:#x}"]
         for f in self.cls.fields:
             anew = f"None if m & {f.bit:#x} else " if f in derived and not by_value(self.cls, f) else ""
-            made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else anew + self.own(f)}")
+            made.append(f"{r}.{f.slot} = {self.own(f) if f.is_filler else 'None' if f.bit & sure else anew + self.own(f)}")
         return [*lines, *made, f"{r}._state = {self.cls.captured_state:#x} & ~(m | m << {count})"]
 
     # Bytes ---------------------------------------------------------------------------------------------------

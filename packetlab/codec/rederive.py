@@ -62,7 +62,7 @@ class Rederiving(Deriving):
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
         lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
-            anew = f in derived and not by_value(self.cls, f) and not (f.pad and f.size is not None)  # else its value, derived again, says that it is there, or is kept
+            anew = f in derived and not by_value(self.cls, f) and not f.is_filler  # else its value, derived again, says that it is there, or is kept
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if anew else ''}o.{f.slot}")
             if follows := self.cls.fills.get(f.name):
                 self.names["without_numbers"] = without_numbers

@@ -314,6 +314,11 @@ class Field:
         return self.since != "self"
 
     @property
+    def is_filler(self) -> bool:
+        """Whether it is bytes that fill up, as many as a rule says: they stay as they were while they are so many."""
+        return bool(self.pad) and self.size is not None
+
+    @property
     def is_judged(self) -> bool:
         """Whether its value may be a fault by itself, besides one that is always the same."""
         return self.kind.judges or self.must is not None

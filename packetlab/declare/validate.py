@@ -95,7 +95,7 @@ class Leaves:
         if isinstance(leaf, Inner):
             return self.inner(leaf)
         if not isinstance(leaf, self.allowed):
-            hint = "a checksum is all of auto(...): xor= and init= of crc(...) change its bits" if isinstance(leaf, Checksum) else ""
+            hint = "a checksum is all of auto(...): xor= and init= of crc(...) change its bits, a computed field may be a part of it, and through(named(...)) has own code for what else there is" if isinstance(leaf, Checksum) else ""
             raise DeclareError(self.where, self.words, str(leaf), hint)
         if isinstance(leaf, Ref):
             return leaf.span(self) if hasattr(leaf, "span") else self.value(leaf.name)

@@ -146,7 +146,7 @@ def derive(scope: Derivation, f: Field) -> Raw:
     """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
     if (rule := f.rule if f.computed is None else f.computed) is not None:
         return rule.evaluate(scope)
-    if f.pad and f.size is not None:
+    if f.is_filler and f.size is not None:
         return filler(scope.raw(f.name), f.size.evaluate(scope), f.fill)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]

@@ -66,7 +66,8 @@ class TextKind(View):
             self.allows = "condition fixed"
         if pad is not None:
             if size is None or not isinstance(pad, bytes) or len(pad) != self.unit:
-                raise DeclareError("text(...), pad", f"{self.unit} bytes, and a size that they fill up", repr(pad))
+                hint = 'text of a size that a field tells is ended(...), with a filler after it: pad(to=field("size") + 1)' if size is None else ""
+                raise DeclareError("text(...), pad", f"{self.unit} bytes, and a size that they fill up", repr(pad), hint)
             self.made_with["pad"] = pad
         self.made_with |= {"rest": 1} if rest else {}
         self.as_raw = ByteString(size)

@@ -30,6 +30,8 @@ from packetlab import (
     secrets,
     size_of,
     sized,
+    sum8,
+    text,
     through,
 )
 
@@ -88,6 +90,13 @@ def test_what_was_captured_stays_while_it_has_the_size(data: bytes, noise: bytes
     assert read.why(Binary, "filler").splitlines()[1] == f"  fills up with padding bytes = {read[Binary].padding}"
 
 
+def test_it_stays_where_packets_of_its_stack_have_functions_of_their_own() -> None:
+    wire = bytes(Binary(data=b"abc"))[:-3] + b"xyz"
+    for _ in range(80):
+        assert bytes(dissect(wire, Binary).replace(Binary, data=b"cba"))[-3:] == b"xyz"
+        assert bytes(dissect(wire, Binary).replace(Binary, data=b"abcd"))[-3:] == b"\xee\xee\xee"
+
+
 def test_inside_a_cipher() -> None:
     with secrets({"esp": bytes(range(16))}):
         for size in (0, 13, 14, 15, 40):
@@ -114,6 +123,23 @@ def test_others_are_given_with_their_number() -> None:
     short = dissect(b"\0\0\0\x09\x05abc123", Binary)
     assert [fault.field for fault in short.faults] == ["filler"]
     assert bytes(short) == b"\0\0\0\x09\x05abc123"
+
+
+def test_who_looks_for_it_is_told() -> None:
+    class Given(Header):
+        n: U8 = auto(4 + -size_of("data") % 8)
+        data: Annotated[bytes, fixed_bytes(3)] = b"abc"
+        filler: Bytes = sized(field("n"))
+
+    with pytest.raises(BuildError, match=r"filler: expected a value, got none \(give filler=\.\.\., or filler = pad\(size=\.\.\.\) fills up\)"):
+        bytes(Given())
+    with pytest.raises(DeclareError, match=r"with a filler after it: pad\(to=field\(\"size\"\) \+ 1\)"):
+        text("ascii", pad=b"\0")
+    with pytest.raises(DeclareError, match=r"a computed field may be a part of it, and through\(named"):
+
+        class Mixed(Header):
+            a: U8 = 0
+            check: U8 = auto(sum8("a") ^ field("a"))
 
 
 def test_it_travels_and_nothing_else_goes_with_it() -> None:

@@ -140,6 +140,9 @@ FORMS: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
     "what lies at a place if a number says so": (
         "seq: [{id: o, type: u1}, {id: b, type: u1}]\ninstances: {x: {pos: o, type: u1, if: o > 0}}", "00 01", lambda h: (h.x, h.x_gap), (None, None)),
     "what lies behind all fields": ("seq: [{id: a, type: u1}]\ninstances: {x: {pos: 3, type: u2}}", "01 0000 0007", lambda h: h.x, 7),
+    "the size of a type": (
+        "seq: [{id: n, type: u1}, {id: a, size: 'n - sizeof<u1> + sizeof<t> + bitsizeof<b16> / 8 + sizeof<b3>'}]\n"
+        "types: {t: {seq: [{id: x, type: u2}, {id: y, size: 3}]}}", "02 000102030405060708", lambda h: len(h.a), 9),
     "all that is left": ("seq: [{id: a, type: u1}, {id: b, size: _io.size - _io.pos}]", "01 6162", lambda h: h.b, b"ab"),
     "sizes of sizes": ("seq: [{id: a, type: u1}, {id: b, size: a * 2 + 1}]", "01 616263", lambda h: (h.a, h.b), (1, b"abc")),
     "names that Python has": ("seq: [{id: class, type: u1}, {id: size_of, type: u1}]", "01 02", lambda h: (h.class_, h.size_of_), (1, 2)),

@@ -86,7 +86,9 @@ def refused(folder: Path, text: str | bytes) -> str:
         (HEAD + "seq:\n  - {id: a, type: strz, encoding: ascii}\n  - {id: b, type: u1, if: 'a + \"x\" == \"y\"'}\n", r":6: some.b, if: expected a field to compare with text or bytes, got \+"),
         (HEAD + "seq:\n  - {id: a, type: u1}\n  - {id: b, size: '_io.eof ? 1 : 2'}\n", r":6: some.b, size: expected numbers of fields, .*, got _io"),
         (HEAD + "seq:\n  - {id: a, type: t, if: not _io.eof}\n  - {id: b, size: a.x}\ntypes: {t: {seq: [{id: x, type: u1}]}}\n", r":5: some.a: expected no condition on _io.eof"),
-        (HEAD + "seq:\n  - {id: a, size: 'sizeof<u2>'}\n", r":5: sizeof<u2>: expected a number for the size of a type, got 'sizeof<...>'"),
+        (HEAD + "seq:\n  - {id: a, size: 'sizeof<t>'}\ntypes: {t: {seq: [{id: x, size-eos: true}]}}\n", r":5: some.a, size: expected a type that always takes as many bytes, got sizeof<t>"),
+        (HEAD + "seq:\n  - {id: a, size: 'sizeof<nothing>'}\n", r":5: some.a, size: expected a type that always takes as many bytes, got sizeof<nothing>"),
+        (HEAD + "seq:\n  - {id: a, size: 'sizeof<u2'}\n", r":5: sizeof<u2: expected >, got 'the end'"),
         (HEAD + "seq:\n  - {id: a, type: str, size: 4, encoding: UTF-16LE, pad-right: 0}\n", r":5: some\.a: expected text of an encoding whose letters are one byte"),
     ],
 )  # fmt: skip

@@ -32,7 +32,7 @@ class KsyNode(NamedTuple):
 
     Attributes:
         word: "number", "text", "name", "enum" (value: all of its path), "attribute" (value: its name), "call" (value: name), "list",
-            "index", "choose", or the sign of an operation ("not", "-", "~" with one operand).
+            "sizeof" and "bitsizeof" (value: the path of a type), "index", "choose", or the sign of an operation ("not", "-", "~" with one operand).
     """
 
     word: str
@@ -193,8 +193,12 @@ class _Expression:
             return KsyNode("number", int(text == "true"))
         if sort != "name" or text in ("or", "and", "not"):
             raise self.refuse("a value", text)
-        if text in ("sizeof", "bitsizeof") and self.next == "<":
-            raise self.refuse("a number for the size of a type", f"{text}<...>")
+        if text in ("sizeof", "bitsizeof") and self.take("<"):
+            path = [self.name()]
+            while self.take("::"):
+                path.append(self.name())
+            self.want(">")
+            return KsyNode(text, tuple(path))
         path = [text]
         while self.take("::"):
             path.append(self.name())

@@ -305,7 +305,7 @@ def is_placed(attr: Attr) -> bool:
     said = [node for node, _ in attr.nodes()]
     if attr.to_end or _fills(attr.owner, ()) or any(part == KsyNode("name", "_io") for node in said for part in node.walk()):
         return False
-    size = _bytes(attr.owner, {})
+    size = bytes_of(attr.owner)
     return attr.pos.word != "number" or (size is not None and size <= int(str(attr.pos.value)))
 
 
@@ -313,7 +313,7 @@ def is_whole(attr: Attr, type: Type) -> bool:
     """Whether a field gives a type a size that its own fields need not fill."""
     if (attr.size is None and not attr.to_end) or not type.seq or _fills(type, ()):
         return False
-    return attr.size is None or attr.size.word != "number" or _bytes(type, {}) != attr.size.value
+    return attr.size is None or attr.size.word != "number" or bytes_of(type) != attr.size.value
 
 
 def _fills(type: Type, inside: tuple[Type, ...]) -> bool:
@@ -329,8 +329,12 @@ def _fills(type: Type, inside: tuple[Type, ...]) -> bool:
     return found is not None and _fills(found, (*inside, type))
 
 
-def _bytes(type: Type, known: dict[Type, int | None]) -> int | None:
+def bytes_of(type: Type) -> int | None:
     """Return how many bytes a type of plain numbers and bytes takes; None for others."""
+    return _bytes(type, {})
+
+
+def _bytes(type: Type, known: dict[Type, int | None]) -> int | None:
     if type in known:
         return known[type]
     known[type] = None  # of one that holds itself

@@ -6,6 +6,7 @@ found out by looking elsewhere in a file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH
 from packetlab.schema.ksy.expressions import EOF, KsyNode, parse
 from packetlab.schema.ksy.model import Attr, plain_name
-from packetlab.schema.ksy.plans import Env, Variant
+from packetlab.schema.ksy.plans import Env, Variant, bytes_of
 from packetlab.schema.ksy.reading import Map
 from packetlab.schema.ksy.texts import is_word, says
 
@@ -91,6 +92,8 @@ class Rules:
         if word == "enum":
             assert isinstance(node.value, tuple)
             return self.place.env.type.member(node.value, self.where)
+        if word in ("sizeof", "bitsizeof"):
+            return self._size_of(node)
         if word in ("and", "or"):
             return ["&" if word == "and" else "|", self.truth(parts[0]), self.truth(parts[1])]
         if word == "not":
@@ -261,6 +264,19 @@ class Rules:
             attr is not None and (attr.type == "b1" or (attr.value is not None and _is_truth(attr.value)))
             for attr in attrs
         )
+
+    def _size_of(self, node: KsyNode) -> int:
+        """Return how many bytes or bits all values of a type take."""
+        assert isinstance(node.value, tuple)
+        path, unit = node.value, 8 if node.word == "sizeof" else 1
+        plain = re.fullmatch(r"[usf]([1248])(?:le|be)?|b([0-9]{1,4})(?:le|be)?", path[0], re.ASCII) if len(path) == 1 else None
+        if plain is not None:
+            return -(-(8 * int(plain[1]) if plain[1] else int(plain[2])) // unit)  # in whole bytes
+        found = self.place.env.type.find(path, "types")
+        size = None if found is None else bytes_of(found)
+        if size is None:
+            raise self.refuse("a type that always takes as many bytes", f"{node.word}<{'::'.join(path)}>")
+        return size * 8 // unit
 
     def _measure(self, node: KsyNode, word: str) -> Term:
         """Return the size or the number of items of a field, where the file says one; None where it is a name of the file's."""

@@ -156,8 +156,8 @@ def _right(row: dict[str, object], where: str) -> str:
         right = layout_spelled(row.get("by"), right, where, spelled, lambda said: form_of(said, where).spelled(said, where, {}))
         return f"when({_condition(row['when'], where)}, {right})" if "when" in row else right
     value = _value(row["default"], row, where) if "default" in row else ""
-    if row.get("kind") == "spare":
-        return "spare_bits()"
+    if row.get("kind") in ("spare", "payload"):  # without the latter type checkers want a value for the mark
+        return "spare_bits()" if row["kind"] == "spare" else 'b""'
     if "rule" in row:
         right = f"auto({spelled(row['rule'], where)})"
     elif "computed" in row:

@@ -189,3 +189,19 @@ def test_fields_of_every_kind_that_may_be_none_are_described_so() -> None:
         with bindings():
             (again,) = pl.declare_from(description)
             assert pl.describe(again) == description and bytes(again()) == b"\xff\xff\x09", kind
+
+
+def test_a_printed_class_with_a_mark_wants_no_value_for_it() -> None:
+    """Type checkers take a field without a right-hand side for one that has to be given."""
+    with bindings():
+
+        class Carrier(Header):
+            number: U8 = 1
+            body: pl.Payload = b""
+
+        source = class_body(describe(Carrier))
+    assert '    body: Payload = b""' in source.splitlines()
+    names: dict[str, Any] = {}
+    with bindings():
+        exec("\n".join([IMPORTS, source]), names)
+        assert bytes(names["Carrier"](number=2) / b"up") == b"\2up"

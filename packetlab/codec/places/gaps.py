@@ -52,9 +52,11 @@ class Filling(Scattering):
         derived, inside = any(map(is_derived, named)), placing(self.cls, f)
         followed = (derived and self.stack is not None) or ((derived or inside) and settled)
         size = here if followed else f"max(0, min({self.gap_size(f, place, before)}, {FURTHEST}))"
-        if (derived or inside) and not followed:
-            size = f"({size} if {' and '.join(self.placed(f))} else {here})"
-        return f"{times}{size} if {self.sizes(after)} else 0)" if after else f"{times}{size})"
+        given = " and ".join(self.placed(f)) if (derived or inside) and not followed else ""
+        if given and f.pad != 1:
+            size = f"({size} if {given} else {here})"
+        made = f"{times}{size} if {self.sizes(after)} else 0)" if after else f"{times}{size})"
+        return f"({made} if {given} else b'')" if given and f.pad == 1 else made  # what is not given lies where it comes
 
     def placed(self, gap: Field) -> list[str]:
         """Source for whether each number is given that says where what stands after a gap lies, of those that follow else."""

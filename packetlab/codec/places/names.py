@@ -25,7 +25,7 @@ def name_at(since: str, own: Declaration, written: bytes, data: bytes, at: int, 
     pointer = int.from_bytes(written[-2:], "big") & FURTHEST if len(written) <= NAME else pointer_of(written)
     if pointer is None:
         return written
-    place = here(ctx, data)
+    place = here(ctx, data) if ctx is None or ctx.place is None else ctx.place
     origin = begins(since, own, start, place) if counted is None else place.shift + counted
     if origin is None:
         return Unnamed.of(written, f"a header {since} around it, where its pointer begins to count", "none")
@@ -36,7 +36,9 @@ def name_at(since: str, own: Declaration, written: bytes, data: bytes, at: int, 
     if isinstance(rest, bytes):
         name = written[:-2] + rest
         if len(name) <= NAME:
-            return Compressed.of(name, written)
+            made = Compressed(name)  # as `Compressed.of`
+            made.written = written
+            return made
         rest = f"a name of up to {NAME} bytes", f"{len(name)} bytes"
     return Unnamed.of(written, *rest)
 

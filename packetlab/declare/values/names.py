@@ -73,6 +73,7 @@ class Labels(View):
     zero = b"\0"
     allows = "condition fixed"
     judges = True
+    surely = "type({0}) is not Unnamed"  # which who reads names knows
 
     def __init__(self, since: str = "self", compress: bool = False) -> None:
         where = "labels(...)"

@@ -84,16 +84,15 @@ class _Names:
 
     def shortened(self, name: bytes, place: int) -> bytes:
         """Do both of these at once: return a name as it is to stand at `place`, and note it there."""
-        of, at = self.of, 0
+        of, known, at = self.of, self.at, 0
         while size := name[at]:
-            rest = name[at:]
             here = place + at
-            there = of.get(rest, place)
-            self.at[here] = rest
+            known[here] = rest = name[at:]
+            there = of.setdefault(rest, here) if here <= FURTHEST else of.get(rest, here)
             if there < place:
-                return Compressed.of(name, name[:at] + (0xC000 | there).to_bytes(2, "big"))
-            if here <= FURTHEST:
-                of.setdefault(rest, here)
+                made = Compressed(name)  # as `Compressed.of`
+                made.written = name[:at] + (0xC000 | there).to_bytes(2, "big")
+                return made
             at += size + 1
         return name
 

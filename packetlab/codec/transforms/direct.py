@@ -9,6 +9,7 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING
 
+from packetlab.codec.around.outer import is_around
 from packetlab.codec.source import OneByOne
 from packetlab.declare.expressions import Ref
 from packetlab.declare.transforms import carried as limits
@@ -84,7 +85,7 @@ def opened_at_once(to: OneByOne, f: Field, var: str, codes: list[str], careful: 
     kept = "x.__dict__ = {'given': g, 'inner': %s, 'opened': True}"  # in half the time that three attributes take
     found = [kept % "w"]
     if inner.wire == "items":
-        to.names[f"H_{f.name}{to.tag}"], reader = kind.entered, None if held and not handed else hook("reader_inside")(kind.field)
+        to.names[f"H_{f.name}{to.tag}"], reader = kind.entered, None if (held or is_around(kind.field)) and not handed else hook("reader_inside")(kind.field)
         found = ["x.given = g", f"H_{f.name}{to.tag}(x, w{held})", f"if x.expected: {away}"]
         if reader is not None:
             to.names[f"R_{f.name}{to.tag}"] = reader

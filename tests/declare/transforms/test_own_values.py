@@ -28,6 +28,7 @@ from packetlab import (
     field,
     fixed_bytes,
     has,
+    labels,
     many,
     named,
     secret,
@@ -37,6 +38,7 @@ from packetlab import (
     span,
     through,
     when,
+    zlib,
 )
 from tests.conftest import amount
 
@@ -154,3 +156,20 @@ def one_named_nobody() -> Header:
         text: Text = through(mine(secret("nobody")), sized(3, "abc"))
 
     return Nobody()
+
+
+def test_names_inside_what_comes_out_count_their_places_there() -> None:
+    class Asked(Header):
+        name: Annotated[str, labels()] = "a.b"
+        other: Annotated[str, labels()] = "b"
+        type: U16 = 1
+
+    class Packed(Header):
+        number: U16 = 7
+        asked: Asked = through(zlib(), Asked())
+
+    for _ in range(40):
+        data = bytes(Packed())
+        read = dissect(data, Packed)
+        assert (read[Packed].asked.name, read[Packed].asked.other, read.faults, bytes(read)) == ("a.b", "b", (), data)
+    assert dissect(bytes(read.replace({"packed.asked.name": "longer.b"})), Packed)[Packed].asked.other == "b"

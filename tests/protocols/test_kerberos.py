@@ -10,6 +10,7 @@ import pytest
 
 from packetlab import (
     TCP,
+    U1,
     U8,
     U32,
     UDP,
@@ -60,7 +61,7 @@ with (scope := Scope()):
         tag: U8 = const(3)
         length: BERLength = auto(size_of("bits") + 1)
         unused: U8 = 0
-        bits: Bytes = bytes(4)
+        bits: tuple[U1, ...] = many(value=(0,) * 32)
 
     class Octets(Header):
         tag: U8 = const(4)
@@ -378,7 +379,7 @@ READINGS = {
     "kerberos.kvno": of(EncryptedNumber, number(0xA1)),
     "kerberos.cipher": of(EncryptedText, lambda part: part.cipher.data),
     "kerberos.padata_type": of(PaData, lambda one: one.type.value),
-    "kerberos.kdc_options": of(BodyOptions, lambda part: part.flags.bits),
+    "kerberos.kdc_options": of(BodyOptions, lambda part: int("".join(map(str, part.flags.bits)), 2).to_bytes(len(part.flags.bits) // 8)),
     "kerberos.addr_type": of(HostAddress, lambda one: one.type.value),
 }
 
@@ -417,7 +418,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         ErrorName(tag=0xAA, name=named_("krbtgt", "EXAMPLE.COM", kind=2)),
     ))  # fmt: skip
     body = RequestBody(body=(
-        BodyOptions(flags=Flags(bits=b"\x50\0\0\x10")), BodyName(tag=0xA1, name=named_("me" * 70)), BodyWords(tag=0xA2, words=Words(text="EXAMPLE.COM")),
+        BodyOptions(flags=Flags(bits=[int(n in (1, 3, 27)) for n in range(32)])), BodyName(tag=0xA1, name=named_("me" * 70)), BodyWords(tag=0xA2, words=Words(text="EXAMPLE.COM")),
         BodyName(tag=0xA3, name=named_("krbtgt", "EXAMPLE.COM", kind=2)), BodyWords(tag=0xA5, words=Words(tag=24, text="20370913024805Z")),
         BodyNonce(number=Integer(value=887844331)), BodyTypes(types=(Integer(value=18), Integer(value=23), Integer(value=-133))),
         BodyAddresses(addresses=(HostAddress(address=Octets(data=b"\n\0\0\1")),)),

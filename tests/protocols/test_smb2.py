@@ -216,7 +216,7 @@ with (scope := Scope()):
         extended: U32le = 0
         short_size: U8 = 0
         reserved: U8 = 0
-        short: Annotated[bytes, fixed_bytes(24)] = bytes(24)
+        short: Annotated[str, text("utf-16-le", size=24, pad=b"\0\0")] = ""
         reserved2: U16le = 0
         id: U64le = 0
         name: Annotated[str, text("utf-16-le")] = ""

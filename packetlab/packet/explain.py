@@ -204,6 +204,7 @@ def respelled(before: Packet, packet: Packet) -> Packet:
 
 def _need_sizes(before: Packet, packet: Packet) -> None:
     """Refuse an edit after which captured numbers, which it leaves as they are, tell another size of a payload than it has, where they told the right one."""
+    bodies: list[Bodies] = []  # of both, once for all their layers
     for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False)):
         said, count = now._declaration.payload_size, len(now._fields)
         told = [now._by_name[name] for name in needs(said) if name in now._by_name] if said is not None and not now._is_partial else []
@@ -211,7 +212,8 @@ def _need_sizes(before: Packet, packet: Packet) -> None:
         if said is None or not captured or type(was) is not type(now):
             continue
         try:
-            scopes = Derivation(before, i), Derivation(packet, i)
+            bodies = bodies or [one._build()[0] for one in (before, packet)]
+            scopes = [Derivation(one, i, known) for one, known in zip((before, packet), bodies, strict=True)]
             (right, had), (size, got) = [(said.evaluate(scope), scope.size("payload")) for scope in scopes]
         except BuildError:
             return  # which is said where it is built

@@ -17,6 +17,7 @@ from packetlab.codec.places.inner import CAPTURED, GIVEN, HeldValues, following_
 from packetlab.codec.source import OneByOne, PackedPiece
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const
+from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import Coded, Counted, Fixed, Listed, needs
@@ -41,7 +42,8 @@ class AtOffset(NamedTuple):
 
 _runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
 _all: dict[Declaration, list[tuple[AtOffset, ...]]] = {}
-registry.caches += [_runs, _all]
+_held: dict[Declaration, list[Field]] = {}
+registry.caches += [_runs, _all, _held]
 
 
 def placing(declaration: Declaration, f: Field) -> list[Inner]:
@@ -129,30 +131,65 @@ def _offset(pair: AtOffset, scope: Values) -> int:
 def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
     """Let the captured offsets of a copy follow again, with what stands before their fields, where `header` has these at their offsets
     and what was changed in the copy does not fit in there. An offset that is given stays: so what does not fit can be made."""
-    count, before, after = len(header._fields), None, None
-    for row in _rows(header._declaration) if made._state >> count else ():
+    if made._state >> len(header._fields):
+        _free_what_moved(made, header, made, changes)
+    for f in _moving(header._declaration):
+        _free_in_items(made, header, f)
+
+
+def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = ()) -> None:
+    """Let captured offsets of `made` follow again where they say where fields lie in `was`, and not in `now`."""
+    count, before, after = len(made._fields), None, None
+    for row in _rows(made._declaration):
         places = [made._by_name[name] for pair in row for name in sorted(needs(pair.gap.place)) if name in made._by_name]  # type: ignore[arg-type]
         freed = [*(f for f in places if f.rule is not None), *(pair.gap for pair in row)]
-        inside = [(made._by_name[leaf.name].slot, leaf.inner) for pair in row for leaf in placing(header._declaration, pair.gap)]
+        inside = [(made._by_name[leaf.name].slot, leaf.inner) for pair in row for leaf in placing(made._declaration, pair.gap)]
         states = {state_inside(getattr(made, slot), name) for slot, name in inside}
         kept = sum({f.bit for f in freed}) & made._state
         if not kept and CAPTURED not in states:
             continue  # all follow
-        if header._is_partial or kept & ~(made._state >> count) or GIVEN in states or any(f.name in changes for f in (*places, *freed)):
+        if was._is_partial or kept & ~(made._state >> count) or GIVEN in states or any(f.name in changes for f in (*places, *freed)):
             continue
         try:
-            before, after = before or header._resolved_alone(), after or made._resolved_alone()
+            before, after = before or was._resolved_alone(), after or now._resolved_alone()
         except BuildError:
             return  # by itself it is nothing
-        here, was = _places_in(before, row)
-        place, now = _places_in(after, row)
-        anew = any(size and not had and gap >= pair.gap.pad for pair, (_, _, had), (_, gap, size) in zip(row, was, now, strict=True))
-        if _fits(here, was) and (anew or not _fits(place, now)):
+        (here, old), (place, new) = _places_in(before, row), _places_in(after, row)
+        anew = any(size and not had and gap >= pair.gap.pad for pair, (_, _, had), (_, gap, size) in zip(row, old, new, strict=True))
+        if _fits(here, old) and (anew or not _fits(place, new)):
             made._state &= ~(kept | kept << count)
             for f in freed:
                 setattr(made, f.slot, None)
             for slot, name in inside:
                 setattr(made, slot, following_inside(getattr(made, slot), name))
+
+
+def _moving(declaration: Declaration) -> list[Field]:
+    """Return the fields with headers in them that have fields at offsets which count from outside of them: these move with what stands before."""
+    found = _held.get(declaration)
+    if found is None:
+        fields = [f for f in declaration.before if f.kind.has_headers and not f.kind.transforms and f.kind.item is not None]
+        found = _held[declaration] = [f for f in fields if any(pair.gap.origin is not None for row in _rows(f.kind.item) for pair in row)]
+    return found
+
+
+def _free_in_items(made: Raw, header: Raw, f: Field) -> None:
+    """The same in what a field of a copy holds, which may stand elsewhere in it now."""
+    raw = getattr(made, f.slot)
+    try:
+        items = () if raw is None else raw if isinstance(raw, tuple) else header._items_of(f)
+        before = [item if isinstance(item, bytes) else item._copied(item) for item in items]  # they know where they stood
+        placed = made._resolved_alone()._items_of(f) if items else ()
+    except BuildError:
+        return
+    found = [*items]
+    for k, (item, was, now) in enumerate(zip(items, before, placed, strict=False)):
+        if not isinstance(item, bytes) and not isinstance(now, bytes) and item._state >> len(item._fields):
+            anew = item._copied(was)
+            _free_what_moved(anew, was, now)
+            found[k] = item if anew._state == item._state else anew
+    if any(one is not other for one, other in zip(found, items, strict=True)):
+        setattr(made, f.slot, Filled.of(found, raw.fill) if type(raw) is Filled else tuple(found))
 
 
 def _rows(declaration: Declaration) -> list[tuple[AtOffset, ...]]:

@@ -27,6 +27,7 @@ from packetlab import (
     when,
 )
 from tests.conftest import amount
+from tests.declare.places.test_scattered import Table, laid
 
 
 class Scattered(Header):
@@ -154,3 +155,26 @@ def test_a_row_of_another_edit_is_as_one_of_all(end: str) -> None:
     read: Packet = dissect(b"\6\2bbb\0a\0", Texts)
     varied = [*read.vary(3, {(Texts, "b"): ["b", end, "bbb"]})]
     assert varied == [bytes(read.replace(Texts, b=b)) for b in ("b", end, "bbb")]
+
+
+ITEM = st.tuples(st.permutations([0, 1, 2]), st.tuples(st.from_regex(rb"[a-z]{1,4}", fullmatch=True), st.binary(max_size=4), st.binary(max_size=4)))
+EDIT = st.tuples(st.integers(0, 2), st.fixed_dictionaries({}, optional={"a": st.from_regex("[a-z]{0,7}", fullmatch=True), "b": st.binary(max_size=7), "c": st.binary(max_size=7)}))
+
+
+@given(st.lists(ITEM, min_size=1, max_size=3), st.lists(EDIT, max_size=3))
+@settings(max_examples=amount(150, 1500), deadline=None)
+def test_items_whose_offsets_count_from_outside_move_with_those_before(items: list[Any], edits: list[Any]) -> None:
+    data = bytes([len(items)])
+    for order, values in items:
+        data += laid(order, list(values), [b"", b"", b""], len(data))
+    packet = dissect(data, Table)
+    assert packet.faults == () and bytes(packet.replace(Table)) == data
+    wanted = [dict(zip("abc", (values[0].decode(), *values[1:]), strict=True)) for _, values in items]
+    for number, changes in edits:
+        place = number % len(items)
+        paths = {f"table.items[{place}].{name}": value for name, value in changes.items()}
+        packet = packet.replace(paths) if paths else packet
+        wanted[place] |= changes
+        again = dissect(bytes(packet), Table)
+        found: Any = again[Table]
+        assert again.faults == () and [{name: getattr(one, name) for name in "abc"} for one in found.items] == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Self
 
 import pytest
 
@@ -75,12 +75,28 @@ with (scope := Scope()):
         sort: int = computed(  # the command of a request, 100 more in a reply, 200 for a warning or an error, 0 for any other
             choose(
                 REPLY,
-                choose(field("status") >> 30 > 1, 200, choose((field("status") == 0) & COMMAND.one_of(8, 14, 16), COMMAND + 100, 0)),
+                choose(field("status") >> 30 > 1, 200, choose((field("status") == 0) & COMMAND.one_of(5, 8, 14, 16), COMMAND + 100, 0)),
                 choose(COMMAND.one_of(5, 8, 9, 14, 16), COMMAND, 0),
             )
         )
 
     NEXT = choose(has("following"), (offset_of("filler") + 7) // 8 * 8, 0)
+
+    class CreateContext(Header):
+        """One of a chain (2.2.13.2): a name, and data that begin at a multiple of 8 bytes."""
+
+        next: U32le = auto(NEXT)
+        name_offset: U16le = auto(offset_of("name"))
+        name_size: U16le = auto(size_of("name"))
+        reserved: U16le = 0
+        data_offset: U16le = auto(choose(size_of("data") > 0, offset_of("data"), 0))
+        data_size: U32le = auto(size_of("data"))
+        name: Bytes = at(field("name_offset"), sized(field("name_size"), b"MxAc"))
+        data: Bytes = at(field("data_offset"), sized(choose(field("data_offset") != 0, field("data_size"), 0), b""), align=8)
+        filler: Bytes | None = when(field("next"), pad(8, to=field("next")))
+        following: Self | None = when(field("next"))
+        padding: Rest | None = when(field("next") == 0, b"")  # some fill up behind the last one
+
     class Create(SMB2, when={"sort": 5}):
         """Request (2.2.13)."""
 
@@ -99,10 +115,34 @@ with (scope := Scope()):
         options: U32le = 0
         name_offset: U16le = auto(offset_of("name"))
         name_size: U16le = auto(size_of("name"))
-        contexts_offset: U32le = auto(offset_of("contexts"))
+        contexts_offset: U32le = auto(choose(has("contexts"), offset_of("contexts"), 0))
         contexts_size: U32le = auto(size_of("contexts"))
         name: Annotated[str, text("utf-16-le")] = at(field("name_offset"), sized(field("name_size"), ""))
-        contexts: Bytes = at(field("contexts_offset"), sized(field("contexts_size"), b""), align=8)
+        contexts: CreateContext | None = when(field("contexts_offset"), at(field("contexts_offset"), sized(field("contexts_size")), align=8))
+        filler: Bytes | None = when(field("next"), pad(8, to=field("next")))
+        following: SMB2 | None = when(field("next"))
+
+    class CreateReply(SMB2, when={"sort": 105}):
+        """Response (2.2.14)."""
+
+        command, flags = 5, 1
+        next = auto(NEXT)
+        reply_size: U16le = const(89)
+        oplock: U8 = 0
+        create_flags: U8 = 0
+        action: U32le = 1
+        created: FileTime = raw(0)
+        read: FileTime = raw(0)
+        written: FileTime = raw(0)
+        changed: FileTime = raw(0)
+        room: U64le = 0
+        length: U64le = 0
+        attributes: U32le = 0
+        reserved: U32le = 0
+        file: Annotated[bytes, fixed_bytes(16)] = bytes(16)
+        contexts_offset: U32le = auto(choose(has("contexts"), offset_of("contexts"), 0))
+        contexts_size: U32le = auto(size_of("contexts"))
+        contexts: CreateContext | None = when(field("contexts_offset"), at(field("contexts_offset"), sized(field("contexts_size")), align=8))
         filler: Bytes | None = when(field("next"), pad(8, to=field("next")))
         following: SMB2 | None = when(field("next"))
 
@@ -279,6 +319,18 @@ def names(header: SMB2) -> list[str]:
     return [header.name] if isinstance(header, Create) and header.name else []
 
 
+def chain(header: Create | CreateReply) -> list[CreateContext]:
+    found, one = [], header.contexts
+    while one is not None:
+        found.append(one)
+        one = one.following
+    return found
+
+
+def tags(header: Create | CreateReply) -> list[object]:
+    return [one.name.decode() for one in chain(header)]
+
+
 READINGS = {
     "smb2.cmd": of(SMB2, lambda h: h.command),
     "smb2.flags.response": of(SMB2, lambda h: h.flags & 1),
@@ -287,6 +339,9 @@ READINGS = {
     "smb2.nt_status": of(SMB2, lambda h: h.status if h.flags & 1 else None),
     "smb2.create.disposition": of(Create, lambda h: h.disposition),
     "smb2.filename": of(SMB2, names),
+    "smb2.tag": of(SMB2, lambda h: tags(h) if isinstance(h, Create | CreateReply) else None),
+    "smb2.create.chain_offset": of(SMB2, lambda h: [one.next for one in chain(h)] if isinstance(h, Create | CreateReply) else None),
+    "smb2.create.action": of(CreateReply, lambda h: h.action),
     "smb2.read_length": of(Read, lambda h: h.length),
     "smb2.write_length": of(Write, lambda h: h.data_size),
     "smb2.find.pattern": of(List, lambda h: h.pattern),
@@ -306,16 +361,17 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         return low / TCP(sport=40000 + place, dport=445, flags="ACK")
 
     made = [
-        up(0) / NBSS() / Create(id=1, name="dir\\file.txt", contexts=bytes(24)),
+        up(0) / NBSS() / Create(id=1, name="dir\\file.txt", contexts=CreateContext(name=b"MxAc", following=CreateContext(name=b"QFid", following=CreateContext(name=b"DHnQ", data=bytes(16))))),
         up(1) / NBSS() / Write(id=2, offset=10, data=b"hello"),
         up(2) / NBSS() / QueryInfo(id=3, following=List(id=4, pattern="*", following=QueryInfo(id=5))),
         up(3) / NBSS() / Read(id=6, length=4096),
         up(4) / NBSS() / Create(id=7, name="a", following=Write(id=8, data=b"12345678", following=Another(id=9, command=6, body=b"\x18\0" + bytes(22)))),
         up(5) / NBSS() / AnotherBefore(id=10, command=13, body=b"\4\0" + bytes(6), following=Read(id=11)),
         up(6) / NBSS() / QueryInfo(id=12, next=112, following=QueryInfo(id=13)),
+        low / TCP(sport=445, dport=40007, flags="ACK") / NBSS() / CreateReply(id=14, contexts=CreateContext(name=b"MxAc", data=bytes(8))),
     ]
     packets = alike(tshark, made, READINGS)
-    sound(packets[:6], NBSS)  # the last has more room before its second message than it needs
+    sound([*packets[:6], packets[7]], NBSS)  # the one between has more room before its second message than it needs
     assert packets[0][Create].name_offset == 120 and packets[0][Create].contexts_offset == 144
     assert [(one.id, one.next) for one in compound(packets[2])] == [(3, 104), (4, 104), (5, 0)]
     assert packets[2][QueryInfo].following is not None and len(packets[6][QueryInfo].filler or b"") == 8

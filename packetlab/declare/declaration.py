@@ -67,7 +67,7 @@ class Declaration:
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
     transformed: list[Field] = field(init=False)  # those whose bytes stand for others
     coded: list[Field] = field(init=False)  # numbers whose size follows from their value
-    told: int = field(init=False)  # captured fields by which `payload_size` goes: their bits in the state of a header
+    told: int = field(init=False)  # captured fields by which `payload_size` and places since a header below go: their bits in the state of a header
     has_trailer: bool = field(init=False)
     order: list[str] = field(
         init=False, default_factory=list
@@ -116,7 +116,8 @@ class Declaration:
         for f in self.fields if any(isinstance(leaf, Recalled) for leaf in self.outer_leaves) else ():
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
-        names = () if self.payload_size is None else needs(self.payload_size)
+        names = set() if self.payload_size is None else needs(self.payload_size)
+        names = names.union(*({f.name} | needs(f.place) for f in self.before if f.place is not None and f.origin is not None))
         self.told = sum(1 << place for place, f in enumerate(self.fields, len(self.fields)) if f.name in names)
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ from packetlab.codec.objects import restored
 from packetlab.codec.places.gaps import filling
 from packetlab.codec.places.held_writing import filler
 from packetlab.codec.places.inner import HeldScope
+from packetlab.codec.places.scattered import free_what_moved
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.bits.shares import sharing
@@ -176,9 +177,11 @@ def holds(scope: Derivation, f: Field) -> bool:
 def respelled(before: Packet, packet: Packet) -> Packet:
     """Return an edited packet, its numbers that follow from others being in as many bytes as `before`, where that is more than they need.
 
-    BuildError where captured numbers tell a size of the payload that was right, and is no more.
+    Captured offsets that count from headers below follow again where an edit moved what they say. BuildError where captured numbers
+    tell a size of the payload that was right, and is no more.
     """
     _need_sizes(before, packet)
+    packet = _laid_out_anew(packet)
     kept = {
         (i, f): raw
         for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False))
@@ -200,6 +203,19 @@ def respelled(before: Packet, packet: Packet) -> Packet:
             return made
         kept = {key: raw for key, raw in found.items() if isinstance(raw, Spelled)}
     return packet
+
+
+def _laid_out_anew(packet: Packet) -> Packet:
+    """Return a packet whose captured offsets since headers below say where the fields lie, where they did before an edit below."""
+    headers = packet._headers
+    was = [header._copied(header) for header in headers]  # they know where they stood
+    told = [one._state >> len(one._fields) != 0 and any(f.place is not None and f.origin is not None for f in one._fields) for one in headers]
+    try:
+        found = [free_what_moved(one, was[i], packet.layers[i]) if told[i] else one for i, one in enumerate(headers)]
+    except BuildError:
+        return packet  # which says it when it is built
+    moved = any(one is not other for one, other in zip(found, headers, strict=True))
+    return Packet(tuple(found), packet.payload, packet._anomalies) if moved else packet
 
 
 def _need_sizes(before: Packet, packet: Packet) -> None:

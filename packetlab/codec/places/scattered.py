@@ -164,6 +164,13 @@ def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = (
                 setattr(made, slot, following_inside(getattr(made, slot), name))
 
 
+def free_what_moved(header: Raw, was: Raw, now: Raw) -> Raw:
+    """Return a header, or a copy in which captured offsets follow again that say where fields lie in `was`, and not in `now`."""
+    made = header._copied(was)
+    _free_what_moved(made, was, now)
+    return header if made._state == header._state else made
+
+
 def _moving(declaration: Declaration) -> list[Field]:
     """Return the fields with headers in them that have fields at offsets which count from outside of them: these move with what stands before."""
     found = _held.get(declaration)
@@ -185,9 +192,7 @@ def _free_in_items(made: Raw, header: Raw, f: Field) -> None:
     found = [*items]
     for k, (item, was, now) in enumerate(zip(items, before, placed, strict=False)):
         if not isinstance(item, bytes) and not isinstance(now, bytes) and item._state >> len(item._fields):
-            anew = item._copied(was)
-            _free_what_moved(anew, was, now)
-            found[k] = item if anew._state == item._state else anew
+            found[k] = free_what_moved(item, was, now)
     if any(one is not other for one, other in zip(found, items, strict=True)):
         setattr(made, f.slot, Filled.of(found, raw.fill) if type(raw) is Filled else tuple(found))
 

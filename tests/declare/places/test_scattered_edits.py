@@ -178,3 +178,30 @@ def test_items_whose_offsets_count_from_outside_move_with_those_before(items: li
         again = dissect(bytes(packet), Table)
         found: Any = again[Table]
         assert again.faults == () and [{name: getattr(one, name) for name in "abc"} for one in found.items] == wanted
+
+
+class Below(Header):
+    n: U8 = auto(size_of("x"))
+    x: Bytes = sized(field("n"), b"")
+
+
+class SinceBelow(Header, under=Below):
+    o1: U8 = auto(offset_of("a", since="Below"))
+    o2: U8 = auto(offset_of("b", since="Below"))
+    a: Text = at(field("o1"), ended(b"\0", ""), since="Below")
+    b: Text = at(field("o2"), ended(b"\0", ""), since="Below")
+
+
+@given(st.booleans(), st.lists(st.tuples(st.sampled_from(["x", "a", "b"]), st.integers(0, 6)), max_size=4))
+@settings(max_examples=amount(100, 1000), deadline=None)
+def test_offsets_since_a_header_below_follow_where_that_grows(swapped: bool, edits: list[tuple[str, int]]) -> None:
+    data = b"\1x\6\4b\0a\0" if swapped else b"\1x\4\6a\0b\0"
+    packet = dissect(data, Below)
+    assert packet.faults == () and bytes(packet.replace(Below)) == bytes(packet.replace(SinceBelow)) == data
+    wanted: dict[str, Any] = {"x": b"x", "a": "a", "b": "b"}
+    for name, size in edits:
+        wanted[name] = b"y" * size if name == "x" else "y" * size
+        packet = packet.replace(Below if name == "x" else SinceBelow, **{name: wanted[name]})
+        again = dissect(bytes(packet), Below)
+        assert again.faults == ()
+        assert {"x": again[Below].x, "a": again[SinceBelow].a, "b": again[SinceBelow].b} == wanted

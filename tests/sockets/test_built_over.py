@@ -280,6 +280,7 @@ def test_what_a_websocket_sends_is_built_over_the_headers_of_its_stream(family: 
             two.write(Ask(told=b"ab"))
         with pytest.raises(BuildError, match="expected 3 bytes, as recalled"):
             two.write_raw(Ask(told=b"ab"))
-    one.abort()
-    two.abort()
-    listener.abort()
+    for each in (one, two, listener):
+        each.abort()
+    for host in (near, far) if family == "inet" else ():
+        host.close()

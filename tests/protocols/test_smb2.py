@@ -241,9 +241,10 @@ with (scope := Scope()):
         following: SMB2 | None = when(field("next"))
 
     class Entry(Header):
-        """FileIdBothDirectoryInformation ([MS-FSCC] 2.4.17); the next one lies at an offset from this one, and the last has none."""
+        """FileIdBothDirectoryInformation ([MS-FSCC] 2.4.17); the next one lies at an offset from this one, which follows, if there are `more`."""
 
-        next: U32le = 0
+        next: U32le = auto(choose(field("more"), (offset_of("filler") + 7) // 8 * 8, 0))
+        more: int = computed(field("next") != 0)
         index: U32le = 0
         created: FileTime = raw(0)
         read: FileTime = raw(0)
@@ -263,7 +264,7 @@ with (scope := Scope()):
         filler: Bytes | None = when(field("next"), pad(8, to=field("next")))
 
     class Entries(Found, inside="data", when={"command": 14}):
-        entries: tuple[Entry, ...] = many(until=field("next") == 0, value=(Entry(),))
+        entries: tuple[Entry, ...] = many(until=field("next") == 0, value=(Entry(more=0),))
 
     class Refused(SMB2, when={"sort": 200}):
         """A warning or an error (2.2.2)."""
@@ -376,6 +377,15 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert [(one.id, one.next) for one in compound(packets[2])] == [(3, 104), (4, 104), (5, 0)]
     assert packets[2][QueryInfo].following is not None and len(packets[6][QueryInfo].filler or b"") == 8
     assert [[type(one).__name__ for one in compound(p)] for p in packets[4:6]] == [["Create", "Write", "Another"], ["AnotherBefore", "Read"]]
+
+
+def test_where_the_next_entry_lies_follows() -> None:
+    made = Entries(entries=[Entry(name="a", more=1), Entry(name="bcd", more=1), Entry(name="end", more=0)])
+    read = dissect(bytes(made), SMB2)
+    entries = read[Entries].entries
+    assert not read.faults and [(one.next, one.name) for one in entries] == [(112, "a"), (112, "bcd"), (0, "end")]
+    longer = dissect(bytes(read.replace({"entries.entries[0].name": "longer"})), SMB2)
+    assert [(one.next, one.name) for one in longer[Entries].entries] == [(120, "longer"), (112, "bcd"), (0, "end")] and not longer.faults
 
 
 def test_a_message_before_another_one_is_filled_up_to_a_multiple_of_8() -> None:

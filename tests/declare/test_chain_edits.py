@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from packetlab import U8, Header, before, choose, computed, dissect, field, fixed_bytes, many
+from packetlab import U8, BuildError, Header, before, choose, computed, dissect, field, fixed_bytes, many
 
 
 class Link(Header):
@@ -71,3 +71,20 @@ def test_a_chain_to_the_end_of_its_bytes_ends_so_too() -> None:
     assert bytes(packet.replace(Open, links=[gate])).hex() == "40000500"
     assert bytes(packet.replace(Open, links=[mark, gate])).hex() == "c0400007000500"
     assert bytes(packet.replace(Open, links=[])).hex() == "00"
+
+
+def test_an_item_of_a_kind_that_no_class_has_goes_with_its_number() -> None:
+    other = Link(kind=0x77, body=b"ab")
+    built = Chain(links=[Gate(port=5), other, Mark(number=7)])
+    assert bytes(built).hex() == "40770500c06162000007"
+    assert bytes(Chain(links=[other])).hex() == "77006162"
+    packet = dissect(bytes(built), Chain)
+    gate, kept, mark = packet[Chain].links
+    assert (kept.kind, packet[Chain]) == (0x77, built)
+    for links in ([kept, mark], [gate, mark], [kept, gate, mark], [gate, kept], [kept], [Link(kind=0x78), kept, mark], [mark, Link(kind=0x79)]):
+        read = dissect(bytes(packet.replace(Chain, links=links)), Chain)
+        assert [(type(one), one.kind) for one in read[Chain].links] == [(type(one), one.kind) for one in links]
+        assert not read.faults
+    assert bytes(packet.replace({"chain.links[0].next": 9})).hex() == "40090500c06162000007"
+    with pytest.raises(BuildError, match=r"Link\.kind: expected 9, as before\(next\) if before\(next\) else \^\.next says, got 119"):
+        bytes(Chain(links=[Gate(next=9), other]))

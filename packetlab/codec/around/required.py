@@ -16,7 +16,7 @@ from packetlab.codec.places.surroundings import is_placed
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Elsewhere, Expr, If, OneOf, Op
 from packetlab.declare.kinds import Raw
-from packetlab.declare.refinement.registered import numbers
+from packetlab.declare.refinement.registered import numbers, refinements
 from packetlab.declare.transforms.raws import EqualInside
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
@@ -32,7 +32,8 @@ class Requirement(NamedTuple):
     Attributes:
         field: the field, None where the class requires it. leaf: the number. solved: (value, number now, field of the number) -> the number that it has to be, None where
             that is not known. met: of a condition whether it holds for a number. is_loose: whether several numbers would do.
-        none: the number for no value, of a size or count that may say so.
+        none: the number for no value, of a size or count that may say so. is_kind: whether the field is that number itself, by which classes are found, so that it goes with
+            an item that was captured too.
     """
 
     field: Field | None
@@ -41,6 +42,7 @@ class Requirement(NamedTuple):
     met: Callable[[int], bool] | None = None
     is_loose: bool = False
     none: int | None = None
+    is_kind: bool = False
 
 
 _requirements: dict[Declaration, list[Requirement]] = {}
@@ -61,7 +63,7 @@ def requirements(declaration: Declaration) -> list[Requirement]:
             for rule in _joined(f.condition) if f.condition is not None else ():
                 if (leaf := _only_leaf(rule)) is not None and all(isinstance(one, Const | Elsewhere) for one in rule.leaves()):
                     found.append(_conditional(f, rule, leaf))
-        found += _as_found(declaration)
+        found += _as_found(declaration) or _kinds(declaration)
         _requirements[declaration] = found
     return found
 
@@ -83,6 +85,8 @@ def is_required(header: AnyHeader, one: Requirement) -> bool:
     state, f = header._state, one.field
     if f is None:
         return True
+    if one.is_kind:
+        return bool(state & f.bit) and isinstance(getattr(header, f.slot), int)
     raw = getattr(header, f.slot)
     if raw is None:
         return one.none is not None and not header._is_partial
@@ -177,13 +181,25 @@ def _as_found(declaration: Declaration) -> list[Requirement]:
     """Return what a class that is found by a number which is another header's requires of that: of the item before, or where there is none."""
     said = numbers(declaration.when) if declaration.refines is not None and declaration.when is not None else None
     f = declaration.by_name.get(said[0]) if said is not None and said[1] else None
-    rule = f.computed if f is not None else None
-    if said is None or rule is None:
+    if said is None or f is None:
         return []
+    number = said[1][0]
+    return [Requirement(None, leaf, lambda raw, now, target: number, number.__eq__) for leaf in _said_by(f)]
+
+
+def _said_by(f: Field) -> list[Elsewhere]:
+    """Return the numbers of other headers one of which a computed field is: that of the item before, or where there is none the other."""
+    rule = f.computed
     chain = isinstance(rule, If) and str(rule.condition) == str(rule.yes) and isinstance(rule.yes, Elsewhere) and not rule.yes.path
     leaves = [rule.yes, rule.no] if isinstance(rule, If) and chain else [rule]
-    number = said[1][0]
-    return [Requirement(None, leaf, lambda raw, now, target: number, number.__eq__) for leaf in leaves if type(leaf) is Elsewhere]
+    return [leaf for leaf in leaves if type(leaf) is Elsewhere]
+
+
+def _kinds(declaration: Declaration) -> list[Requirement]:
+    """Return what the fields of a header that may become others require, by which these are found, and which are numbers of the item before."""
+    whens = [numbers(one.when) for one in refinements(declaration) if one.when is not None]
+    kinds = [declaration.by_name[name] for name in {said[0] for said in whens if said is not None} if name in declaration.by_name]
+    return [Requirement(f, leaf, lambda raw, now, target: raw if isinstance(raw, int) else None, is_kind=True) for f in kinds for leaf in _said_by(f)]
 
 
 def _parts(rule: Expr) -> list[Expr]:

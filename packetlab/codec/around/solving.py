@@ -138,7 +138,7 @@ def _of_classes(header: AnyHeader, inner: AnyHeader | None, plan: Solving, was: 
                     target = captured.pop(name)
                     header._state &= ~(target.bit | target.bit << count)
     for one, held in _inside((header,), _parts(header, inner), plan, header._declaration) if captured else ():
-        if one.field is None and not one.is_loose and (f := captured.pop(one.leaf.name, None)) is not None:
+        if (one.field is None or one.is_kind) and not one.is_loose and (f := captured.pop(one.leaf.name, None)) is not None:
             now = getattr(header, f.slot)
             if number_for(held, one, now, f) not in (None, now):
                 header._state &= ~(f.bit | f.bit << count)
@@ -171,7 +171,7 @@ def _solved_items(items: tuple[Any, ...], names: frozenset[str]) -> tuple[Any, .
                 continue
             known = numbers.get(f.name)
             number = number_for(after, one, _unset(f) if known is None else known, f)
-            if one.field is None and not one.is_loose and number is not None and made[k]._state >> len(made[k]._fields) & f.bit and getattr(made[k], f.slot) != number:
+            if (one.field is None or one.is_kind) and not one.is_loose and number is not None and made[k]._state >> len(made[k]._fields) & f.bit and getattr(made[k], f.slot) != number:
                 made[k] = _freed(made[k], f)  # captured before an item of another class
             if number is not None:
                 numbers[f.name] = number

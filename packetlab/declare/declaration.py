@@ -19,7 +19,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.places.inner import Inner, settle_inner, with_inner
 from packetlab.declare.places.offsets import OffsetOf, settle_offsets
 from packetlab.declare.places.origins import OwnPlace, check_in_message
-from packetlab.declare.plan import Bound, Open, Plan, When, needs
+from packetlab.declare.plan import Bound, Open, Plan, When, counts_payload, needs
 from packetlab.declare.remembering.recalled import Recalled, Remembered, check_recalled, check_remembered, remembers_of
 from packetlab.declare.transforms.arguments import check_carried
 from packetlab.declare.transforms.carried import link_transforms
@@ -118,7 +118,7 @@ class Declaration:
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
         names = set() if self.payload_size is None else needs(self.payload_size)
         names = names.union(*({f.name} | needs(f.place) for f in self.before if f.place is not None and f.origin is not None))
-        self.told = sum(1 << place for place, f in enumerate(self.fields, len(self.fields)) if f.name in names)
+        self.told = sum(1 << place for place, f in enumerate(self.fields, len(self.fields)) if f.name in names and f.rule is not None and counts_payload(f.rule))
 
     def __repr__(self) -> str:
         return f"<declaration {self.key}>"  # what it is derived from, and what from it, would be pages

@@ -208,7 +208,7 @@ class Plan:
         self.sums = in_order([*before, *after], self.covered)
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
         self.measured = {n for one in (*solved, *self.sizes.values(), *self.after.values()) for n in sizes_in(one)}
-        self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
+        self.lengths = [f for f in fields if f.rule is not None and counts_payload(f.rule)]
 
     def _solve(self, rules: list[tuple[Field, Expr]]) -> None:
         """Find what the rules of fields tell when they are solved; one may tell what another one waits for."""
@@ -434,7 +434,8 @@ class Plan:
         return [unit for step in self.steps if isinstance(step, Fixed) for unit in step.run.units]
 
 
-def _counts_payload(rule: Expr) -> bool:
+def counts_payload(rule: Expr) -> bool:
+    """Whether a rule goes by the size of the payload."""
     leaves = [] if isinstance(rule, Checksum) else rule.leaves()
     return any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves)
 

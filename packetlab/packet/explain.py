@@ -224,7 +224,7 @@ def _need_sizes(before: Packet, packet: Packet) -> None:
     for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False)):
         said, count = now._declaration.payload_size, len(now._fields)
         told = [now._by_name[name] for name in needs(said) if name in now._by_name] if said is not None and not now._is_partial else []
-        captured = sum(f.bit for f in told if f.rule is not None) & now._state >> count & was._state >> count
+        captured = sum(f.bit for f in told if f in now._declaration.plan.lengths) & now._state >> count & was._state >> count
         if said is None or not captured or type(was) is not type(now):
             continue
         try:

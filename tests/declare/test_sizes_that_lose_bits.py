@@ -248,3 +248,8 @@ def test_one_that_was_wrong_before_stays_so() -> None:
 def test_a_long_form_of_a_length_follows() -> None:
     frame = dissect(bytes.fromhex("817e0005") + b"hello", WebSocketFrame)
     assert bytes(frame.replace(payload=b"hello world")) == bytes.fromhex("817e000b") + b"hello world"
+
+
+def test_a_number_that_is_no_length_may_tell_another_size() -> None:
+    packet = dissect(bytes(12) + b"\0\0" + b"filled", Ether)  # a length of 0, in a frame that is filled up
+    assert bytes(packet.replace(payload=b"hello"))[12:19] == b"\0\0hello"

@@ -23,7 +23,6 @@ from packetlab.declare import registry
 from packetlab.declare.bits.shares import shares, sharing
 from packetlab.declare.expressions import Checksum, Const, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.kinds import ByteString
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 def missing(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a field without value, default or rule."""
     f = header._by_name[name]
-    hint = f", or {name} = pad(size=...) fills up" if f.size is not None and type(f.kind) is ByteString else ""
+    hint = f", or {name} = pad(size=...) fills up" if f.size is not None and "pad" in f.kind.allows.split() else ""
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...{hint}")
 
 

@@ -140,7 +140,7 @@ def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
         hint = f"{', '.join(sorted(names))} can be given too"
     if not loses_bits(rule) and (filled := [str(leaf) for leaf in rule.leaves() if isinstance(leaf, Inner) and leaf.inner in header._declaration.fills.get(leaf.name, {})]):
         hint = f"{', '.join(filled)} follows where nothing of it is given, in the default of the field neither"
-    return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
+    return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint + ', or with since="self" the bytes before it count' * (f.align > 0 == f.lead))
 
 
 def follows_around(rule: Expr) -> str:

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from packetlab import (
     U4,
     U8,
+    BuildError,
     Bytes,
     DeclareError,
     Ether,
@@ -123,3 +124,13 @@ def test_what_cannot_be_counted_is_refused() -> None:
         many(count=1, since="self")
     with pytest.raises(DeclareError, match=r'pad\(8, since=\.\.\.\)'):
         many(count=1, align=4, since="Ether")
+
+
+def test_a_size_that_counts_what_stands_before_names_the_way() -> None:
+    class Plain(Header):
+        next: U8 = 59
+        length: U8 = auto((size_of("self") + 7) // 8 - 1)
+        parts: tuple[Part, ...] = many(size=field("length") * 8 + 6, align=8)
+
+    with pytest.raises(BuildError, match=r'or with since="self" the bytes before it count'):
+        bytes(Plain(parts=[Part(data=b"ab")]))

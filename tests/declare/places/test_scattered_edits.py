@@ -27,7 +27,6 @@ from packetlab import (
     when,
 )
 from tests.conftest import amount
-from tests.declare.places.test_scattered import Table, laid
 
 
 class Scattered(Header):
@@ -157,6 +156,33 @@ def test_a_row_of_another_edit_is_as_one_of_all(end: str) -> None:
     assert varied == [bytes(read.replace(Texts, b=b)) for b in ("b", end, "bbb")]
 
 
+class ScatteredEntry(Header):
+    first: U8 = auto(offset_of("a"))
+    a_size: U8 = auto(size_of("a"))
+    second: U8 = auto(offset_of("b", since="ScatteredTable"))
+    b_size: U8 = auto(size_of("b"))
+    third: U8 = auto(offset_of("c"))
+    c_size: U8 = auto(size_of("c"))
+    a: Text = at(field("first"), sized(field("a_size"), ""))
+    b: Bytes = at(field("second"), sized(field("b_size"), b""), align=4, since="ScatteredTable")
+    c: Bytes = at(field("third"), sized(field("c_size"), b""))
+
+
+class ScatteredTable(Header):
+    count: U8 = auto(count_of("items"))
+    items: tuple[ScatteredEntry, ...] = many()
+
+
+def entry(order: list[int], values: tuple[bytes, ...], start: int) -> bytes:
+    """Return the bytes of one by hand, which begins at `start`."""
+    places, body = [0, 0, 0], b""
+    for k in order:
+        places[k] = 6 + len(body)
+        body += values[k]
+    places[1] += start
+    return bytes(n for k in range(3) for n in (places[k], len(values[k]))) + body
+
+
 ITEM = st.tuples(st.permutations([0, 1, 2]), st.tuples(st.from_regex(rb"[a-z]{1,4}", fullmatch=True), st.binary(max_size=4), st.binary(max_size=4)))
 EDIT = st.tuples(st.integers(0, 2), st.fixed_dictionaries({}, optional={"a": st.from_regex("[a-z]{0,7}", fullmatch=True), "b": st.binary(max_size=7), "c": st.binary(max_size=7)}))
 
@@ -166,17 +192,17 @@ EDIT = st.tuples(st.integers(0, 2), st.fixed_dictionaries({}, optional={"a": st.
 def test_items_whose_offsets_count_from_outside_move_with_those_before(items: list[Any], edits: list[Any]) -> None:
     data = bytes([len(items)])
     for order, values in items:
-        data += laid(order, list(values), [b"", b"", b""], len(data))
-    packet = dissect(data, Table)
-    assert packet.faults == () and bytes(packet.replace(Table)) == data
+        data += entry(order, values, len(data))
+    packet = dissect(data, ScatteredTable)
+    assert packet.faults == () and bytes(packet.replace(ScatteredTable)) == data
     wanted = [dict(zip("abc", (values[0].decode(), *values[1:]), strict=True)) for _, values in items]
     for number, changes in edits:
         place = number % len(items)
-        paths = {f"table.items[{place}].{name}": value for name, value in changes.items()}
+        paths = {f"scatteredtable.items[{place}].{name}": value for name, value in changes.items()}
         packet = packet.replace(paths) if paths else packet
         wanted[place] |= changes
-        again = dissect(bytes(packet), Table)
-        found: Any = again[Table]
+        again = dissect(bytes(packet), ScatteredTable)
+        found: Any = again[ScatteredTable]
         assert again.faults == () and [{name: getattr(one, name) for name in "abc"} for one in found.items] == wanted
 
 

@@ -418,7 +418,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
         ErrorName(tag=0xAA, name=named_("krbtgt", "EXAMPLE.COM", kind=2)),
     ))  # fmt: skip
     body = RequestBody(body=(
-        BodyOptions(flags=Flags(bits=[int(n in (1, 3, 27)) for n in range(32)])), BodyName(tag=0xA1, name=named_("me" * 70)), BodyWords(tag=0xA2, words=Words(text="EXAMPLE.COM")),
+        BodyOptions(flags=Flags(bits=tuple(int(n in (1, 3, 27)) for n in range(32)))), BodyName(tag=0xA1, name=named_("me" * 70)), BodyWords(tag=0xA2, words=Words(text="EXAMPLE.COM")),
         BodyName(tag=0xA3, name=named_("krbtgt", "EXAMPLE.COM", kind=2)), BodyWords(tag=0xA5, words=Words(tag=24, text="20370913024805Z")),
         BodyNonce(number=Integer(value=887844331)), BodyTypes(types=(Integer(value=18), Integer(value=23), Integer(value=-133))),
         BodyAddresses(addresses=(HostAddress(address=Octets(data=b"\n\0\0\1")),)),

@@ -380,7 +380,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
 
 
 def test_where_the_next_entry_lies_follows() -> None:
-    made = Entries(entries=[Entry(name="a", more=1), Entry(name="bcd", more=1), Entry(name="end", more=0)])
+    made = Entries(entries=(Entry(name="a", more=1), Entry(name="bcd", more=1), Entry(name="end", more=0)))
     read = dissect(bytes(made), SMB2)
     entries = read[Entries].entries
     assert not read.faults and [(one.next, one.name) for one in entries] == [(112, "a"), (112, "bcd"), (0, "end")]

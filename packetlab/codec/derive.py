@@ -116,6 +116,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
+        self.pack_beside(f)
         own, is_own, begin = self.own(f), f"s{tag} & {f.bit:#x}", len(self.lines)
         if is_derived(f) and self.stack is not None and not isinstance(f.rule, Next):
             number = self.worked_out(f)
@@ -149,6 +150,13 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         self.doing.pop()
         self.done.add(name)
         return self.value(name)
+
+    def pack_beside(self, f: Field) -> None:
+        """Pack the coded numbers beside one that may count its own bytes: it is worked out until its size stays, they need not be."""
+        if f.kind.wire == "coded" and f.rule is not None and any(isinstance(leaf, Size) for leaf in f.rule.leaves()):
+            for g in self.cls.fields:
+                if g.kind.wire == "coded" and g.kind.is_number and g.rule is g.condition is g.computed is None:
+                    self.bytes_source(g)
 
     def settled(self, f: Field, begin: int) -> None:
         """Repeat the lines from `begin` on, which work out a number that counts its own bytes, until their number stays."""

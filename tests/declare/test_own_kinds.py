@@ -684,3 +684,24 @@ def test_what_a_binding_by_one_number_fills_in_is_filled_in() -> None:
 
         assert bytes(Below() / Above()) == b"\x0c\5\1"
         assert [type(one) for one in pl.dissect(b"\0\5\1", Below).layers] == [Below, Above]
+
+
+@pytest.mark.parametrize("size", [5, 200, 20000])
+def test_a_value_is_packed_once_beside_a_number_that_counts_its_own_bytes(size: int) -> None:
+    packed = []
+
+    class Noted(Varint):
+        def write(self, raw: int) -> bytes:
+            packed.append(raw)
+            return super().write(raw)
+
+    class Counting(Header):
+        size: Annotated[int, Varint()] = auto(size_of("self"))
+        value: Annotated[int, Noted()] = 7
+        data: Bytes = b""
+
+    bytes(Counting())
+    packed.clear()
+    data = bytes(Counting(value=300, data=bytes(size)))
+    assert packed == [300]
+    assert dissect(data, Counting)[Counting].size == len(data)

@@ -43,7 +43,6 @@ from packetlab import (
     sized,
     strategies,
 )
-from tests.conftest import amount
 from tests.protocols.scope import Scope
 
 with (scope := Scope()):
@@ -222,7 +221,7 @@ def test_why_names_the_template_of_records_in_items_and_its_packet(capture: Capt
 def test_what_is_drawn_in_a_context_fits_what_was_told(capture: Capture) -> None:
     seen = set[int]()
 
-    @settings(max_examples=amount(30, 1000), deadline=None, database=None)
+    @settings(max_examples=30, deadline=None, database=None)
     @given(strategies.headers(Rows), strategies.headers(Used))
     def reads_back(rows: Rows, used: Used) -> None:
         for header in (rows, used):

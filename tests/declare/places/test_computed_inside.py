@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from packetlab import (
     U8,
@@ -24,6 +24,7 @@ from packetlab import (
     when,
 )
 from packetlab.export import strategies
+from tests.conftest import amount
 
 
 class Same(Header):
@@ -109,6 +110,7 @@ def test_a_number_that_is_given_is_sent_or_refused() -> None:
 def test_strategies_draw_more_than_what_is_empty(cls: type[Header], name: str) -> None:
     sizes = set()
 
+    @settings(max_examples=amount(100, 1000))
     @given(strategies.headers(cls))
     def draw(header: Header) -> None:
         assert dissect(bytes(header), cls)[cls] == header

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def missing(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a field without value, default or rule."""
     f = header._by_name[name]
-    hint = f", or {name} = pad(size=...) fills up" if f.size is not None and "pad" in f.kind.allows.split() else ""
+    hint = f", or {name} = pad(size=...) fills up" if f.may_fill else ""
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...{hint}")
 
 

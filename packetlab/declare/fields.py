@@ -319,6 +319,11 @@ class Field:
         return bool(self.pad) and self.size is not None
 
     @property
+    def may_fill(self) -> bool:
+        """Whether pad(size=...), bytes that fill up, could stand in its place."""
+        return self.size is not None and "pad" in self.kind.allows.split()
+
+    @property
     def is_judged(self) -> bool:
         """Whether its value may be a fault by itself, besides one that is always the same."""
         return self.kind.judges or self.must is not None

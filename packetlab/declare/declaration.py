@@ -117,8 +117,9 @@ class Declaration:
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
         names = set() if self.payload_size is None else needs(self.payload_size)
+        names = {name for name in names if name in self.by_name and (rule := self.by_name[name].rule) is not None and counts_payload(rule)}
         names = names.union(*({f.name} | needs(f.place) for f in self.before if f.place is not None and f.origin is not None))
-        self.told = sum(1 << place for place, f in enumerate(self.fields, len(self.fields)) if f.name in names and f.rule is not None and counts_payload(f.rule))
+        self.told = sum(1 << place for place, f in enumerate(self.fields, len(self.fields)) if f.name in names)
 
     def __repr__(self) -> str:
         return f"<declaration {self.key}>"  # what it is derived from, and what from it, would be pages

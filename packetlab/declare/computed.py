@@ -8,7 +8,7 @@ follow from it by rules of their own, as in `delta8 = when(..., auto(field("step
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from packetlab.declare.expressions import Const, Expr, Op, Ref
 from packetlab.declare.intervals import Range, bounds
@@ -70,25 +70,59 @@ def inverse(rule: Expr, name: str, value: Expr) -> Expr | None:
     return value
 
 
+class Following(NamedTuple):
+    """What follows from the computed fields of a class: rules of others that are solved for these, and which fields each follows from in turn."""
+
+    solved: dict[str, Expr]
+    circular: dict[str, frozenset[str]]
+
+    def differs(self, f: Field) -> bool:
+        """Whether a field has it otherwise. Rules go by their texts: == of two is a rule."""
+        here = self.solved.get(f.name)
+        same = f.solved is (here is not None) and (here is None or str(here) == str(f.rule))
+        return not same or f.circular != self.circular.get(f.name, frozenset())
+
+    def put(self, f: Field) -> None:
+        """Let a field have it."""
+        f.solved, f.circular = f.name in self.solved, self.circular.get(f.name, frozenset())
+        f.derive(self.solved.get(f.name, f.declared_rule))
+
+
+def _following(fields: Sequence[Field]) -> Following:
+    by_name = {f.name: f for f in fields}
+    computed = [(f, f.computed) for f in fields if f.computed is not None]
+    found = Following({}, {})
+    for f, rule in computed:
+        names = [leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in by_name]
+        free = [name for name in names if name not in found.solved and _is_free(by_name[name])]
+        if len({*names}) == len(names) and len(free) == 1:
+            solved = inverse(rule, free[0], Ref(f.name))
+            if solved is not None and _is_short(solved, by_name):
+                found.solved[free[0]] = solved
+    for f, rule in computed:
+        follow = dependents(fields, f.name, found)
+        found.circular[f.name] = frozenset(leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in follow)
+    return found
+
+
 def settle(fields: Sequence[Field]) -> None:
     """Work out what follows from the computed ones of some fields, and which fields these follow from in turn."""
-    by_name = {f.name: f for f in fields}
-    computed = [f for f in fields if f.computed is not None]
-    solved_for = set[str]()
-    for f in computed:
-        assert f.computed is not None
-        names = [leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in by_name]
-        free = [name for name in names if name not in solved_for and _is_free(by_name[name])]
-        if len({*names}) == len(names) and len(free) == 1:
-            solved = inverse(f.computed, free[0], Ref(f.name))
-            if solved is not None and _is_short(solved, by_name):
-                solved_for.add(free[0])
-                by_name[free[0]].derive(solved)
-                by_name[free[0]].solved = True
-    for f in computed:
-        assert f.computed is not None
-        follow = dependents(fields, f.name)
-        f.circular = frozenset(leaf.name for leaf in f.computed.leaves() if isinstance(leaf, Ref) and leaf.name in follow)
+    found = _following(fields)
+    for f in fields:
+        if found.differs(f):
+            found.put(f)
+
+
+def own_fields(fields: Sequence[Field], inherited: Mapping[str, Field]) -> dict[str, Field]:
+    """Return the inherited ones of some fields that a class has for itself: other things follow from their values there than in its base."""
+    found = _following(fields)
+    own: dict[str, Field] = {}
+    for f in fields:
+        if inherited.get(f.name) is f and found.differs(f):
+            made = own[f.name] = type(f).__new__(type(f))
+            vars(made).update(vars(f))
+            found.put(made)
+    return own
 
 
 def _is_short(rule: Expr, fields: Mapping[str, Field]) -> bool:
@@ -108,13 +142,16 @@ def _is_free(f: Field) -> bool:
     return f.solved or (f.rule is f.condition is None and not f.fixed and f.kind.is_number)
 
 
-def dependents(fields: Sequence[Field], name: str) -> set[str]:
-    """Return the names of the fields whose rules follow from a field."""
+def dependents(fields: Sequence[Field], name: str, following: Following | None = None) -> set[str]:
+    """Return the names of the fields whose rules follow from a field; those of some computed ones as they are `following`."""
     found, todo = set[str](), [name]
     while todo:
         one = todo.pop()
         for f in fields:
-            rule = f.rule if f.rule is not None or f.circular else f.computed
+            rule, circular = f.rule, f.circular
+            if following is not None:
+                rule, circular = following.solved.get(f.name, f.declared_rule), following.circular.get(f.name, frozenset())
+            rule = rule if rule is not None or circular else f.computed
             uses = rule is not None and any(isinstance(leaf, Ref) and leaf.name == one for leaf in rule.leaves())
             if uses and f.name not in found:
                 found.add(f.name)

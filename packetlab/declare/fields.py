@@ -337,6 +337,11 @@ class Field:
         return (self.kind if self.must is None or self.kind.plain else self.kind.as_raw or self.kind).text(raw)
 
     @property
+    def declared_rule(self) -> Expr | None:
+        """Its rule, unless that was solved for it."""
+        return None if self.solved else self.rule
+
+    @property
     def tells_itself(self) -> bool:
         """Whether it is there, in a header that is built, because it has a value."""
         return self.none is not None or self.left

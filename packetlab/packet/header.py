@@ -32,6 +32,7 @@ from packetlab.declare.classbody.answers import parse_answers
 from packetlab.declare.classbody.namespace import Namespace
 from packetlab.declare.classbody.options import HeaderOptions, nothing_below, size_above
 from packetlab.declare.classbody.slips import NotARule, condition, uninverted
+from packetlab.declare.computed import own_fields
 from packetlab.declare.declaration import OPTIONS, Declaration, outer_leaves, rules_of
 from packetlab.declare.elsewhere import check_around, check_held
 from packetlab.declare.expressions import Expr, Next, expression
@@ -123,16 +124,16 @@ class FieldProperty(NotARule, property, Field):
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.owner.name}.{self.name}"
-        if isinstance(value, Spec) and value.written == "auto(...)" and self.rule is None and not self.fixed:
+        if isinstance(value, Spec) and value.written == "auto(...)" and self.declared_rule is None and not self.fixed:
             return self._with(Spec(None, rule=value.rule, condition=self.condition, size=self.size), where)
         absent = self.kind.wire == "payload" or self.none is not None or self.pad
-        if absent or (self.rule is not None and self.default is None):
+        if absent or (self.declared_rule is not None and self.default is None):
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, or auto(...) where it has no rule; others stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
         own = ("default", "ended", "gap", "kind", "many", "through", *(["count"] if self.kind.one else []))
-        rules = {word: None if word == "rule" and isinstance(self.rule, Next) else getattr(self, word) for word in Spec.__slots__ if word not in own}
+        rules = {word: None if word == "rule" and (self.solved or isinstance(self.rule, Next)) else getattr(self, word) for word in Spec.__slots__ if word not in own}
         spec = Spec(value, many=self.kind.wire == "items" and not self.kind.one, **rules)
         made = self._with(spec, where)
         if isinstance(self.rule, Next):
@@ -145,9 +146,7 @@ class FieldProperty(NotARule, property, Field):
         return made
 
     def __set__(self, header: object, value: object) -> None:
-        raise AttributeError(
-            f"{type(header).__name__}.{self.name}: headers do not change; replace({self.name}=...) returns a new one"
-        )
+        raise AttributeError(f"{type(header).__name__}.{self.name}: headers do not change; replace({self.name}=...) returns a new one")
 
     def __repr__(self) -> str:
         return f"<field {self.owner.name}.{self.name}>"
@@ -229,6 +228,7 @@ class HeaderType(type):
                 raise DeclareError(where, f"the kind of the field too ({word}: U8 = ...)", words_for(value))
             elif word[:1] == "_" and (word[1:] in inherited or word[1:] in new_names):
                 raise DeclareError(where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value))
+        body |= own_fields([one if isinstance(one := body.get(f.name), FieldProperty) else f for f in fields], inherited)
         outer = outer_leaves([*rules_of(fields), *(one for one in options.values() if isinstance(one, Expr))])
         more = ["__viewed__"] * ("__inside__" in body and not any(hasattr(b, "__viewed__") for b in bases)) + ["__outer__"] * (outer != () and not any(hasattr(b, "__outer__") for b in bases))
         body["__slots__"] = (*map(slot_of, new_names), *more)
@@ -264,8 +264,7 @@ class HeaderType(type):
         payload_size: object = None,
         opaque: object = None,
         unsized: object = None, partial: object = None, quotes: object = None,
-        pseudo: tuple[str, str] | None = None,
-        answers: object = None,
+        pseudo: tuple[str, str] | None = None, answers: object = None,
         stream: bool | None = None,
         bit_order: str | None = None,
         label: str | None = None,

@@ -273,6 +273,9 @@ def _in_users_form(plain: bytes, quoted: bool, kind: Kind, sign: str) -> object:
     if sign == "contains" and not hasattr(kind, "piece"):
         return plain if quoted else bytes.fromhex(plain.decode().replace(":", ""))
     word = plain.decode()
+    texts = None if quoted else getattr(getattr(kind, "inner", kind), "enum", None)
+    if texts is not None and word in texts.__members__:  # the name of a text, as names of numbers
+        word = texts[word].value
     if sign == "contains":
         return kind.piece(word, "")  # type: ignore[attr-defined]
     if sign in ("<", "<=", ">", ">="):

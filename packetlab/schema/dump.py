@@ -157,7 +157,7 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     # A number space of the field's own came with the first header that was bound to it, and will come so again.
     own = isinstance(f.rule, Next) and f.rule.space in (f"{header.key}.{f.name}", f"{f.owner.key}.{f.name}")
     for word, rule in (
-        ("rule", None if f.solved else f.rule),
+        ("rule", f.declared_rule),
         ("computed", f.computed),
         ("when", f.said),
         ("size", None if f.stride and f.count is not None else f.size),

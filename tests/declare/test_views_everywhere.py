@@ -315,3 +315,27 @@ def test_patterns_are_built_as_headers_are_and_go_by_the_bits() -> None:
         assert BitsProbe(depth=0.8).depth == 0.75 and found(BitsProbe(depth=0.8)) == [1, 2, 3, 4, 5] and found(BitsProbe(depth=0.9)) == []
         with pytest.raises(BuildError, match=r"0.75 \(3\) or 1 \(4\), between which it has none"):
             found("bitsprobe.depth == 0.8")
+
+
+def test_the_name_of_a_text_stands_for_it_in_filters() -> None:
+    class Level(StrEnum):
+        INFO = "I"
+        WARN = "W"
+        I = "X"  # noqa: E741  the name of one is the text of another
+
+    with bindings():
+
+        class Log(Header, under=Ether, when={"type": 0x88B5}):
+            level: Annotated[Named[Level], text("ascii")] = ended(b" ", Level.INFO)
+            old: Annotated[Named[Level], text("ascii", size=1)] = Level.INFO
+
+        capture = Capture.of([Ether() / Log(level=Level.WARN), Ether() / Log(old=Level.I)])
+        counts = {
+            filter: capture.where(filter).count()
+            for filter in ("log.level == WARN", 'log.level == "W"', "log.level == W", 'log.level == "WARN"', "log.level != WARN",
+                           "log.level in {WARN, INFO}", "log.old == I", 'log.old == "I"', "log.old == INFO")
+        }  # fmt: skip
+    assert counts == {
+        "log.level == WARN": 1, 'log.level == "W"': 1, "log.level == W": 1, 'log.level == "WARN"': 0, "log.level != WARN": 1,
+        "log.level in {WARN, INFO}": 2, "log.old == I": 1, 'log.old == "I"': 1, "log.old == INFO": 1,
+    }  # fmt: skip

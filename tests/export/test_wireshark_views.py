@@ -207,3 +207,24 @@ def test_negative_durations_borders_of_eras_and_padding_are_in_wireshark_what_th
     for asked, numbers in [*matched.items()][:filters]:
         found = tshark(*words, "-Y", asked)
         assert found.stdout.split() == numbers.split(), asked
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-be", "utf-16-le", "utf-32-be", "utf-32-le", "utf-8"])
+def test_wireshark_shows_text_whole_that_is_longer_in_utf8(tmp_path: Path, encoding: str) -> None:
+    """What Lua is given of a text in another encoding is cut to as many bytes as it has in that one."""
+    words = "M\u00fcller\u00fc\u00fc" if encoding == "latin-1" else "\u6c34\u00f1\u2192\U0001f600\u07ff\u0800"
+    data = words.encode(encoding)
+    with bindings():
+
+        class Card(Header, under=Ether, when={"type": 0x88B5}):
+            size: U8 = auto(size_of("name"))
+            name: Annotated[str, text(encoding)] = ""
+            whole: Annotated[str, text(encoding, size=len(data))] = words
+            line: Annotated[str, text(encoding)] = ended("\n".encode(encoding), words)
+
+        script, frame = str(pl.wireshark(Card)), bytes(Ether() / Card(name=words))
+    (row,) = shown_fields(script, [frame], tmp_path, ["card.name", "card.whole", "card.line"])
+    assert set(row.values()) == {words}
+    found = tshark("-n", "-X", f"lua_script:{tmp_path / 'one.lua'}", "-r", tmp_path / "one.pcap", "-Y", f'card.name == "{words}"')
+    assert len(found.stdout.splitlines()) == 1

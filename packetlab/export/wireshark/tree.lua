@@ -216,6 +216,29 @@ end
 
 local function range_of(n, e) return e.range or e.shifted and n:shifted_range(e) or n.tvb(e.first, e.len) end
 
+local function utf8_of(code)
+  if code < 128 then return string.char(code) end
+  local bytes, first = "", 64
+  repeat
+    bytes, code, first = string.char(128 + code % 64) .. bytes, floor(code / 64), first / 2
+  until code < first
+  return string.char(256 - 2 * first + code) .. bytes
+end
+
+-- Text as UTF-8: what TvbRange:string() makes of it is cut to as many bytes as the range has.
+local function in_utf8(raw, units, swapped)
+  local codes, high = {}, nil
+  for at = 1, #raw, units do
+    local unit, code = raw:sub(at, at + units - 1), 0
+    if swapped then unit = unit:reverse() end
+    for i = 1, #unit do code = code * 256 + unit:byte(i) end
+    if high and code >= 0xdc00 and code < 0xe000 then codes[#codes], code = nil, 0x10000 + (high - 0xd800) * 1024 + code - 0xdc00 end
+    high = units == 2 and code >= 0xd800 and code < 0xdc00 and code or nil
+    codes[#codes + 1] = #unit == units and (code < 0xd800 or code > 0xdfff) and code < 0x110000 and utf8_of(code) or "\239\191\189"
+  end
+  return table.concat(codes)
+end
+
 local function text_of(e, range)  -- without what fills it up
   if e.text then return e.text end
   if e.f.judge and e.f.judge.form == "digits" then
@@ -227,7 +250,8 @@ local function text_of(e, range)  -- without what fills it up
     local raw = len > 0 and range:raw() or ""
     while len > 0 and raw:sub(len - #pad + 1, len) == pad do len = len - #pad end
   end
-  return len > 0 and range(0, len):string(e.f.encoding) or ""
+  if len == 0 then return "" end
+  return e.f.units and in_utf8(range(0, len):raw(), e.f.units, e.f.swapped) or range(0, len):string(e.f.encoding)
 end
 
 local function show_packed(tree, range, f)  -- digits as their number, which bytes that are no digits have not

@@ -23,11 +23,10 @@ from packetlab.escaping import lua
 
 EXACT = 1 << 53
 ENCODINGS = {
-    "ascii": "ENC_ASCII", "iso8859-1": "ENC_ISO_8859_1", "utf-16-be": "ENC_UTF_16 + ENC_BIG_ENDIAN",
-    "utf-16-le": "ENC_UTF_16 + ENC_LITTLE_ENDIAN", "utf-32-be": "ENC_UCS_4 + ENC_BIG_ENDIAN", "utf-32-le": "ENC_UCS_4 + ENC_LITTLE_ENDIAN",
-    "utf-8": "ENC_UTF_8",
+    "ascii": "encoding = ENC_ASCII", "iso8859-1": "units = 1", "utf-16-be": "units = 2", "utf-16-le": "units = 2, swapped = true",
+    "utf-32-be": "units = 4", "utf-32-le": "units = 4, swapped = true", "utf-8": "encoding = ENC_UTF_8",
 }  # fmt: skip
-"""Encoding of Python's -> that of Wireshark; text in others is shown as bytes."""
+"""Encoding of Python's -> that of Wireshark, or the bytes of a unit, which Lua makes UTF-8 of; text in others is shown as bytes."""
 
 
 def _octets(data: bytes) -> str:
@@ -85,7 +84,7 @@ def view(kind: Kind) -> list[str]:
     if isinstance(kind, UUIDKind):
         return ["form = 'guid'", *(["swapped = true"] if kind.swapped else [])]
     if isinstance(kind, TextKind) and kind.encoding in ENCODINGS:
-        return ["form = 'string'", f"encoding = {ENCODINGS[kind.encoding]}"]
+        return ["form = 'string'", ENCODINGS[kind.encoding]]
     if not isinstance(kind, Scaled | Time | Duration):
         return []
     step = f"p = {kind.step.numerator}, q = {kind.step.denominator}"

@@ -70,7 +70,7 @@ def inverse(rule: Expr, name: str, value: Expr) -> Expr | None:
     return value
 
 
-class Following(NamedTuple):
+class SolvedRules(NamedTuple):
     """What follows from the computed fields of a class: rules of others that are solved for these, and which fields each follows from in turn."""
 
     solved: dict[str, Expr]
@@ -88,10 +88,10 @@ class Following(NamedTuple):
         f.derive(self.solved.get(f.name, f.declared_rule))
 
 
-def _following(fields: Sequence[Field]) -> Following:
+def _following(fields: Sequence[Field]) -> SolvedRules:
     by_name = {f.name: f for f in fields}
     computed = [(f, f.computed) for f in fields if f.computed is not None]
-    found = Following({}, {})
+    found = SolvedRules({}, {})
     for f, rule in computed:
         names = [leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref) and leaf.name in by_name]
         free = [name for name in names if name not in found.solved and _is_free(by_name[name])]
@@ -142,7 +142,7 @@ def _is_free(f: Field) -> bool:
     return f.solved or (f.rule is f.condition is None and not f.fixed and f.kind.is_number)
 
 
-def dependents(fields: Sequence[Field], name: str, following: Following | None = None) -> set[str]:
+def dependents(fields: Sequence[Field], name: str, following: SolvedRules | None = None) -> set[str]:
     """Return the names of the fields whose rules follow from a field; those of some computed ones as they are `following`."""
     found, todo = set[str](), [name]
     while todo:

@@ -94,9 +94,9 @@ def made(value: Any) -> CBORItem:
     if isinstance(value, str):
         return CBORText(arg=len(value.encode()), text=value)
     if isinstance(value, list):
-        return CBORArray(arg=len(value), items=[*map(made, value)])
+        return CBORArray(arg=len(value), items=tuple(map(made, value)))
     if isinstance(value, dict):
-        return CBORMap(arg=len(value), items=[made(one) for pair in value.items() for one in pair])
+        return CBORMap(arg=len(value), items=tuple(made(one) for pair in value.items() for one in pair))
     number, content = value
     return CBORTag(arg=number, content=made(content))
 

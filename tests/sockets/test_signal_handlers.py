@@ -167,7 +167,7 @@ with loop.lock, loop.lock:
 print(loop.lock._is_owned(), flush=True)
 os._exit(0)
 """)
-    assert found == ["None [b'to the thread'] True", "False"]
+    assert found == ["True [b'to the thread'] True", "False"]
 
 
 def test_a_handler_within_the_work_of_the_network_may_write_and_must_not_wait() -> None:
@@ -284,7 +284,7 @@ def handler():
     return got
 interrupted(handler, lambda: b.until(lambda: got))
 """)
-    assert found == ["handler: [b'for the thread']", "call: None"]
+    assert found == ["handler: [b'for the thread']", "call: True"]
 
 
 def test_a_turn_that_an_interrupt_ended_is_made_up_for() -> None:

@@ -133,12 +133,13 @@ def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
     and what was changed in the copy does not fit in there. An offset that is given stays: so what does not fit can be made."""
     if made._state >> len(header._fields):
         _free_what_moved(made, header, made, changes)
-    for f in _moving(header._declaration):
-        _free_in_items(made, header, f)
+    moved = [_free_in_items(made, header, f) for f in _moving(header._declaration)]
+    if any(moved) and made._state >> len(header._fields):
+        _free_what_moved(made, header, made, changes)  # what stands after these
 
 
-def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = ()) -> None:
-    """Let captured offsets of `made` follow again where they say where fields lie in `was`, and not in `now`."""
+def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = (), moved: bool = False) -> None:
+    """Let captured offsets of `made` follow again where they say where fields lie in `was`, and not in `now`, or it has moved in a way not known yet."""
     count, before, after = len(made._fields), None, None
     for row in _rows(made._declaration):
         places = [made._by_name[name] for pair in row for name in sorted(needs(pair.gap.place)) if name in made._by_name]  # type: ignore[arg-type]
@@ -156,6 +157,7 @@ def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = (
             return  # by itself it is nothing
         (here, old), (place, new) = _places_in(before, row), _places_in(after, row)
         anew = any(size and not had and gap >= pair.gap.pad for pair, (_, _, had), (_, gap, size) in zip(row, old, new, strict=True))
+        anew = anew or (moved and any(pair.gap.origin is not None for pair in row))
         if _fits(here, old) and (anew or not _fits(place, new)):
             made._state &= ~(kept | kept << count)
             for f in freed:
@@ -164,10 +166,10 @@ def _free_what_moved(made: Raw, was: Raw, now: Raw, changes: Collection[str] = (
                 setattr(made, slot, following_inside(getattr(made, slot), name))
 
 
-def free_what_moved(header: Raw, was: Raw, now: Raw) -> Raw:
-    """Return a header, or a copy in which captured offsets follow again that say where fields lie in `was`, and not in `now`."""
+def free_what_moved(header: Raw, was: Raw, now: Raw, moved: bool = False) -> Raw:
+    """Return a header, or a copy in which captured offsets follow again that say where fields lie in `was`, and not in `now`; `moved` as above."""
     made = header._copied(was)
-    _free_what_moved(made, was, now)
+    _free_what_moved(made, was, now, moved=moved)
     return header if made._state == header._state else made
 
 
@@ -180,21 +182,26 @@ def _moving(declaration: Declaration) -> list[Field]:
     return found
 
 
-def _free_in_items(made: Raw, header: Raw, f: Field) -> None:
-    """The same in what a field of a copy holds, which may stand elsewhere in it now."""
+def _free_in_items(made: Raw, header: Raw, f: Field) -> bool:
+    """The same in what a field of a copy holds, which may stand elsewhere in it now; return whether any is laid out anew.
+
+    Those after one that is laid out anew stand where nobody knows before that is built: so these are, too.
+    """
     raw = getattr(made, f.slot)
     try:
         items = () if raw is None else raw if isinstance(raw, tuple) else header._items_of(f)
         before = [item if isinstance(item, bytes) else item._copied(item) for item in items]  # they know where they stood
         placed = made._resolved_alone()._items_of(f) if items else ()
     except BuildError:
-        return
-    found = [*items]
+        return False
+    found, moved = [*items], False
     for k, (item, was, now) in enumerate(zip(items, before, placed, strict=False)):
         if not isinstance(item, bytes) and not isinstance(now, bytes) and item._state >> len(item._fields):
-            found[k] = free_what_moved(item, was, now)
-    if any(one is not other for one, other in zip(found, items, strict=True)):
+            found[k] = free_what_moved(item, was, now, moved)
+            moved = moved or found[k] is not item
+    if moved:
         setattr(made, f.slot, Filled.of(found, raw.fill) if type(raw) is Filled else tuple(found))
+    return moved
 
 
 def _rows(declaration: Declaration) -> list[tuple[AtOffset, ...]]:

@@ -138,6 +138,29 @@ def test_a_wait_for_a_program_of_the_parent_is_refused_and_the_program_goes_on(l
     assert program.end() < 0
 
 
+@pytest.mark.parametrize("fork", [os.fork, forked_in_c])
+def test_a_child_reads_what_came_while_the_thread_that_reads_was_taking_more(lab, fork) -> None:
+    """It waited for a thread that is not there."""
+    program = lab.host("a").popen("sh", "-c", "echo 1; sleep 1000")
+    assert program.stdout.readline(PATIENCE) == b"1\n"
+    held, over = threading.Event(), threading.Event()
+
+    def taking() -> None:
+        with program.stdout._lock:
+            held.set()
+            over.wait(PATIENCE * 2)
+
+    thread = threading.Thread(target=taking, daemon=True)
+    thread.start()
+    held.wait(PATIENCE)
+    try:
+        assert in_child(lambda: f"{program.stdout.text!r} {program.stderr._take(None)!r}", fork) == r"'1\n' b''"
+    finally:
+        over.set()
+        thread.join()
+    assert program.end() < 0
+
+
 def test_a_child_does_not_keep_the_input_of_a_program_open(lab) -> None:
     """Else the program waits for its end as long as the child lives."""
     program = lab.host("a").popen("sh", "-c", "sleep 1; wc -c", input=b"x" * 300_000, keep=None)

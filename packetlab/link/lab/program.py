@@ -42,8 +42,15 @@ class Output:
     def __init__(self, most: int | None) -> None:
         self._most, self._data, self._at = most, bytearray(), 0
         self.ended, self.dropped = False, 0
-        self._lock = threading.RLock()  # a handler of a signal may look at what its own thread is taking of
+        self._locks = os.getpid(), threading.RLock()  # a handler of a signal may look at what its own thread is taking of
         self._until: Callable[[Callable[[], object], str, float | None], None]
+
+    @property
+    def _lock(self) -> threading.RLock:
+        """Whoever held the parent's is not in a forked child: its thread may have, and no hook runs where C code forks."""
+        if self._locks[0] != os.getpid():
+            self._locks = os.getpid(), threading.RLock()
+        return self._locks[1]
 
     def _add(self, piece: bytes) -> None:
         with self._lock:
@@ -113,8 +120,6 @@ class Pipes:
         """Let go, in a forked child, of what the parent goes on with: a program would wait for the end of an input that we hold."""
         if not self.over:
             self.over, self._lock = True, threading.RLock()  # whoever held that is not here
-            for output in self.outputs.values():
-                output._lock = threading.RLock()
             self._close_files()
 
     @property

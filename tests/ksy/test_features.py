@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +229,29 @@ def test_what_is_not_there_is_named_in_the_docstring(described: Any) -> None:
     assert "a: what is valid is not checked" in cls.__doc__
     for name in ("far", "words", "twice"):
         assert f"{name}: left out, expected" in cls.__doc__
+
+
+def test_what_is_left_out_is_named_with_its_own_line(described: Any) -> None:
+    cls = described("seq:\n  - {id: a, type: u1, valid: {odd: true}}\ninstances:\n  far: {pos: _io.size - a, type: u4}\n  words: {value: '\"x\"'}")
+    assert re.findall(r"(?m)^(\w+): .* \(some\.ksy:(\d+)\)$", cls.__doc__) == [("a", "3"), ("far", "5"), ("words", "6")]
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("hccap", ["eapol"]), ("dns_packet", ["contents"]), ("rtcp_payload", ["packet_status", "recv_delta"])],
+)
+def test_the_formats_name_the_line_of_each_instance_that_is_left_out(name: str, missing: list[str]) -> None:
+    path = FORMATS / f"{name}.ksy"
+    lines = path.read_text().splitlines()
+    for word in missing:
+        (line,) = re.findall(rf"(?m)^ *{word}: left out, .* \({name}\.ksy:(\d+)\)\W*$", str(import_ksy(path)))
+        assert lines[int(line) - 1].strip() == f"{word}:"
+
+
+@pytest.mark.parametrize("path", [None, 123, b"a.ksy", []])
+def test_what_is_no_path_is_said(path: Any) -> None:
+    with pytest.raises(TypeError, match=f"import_ksy takes the path of a .ksy file, not {re.escape(repr(path))}"):
+        import_ksy(path)
 
 
 VALID = {

@@ -146,7 +146,7 @@ class KsyHeader:
         )
         self._add({"name": names[2], **said, "from_end": end.bytes}, there, end.number)
         self.done[env, end.number.name] = ""
-        self.notes.append(f"{names[1]}: without the {end.bytes} bytes of {names[2]}, which it ends with")
+        self.notes.append(f"{names[1]}: without the {end.bytes} bytes of {names[2]}, which it ends with ({end.padding.where.rpartition('/')[2]})")
 
     def _number(self, env: Env, attr: Attr) -> Row:
         row = number_row(attr, attr.type, env.endian)
@@ -219,7 +219,7 @@ class KsyHeader:
     def _inside(self, env: Env, attr: Attr, variant: Variant, conditions: list[Term]) -> None:
         """Take in the fields of a type, since expressions name them."""
         if "valid" in attr.said:
-            self.unchecked(plain_name(env.prefix + attr.name), DeclareError("", "a number", f"the type {attr.type}"))
+            self.unchecked(plain_name(env.prefix + attr.name), DeclareError("", "a number", f"the type {attr.type}"), attr.where)
         if attr.size is not None or attr.to_end:
             bits = static_bits(env)
             if attr.size is None or attr.size.word != "number" or bits is None or bits != int(attr.size.value) * 8:  # type: ignore[arg-type]
@@ -240,12 +240,12 @@ class KsyHeader:
             try:
                 row.update(validated(attr, row, self.rules(env, attr, "valid")))
             except DeclareError as error:
-                self.unchecked(plain_name(env.prefix + attr.name), error)
+                self.unchecked(plain_name(env.prefix + attr.name), error, attr.where)
         return row
 
-    def unchecked(self, name: str, error: DeclareError) -> None:
-        """Say in the docstring that a field is not checked, and why."""
-        self.notes.append(f"{name}: what is valid is not checked, expected {error.expected}, got {error.got}")
+    def unchecked(self, name: str, error: DeclareError, where: str, lost: str = "what is valid is not checked") -> None:
+        """Say in the docstring that a field is not checked, or left out, why, and in which line the file says it."""
+        self.notes.append(f"{name}: {lost}, expected {error.expected}, got {error.got} ({where.rpartition('/')[2]})")
 
     def _of_type(self, env: Env, attr: Attr, variant: Variant, item: bool) -> Row:
         rules = self.rules(env, attr, "size" if attr.size is not None else "type")
@@ -379,11 +379,11 @@ class KsyHeader:
             self.done[env, attr.name] = f"one of {attr.owner.id} that expects {error.expected}, got {error.got}"
             if not late:
                 raise
-            self.notes.append(f"{name}: left out, expected {error.expected}, got {error.got}")
+            self.unchecked(name, error, attr.where, "left out")
             return
         self.done[env, attr.name] = ""
         if "valid" in attr.said:
-            self.unchecked(name, DeclareError("", "a field", "a value that is worked out"))
+            self.unchecked(name, DeclareError("", "a field", "a value that is worked out"), attr.where)
         self._add(row, [], attr)
 
     def _known(self, row: Row, attr: Attr) -> None:
@@ -422,7 +422,6 @@ class KsyHeader:
             if solved is not None and not masked:
                 row["rule"] = dump_expression(solved)
                 self.follow.add(name)
-
 
     def _offsets(self, asked: set[str]) -> None:
         """Let numbers follow from the place of the one field that they tell."""

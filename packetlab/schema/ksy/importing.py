@@ -20,8 +20,10 @@ def import_ksy(path: str | Path, folders: Iterable[str | Path] = ()) -> Imported
 
     An import that begins with / is looked for in `folders`, then in the folders above the file. Needs PyYAML (the extra
     `ksy`). DeclareError, with file and line, for what cannot be said as a header, and for an import that is not there;
-    OSError where the file cannot be read.
+    OSError where the file cannot be read, TypeError for what is no path.
     """
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"import_ksy takes the path of a .ksy file, not {path!r:.60}")
     loaded = Loaded(Path(path), [Path(folder) for folder in folders])
     plans = Plans(loaded)
     if any(plans.placed.values()):
@@ -71,7 +73,7 @@ def _mended(error: DeclareError, owners: dict[str, KsyHeader]) -> bool:
             del row["rule"]
             return True
         if row["name"] == name and row.pop("must", None) is not None:
-            header.unchecked(name, error)
+            header.unchecked(name, error, header.lines[name])
             return True
     return False
 

@@ -69,7 +69,7 @@ def test_by_what_it_goes_to_other_programs_and_files() -> None:
         rows = (Ether() / Long() / b"abc").vary(3, {"long.number": [1, 2, 3]})
         assert all(dissect(bytes(row)).verdict(Long) is Verdict.GOOD for row in rows)
         new = Capture.of([Ether() / Long() / b"abc"]).rewrite(anonymise=1)
-        assert len(list(new)) == 1 and new.left == {"Long.check, which has more than 64 bits": 1}
+        assert len(list(new)) == 1 and not new.left
         with pytest.raises(
             pl.BuildError, match=r"Long.check: expected a checksum in up to 64 bits, for Wireshark's Lua, got 88 bits"
         ):

@@ -9,6 +9,7 @@
     maps, anonymise       what an address or a port becomes
     link_layer            tags, sizes, another link header
     checksums             how sums follow what was changed
+    built                 those that only header objects work out
     loop                  plain frames of large files by a compiled loop (the extra `fast`)
 
 Begin with `rewrite`, then `roles`.

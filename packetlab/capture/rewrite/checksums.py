@@ -3,7 +3,7 @@
 A checksum that was right before is right after; one that was wrong stays as it is, unless all are to be put right; one
 that cannot be computed, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
 twice: a change is the difference it makes to each sum around it. Checksums of other kinds (XNS, CRCs, those of a user's own
-headers) are worked out one by one, before and after.
+headers) are worked out one by one, before and after; those over bits or what is not sent, or in digits, by header objects (see `built`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.scan_rows import bytes_at, number_at
 from packetlab.capture import loops
+from packetlab.capture.rewrite.built import BuiltSums
 from packetlab.declare.checksums.algorithms import internet
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ class ChecksumUpdater:
         whole = self.sums.whole == 1
         valid = (_left(self.total) == 0) & (self.total > 0)
         plain = np.ones(count, bool)
-        plain[list(sites.rules)] = False
+        plain[[*sites.rules, *(number for one in sites.built for number in one.numbers.tolist())]] = False
         none |= ~plain
         self.rules = {number: (rule, rule) for number, rule in sites.rules.items()}  # before and after a cut
-        self.before = self.data.copy() if self.rules else self.data
+        self.before = self.data.copy() if self.rules or sites.built else self.data
+        self.built = BuiltSums(sites, self.before, self.level, fix) if sites.built else None
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
     def _region(self, first: Numbers, end: Numbers) -> Numbers:
@@ -173,6 +175,8 @@ class ChecksumUpdater:
                 if value is not None:
                     raw = value.to_bytes(rule.size, "little" if rule.little else "big")
                     self.change(np.array([rule.at]), np.array([list(raw)], np.uint8), np.array([rule.around]))
+            for at, raw, number in self.built.due(level) if self.built is not None else ():
+                self.change(np.array([at]), np.array([list(raw)], np.uint8), self.sums.parent[[number]])
 
     def _ruled(self, before: Rule, rule: Rule) -> int | None:
         """Return what a checksum of another kind is to be, None where it stays."""

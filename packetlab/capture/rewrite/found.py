@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.capture.rewrite.roles import is_whole
+
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Numbers
+    from packetlab.bulk.scan_places import Visit
     from packetlab.declare.checksums.algorithms import Algorithm
+    from packetlab.declare.checksums.ranges import Region
 
 
 class Sums(NamedTuple):
@@ -81,6 +85,17 @@ class Rule(NamedTuple):
     blank: tuple[tuple[int, int], ...] = ()
 
 
+class Built(NamedTuple):
+    """Checksums in one field of some headers that header objects work out (see `built`): the field's name, that of its class before a dot, the
+    numbers of the sums, the rows, where the headers begin and where their payloads end."""
+
+    name: str
+    numbers: Numbers
+    rows: Numbers
+    begin: Numbers
+    stop: Numbers
+
+
 class Ends:
     """Who speaks to whom, by the outermost declared addresses of each frame: where they stand (-1: nowhere) and how many
     bytes they have; ports as numbers (-1: none). `piece`: whether the ports are of a first fragment; the others have none.
@@ -138,6 +153,26 @@ class State:
             state.ends_seen = 2
             state.root, state.index = self.root or self, which if self.index is None else state.index
         return state
+
+
+def stretch(visit: Visit, region: Region) -> tuple[Numbers, Numbers]:
+    """Return where what a checksum goes over begins and ends, in the headers of a visit."""
+    import numpy as np
+
+    def each(value: object) -> Any:
+        return np.broadcast_to(value, len(visit.rows))  # type: ignore[call-overload]
+
+    if is_whole(region):
+        begin, end, _ = visit.region("self" if region.fields else "payload")
+        return each(begin), each(end)
+    first, last = each(visit.end), each(visit.begin)
+    for f in region.fields:
+        begin, end, there = visit.region(f.name)
+        first, last = np.where(there, np.minimum(first, begin), first), np.where(there, np.maximum(last, end), last)
+    if region.cut is not None:
+        end = last if region.cut[1] is None else np.minimum(last, first + region.cut[1])
+        return np.minimum(first + region.cut[0], end), end
+    return first, last - region.less
 
 
 def of(value: Any, which: Any) -> Any:

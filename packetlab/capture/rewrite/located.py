@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from packetlab.bulk.scan_places import PlacesScan, Visit
-from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums, of
+from packetlab.capture.rewrite.found import Addresses, Built, Ends, Lengths, Networks, Rule, State, Sums, of, stretch
 from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
 from packetlab.capture.rewrite.loop import VERSIONS, Loops
 from packetlab.capture.rewrite.roles import (
@@ -27,6 +27,7 @@ from packetlab.capture.rewrite.roles import (
     is_whole,
     known,
     roles,
+    sum_regions,
     wants,
 )
 from packetlab.codec.pseudo import protocol
@@ -55,7 +56,7 @@ class Located:
         macs, ips4, ips6: addresses, unless "ends" is all that is wanted. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
         lengths: fields that say how long a packet is. link_end, link_type: for each row where its network header (or what
         stands in its place) begins, its ether type (-1: not known). rules: number of a sum -> how it comes about, of those
-        that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
+        that are no plain Internet ones. built: those that header objects work out. ends: who speaks to whom. left: what could not be found -> number of frames.
     """
 
     def __init__(self, batch: FrameBatch, ends: Numbers, wanted: Collection[str], loops: Loops | None = None) -> None:
@@ -64,6 +65,7 @@ class Located:
 
         self.np, self.batch, self.data, self.wanted = np, batch, batch.data, wanted
         self.rules: dict[int, Rule] = {}
+        self.built: list[Built] = []
         self.left: Counter[str] = Counter()
         self.ends = Ends(len(batch))
         self.link_end, self.link_type = batch.starts.copy(), np.full(len(batch), -1, np.int64)
@@ -218,12 +220,14 @@ class _Header:
         source, target, width, reach = state.source, state.target, state.width, state.reach
         parent = self.around
         for f in self.role.sums:
+            some = sum_regions(self.cls)[f.name]
+            if f.name in self.role.built:
+                parent = self._cover(some, self._built(f, parent), parent)
+                continue
             rule = f.rule
-            assert isinstance(rule, Checksum)
-            if f.name not in visit.places:
+            if not isinstance(rule, Checksum) or f.name not in visit.places:
                 continue
             at, keep = self.place(f.name)
-            some = self.cls.plan.covered[f.name]
             pseudo, covers = "pseudo" in rule.over, has_payload(some)
             whole = visit.wholes.get(f.name, visit.short == 0 if covers else True)
             number = self.to.protocol(state.carrier, self.cls) if pseudo else 0
@@ -238,15 +242,27 @@ class _Header:
             rest = self.each(keep & ~plain)
             if rest.any():
                 numbers = np.where(rest, self._ruled(f, rule, some, rest, at, whole, number, parent), numbers)
-            there = numbers >= 0
-            parent = self.where(there, numbers, parent)
-            if covers:
-                self.payload = self.where(there, numbers, self.payload)
-            for region in some:
-                if is_whole(region) and region.fields:
-                    self.head = self.where(there, numbers, self.head)
-                for one in region.fields if not region.zeros and (not is_whole(region) or self.single) else ():
-                    self.single[one.name] = self.where(there, numbers, self.cover(one.name))
+            parent = self._cover(some, numbers, parent)
+
+    def _cover(self, some: list[Region], numbers: Numbers, parent: Any) -> Any:
+        """Put down what sums go over; return what is around those that come, `parent` where a header has no such sum."""
+        there = numbers >= 0
+        if has_payload(some):
+            self.payload = self.where(there, numbers, self.payload)
+        for region in some:
+            if is_whole(region) and region.fields:
+                self.head = self.where(there, numbers, self.head)
+            for one in region.fields if not region.zeros and (not is_whole(region) or self.single) else ():
+                self.single[one.name] = self.where(there, numbers, self.cover(one.name))
+        return self.where(there, numbers, parent)
+
+    def _built(self, f: Field, parent: Any) -> Numbers:
+        """Put down checksums that header objects work out."""
+        visit, there = self.visit, self.each(self.there)
+        numbers = self.to.sum(there, self.rows, *[0] * 8, 1, parent)
+        found = (numbers, self.rows, *map(self.each, (visit.begin, visit.stop)))
+        self.to.built.append(Built(f"{self.cls.name}.{f.name}", *(one[there] for one in found)))
+        return numbers
 
     def _ruled(
         self, f: Field, rule: Checksum, some: list[Region], rest: Truths, at: Numbers, whole: Any,
@@ -254,7 +270,7 @@ class _Header:
     ) -> Numbers:  # fmt: skip
         """Put down checksums that are worked out one by one."""
         numbers = self.to.sum(rest, self.rows, *[0] * 8, 1, parent)
-        regions = [(*self._stretch(region), region.zeros) for region in some]
+        regions = [(*stretch(self.visit, region), region.zeros) for region in some]
         state, size = self.state, f.kind.fixed_bits // 8
         whole, parent, *ends = map(self.each, (whole, parent, state.source, state.width, state.target, state.reach))
         for one in self.np.flatnonzero(rest).tolist():
@@ -271,21 +287,6 @@ class _Header:
                 rule.none, rule.instead, bool(whole[one]), int(parent[one]), blank,
             )  # fmt: skip
         return numbers
-
-    def _stretch(self, region: Region) -> tuple[Numbers, Numbers]:
-        """Return where what a checksum goes over begins and ends."""
-        np, visit = self.np, self.visit
-        if is_whole(region):
-            begin, end, _ = visit.region("self" if region.fields else "payload")
-            return self.each(begin), self.each(end)
-        first, last = self.each(visit.end), self.each(visit.begin)
-        for f in region.fields:
-            begin, end, there = visit.region(f.name)
-            first, last = np.where(there, np.minimum(first, begin), first), np.where(there, np.maximum(last, end), last)
-        if region.cut is not None:
-            end = last if region.cut[1] is None else np.minimum(last, first + region.cut[1])
-            return np.minimum(first + region.cut[0], end), end
-        return first, last - region.less
 
     # Addresses -------------------------------------------------------------------------------------------------------
 

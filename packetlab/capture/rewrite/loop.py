@@ -212,7 +212,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
         sizes = [f.kind.fixed_bits // 8 for f in role.addresses]
         ips = [size for size in sizes if size in (4, 16)]
         if (
-            role.wrong or role.lists or role.target in cls.by_name or is_one(cls, Routing, SourceRoute)
+            role.wrong or role.built or role.lists or role.target in cls.by_name or is_one(cls, Routing, SourceRoute)
             or any(not is_plain(cls, f) for f in role.sums) or len(role.sums) > 1 or len(role.ports) > ROOM
             or sum(bits in (6, 12) for bits in sizes) > ROOM or len(ips) > ROOM or len(set(ips)) > 1
             or any(f in cls.after for f in (*role.addresses, *role.ports))

@@ -108,7 +108,6 @@ class Rewriter:
         wanted |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
         sites = Located(batch, ends, wanted, self._loops)
         if self.deep:
-            self.left.update(+sites.left)
             sums = ChecksumUpdater(sites, self._room, self.fix)
             self._cut(batch, sites, sums, ends)
             self._addresses(sites, sums)
@@ -120,6 +119,7 @@ class Rewriter:
                 sums.change(at[moved], number_rows(new[moved], 2), around[moved])
             self._fields(sites, sums)
             sums.settle()
+            self.left.update(+sites.left)
         return sites
 
     # Sizes --------------------------------------------------------------------------------------------------

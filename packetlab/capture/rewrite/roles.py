@@ -14,7 +14,7 @@ from packetlab.bulk.scan_places import Part, Wants
 from packetlab.capture.rewrite.inside import INSIDE, KEPT, NUMBERS
 from packetlab.declare import registry
 from packetlab.declare.checksums.bitwise import BitSum, is_sum
-from packetlab.declare.checksums.ranges import Region
+from packetlab.declare.checksums.ranges import Region, in_order, regions
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
 from packetlab.declare.fields import Field
@@ -43,7 +43,7 @@ class Roles(NamedTuple):
 
     Attributes:
         addresses: fields with addresses. lists: fields with one address after the other. ports: those that can be changed. wrong: fields that cannot be, and why.
-        sums: checksums, the outermost first. ends: the two fields that say who speaks to whom. carrier: whether these are
+        sums: checksums, the outermost first. built: names of those that header objects work out (see `built`). ends: the two fields that say who speaks to whom. carrier: whether these are
         what a pseudo-header takes. target: the field or property that names the final destination in place of that.
         ported: whether it has ports. macs: whether its `src` and `dst` may be those of a frame. lengths: fields that say how
         long header and payload (True) or the payload (False) are. type: the field with an ether type.
@@ -55,6 +55,7 @@ class Roles(NamedTuple):
     ports: tuple[Field, ...]
     wrong: tuple[tuple[Field, str], ...]
     sums: tuple[Field, ...]
+    built: frozenset[str]
     ends: tuple[str, str] | None
     carrier: bool
     target: str
@@ -92,11 +93,8 @@ def roles(cls: Declaration) -> Roles:
         if (kind := _element(f.kind) or f.kind).bits not in (32, 48, 128) and "host" not in kind.parts
     ]  # fmt: skip
     wrong += [(f, "which does not begin with a byte") for f in (*addresses, *lists, *ports) if f.name in askew]
-    wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or (f.kind.wire == "number" and f.kind.fixed_bits % 8)]
-    wrong += [(f, "which is written in digits") for f in cls.plan.sums if f.kind.wire != "number"]
-    wrong += [(f, "which has more than 64 bits") for f in cls.plan.sums if f.kind.fixed_bits > 64]
-    wrong += [(f, "a sum that takes in what is not sent, which stays as it is") for f in cls.plan.sums if any(region.part == "value" for region in cls.plan.covered[f.name])]
-    wrong += [(f, "a sum over parts of bytes, which stays as it is") for f in cls.fields if isinstance(f.rule, BitSum)]
+    covered = sum_regions(cls)
+    sums = in_order([*cls.before, *cls.after], covered)
     bad = [f for f, _ in wrong]
     pseudo = cls.pseudo or ("", "")
     carrier = bool(pseudo[0])
@@ -111,7 +109,8 @@ def roles(cls: Declaration) -> Roles:
         tuple(f for f in lists if f not in bad),
         tuple(f for f in ports if f not in bad),
         tuple(dict(wrong).items()),
-        tuple(f for f in reversed(cls.plan.sums) if f not in bad),
+        tuple(reversed(sums)),
+        frozenset(f.name for f in sums if f.name in askew or _needs_objects(f, covered[f.name])),
         ends,
         carrier,
         target,
@@ -137,12 +136,24 @@ def is_port(f: Field) -> bool:
     return f.name in PORTS and f.kind.wire == "number"
 
 
+@_once
+def sum_regions(cls: Declaration) -> dict[str, list[Region]]:
+    """Return what each checksum of a header goes over."""
+    bits = {f.name: regions(f.rule.checksum, cls.before, cls.after, f) for f in cls.fields if isinstance(f.rule, BitSum)}
+    return {**cls.plan.covered, **bits}
+
+
+def _needs_objects(f: Field, some: list[Region]) -> bool:
+    """Whether a checksum is over bits or what is not sent, in digits, in parts of bytes or in more bytes than numbers in arrays have."""
+    kind = f.kind
+    return not isinstance(f.rule, Checksum) or kind.wire != "number" or kind.fixed_bits % 8 > 0 or kind.fixed_bits > 64 or any(one.part == "value" for one in some)
+
+
 def is_plain(cls: Declaration, f: Field) -> bool:
     """Whether a checksum is one of 16 bits as IP has them (RFC 1071), over the header or all."""
     rule = f.rule
-    assert isinstance(rule, Checksum)
     return (
-        rule.algorithm.word == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
+        isinstance(rule, Checksum) and f.name not in roles(cls).built and rule.algorithm.word == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
         and tuple(part for part in rule.over if part != "pseudo") in (("self",), ("self", "payload"))
         and rule.none in (None, 0) and rule.instead == 0xFFFF and rule.where is None
     )  # fmt: skip
@@ -242,10 +253,9 @@ def wants(cls: Declaration) -> Wants:
     """Return what of a header is wanted of the scan."""
     role = roles(cls)
     fields = {f.name for f in (*role.addresses, *role.lists, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
-    fields |= {f.name for f in role.sums}
     for f in role.sums:
-        assert isinstance(f.rule, Checksum)
-        fields.update(one.name for region in cls.plan.covered[f.name] if not is_whole(region) for one in region.fields)
+        if f.name not in role.built:
+            fields.update([f.name], *([one.name for one in region.fields] for region in cls.plan.covered[f.name] if not is_whole(region)))
     fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
     values = (
         {f.name for f, _ in cls.plan.numbered}

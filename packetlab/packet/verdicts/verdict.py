@@ -23,7 +23,8 @@ WORST = (Verdict.BAD, Verdict.ILLEGAL, Verdict.UNVERIFIED, Verdict.GOOD, Verdict
 
 class Judged(NamedTuple):
     """A checksum: in which layer, its name in all of the packet ("IPv4.checksum", "IPv4.checksum#2", "List.items[1].sum"), its path in
-    the layer, the header that has it, its field, and what is to be said of it. holder: the field of the layer that holds it, None for its own."""
+    the layer, the header that has it, its field, what is to be said of it, and what its rule refers to. holder: the field of the layer that
+    holds it, None for its own."""
 
     layer: int
     key: str
@@ -31,6 +32,7 @@ class Judged(NamedTuple):
     header: AnyHeader
     field: Field
     verdict: Verdict
+    scope: Derivation
     holder: Field | None = None
 
 
@@ -43,14 +45,15 @@ def judged(packet: Packet) -> Iterator[Judged]:
         name = type(header).__name__
         times[name] = times.get(name, 0) + 1
         more = "" if times[name] == 1 else f"#{times[name]}"
+        scope = Derivation(packet, i, bodies)
         for f in header._fields:
             if is_sum(f):
-                yield Judged(i, f"{name}.{f.name}{more}", f.name, header, f, _verdict(Derivation(packet, i, bodies), f, whole[i]))
-        for holder, before, scope in inside(packet, i):
-            for f in scope.cls._fields:
+                yield Judged(i, f"{name}.{f.name}{more}", f.name, header, f, _verdict(scope, f, whole[i]), scope)
+        for holder, before, inner in inside(packet, i):
+            for f in inner.cls._fields:
                 if is_sum(f):
                     path = f"{before}{f.name}"
-                    yield Judged(i, f"{name}.{path}{more}", path, scope.header, f, _verdict(scope, f, whole=True), holder)
+                    yield Judged(i, f"{name}.{path}{more}", path, inner.header, f, _verdict(inner, f, whole=True), inner, holder)
 
 
 def verdict(packet: Packet, layer: type[Header] | tuple[type[Header], int] | int, name: str) -> Verdict:

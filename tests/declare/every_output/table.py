@@ -18,9 +18,6 @@ from tests.declare.every_output.wireshark import WIRESHARK
 PAGE = Path(__file__).parents[3] / "notebooks" / "mechanisms.md"
 OUTPUTS = {**READING, **MAKING, **WIRESHARK}
 OPEN: dict[tuple[str, str], str] = {
-    ("RowCRCOfBits", "rewrite"): "a CRC over parts of bytes stays as it is, and is counted in left",
-    ("RowUnsent", "rewrite"): "a sum that takes in what is not sent stays as it is, and is counted in left",
-    ("RowSpelledSum", "rewrite"): "a checksum in digits stays as it is, and is counted in left",
 }
 """(class, output) -> what is wrong there today; such a cell must go on to fail, or the entry goes."""
 
@@ -62,7 +59,7 @@ HEAD = """# What each mechanism goes through
 Each row is a small declaration of one mechanism, each column something packetlab does with declarations. Every cell is tried: headers are built
 with it, read, cut and damaged, and what comes out is held against what the headers themselves say (`tests/declare/every_output`).
 "yes" is what holds; "objects" too, by way of header objects where others are found in one go over the bytes; "bytes" too, but Wireshark
-shows what is inside as bytes, and says nothing of faults in there; "no (1)" is refused with the error below, "open (1)" is not right yet. Made by `python -m tests.documents`.
+shows what is inside as bytes, and says nothing of faults in there; "no (1)" is refused with the error below. No cell is open (not right yet, and the reason said). Made by `python -m tests.documents`.
 
 """
 

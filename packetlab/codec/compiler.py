@@ -24,7 +24,7 @@ from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import read_items
 from packetlab.codec.objects import AnyHeader, classes, is_pattern, wrong_name
-from packetlab.codec.places.scattered import laid_out_anew, lying
+from packetlab.codec.places.scattered import laid_out_anew, lying, moves
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.refinement.defaults import check_defaults
@@ -343,7 +343,8 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     made._state = state | prototype if patterns else state & ~prototype
     if solvings.get(declaration, made) is not None:
         solve(made, inside, header)
-    laid_out_anew(made, header, changes)
+    if moves.get(declaration, True):
+        laid_out_anew(made, header, changes)
     if view is not None:
         kept(made, header, inside, changes)
     return made

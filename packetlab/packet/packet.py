@@ -299,7 +299,7 @@ class Packet(Held):
         made._anomalies = self._anomalies and self._kept()
         made._data = made._resolved = made._path = None
         for header in headers:
-            if header._declaration.coded or header._state & header._declaration.told:
+            if (own := header._declaration).coded or header._state & own.told:
                 return hook("respelled")(self, made)  # type: ignore[no-any-return]
         return made
 

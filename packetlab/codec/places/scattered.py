@@ -43,7 +43,9 @@ class AtOffset(NamedTuple):
 _runs: dict[Declaration, dict[Field, tuple[AtOffset, ...]]] = {}
 _all: dict[Declaration, list[tuple[AtOffset, ...]]] = {}
 _held: dict[Declaration, list[Field]] = {}
-registry.caches += [_runs, _all, _held]
+moves: dict[Declaration, bool] = {}
+"""Whether a header has fields at offsets, or fields with headers that move with it; as far as it was asked for."""
+registry.caches += [_runs, _all, _held, moves]
 
 
 def placing(declaration: Declaration, f: Field) -> list[Inner]:
@@ -134,6 +136,7 @@ def laid_out_anew(made: Raw, header: Raw, changes: Collection[str]) -> None:
     if made._state >> len(header._fields):
         _free_what_moved(made, header, made, changes)
     moved = [_free_in_items(made, header, f) for f in _moving(header._declaration)]
+    moves[header._declaration] = bool(moved or _rows(header._declaration))
     if any(moved) and made._state >> len(header._fields):
         _free_what_moved(made, header, made, changes)  # what stands after these
 

@@ -336,8 +336,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
                 if f.align and header._state >> count & f.bit and _same_items(raw, before):
                     state |= f.bit << count  # as it was captured, and so not filled up
         setattr(made, f.slot, raw)
-    if state & prototype and not patterns:
-        patterns = _has_patterns(made)
+    patterns = patterns or bool(state & prototype and _has_patterns(made))
     if loose:
         _let_follow(made, loose)
     made._state = state | prototype if patterns else state & ~prototype

@@ -227,10 +227,8 @@ class _Step(NamedTuple):
 
 def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
-    if first._declaration.through or len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
-        return
     kinds = tuple(map(type, headers))
-    if kinds in _apart:
+    if kinds in _apart or first._declaration.through or len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
         return
     stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1

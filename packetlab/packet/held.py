@@ -61,7 +61,7 @@ class Held(Shown):
     @property
     def _classes(self) -> tuple[type[Any], ...]:
         path = self._path
-        return tuple(map(type, self._headers)) if path is None else path.classes
+        return tuple(map(type, self._stack)) if path is None else path.classes
 
     @property
     def payload(self) -> bytes:

@@ -53,7 +53,9 @@ def dissect(
         DissectError: with `strict`, where bytes and declaration disagree.
     """
     if context is not None:
-        found: Packet | None = read_in(context, dissect, data, first, wire_length, strict, keep, None, below)
+        given = data, first, wire_length, strict, keep
+        plain = type(data) is bytes and first not in stack_decoders and first is not PPP  # most of them: no stack is read at once
+        found: Packet | None = read_in(context, dissected, *given, below) if plain else read_in(context, dissect, *given, None, below)
         return found  # type: ignore[return-value]
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
@@ -70,8 +72,10 @@ def dissect(
 def knowing(packet: Packet) -> Packet:
     """Return a packet that was read in a context, if it was, so that further messages in it are read in that too."""
     now = current.get()
-    if now is not None and [cls for cls in packet._classes if cls._declaration.stream]:
-        packet._now = now
+    if now is not None:
+        for cls in packet._classes:
+            if cls._declaration.stream:
+                packet._now = now
     return packet
 
 

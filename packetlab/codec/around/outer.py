@@ -106,14 +106,16 @@ def is_called(declaration: Declaration, leaf: Elsewhere) -> bool:
 
 def outer_values(header: Any, leaves: tuple[Elsewhere, ...], stack: tuple[AnyHeader, ...], i: int) -> tuple[int, ...]:
     """Return the outer values of header `i` of a stack when it is written."""
-    if isinstance(stack, Within) and stack.outer is not None and i == len(stack) - 1:
-        return stack.outer
-    before, holders = (stack.before, stack.holders) if isinstance(stack, Within) else (None, i)
+    before, holders = None, i
+    if isinstance(stack, Within):
+        if stack.outer is not None and i == len(stack) - 1:
+            return stack.outer
+        before, holders = stack.before, stack.holders
     below, own = stack[:i], header._declaration
     found: list[Any] = [
         recall_built(leaf, header, below, place) if isinstance(leaf, Recalled) else look(leaf, below, before, holders, own) for place, leaf in enumerate(leaves)
     ]  # fmt: skip
-    if None not in found:
+    if not [one for one in found if one is None]:  # `in` would compare, which states of transforms take for equal
         return tuple(found)
     if known := remembered(header, leaves):
         return tuple(one if value is None else value for value, one in zip(found, known, strict=True))

@@ -258,6 +258,9 @@ class Moment:
             return self.entries[key]
         if self.before is not None:
             self.catch_up()
+        if not self.is_placed and self.beside is None:
+            known = self.context._tables.get(key)
+            return known[-1] if known else None
         found = self.context._find(key, self.number if self.is_placed else None)
         if self.beside is None:
             return found

@@ -187,9 +187,9 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
 def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
     """The same for a header that is read, with the values of the fields that the key names."""
     if leaf.is_of_fields and type(now := current.get()) is Moment:  # the most of them
-        key = leaf.table, tuple([one if type(one) is int else plain(one) for one in values])
+        key = leaf.table, values if len(values) == 1 and type(values[0]) is int else tuple([one if type(one) is int else plain(one) for one in values])
         if leaf.is_number and (found := now.find(key)) is not None and type(found.value) is int:
-            return RecalledNumber.of(found)
+            return found.as_number if found.as_number is not None else RecalledNumber.of(found)
         if type(leaf) is StateOf and not now.is_look:
             now.catch_up()
             return RunningState(now, key, leaf.factory)
@@ -201,9 +201,10 @@ def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader],
     """The same for a header that is built; what it recalled before, in that place of its outer values, counts first."""
     known = getattr(header, "__outer__", None)
     if known is None and leaf.is_of_fields and type(now := current.get()) is Context:  # the most of them
-        key = leaf.table, tuple([plain(own_value(header, name)) for name in leaf.own])
+        of = header._by_name
+        key = leaf.table, tuple([one if type(one := getattr(header, of[name].slot)) is int else plain(own_value(header, name)) for name in leaf.own])
         if leaf.is_number and (entry := now._find(key)) is not None and type(entry.value) is int:
-            return RecalledNumber.of(entry)
+            return entry.as_number if entry.as_number is not None else RecalledNumber.of(entry)
         if type(leaf) is StateOf:
             return RunningState(now, key, leaf.factory)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):

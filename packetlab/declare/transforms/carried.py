@@ -282,7 +282,8 @@ class Through(Kind):
         if not isinstance(raw, EqualInside):
             return Carried(raw)
         # Of a state, which goes on once for it.
-        context = next((value.context for value in given if hasattr(value, "context")), None) if given else None
+        contexts = [value.context for value in given if hasattr(value, "context")] if given else None
+        context = contexts[0] if contexts else None
         if isinstance(raw, InnerValue) and raw.made is not None and raw.made[0] is context:
             return raw.made[1]
         inner, data = raw.inner, bytes_inside(raw)

@@ -196,9 +196,8 @@ class _Message:
             if f is None:
                 at += size
                 continue
-            raw = getattr(header, f.slot)
-            origin, new = origins.get(f, -1), raw
-            if origin == -1:
+            raw = new = getattr(header, f.slot)
+            if (origin := origins.get(f, -1)) == -1:
                 origin = self.origin(f, starts)
                 if origin != starts[-1][1]:  # not from itself
                     origins[f] = origin
@@ -212,7 +211,8 @@ class _Message:
                 if made is header:
                     made = type(header)._copied(header)
                 setattr(made, f.slot, new)
-            at += 0 if new is None else len(new.written if type(new) is Compressed else new)
+            if new is not None:
+                at += len(new.written if type(new) is Compressed else new)
         return made, at
 
     def items(
@@ -222,14 +222,17 @@ class _Message:
         begin, before = at, None
         origins: dict[Declaration, dict[Field, int | None]] = {}
         made: list[AnyHeader | bytes] = []
+        own, parts, count, known = None, None, 0, dict["Field", "int | None"]()
         for item in raw:
             if type(item) is bytes:
                 made.append(item)
                 at += len(item)
                 continue
-            if (parts := _straight(item._declaration)) is not None and not item._state >> len(item._fields):
-                known = origins.setdefault(item._declaration, {})
-                new, at = self.straight(item, parts, at, (*starts, (item._declaration, at)), known)
+            if item._declaration is not own:
+                own = item._declaration
+                parts, count, known = _straight(own), len(item._fields), origins.setdefault(own, {})
+            if parts is not None and not item._state >> count:
+                new, at = self.straight(item, parts, at, (*starts, (own, at)), known)
                 made.append(new)
                 continue
             inner = Within((*stack[:i], holder, item))

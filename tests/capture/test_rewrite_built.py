@@ -289,13 +289,27 @@ def test_only_frames_that_changed_are_dissected_and_each_twice(monkeypatch: pyte
     assert len(times) == 2  # as it was, and as it is
 
 
+def test_sums_in_each_other_are_worked_out_up_to_a_depth() -> None:
+    with pl.bindings():
+        pl.bind(InDigits, under=InDigits, when={"number": 9})
+        for depth in (built.MOST, built.MOST + 2, 700):
+            packet = stack(*[InDigits(number=9)] * (depth - 1), InDigits())
+            capture = Capture.of([packet]).rewrite(ip={OLD: NEW})
+            (new,) = (frame.packet() for frame in capture)
+            left = max(depth - built.MOST, 0)
+            assert capture.left == ({f"InDigits.check, which has {built.MOST} such sums inside": left} if left else {})
+            inside = dissect(bytes(new)[42 + 7 * left :], InDigits)
+            assert [str(one.sender) for one in inside.layers] == [NEW] * min(depth, built.MOST)  # type: ignore[attr-defined]
+            assert {*inside.verdicts().values()} == {Verdict.GOOD} and new.verdict(UDP) is Verdict.GOOD
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "CHUNK", 1 << 16)
     parts: list[list[Any]] = [[OverBits(items=ITEMS)], [Unsent(), bytes(255)], [InDigits(), bytes(300)]]
     some = FrameBatch.of(Frame(bytes(stack(*one)), n) for n in range(100) for one in parts)  # 78 kilobytes
     peaks = []
-    for times in (3, 12):
+    for times in (2, 6):
         with Writer(tmp_path / "many.pcap") as writer:
             for _ in range(times):
                 writer.write_batch(some)

@@ -6,7 +6,7 @@ what its rule gives. One frame at a time is held as objects; of how it was, only
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,9 @@ from packetlab.packet.verdicts.verdict import Judged, judged
 if TYPE_CHECKING:
     from packetlab.bulk.batch import ByteArray, Numbers
     from packetlab.capture.rewrite.located import Located
+
+
+MOST = 50  # sums in each other in a frame; more are malice, and each takes a dissection of all of it
 
 
 class _Site(NamedTuple):
@@ -47,6 +50,7 @@ class BuiltSums:
             field = one.name.rpartition(".")[2]
             for number, row, begin, stop in zip(*(array.tolist() for array in one[1:]), strict=True):
                 found[row, field].append((begin, number, stop, one.name))
+        self.depths: Counter[int] = Counter()  # of each row
         self.ports: dict[int, list[int]] | None = None  # row -> where those are that were changed
         for (row, _), some in found.items():
             for place, (begin, number, stop, name) in enumerate(sorted(some)):
@@ -58,6 +62,11 @@ class BuiltSums:
             start, size = int(self.batch.starts[row]), int(self.sizes[row])
             was, now = (data[start : start + size].tobytes() for data in (self.before, self.sites.data))
             if was == now and size == self.batch.sizes[row] and not self.fix:
+                continue
+            self.depths[row] += 1
+            if self.depths[row] > MOST:
+                for site in some:
+                    self._leave(site, f"has {MOST} such sums inside")
                 continue
             if row not in self.said:
                 old = self._sums(row, was, int(self.wire_sizes[row]))

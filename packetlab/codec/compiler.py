@@ -121,17 +121,17 @@ def prove_once(cls: Declaration) -> None:
     if cls.is_own:
         return
     token, alone = current.set(None), trying.set(False)  # what it builds and reads for that is part of nothing that is around
+    proved = cls.proved
     try:
         check_defaults(cls)
         if not cls.proved:
-            cls.proved = True  # the proof itself builds and reads
-            try:
-                check_elsewhere(cls)
-                prove(cls)
-            except BaseException:
-                cls.proved = False
-                reset(cls)
-                raise
+            cls.proved = True  # the proof itself builds and reads, as the look at defaults does
+            check_elsewhere(cls)
+            prove(cls)
+    except BaseException:
+        cls.proved = proved
+        reset(cls)
+        raise
     finally:
         current.reset(token)
         trying.reset(alone)

@@ -13,6 +13,7 @@ from packetlab import (
     Header,
     auto,
     bindings,
+    computed,
     dissect,
     field,
     has,
@@ -134,3 +135,59 @@ def test_what_stands_inside_is_refused_whether_it_is_read_or_built_first(made: A
     for use in uses[::-1] if read_first else uses:
         with pytest.raises(DeclareError, match=r"Deep\.part: expected a default that reads back"):
             use()
+
+
+RULES: dict[str, Any] = {"the class": lambda: (0, field("^.kind") == 6), "a computed field": lambda: (computed(field("^.kind")), {"own": 6})}
+BODIES: dict[str, dict[str, Any]] = {"inside": {"inside": "data"}, "after it": {}}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("listed", [False, True])
+def test_one_that_becomes_more_by_what_stands_around_it_is_refused_too(rule: str, body: str, listed: bool) -> None:
+    with bindings():
+        number, condition = RULES[rule]()
+
+        class Part(Header):
+            own: U8 = number
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Longer(Part, when=condition, **BODIES[body]):
+            value: U8 = 2
+
+        def holder(around: int, default: Any) -> Any:
+            class Around(Header):
+                kind: U8 = around
+                part: Part = default
+
+            class Several(Header):
+                kind: U8 = around
+                part: tuple[Part, ...] = many(count=1, value=(default,))
+
+            return Several if listed else Around
+
+        wrong = holder(6, Part())
+        for use in (lambda: bytes(wrong()), lambda: dissect(b"\6\0\0", wrong)):
+            with pytest.raises(DeclareError, match=rf"{wrong.__name__}\.part: expected a default that reads back, got Part\(\), which is read as Longer"):
+                use()
+        for header in (holder(7, Part())(), holder(6, Longer())(), holder(6, Longer(value=9))()):
+            packet = dissect(bytes(header), type(header))
+            assert not packet.faults and packet == header / b""
+
+
+def test_one_that_becomes_more_of_computed_fields_is_another_value() -> None:
+    with bindings():
+
+        class Part(Header):
+            size: U8 = 1
+
+        class Told(Part, when=field("^.kind") == 6):
+            more: U8 = computed(field("size") + 1)
+
+        class Around(Header):
+            kind: U8 = 6
+            part: Part = Part()
+
+        with pytest.raises(DeclareError, match=r"got Part\(\), which is read as Told, and is none \(it is Told\(size=1, more=2\)\)"):
+            bytes(Around())

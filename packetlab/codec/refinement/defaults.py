@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import is_around, is_contextual
+from packetlab.codec.around.outer import is_around, is_contextual, look, outer_beside, reaches_out
 from packetlab.codec.faults import Dissection
-from packetlab.codec.objects import is_pattern
+from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import values_of
 from packetlab.declare import registry
@@ -15,8 +15,11 @@ from packetlab.declare.transforms.raws import InnerValue
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
 
 _known: dict[Declaration, bool] = {}
 registry.caches.append(_known)
@@ -37,10 +40,10 @@ def check_defaults(header: Declaration) -> None:
 def _check(header: Declaration) -> None:
     for f in header.fields:
         default = f.default.inner if isinstance(f.default, InnerValue) else f.default
-        if not f.kind.has_headers or is_around(f) or is_contextual(f.kind.item) or not isinstance(default, tuple):
+        if not f.kind.has_headers or is_contextual(f.kind.item) or not isinstance(default, tuple):
             continue
-        for one in {id(one): one for one in default}.values():  # not by hash: one to be filled in has no values yet
-            found = None if isinstance(one, bytes) or is_pattern(one) else _read_as(one)
+        some = {id(one): one for one in default if not isinstance(one, bytes) and not is_pattern(one)}.values()  # not by hash: one to be filled in has no values yet
+        for one, found in _read_within(header, f, default) if is_around(f) else ((one, _read_as(one)) for one in some):
             if found is not None:
                 got = f"{one!r}, which is read as {found[0]}, and is none ({found[1]})"
                 hint = f"{f.name}: {f.kind.item.name} = {found[0]}(...), or no default, so that it has to be given" if f.kind.one else ""
@@ -59,5 +62,33 @@ def _read_as(one: AnyHeader) -> tuple[str, str] | None:
         return None
     seen = Dissection()
     one._decode(data, 0, len(data), seen)
-    name = next((said.name for said in some if said.when is not None and said.when.evaluate(values)), "")
+    name = _becomes(one, values)
     return (name, str(seen.faults[0])) if seen.faults and name else None
+
+
+def _becomes(one: AnyHeader, values: HeldValues) -> str:
+    """Return the name of the class that a header with such values is read as, "" for its own."""
+    return next((said.name for said in refinements(one._declaration) if said.when is not None and said.when.evaluate(values)), "")
+
+
+def _read_within(header: Declaration, f: Field, default: tuple[AnyHeader, ...]) -> Iterator[tuple[AnyHeader, tuple[str, str]]]:
+    """Give what is held by default and read as another class by what stands around it, where that is the holder, built of its defaults alone."""
+    if reaches_out(header) or not any(refinements(one._declaration) for one in default if not isinstance(one, bytes)):
+        return
+    try:
+        made = classes[header]()
+        data, holder = bytes(made), made._resolved_alone()
+    except BuildError:
+        return
+    seen = Dissection()
+    read = made._decode(data, 0, len(data), seen)[0]
+    built, items, fault = holder._items_of(f), read._items_of(f), next((str(fault) for fault in seen.faults if fault.field == f.name), "")
+    for k, (one, whole) in enumerate(zip(default, built, strict=False)):
+        if isinstance(one, bytes) or is_pattern(one):
+            continue
+        beside = outer_beside([said.when for said in refinements(one._declaration) if said.when is not None], whole._declaration.outer_leaves)
+        around = {str(leaf): look(leaf, (holder,), built[k - 1] if k else None) or 0 for leaf in beside}
+        name = _becomes(one, HeldValues({**values_of(whole), **around}, b"", 0))
+        if name and (fault or k >= len(items) or items[k] != one):
+            yield one, (name, fault or f"it is {items[k]!r:.200}")
+            return

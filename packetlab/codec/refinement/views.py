@@ -5,6 +5,7 @@ The bytes are what counts: `==`, `hash`, places and what is sent go by them. The
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.codec.around.solving import solve, solvings
@@ -19,6 +20,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.fields import REQUIRED
+from packetlab.declare.plan import Fixed
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError
 
@@ -216,6 +218,24 @@ def kept(made: AnyHeader, header: AnyHeader, inner: AnyHeader | None, changes: d
         keep(made, header)
 
 
+def _of_numbers(inner: Declaration, known: dict[str, object], lines: list[str], slot: str) -> list[str]:
+    """Write what makes and packs a header inside at once where it is given a whole number in range for each field: of classes of nothing else. `lines` are of the one around."""
+    runs = [step.run if isinstance(step, Fixed) else None for step in inner.plan.head]
+    units = [unit for run in runs if run is not None for unit in run.units]
+    fields, orders = [unit.fields[0] for unit in units], {"" if run is None else run.order for run in runs}
+    plain = all(len(unit.fields) == 1 and unit.number and not unit.by_bytes for unit in units) and all(
+        f.kind.orders_raw and f.kind.as_raw is None and f.kind.names is None and f.rule is f.condition is f.computed is None and not (f.fixed or f.is_judged)
+        for f in fields
+    )
+    if not plain or None in runs or len(orders) != 1 or inner.plan.trailer or inner.outer_leaves or inner.view or inner.remembers or inner.shortened or fields != [*inner.fields]:
+        return []
+    known.update(_new=AnyHeader.__new__, _int=int, _pack=Struct(orders.pop() + "".join(unit.code for unit in units)).pack)
+    own = [*(f"_held.{f.slot} = {f.name}" for f in fields), f"_held._state = {sum(f.bit for f in fields):#x}"]
+    made = ["_held = _new(_inside)", *own, *lines, f"_self.{slot} = _pack({', '.join(f.name for f in fields)})", "return"]
+    fits = " and ".join(f"{f.name}.__class__ is _int and {f.kind.low} <= {f.name} <= {f.kind.high}" for f in fields)
+    return [f"    if {fits}:", *("        " + line for line in made)]
+
+
 def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..., None]:
     """Return a constructor that takes the fields of the header inside too; `make` is that of the fields of the base."""
     name, inner = header._declaration.view  # type: ignore[misc]
@@ -263,6 +283,8 @@ def with_view(header: type[AnyHeader], make: Callable[..., None]) -> Callable[..
     lines = [
         f"def __init__(_self, *_args, {', '.join(f'{word}=None' for word in words)}, **_given):",
         f"    if _args or _given or _solvings.get(_declaration, _self) is not None or ({none}): return _init(_self, *_args, {handed}, **_given)",
+        *_of_numbers(inner, known, [*(f"_self.{one.slot} = D{one.slot}" for one in declaration.fields), *["_self.__outer__ = None"] * bool(declaration.outer_leaves),
+                                    f"_self._state = {first._state | bit:#x}", "_self.__viewed__ = _held"], slot),
         f"    _held = _inside({handed})",
         f"    if _held._state & {inner.prototype_bit:#x}: return _init(_self, {handed})",
         *(f"    _self.{one.slot} = D{one.slot}" for one in declaration.fields),

@@ -250,7 +250,7 @@ def numeric_bindings(header: Declaration, filled: bool = False) -> list[tuple[De
 
 def _fits(number: int, declared_field: Field) -> bool:
     """Whether a field holds a number of the space that it shares with wider ones."""
-    return declared_field.kind.wire == "number" and number <= declared_field.kind.high
+    return number <= declared_field.kind.high  # of digits and coded numbers too
 
 
 def _own_space(declared_field: Field) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from packetlab import UDP, U8, Digits, Ether, Header, IPv4, VarInt, bindings, declare_from, digits, dissect, ended
+from packetlab import U8, UDP, Digits, Ether, Header, IPv4, VarInt, bindings, declare_from, digits, dissect, ended
 from packetlab.declare.registry import bindings_of, numeric_bindings
 from packetlab.schema.dump import described
 

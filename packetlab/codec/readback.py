@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.following import given_or, if_known, loses_bits
-from packetlab.codec.around.outer import is_around, is_read_at_once
+from packetlab.codec.around.outer import is_around, is_read_at_once, read_with
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.places.gaps import placed_anew
@@ -250,7 +250,7 @@ def prove(cls: Declaration) -> None:
 
     The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
     """
-    if any(isinstance(leaf, Recalled) for leaf in cls.outer_leaves):
+    if any(isinstance(leaf, Recalled) for one in read_with(cls) for leaf in one.outer_leaves):
         return  # what comes back follows from other packets
     if cls.view is not None or cls.in_bits:
         return  # its base and the header inside prove themselves; an item of bits is none by itself

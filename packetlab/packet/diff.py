@@ -243,7 +243,7 @@ def _given(header: Header, f: Field, raw: object) -> Header:
         state |= (
             f.bit if f.condition is None else f.bit | f.bit << count
         )  # as it came: left out where nothing says it is there
-    return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields))
+    return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields), getattr(header, "__outer__", None))
 
 
 class _AsGiven(_Comparison):

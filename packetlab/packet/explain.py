@@ -91,13 +91,15 @@ class Derivation(HeldScope):
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
 
     def elsewhere(self, leaf: Elsewhere) -> int:
-        return recalled_number(self.header, leaf) if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None) or 0
+        found = None if isinstance(leaf, Recalled | OwnPlace) else look(leaf, self.layers[: self.i], None)
+        return recalled_number(self.header, leaf) if found is None else found  # alone it is what it was where it was read
 
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
         own = next(f for f in self.cls._fields if f.rule is rule)
         values = tuple(0 if f is own else getattr(self.header, f.slot) for f in self.cls._fields)
-        blank = restored(self.cls, self.header._state | self.cls._declaration.captured_state, values)
+        known = getattr(self.header, "__outer__", None)  # what it recalled too: whether a field is there may go by it
+        blank = restored(self.cls, self.header._state | self.cls._declaration.captured_state, values, known)
         data = self.cls._encode(blank, b"", self.layers, self.i, None)
         size = self.size("self")
         wholes = {"head": data[:size], "tail": data[size:]}

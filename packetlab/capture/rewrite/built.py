@@ -125,7 +125,8 @@ class BuiltSums:
         state = scope.header._state | scope.cls._declaration.captured_state
         try:
             values = raws, [derive(scope, f) if each is f else raw for each, raw in zip(scope.cls._fields, raws, strict=True)]
-            old, new = (scope.cls._encode(restored(scope.cls, state, tuple(some)), b"", scope.layers, scope.i, None) for some in values)
+            known = getattr(scope.header, "__outer__", None)
+            old, new = (scope.cls._encode(restored(scope.cls, state, tuple(some), known), b"", scope.layers, scope.i, None) for some in values)
         except BuildError:
             return self._leave(site, "cannot be worked out")
         head, is_after = scope.size("self"), f in scope.cls._declaration.after

@@ -124,8 +124,9 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
         if isinstance(leaf, Recalled):
             return recalled_lines(scope.header, leaf)[0].strip()
-        unknown = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
-        return f"{in_words(leaf, scope)} = {leaf.evaluate(scope)}" + "  (nothing of that name stands around it)" * unknown
+        away = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
+        value = leaf.evaluate(scope)
+        return f"{in_words(leaf, scope)} = {value}" + ("  (as it was where it stood)" if value else "  (nothing of that name stands around it)") * away
     return str(leaf)
 
 

@@ -2,7 +2,8 @@
 
     bridges/, wireshark/    classes for scapy and dpkt; a dissector for Wireshark
     diagram                 the bit ruler of the RFCs, and a table of fields
-    strategies              Hypothesis strategies; `field_strategies` for one header, `whole_headers`, `from_type` for `st.from_type`
+    strategies              Hypothesis strategies; `field_strategies` for one header, `drawn_so_far`,
+                            `classes_found`, `whole_headers`, `from_type` for `st.from_type`
     malformed               one thing wrong in each packet; `expected_faults` what a dissector must say of it
 
 Each goes by the plans of declarations. Begin with `diagram`.

@@ -10,28 +10,30 @@ from enum import IntEnum, IntFlag
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.outer import names_before
+from packetlab.codec.around.outer import names_before, reaches_out
 from packetlab.codec.around.required import requirements
+from packetlab.codec.around.solving import solving
 from packetlab.codec.context.context import ContextEntry, Moment, current
 from packetlab.codec.context.recalling import recall
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import classes
-from packetlab.codec.places.inner import HeldValues, sources
+from packetlab.codec.places.inner import sources
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
-from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Has, Next, OneOf, Op, Ref, Size
+from packetlab.declare.expressions import Const, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.plan import needs
-from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.layouts import VARYING, TemplateRecord
 from packetlab.declare.remembering.recalled import Recalled, StateOf
 from packetlab.declare.remembering.records import LaidOut
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
-from packetlab.export.whole_headers import fill_up, unit_of, whole_again, with_fewer_items, with_told_sizes
+from packetlab.export.classes_found import allowed, becoming, numbers_of, steering
+from packetlab.export.drawn_so_far import DrawnSoFar, goes_on, has_measure, may_stand, named_by_rules, numbers_that_fit
+from packetlab.export.whole_headers import adds_up, fill_up, unit_of, whole_again, with_fewer_items, with_told_sizes
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
@@ -43,20 +45,21 @@ LONGEST = 24  # bytes of a field of varying size
 ITEMS = 3
 
 
-def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool, in_list: bool = False) -> Header:
+def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool, in_list: bool = False, around: tuple[DrawnSoFar, ...] = (), alone: bool = False) -> Header:
     """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it.
 
     `in_list`: it goes by the item before it, of which numbers follow from it, so that by itself it need not read back.
+    `around`: what is drawn so far of those that hold it, the nearest last; `alone`: nothing else stands around it.
     """
     made: dict[str, Raw] = {}
-    seen = _Seen(cls)
+    seen = DrawnSoFar(cls, around, alone)
     seen.required = {one.field.slot for one in requirements(cls) if not one.leaf.path and one.field is not None} if in_list else set()
     keys = _keys(draw, cls)
     for f in cls.fields:
         if f.kind.wire == "payload":
             continue
         if cls.view is not None and f.name == cls.view[0] and f.name not in fields:
-            inner = header(draw, cls.view[1], values, {}, top=True)
+            inner = header(draw, cls.view[1], values, {}, top=True, around=(*around, seen), alone=alone)
             made.update({one.name: getattr(inner, one.name) for one in inner._fields if inner._state & one.bit})
             continue
         if f.name in fields:
@@ -68,56 +71,34 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
             value = _value(draw, cls, f, values, seen, top) if f.must is None else _obeying(draw, cls, f, values, seen, top)
         if value is not None:
             made[f.name] = value
-        seen.values[f.name] = _raw(cls, f, value)
+        seen.values[f.name] = None if value is None and f.computed is not None and _goes_without(f, seen) else _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
     fill_up(cls, made, own)
     needed = {f.name for f in (*cls.fields, *cls.inside) if f.default is REQUIRED}
+    measured = {f.name for f in cls.fields if has_measure(f) and not _follows(cls, f)}
     fixed = {f.name for f in cls.fields if f.kind.bits is not None}
-    for attempt in (made, {n: v for n, v in made.items() if n in own or n in fixed or n in needed}):
+    plan, first = solving(cls), None
+    stands = tuple(one.held() for one in around) if around and reaches_out(cls) else ()
+    solved_for = {f.name for f in plan.targets} if plan is not None else set[str]()  # by what it holds
+    rest = {n: v for n, v in made.items() if n in own or n not in solved_for}
+    least = {n: v for n, v in made.items() if n in own or n in fixed or n in needed}
+    for attempt in (made, *([rest] if solved_for else []), least, *([{n: v for n, v in made.items() if n in least or n in measured}] if measured - least.keys() else [])):
         try:
             whole: Header = classes[cls](**attempt)
         except BuildError:
             if cls.view is None:
                 raise
             continue  # what was drawn inside has the delimiter of the field around it
-        if in_list or whole_again(whole):
+        if in_list or whole_again(whole, stands):
             return whole
+        first = first or whole
         fitting = with_told_sizes(cls, attempt, own) or (with_fewer_items(cls, made, own) if attempt is made else None)
         if fitting is not None:
             return fitting
+    if stands and first is not None:
+        return first  # what holds it may yet have the numbers that it needs
     made_least: Header = classes[cls](**own, **{n: v for n, v in made.items() if n in needed and n not in own})
     return made_least
-
-
-class _Seen(HeldValues):
-    """The fields drawn so far and what follows from them, with what is known in a ``with context:`` around.
-
-    `promised` says of fields that are drawn later whether they are there, where others go by that. `required` are the slots of those
-    from which numbers of the item before follow.
-    """
-
-    required: set[str]
-
-    def __init__(self, cls: Declaration) -> None:
-        super().__init__({}, b"", 0)
-        self.cls, self.promised, self.sought = cls, dict[str, bool](), set[str]()
-
-    def value(self, name: str) -> int:
-        f = self.cls.by_name.get(name)
-        if f is None or name in self.sought or self.values.get(name) is not None or f.rule is None or isinstance(f.rule, Checksum | Next):
-            return super().value(name)
-        self.sought.add(name)
-        try:
-            return f.rule.evaluate(self) if f.condition is None or f.condition.evaluate(self) else 0
-        finally:
-            self.sought.discard(name)
-
-    def has(self, name: str) -> int:
-        return int(self.promised.get(name, super().has(name)))
-
-    def elsewhere(self, leaf: Elsewhere) -> int:
-        found = recall(leaf, (), self.values.get) if isinstance(leaf, Recalled) else super().elsewhere(leaf)
-        return found if isinstance(found, int) else 0
 
 
 def _keys(draw: DrawFn, cls: Declaration) -> dict[str, Raw]:
@@ -160,7 +141,7 @@ def _raw(cls: Declaration, f: Field, value: Raw) -> Raw:
     return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
 
 
-def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, top: bool) -> Raw:
+def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: DrawnSoFar, top: bool) -> Raw:
     """Draw one field; None leaves it out."""
     from hypothesis import strategies as st
 
@@ -168,9 +149,9 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, t
         return draw(_unbound(f, f.rule, st)) if top and f.kind.wire == "number" else None
     if f.fixed or (f.rule is not None and not _works_out(cls, f, values)) or f.pad:
         return None
-    steering = _steering(cls, f, values)
-    if steering is not None:
-        return draw(steering)
+    steered = steering(cls, f, values)
+    if steered is not None and not (f.computed is not None and (seen.is_decided(f.computed) or adds_up(cls, f))):
+        return draw(steered)
     if f.computed is not None:
         return None  # it follows from those that are drawn
     if f.condition is not None:
@@ -191,11 +172,14 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, t
             return None
         return draw(_of_kind(cls, f, values, seen, st))
     drawn = _of_kind(cls, f, values, seen, st)
-    required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None
+    required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None or (has_measure(f) and not _follows(cls, f) and (f.until is None or goes_on(f, seen)))
+    if not required and f.kind.wire == "number" and isinstance(f.default, int):
+        fitting = numbers_that_fit(f, seen)
+        required = bool(fitting) and f.default not in fitting
     return draw(drawn if required else st.none() | drawn)
 
 
-def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, top: bool) -> Raw:
+def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: DrawnSoFar, top: bool) -> Raw:
     """Draw one field whose value obeys a rule: what is drawn, or else a number near the least and the greatest."""
     from hypothesis import strategies as st
 
@@ -215,7 +199,7 @@ def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen,
 NEAR = 1 << 10
 
 
-def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType, top: bool) -> Raw:
+def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: ModuleType, top: bool) -> Raw:
     """Draw a field that is there if bytes are left: where one of those before it is absent, nothing follows."""
     before = cls.before[: cls.before.index(f)]
     if f.outer is not None and not f.outer.evaluate(seen):
@@ -243,7 +227,7 @@ def _follows(cls: Declaration, f: Field) -> bool:
 def _works_out(cls: Declaration, f: Field, values: str) -> bool:
     """Whether a field follows from one that is worked out from it: it is drawn, and the other one not, unless that is what its class is found by."""
     named = [cls.by_name[leaf.name] for leaf in (f.rule.leaves() if f.rule is not None else ()) if isinstance(leaf, Ref) and leaf.name in cls.by_name]
-    return any(g.computed is not None for g in named) and all(g.computed is None or _steering(cls, g, values) is None for g in named)
+    return any(g.computed is not None for g in named) and all(g.computed is None or steering(cls, g, values) is None for g in named)
 
 
 def _refs(cls: Declaration, condition: Expr) -> list[Expr]:
@@ -262,7 +246,7 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
-def _of_kind(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType) -> Any:
+def _of_kind(cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: ModuleType) -> Any:
     kind = f.kind
     if isinstance(kind, LaidOut):
         return _records(kind, seen, st)
@@ -271,7 +255,7 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleTyp
     if kind.wire == "number" and not kind.orders_raw:
         return st.integers(kind.low, kind.high).map(RawValue)
     if kind.is_number:
-        return _numbers(kind, values, st)
+        return _numbers(cls, f, values, seen, st)
     if kind.wire == "items":
         return _items(cls, f, values, seen, st)
     if kind.wire == "coded":
@@ -295,14 +279,25 @@ def _can_be_said(cls: Declaration, f: Field, size: int, seen: Values) -> bool:
     return all(g.kind.low <= g.rule.evaluate(scope) <= g.kind.high for g in said if g.rule is not None)
 
 
-def _numbers(kind: Kind, values: str, st: ModuleType) -> Any:
+def _numbers(cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: ModuleType) -> Any:
+    kind = f.kind
+    fitting = numbers_that_fit(f, seen) if kind.wire == "number" else []
     if kind.wire != "number" or kind.names is None or values != "valid":
-        return st.integers(kind.low, kind.high)
+        drawn = st.sampled_from(fitting) if fitting else st.integers(kind.low, kind.high)
+        told = [n for n in named_by_rules(cls, f) if not fitting or n in fitting] if kind.wire == "number" else []
+        return drawn | st.sampled_from(told) if told else drawn
     members: list[IntEnum | IntFlag] = list(kind.names)
     if issubclass(kind.names, IntFlag):
         every = sum({int(m) for m in members}) & kind.high
         return st.integers(0, kind.high).map(lambda n: kind.value(n & every))
-    return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
+    some = [m for m in members if kind.low <= m <= kind.high]
+    return st.sampled_from([m for m in some if m in fitting] or some)
+
+
+def _goes_without(f: Field, seen: DrawnSoFar) -> bool:
+    """Whether a computed value that is not drawn is what the fields drawn so far, and those around, come to."""
+    assert f.computed is not None
+    return not isinstance(f.default, int) or seen.is_decided(f.computed)
 
 
 def _is_value(kind: Kind, raw: object) -> bool:
@@ -326,26 +321,42 @@ def _coded(kind: Kind, data: bytes) -> Raw:
     return kind.value(kind.zero)
 
 
-def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType) -> Any:
+def _ends(until: Expr, item: Header) -> bool | None:
+    """Whether an item is the last one of its list; None where it has no values by itself."""
+    try:
+        return bool(until.evaluate(ItemValues(item._resolved_alone(), b"", 0)))
+    except BuildError:
+        return None
+
+
+def _items(cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: ModuleType) -> Any:
     item = f.kind.item
 
+    around = (*seen.around, seen)
     kinds = becoming(item)
+    kinds = [kind for kind in kinds if may_stand(kind, around, seen.alone)] or kinds
     follow = {one.leaf.name for kind in kinds for one in requirements(kind) if not one.leaf.path}  # from the item after
     fields: dict[str, Any] = dict.fromkeys(follow)
     if f.kind.one:  # and from what stands beside it
         wanted = [sources(classes[item], item.by_name[name]) for name in cls.fills.get(f.name, ())]
         fields |= {g.name: None for g in item.fields if any(bits & g.bit for bits in wanted)}
 
+    def one(in_list: bool, fields: dict[str, Any]) -> Any:
+        return st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, fields, True, in_list, around, seen.alone))()
+
     def drawn(in_list: bool) -> Any:
-        single = st.composite(lambda draw: header(draw, draw(st.sampled_from(kinds)), values, fields, top=True, in_list=in_list))()
+        single = one(in_list, fields)
         if f.kind.one or f.until is None or needs(f.until) & follow:
             return single
         until = f.until  # the item that ends the row stands last, and filling up may put it there
-        return single.filter(lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0)))
+        return single.filter(lambda h: _ends(until, h) is False)
 
     first = drawn(False)
     if f.kind.one:
         return first
+    if f.until is not None and has_measure(f) and not names_before(item) and (last := _last(item, f.until)):
+        ended = st.tuples(st.lists(first, max_size=ITEMS), one(False, {**fields, **last})).map(lambda found: (*found[0], found[1]))
+        return ended if goes_on(f, seen) else st.lists(first, max_size=ITEMS).map(tuple) | ended
     free = f.count is None or _follows(cls, f)
     count = max(0, min(f.count.evaluate(seen), 100)) if f.count is not None and not free else None
     low, high = (0, ITEMS) if count is None else (count, count)
@@ -355,68 +366,12 @@ def _items(cls: Declaration, f: Field, values: str, seen: _Seen, st: ModuleType)
     return some if low else st.just(()) | some
 
 
-# What headers become -------------------------------------------------------------------------------------------------
-
-_allowed: dict[tuple[Declaration, str], list[int]] = {}
-_steered: dict[tuple[Declaration, str, str], Any] = {}
-registry.caches += [_allowed, _steered]
-MOST = 1 << 16  # numbers that are tried
-
-
-def becoming(cls: Declaration) -> list[Declaration]:
-    """Return a header, and all that it becomes where their conditions hold."""
-    return [cls, *(one for refined in refinements(cls) for one in becoming(refined))]
-
-
-def allowed(cls: Declaration, f: Field) -> list[int]:
-    """Return the numbers of a field with which a header is what it is, and becomes nothing else; none where that is all one."""
-    if (cls, f.name) in _allowed:
-        return _allowed[cls, f.name]
-    own, one = list[Expr](), cls
-    while one.refines is not None and one.when is not None:
-        own.append(one.when)
-        one = one.refines
-    others = [after.when for after in refinements(cls) if after.when is not None and not after.is_deeper]
-
-    def alone(rule: Expr) -> bool:
-        return f.name in needs(rule) and all(str(leaf) == f.name for leaf in rule.leaves() if not isinstance(leaf, Const))
-
-    found: list[int] = []
-    if f.kind.is_number and any(f.name in needs(rule) for rule in (*own, *others)):
-        numbers = range(f.kind.low, min(f.kind.high, f.kind.low + MOST) + 1)
-        for rule in own:
-            numbers = solved(rule).get(f.name, numbers)  # type: ignore[assignment]
-        ours, theirs = [rule for rule in own if alone(rule)], [rule for rule in others if alone(rule)]
-
-        def holds(rule: Expr, number: int) -> int:
-            return rule.evaluate(Values({f.name: number}, b"", 0))
-
-        gone = {number for rule in theirs for number in solved(rule).get(f.name, numbers) if holds(rule, number)}
-        found = [number for number in numbers if number not in gone and all(holds(rule, number) for rule in ours)]
-    _allowed[cls, f.name] = found
-    return found
-
-
-def _steering(cls: Declaration, f: Field, values: str) -> Any:
-    """Return a strategy for the numbers of `allowed`, made once, since there may be 65,537 of them; None where there are none."""
+def _last(item: Declaration, until: Expr) -> dict[str, Any]:
+    """Return numbers to draw from of the one field that says which item is the last one; none where several do, or none that is given."""
     from hypothesis import strategies as st
 
-    if (cls, f.name, values) not in _steered:
-        numbers = allowed(cls, f)
-        named = {*map(int, f.kind.names)} if values == "valid" and f.kind.names is not None else {*numbers}
-        some = st.sampled_from([n for n in numbers if n in named] or numbers) if numbers else None
-        _steered[cls, f.name, values] = st.none() | some if some is not None and f.default in numbers else some
-    return _steered[cls, f.name, values]
-
-
-def solved(condition: Expr) -> dict[str, list[int]]:
-    """Return numbers of fields with which a condition holds, as far as it names them."""
-    if isinstance(condition, OneOf) and isinstance(condition.values, Ref):
-        return {condition.values.name: list(condition.among)}
-    if isinstance(condition, Op) and condition.sign == "&":
-        return {**solved(condition.left), **solved(condition.right)}
-    if isinstance(condition, Op) and condition.sign == "==":
-        left, right = condition.left, condition.right
-        if isinstance(left, Ref) and isinstance(right, Const):
-            return {left.name: [right.number]}
-    return {}
+    f = item.by_name.get(next(iter(needs(until)))) if len(needs(until)) == 1 else None
+    if f is None or f.kind.wire != "number" or f.rule is not None or f.fixed or any(not isinstance(leaf, Ref | Const) for leaf in until.leaves()):
+        return {}
+    some = [n for n in numbers_of(f) if until.evaluate(Values({f.name: n}, b"", 0))]
+    return {f.name: st.sampled_from(some).map(f.kind.value)} if some else {}

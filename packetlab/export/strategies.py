@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from packetlab.bulk.scan import following
+from packetlab.codec.around.outer import reaches_out
 from packetlab.codec.objects import classes
 from packetlab.declare import registry
 from packetlab.declare.annotations import is_header
@@ -17,8 +18,10 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, suggestion
 from packetlab.export import field_strategies
-from packetlab.export.field_strategies import becoming, solved
+from packetlab.export.classes_found import becoming, solved
+from packetlab.export.drawn_so_far import may_stand
 from packetlab.export.from_type import installed, needed, register
+from packetlab.export.whole_headers import whole_again
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.link import Ether
@@ -44,7 +47,8 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
             named here.
 
     Raises:
-        BuildError: no field of that name.
+        BuildError: no field of that name; or a class that only a header around it can find, or that cannot be built without one:
+            the header that holds it is drawn with it.
         ImportError: Hypothesis is not installed (the extra `strategies`).
     """
     needed("pl.strategies")
@@ -56,26 +60,36 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
                 f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, cls._by_name)
             )
 
+    kinds = [one for one in becoming(cls._declaration) if may_stand(one, (), alone=True)]
+    if not kinds and not fields:
+        said = cls._declaration.when
+        hint = "draw the header that holds it"
+        raise BuildError(cls.__name__, "a header that is one by itself", f"one that is found by a header around it ({said})", hint)
+
     @st.composite
     def header(draw: Any) -> H:
         # What a header becomes is one too, unless fields are named, which say what it is.
-        one = cls._declaration if fields else draw(st.sampled_from(becoming(cls._declaration)))
         for _ in range(TRIES):
-            made = cast("H", field_strategies.header(draw, one, values, fields, top=True))
-            if fields or _can_be_built(made):
-                break
-        return made
+            one = cls._declaration if fields else draw(st.sampled_from(kinds))
+            made = cast("H", field_strategies.header(draw, one, values, fields, top=True, alone=True))
+            if fields or whole_again(made):
+                return made
+        return _built(made)
 
     return header()
 
 
-def _can_be_built(header: Header) -> bool:
-    """Whether the values of a header fit each other; a number that follows from a size may have too few bits for it."""
+def _built(header: H) -> H:
+    """Return a header that can be built; another one is drawn where it cannot, which is rare but for a class that cannot stand alone."""
+    from hypothesis import reject
+
     try:
         bytes(header)
-    except BuildError:
-        return False
-    return True
+    except BuildError as error:
+        if reaches_out(header._declaration):
+            raise BuildError(type(header).__name__, "a header that can be built by itself", str(error), "draw the header that holds it") from None
+        reject()
+    return header
 
 
 def packets(

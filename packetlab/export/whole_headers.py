@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.around.outer import Within
 from packetlab.codec.around.solving import solving
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import replaced
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.objects import classes
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.places.inner import HeldValues
-from packetlab.declare.expressions import Expr, Ref
+from packetlab.codec.places.item_values import ItemValues
+from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.places.leaves import rewritten
 from packetlab.declare.plan import needs
+from packetlab.declare.refinement.registered import refinements
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Raw
 
 # Sizes that come in units --------------------------------------------------------------------------------------------
@@ -62,18 +68,29 @@ def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
     return items
 
 
-def whole_again(made: Header) -> bool:
-    """Whether a header reads back as it was built, all of it, without a fault."""
+def whole_again(made: Header, around: tuple[AnyHeader, ...] = ()) -> bool:
+    """Whether a header reads back as it was built, all of it, without a fault; `around` are those that hold it, the nearest last."""
+    stack = Within((*around, made))
     try:
-        data = bytes(made)
+        data = made._encode(made, b"", stack, len(around), None) if around else bytes(made)
     except BuildError:
         return False
     if made._declaration.plan.payload is not None or made._declaration.has_trailer:
         return True
     ctx = Dissection()
+    ctx.layers = around
     back, _, _, _ = made._decode(data, 0, len(data), ctx)
     faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
-    return not faults and bool(back == made._resolved_alone())
+    whole = type(made)._resolve(made, b"", stack, len(around), None) if around else made._resolved_alone()
+    return not faults and bool(back == whole) and not _becomes_another(whole)
+
+
+def _becomes_another(whole: Header) -> bool:
+    """Whether a header is of another class by a value that only adds up from what was drawn (see `classes_found` for those that can be drawn)."""
+    cls = whole._declaration
+    added = {f.name for f in cls.fields if adds_up(cls, f)}
+    whens = [one.when for one in refinements(cls) if one.when is not None and not one.is_deeper and needs(one.when) & added] if added else []
+    return any(rule.evaluate(ItemValues(whole, b"", 0)) for rule in whens)
 
 
 # Numbers that tell sizes ---------------------------------------------------------------------------------------------
@@ -92,32 +109,58 @@ def with_told_sizes(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw])
             whole = classes[cls](**fitting)._resolved_alone()
         except BuildError:
             return None
-        rule, raw = _worked_out(cls, measure), getattr(whole, f.slot)
-        size = measured(whole, [f]) if measure is f.size else f.kind.count(raw) if isinstance(raw, bytes) else len(raw or ())
+        rule, raw = worked_out(cls, measure), getattr(whole, f.slot)
+        size = _size_of(whole, f, raw, measure is f.size)
         values = {g.name: getattr(whole, g.slot) for g in cls.fields}
         if raw is None or rule.evaluate(HeldValues(values, b"", 0)) == size:
             continue
         for name in sorted(needs(rule) - own.keys()):
             g = cls.by_name[name]
-            if g.rule is not None or g.fixed or not g.kind.is_number or g.kind.wire != "number":
+            if (g.rule is not None and not g.solved) or g.fixed or not g.kind.is_number or g.kind.wire != "number":
                 continue
             numbers = range(g.kind.low, min(g.kind.high, g.kind.low + MOST) + 1)
-            found = next((n for n in numbers if rule.evaluate(HeldValues({**values, name: n}, b"", 0)) == size), None)
-            if found is not None:
-                fitting[name] = g.kind.value(found)
+            said = {rule.evaluate(HeldValues({**values, name: n}, b"", 0)): n for n in reversed(numbers)}
+            fits = ((one, said.get(_size_of(whole, f, one, measure is f.size) or 0)) for one in (raw, *_shorter(raw)))
+            part, number = next(((one, number) for one, number in fits if number is not None), (None, 0))
+            if part is not None:
+                fitting[name] = g.kind.value(number)
+                fitting[f.name] = fitting[f.name] if part is raw else part[0] if f.kind.one else part
                 break
     always = {name: value for name, value in fitting.items() if name in own or (held := cls.by_name.get(name)) is None or held.condition is None or held.kind.bits is None}
     return (_whole(cls, fitting) or _whole(cls, always)) if fitting != made else None
 
 
-def _worked_out(cls: Declaration, rule: Expr) -> Expr:
+def _size_of(whole: Header, f: Field, raw: Raw, in_bytes: bool) -> int | None:
+    """Return how many bytes a part of a header takes with another value, or how many items it has."""
+    if not in_bytes:
+        return f.kind.count(raw) if isinstance(raw, bytes) else len(raw or ())
+    return measured(whole if raw is getattr(whole, f.slot) else replaced(whole, {f.name: raw[0] if f.kind.one else raw}), [f])
+
+
+def _shorter(raw: Raw) -> Iterator[tuple[Any, ...]]:
+    """Yield what a field holds with fewer and fewer items, or the header it holds with fewer in its last list."""
+    if not isinstance(raw, tuple) or not raw or not isinstance(raw[0], Header):
+        return
+    lists = [f for f in raw[0]._fields if f.kind.wire == "items" and not f.kind.one and isinstance(getattr(raw[0], f.slot), tuple)]
+    if len(raw) == 1 and lists:
+        items = getattr(raw[0], lists[-1].slot)
+        yield from ((replaced(raw[0], {lists[-1].name: items[:count]}),) for count in range(len(items) - 1, -1, -1))
+    yield from (raw[:count] for count in range(len(raw) - 1, 0, -1))
+
+
+def worked_out(cls: Declaration, rule: Expr) -> Expr:
     """Return a rule with the rules of computed fields in place of these."""
 
     def leaf(one: Expr) -> Expr:
         computed = cls.by_name[one.name].computed if isinstance(one, Ref) and one.name in cls.by_name else None
-        return one if computed is None else _worked_out(cls, computed)
+        return one if computed is None else worked_out(cls, computed)
 
     return rewritten(rule, leaf)
+
+
+def adds_up(cls: Declaration, f: Field) -> bool:
+    """Whether a computed value goes by fields of its own header alone, none of which follows from it."""
+    return f.computed is not None and not f.circular and all(isinstance(leaf, Ref | Const) for leaf in worked_out(cls, f.computed).leaves())
 
 
 # Items that do not fit together --------------------------------------------------------------------------------------

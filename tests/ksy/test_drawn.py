@@ -27,13 +27,13 @@ def test_what_is_drawn_of_a_format_is_built_and_reads_back(name: str) -> None:
                     strategies.headers(cls)
             elif cls.__name__ == "SomeIpSdOptionsSdOptionSdConfigurationOption":  # its size is a number of the header around it less one
                 with pytest.raises(BuildError, match=r"expected -1 bytes.*draw the header that holds it"):
-                    drawn(cls)
+                    drawn(cls, 1)
             else:
-                drawn(cls)
+                drawn(cls, 4 if name in SLOW else 10)
 
 
-def drawn(cls: type[Header]) -> None:
-    @settings(max_examples=amount(10, 100))
+def drawn(cls: type[Header], examples: int) -> None:
+    @settings(max_examples=amount(examples, 10 * examples))
     @given(strategies.headers(cls))
     def reads_back(header: Header) -> None:
         packet = dissect(bytes(header), cls)

@@ -390,11 +390,10 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         follows = any(follows_inside(f, getattr(self, f.slot)) for f in self._declaration.transformed)
         header = self._resolved_alone() if follows or any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
-            header._items_of(f)
-            if f.kind.wire == "items" and getattr(header, f.slot) is not None
-            else getattr(header, f.slot)
+            header._items_of(f) if f.kind.wire == "items" and getattr(header, f.slot) is not None
+            else getattr(header if f.rule is None or getattr(self, f.slot) is None else self, f.slot)  # worked out with its payload
             for f in self._fields
-        )
+        )  # fmt: skip
 
     def _is_among(self, headers: tuple[HeaderBase, ...], known: Known | None) -> bool:
         """Whether the given fields fit one of `headers`; `known` has then what `same_as` names stand for."""

@@ -10,6 +10,7 @@ from packetlab.declare.expressions import ARITHMETIC, Checksum, Const, Elsewhere
 from packetlab.declare.fields import Field
 from packetlab.declare.intervals import Range, bounds
 from packetlab.declare.kinds import WIDEST, Int, Kind, Raw
+from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import Through
 from packetlab.errors import DeclareError, suggestion
 
@@ -32,7 +33,8 @@ def check_carried(header: str, f: Field, fields: dict[str, Field], before: list[
                 continue
             if not isinstance(leaf, Ref):
                 said = Elsewhere.__str__(leaf) if isinstance(leaf, Elsewhere) else str(leaf)
-                named = said if said.startswith("before(") else f'field("{said}")'
+                named = str(leaf) if isinstance(leaf, Recalled) else said if said.startswith("before(") else f'field("{said}")'
+                said = named if isinstance(leaf, Recalled) else said
                 hint = f"a field of this header that follows has a width: copy: U32 = computed({named})" if isinstance(leaf, Elsewhere) else ""
                 raise DeclareError(where, f"fields and numbers as {word}", said, hint)
             of = fields.get(leaf.name)

@@ -228,7 +228,7 @@ def test_what_is_bound_ends_with_the_bindings_and_stays_where_a_class_is_declare
         ({"verb": ()}, r"Put under Request\.verb: expected a number at least, or a text, got \(\)"),
         ({"verb": "no way"}, r"Put under Request\.verb: expected .*"),
         ({"verb": "größe"}, r"letters of ASCII, or bytes"),
-        ({"verb": ""}, r"letters of ASCII, or bytes"),
+        ({"verb": ""}, r"letters of ASCII, or bytes, one at least, got '' \(whether it has no bytes is size_of"),
         ({"verb": 5}, r"expected a number field, got bytes"),
         ({"code": "HEAD"}, r"Put under Request\.code: expected names of Code, got 'HEAD'"),
         ({"body": "PUT"}, r"Put under Request\.body: expected a field of text or bytes"),

@@ -20,8 +20,9 @@ def check_obeyed(header: Declaration) -> None:
             continue
         where, rule, kind = f"{header.name}.{f.name}", f.must, f.kind
         if f.fixed or not kind.is_number or kind.wire == "computed":
-            got = "const(...)" if f.fixed else kind.words or type(kind).__name__
-            raise DeclareError(where, "a number for must(...), which may have several values", got)
+            got = "const(...)" if f.fixed else "a computed field" if kind.wire == "computed" else kind.words or type(kind).__name__
+            hint = "" if kind.is_number else "a rule on the field that counts its bytes says how many; bytes that are all zero are a number, bits(...)"
+            raise DeclareError(where, "a number for must(...), which may have several values", got, hint)
         late = sorted(needs(rule) - known)
         if late or f.name not in needs(rule):
             got = f"{rule}, {late[0]} being later" if late else str(rule)

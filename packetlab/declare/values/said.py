@@ -82,7 +82,8 @@ class Says(Ref):
 def _raw(kind: Any, word: str | bytes, where: str) -> bytes:
     """Return a word in the raw form of a kind. DeclareError where no field of that kind can be it."""
     if not word or (isinstance(word, str) and not word.isascii()):
-        raise DeclareError(where, "letters of ASCII, or bytes", repr(word), "bytes are compared as they are, letters in any case")
+        hint = "bytes are compared as they are, letters in any case" if word else "whether it has no bytes is size_of(...) == 0"
+        raise DeclareError(where, "letters of ASCII, or bytes, one at least", repr(word), hint)
     try:
         return kind.raw(word, "")  # type: ignore[no-any-return]
     except BuildError as error:

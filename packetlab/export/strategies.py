@@ -74,13 +74,16 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
             made = cast("H", field_strategies.header(draw, one, values, fields, top=True, alone=True))
             if fields or whole_again(made):
                 return made
-        return _built(made)
+        return _built(made, values)
 
     return header()
 
 
-def _built(header: H) -> H:
-    """Return a header that can be built; another one is drawn where it cannot, which is rare but for a class that cannot stand alone."""
+def _built(header: H, values: Values) -> H:
+    """Return a header of which nothing that was drawn reads back, where that may be: with any values, or by what stands around it.
+
+    Else none is drawn, which is rare. BuildError for a class that cannot stand alone.
+    """
     from hypothesis import reject
 
     try:
@@ -88,6 +91,8 @@ def _built(header: H) -> H:
     except BuildError as error:
         if reaches_out(header._declaration):
             raise BuildError(type(header).__name__, "a header that can be built by itself", str(error), "draw the header that holds it") from None
+        reject()
+    if values == "valid" and not reaches_out(header._declaration):
         reject()
     return header
 

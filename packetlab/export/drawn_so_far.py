@@ -106,8 +106,8 @@ def goes_on(f: Field, seen: DrawnSoFar) -> bool:
 # Numbers by which others go ------------------------------------------------------------------------------------
 
 _sizing: dict[tuple[Declaration, str], list[tuple[Field | None, Declaration, Field]]] = {}
-_told: dict[tuple[Declaration, str], list[int]] = {}
-registry.caches += [_sizing, _told]
+_named: dict[tuple[Declaration, str], list[int]] = {}
+registry.caches += [_sizing, _named]
 
 
 def with_computed(cls: Declaration, name: str) -> set[str]:
@@ -164,7 +164,7 @@ def _fits(number: int, f: Field, seen: DrawnSoFar, sized: Sequence[tuple[Field |
 
 def named_by_rules(cls: Declaration, f: Field) -> list[int]:
     """Return the numbers that conditions compare a field with: of fields, of classes, and of what the header's fields hold."""
-    if (cls, f.name) not in _told:
+    if (cls, f.name) not in _named:
         names, found = with_computed(cls, f.name), set[int]()
         for one in {cls, *(held for g in cls.fields if g.kind.has_headers for held in read_with(g.kind.item))}:
             rules = [*(g.condition for g in one.fields), *(after.when for after in refinements(one))]
@@ -172,5 +172,5 @@ def named_by_rules(cls: Declaration, f: Field) -> list[int]:
                 if rule is not None and (needs(rule) & names if one is cls else _goes_by(rule, one, cls, names)):
                     found |= {leaf.number for leaf in rule.leaves() if isinstance(leaf, Const)}
                     found |= {number for part in rule.parts() if isinstance(part, OneOf) for number in part.among}
-        _told[cls, f.name] = sorted(number for number in found if f.kind.low <= number <= f.kind.high)
-    return _told[cls, f.name]
+        _named[cls, f.name] = sorted(number for number in found if f.kind.low <= number <= f.kind.high)
+    return _named[cls, f.name]

@@ -284,8 +284,8 @@ def _numbers(cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: Modu
     fitting = numbers_that_fit(f, seen) if kind.wire == "number" else []
     if kind.wire != "number" or kind.names is None or values != "valid":
         drawn = st.sampled_from(fitting) if fitting else st.integers(kind.low, kind.high)
-        told = [n for n in named_by_rules(cls, f) if not fitting or n in fitting] if kind.wire == "number" else []
-        return drawn | st.sampled_from(told) if told else drawn
+        named = [n for n in named_by_rules(cls, f) if not fitting or n in fitting] if kind.wire == "number" else []
+        return drawn | st.sampled_from(named) if named else drawn
     members: list[IntEnum | IntFlag] = list(kind.names)
     if issubclass(kind.names, IntFlag):
         every = sum({int(m) for m in members}) & kind.high

@@ -1,7 +1,7 @@
 """Checksums that no scan works out: over bits, over what is not sent, in digits, in more than 64 bits.
 
 The packets that have them are dissected as they were and as they are now, one by one, and the header with the checksum is built again with
-what its rule gives. One frame at a time is held as objects; of how it was, only what is to be said of its checksums.
+what its rule gives. One frame at a time is held as objects; of how it was, only the verdicts of its checksums.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BuiltSums:
         self.sites, self.batch, self.before, self.fix = sites, sites.batch, before, fix
         self.sizes, self.wire_sizes = self.batch.sizes, self.batch.wire_sizes  # a cut puts others in their place
         self.levels: defaultdict[int, defaultdict[int, list[_Site]]] = defaultdict(lambda: defaultdict(list))
-        self.said: dict[int, dict[str, list[Verdict]]] = {}  # of the frames as they were
+        self.verdicts: dict[int, dict[str, list[Verdict]]] = {}  # of the frames as they were
         found: defaultdict[tuple[int, str], list[tuple[int, int, int, str]]] = defaultdict(list)
         for one in sites.built:
             field = one.name.rpartition(".")[2]
@@ -68,14 +68,14 @@ class BuiltSums:
                 for site in some:
                     self._leave(site, f"has {MOST} such sums inside")
                 continue
-            if row not in self.said:
+            if row not in self.verdicts:
                 old = self._sums(row, was, int(self.wire_sizes[row]))
-                self.said[row] = {name: [one.verdict for one in sums] for name, sums in old.items()}
+                self.verdicts[row] = {name: [one.verdict for one in sums] for name, sums in old.items()}
             bound = self._bound(row, bytearray(now), was, min(site.begin for site in some))
             new = self._sums(row, bound[: int(self.batch.sizes[row])], int(self.batch.wire_sizes[row]))
             for site in some:
                 field = site.name.rpartition(".")[2]
-                verdicts, sums = self.said[row].get(field, []), new.get(field, [])
+                verdicts, sums = self.verdicts[row].get(field, []), new.get(field, [])
                 if min(len(verdicts), len(sums)) <= site.place:
                     self._leave(site, "stands where its header cannot be built again")
                 elif verdicts[site.place] is Verdict.GOOD or (self.fix and verdicts[site.place] is Verdict.BAD):

@@ -22,13 +22,12 @@ from pathlib import Path
 
 # Of the instructions: they are many, and neighbours are alike. Python 3.13 traces those of some functions only.
 STRIDE = 9 if sys.version_info < (3, 13) else 1
-patience = 1.0  # seconds of a wait that no handler ended: the instructions up to it are all tried
 
 def attempt(place):
     "Return whether the place was reached before the wait began, where that was, and how the call ended."
     a, b = pair()
     sock = socket_of(ExitStack(), a, b, {family!r}, {kind!r}, {verb!r})
-    count, over, where = 0, False, None
+    count, over, where, ended = 0, False, None, threading.Event()
 
     def trace(frame, event, arg):
         nonlocal count, where
@@ -42,12 +41,20 @@ def attempt(place):
             sock.{how}()
         return trace
 
-    def alarm(*_):
+    def end():
+        "End a wait that no handler ended: from a thread, since a signal's handler that raises may do so within `trace`."
         nonlocal over
-        over = True
-        raise InterruptedError
-    signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, patience)
+        before, same = -1, 0
+        while not ended.wait(0.4):
+            before, same = count, same + 1 if count == before else 0
+            if same > 2 and not where:  # more than once: a machine that stood still is no wait
+                over = True
+                sock.abort()
+            if same > 100:
+                print("hangs", where, flush=True)
+                os._exit(1)
+    thread = threading.Thread(target=end)
+    thread.start()
     sys.settrace(trace)
     try:
         found = sock.{verb}()
@@ -55,7 +62,8 @@ def attempt(place):
         found = error.errno
     finally:
         sys.settrace(None)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        ended.set()
+        thread.join()
         a.close()
         b.close()
     return where, found
@@ -83,7 +91,7 @@ os._exit(0)
 )
 def test_a_wait_whose_socket_a_handler_closes_ends_wherever_that_happens(family, kind, verb, how) -> None:
     """With EBADF; the handler gets EDEADLK where it would wait in the midst of the network's own work."""
-    program = "import errno\nfrom collections import Counter\n" + PROGRAM.format(
+    program = "import errno\nimport threading\nfrom collections import Counter\n" + PROGRAM.format(
         family=family, kind=kind, verb=verb, how=how
     )
     assert lines(program) == ["True"]

@@ -44,15 +44,14 @@ def attempt(place):
     def end():
         "End a wait that no handler ended: from a thread, since a signal's handler that raises may do so within `trace`."
         nonlocal over
-        before, same = -1, 0
-        while not ended.wait(0.4):
-            before, same = count, same + 1 if count == before else 0
-            if same > 2 and not where:  # more than once: a machine that stood still is no wait
+        for waits in range(400):
+            if ended.wait(0.1):  # many short ones: a machine that stood still ends one only
+                return
+            if waits > 4 and not where:  # before the timers of a second
                 over = True
                 sock.abort()
-            if same > 100:
-                print("hangs", where, flush=True)
-                os._exit(1)
+        print("hangs", where, flush=True)
+        os._exit(1)
     thread = threading.Thread(target=end)
     thread.start()
     sys.settrace(trace)

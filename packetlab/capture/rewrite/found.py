@@ -87,13 +87,15 @@ class Rule(NamedTuple):
 
 class Built(NamedTuple):
     """Checksums in one field of some headers that header objects work out (see `built`): the field's name, that of its class before a dot, the
-    numbers of the sums, the rows, where the headers begin and where their payloads end."""
+    numbers of the sums, the rows, where the headers begin, where their payloads end (where those count for it, else where they begin), and what
+    follows these."""
 
     name: str
     numbers: Numbers
     rows: Numbers
     begin: Numbers
     stop: Numbers
+    end: Numbers
 
 
 class Ends:

@@ -222,7 +222,7 @@ class _Header:
         for f in self.role.sums:
             some = sum_regions(self.cls)[f.name]
             if f.name in self.role.built:
-                parent = self._cover(some, self._built(f, parent), parent)
+                parent = self._cover(some, self._built(f, some, parent), parent)
                 continue
             rule = f.rule
             if not isinstance(rule, Checksum) or f.name not in visit.places:
@@ -256,11 +256,11 @@ class _Header:
                 self.single[one.name] = self.where(there, numbers, self.cover(one.name))
         return self.where(there, numbers, parent)
 
-    def _built(self, f: Field, parent: Any) -> Numbers:
+    def _built(self, f: Field, some: list[Region], parent: Any) -> Numbers:
         """Put down checksums that header objects work out."""
-        visit, there = self.visit, self.each(self.there)
+        visit, there, reaches = self.visit, self.each(self.there), has_payload(some) or f.name in self.after
         numbers = self.to.sum(there, self.rows, *[0] * 8, 1, parent)
-        found = (numbers, self.rows, *map(self.each, (visit.begin, visit.stop)))
+        found = (numbers, self.rows, *map(self.each, (visit.begin, *((visit.stop, visit.end) if reaches else (visit.inner, visit.inner)))))
         self.to.built.append(Built(f"{self.cls.name}.{f.name}", *(one[there] for one in found)))
         return numbers
 

@@ -149,11 +149,11 @@ def annotation(row: dict[str, object], where: str, enums: dict[str, None], writt
 
 
 _CODED: dict[str, tuple[type[CodedNumber], dict[str, object], str]] = {
-    "varint": (Varint, {"signed": False, "zigzag": False, "high_first": False, "most": 10}, "varint"),
-    "prefixed": (Prefixed, {"prefix": 2, "sizes": (1, 2, 4, 8)}, "prefixed"),
-    "ber_length": (LengthOfBER, {"indefinite": False}, "ber_length"),
-    "ber_integer": (SizedInt, {"most": 8}, "ber_integer"),
-    "sized_int": (SizedInt, {"most": 8}, "sized_int"),
+    "varint": (Varint, {"signed": False, "zigzag": False, "high_first": False, "most": 10, "shortest": False}, "varint"),
+    "prefixed": (Prefixed, {"prefix": 2, "sizes": (1, 2, 4, 8), "shortest": False}, "prefixed"),
+    "ber_length": (LengthOfBER, {"indefinite": False, "shortest": False}, "ber_length"),
+    "ber_integer": (SizedInt, {"most": 8, "shortest": False}, "ber_integer"),
+    "sized_int": (SizedInt, {"most": 8, "shortest": False}, "sized_int"),
 }
 """Word of a description -> its class, what that is made with unless told otherwise, and the function that makes it."""
 _SHORT = {"varint": "VarInt", "varint signed": "SignedVarInt", "varint zigzag": "ZigZagInt", "varint most": "MQTTInt",

@@ -202,7 +202,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under linktypes answers refines when inside defaults rules"
-_FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite width before default rule computed when size count until none align pad filling to since from_end const by"
+_FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most shortest prefix sizes indefinite width before default rule computed when size count until none align pad filling to since from_end const by"
 
 
 class _Maker:

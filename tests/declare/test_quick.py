@@ -143,7 +143,7 @@ def slowly(kind: Any, data: bytes) -> tuple[int, int] | None:
             number -= 1 << 7 * end
     if not kind.low <= number <= kind.high:
         return None
-    return (number if end == kind.shortest(number) else Spelled(number, end)), end
+    return (number if end == kind.least(number) else Spelled(number, end)), end
 
 
 @pytest.mark.parametrize("kind", [one for one in CODED if isinstance(one, Varint | Prefixed)], ids=lambda kind: kind.in_words())

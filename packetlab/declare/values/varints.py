@@ -20,6 +20,9 @@ WIDEST_SIZED = 2048
 """Bytes of a number whose size something else tells: the modulus of a key of RSA has 512, with its sign 513."""
 
 
+SHORTEST = "the shortest form"
+
+
 class Spelled(int):
     """A whole number that is written in `size` bytes, more than it needs.
 
@@ -50,20 +53,29 @@ class Spelled(int):
 class CodedNumber(WholeNumber):
     """A whole number whose size follows from its value; the base of the kinds here.
 
-    Each says how long the shortest form of a number is (`shortest`), whether one fits into a size (`fits`), and how it is
+    Each says how long the shortest form of a number is (`least`), whether one fits into a size (`fits`), and how it is
     packed and unpacked.
     """
 
     words = "a coded number"
     plain = True
+    shortest = False  # whether more bytes than it needs are a fault
 
-    def shortest(self, number: int) -> int:
+    def only_shortest(self, shortest: bool) -> None:
+        """Let a longer spelling be a fault, or not."""
+        self.shortest = self.judges = bool(shortest)
+        self.surely = "{0}.__class__ is int" if shortest else ""
+
+    def wrong(self, raw: int) -> str:
+        return SHORTEST if self.shortest and type(raw) is Spelled else ""
+
+    def least(self, number: int) -> int:
         """Return the least number of bytes that a number takes."""
         raise NotImplementedError
 
     def fits(self, number: int, size: int) -> bool:
         """Say whether a number can be written in `size` bytes."""
-        return self.shortest(number) <= size
+        return self.least(number) <= size
 
     def packed(self, number: int, size: int) -> bytes:
         """Return a number in `size` bytes."""
@@ -78,10 +90,10 @@ class CodedNumber(WholeNumber):
         if found is None or not self.low <= found[0] <= self.high:
             return None
         number, end = found
-        return found if end - pos == self.shortest(number) else (Spelled(number, end - pos), end)
+        return found if end - pos == self.least(number) else (Spelled(number, end - pos), end)
 
     def write(self, raw: int) -> bytes:
-        return self.packed(raw, raw.size if type(raw) is Spelled else self.shortest(raw))
+        return self.packed(raw, raw.size if type(raw) is Spelled else self.least(raw))
 
     def raw(self, value: Any, where: str) -> int:
         number = super().raw(value, where)
@@ -89,11 +101,11 @@ class CodedNumber(WholeNumber):
             return number
         if not self.fits(number, value.size):
             raise BuildError(where, f"a size that {self.in_words()} can have for {number}", f"{value.size} bytes")
-        return number if value.size == self.shortest(number) else value
+        return number if value.size == self.least(number) else value
 
     def respelled(self, number: int, like: int) -> int:
         """Return a number in as many bytes as another one takes where it fits, else in its shortest form."""
-        longer = type(like) is Spelled and self.shortest(number) < like.size and self.fits(number, like.size)
+        longer = type(like) is Spelled and self.least(number) < like.size and self.fits(number, like.size) and (not self.shortest or number == like)
         return Spelled(number, like.size) if longer and type(like) is Spelled else int(number)
 
     def refused(self, data: bytes, pos: int, limit: int) -> str:
@@ -111,7 +123,11 @@ class CodedNumber(WholeNumber):
         return f"{text} (in {raw.size} bytes)" if type(raw) is Spelled else text
 
     def in_words(self) -> str:
-        return self.words + (f", {self.names.__name__}" if self.names is not None else "")
+        return self.words + self._short_in_words + (f", {self.names.__name__}" if self.names is not None else "")
+
+    @property
+    def _short_in_words(self) -> str:
+        return f", {SHORTEST}" if self.shortest else ""
 
 
 class Varint(CodedNumber):
@@ -120,13 +136,14 @@ class Varint(CodedNumber):
     words = "a varint"
     form = "groups"
 
-    def __init__(self, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10) -> None:
+    def __init__(self, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10, shortest: bool = False) -> None:
         super().__init__()
         if type(most) is not int or not 1 <= most <= 10:
             raise DeclareError("varint(most=...)", "1 to 10 bytes", repr(most))
         if signed and zigzag:
             raise DeclareError("varint(...)", "signed or zigzag", "both")
         self.signed, self.zigzag, self.high_first, self.most = signed, zigzag, high_first, most
+        self.only_shortest(shortest)
         bits = min(7 * most, WIDEST)
         self.low = -(1 << bits - 1) if signed or zigzag else 0
         self.high = (1 << bits - (signed or zigzag)) - 1
@@ -136,14 +153,14 @@ class Varint(CodedNumber):
     def longest(self) -> int:
         return self.most
 
-    def shortest(self, number: int) -> int:
+    def least(self, number: int) -> int:
         if self.zigzag:
             number = number << 1 if number >= 0 else ~(number << 1)
         bits = (number if number >= 0 else ~number).bit_length() + self.signed
         return -(-bits // 7) or 1
 
     def fits(self, number: int, size: int) -> bool:
-        return self.shortest(number) <= size <= self.most
+        return self.least(number) <= size <= self.most
 
     def packed(self, number: int, size: int) -> bytes:
         if self.zigzag:
@@ -177,7 +194,7 @@ class Varint(CodedNumber):
         if not self.low <= number <= self.high:
             return None
         # In more bytes than it takes the highest group says nothing.
-        if shift > 7 and (byte < 2 or byte > 126 or high_first) and end - pos != self.shortest(number):
+        if shift > 7 and (byte < 2 or byte > 126 or high_first) and end - pos != self.least(number):
             return Spelled(number, end - pos), end
         return number, end
 
@@ -205,7 +222,7 @@ class Varint(CodedNumber):
     def in_words(self) -> str:
         sort = "signed " if self.signed else "zigzag " if self.zigzag else ""
         order = ", the highest group first" if self.high_first else ""
-        return f"{sort}varint of up to {self.most} bytes{order}" + (f", {self.names.__name__}" if self.names else "")
+        return f"{sort}varint of up to {self.most} bytes{order}{self._short_in_words}" + (f", {self.names.__name__}" if self.names else "")
 
 
 class Prefixed(CodedNumber):
@@ -214,7 +231,7 @@ class Prefixed(CodedNumber):
     words = "a number that begins with its size"
     form = "prefix"
 
-    def __init__(self, bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8)) -> None:
+    def __init__(self, bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8), shortest: bool = False) -> None:
         super().__init__()
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else ()
         if type(bits) is not int or not 1 <= bits <= 7:
@@ -223,6 +240,7 @@ class Prefixed(CodedNumber):
         if not plain or [*sizes] != sorted({*sizes}) or not 1 <= len(sizes) <= 1 << bits:
             raise DeclareError("prefixed(sizes=...)", f"1 to {1 << bits} sizes of 1 to 8 bytes, rising", repr(sizes))
         self.prefix, self.sizes = bits, sizes
+        self.only_shortest(shortest)
         self.marks = {size: number << 8 * size - bits for number, size in enumerate(sizes)}
         self.high = (1 << 8 * sizes[-1] - bits) - 1
         self.single = 1 << 8 - bits if sizes[0] == 1 else 0
@@ -233,7 +251,7 @@ class Prefixed(CodedNumber):
     def longest(self) -> int:
         return self.sizes[-1]
 
-    def shortest(self, number: int) -> int:
+    def least(self, number: int) -> int:
         bits = number.bit_length() + self.prefix
         for size in self.sizes:
             if bits <= 8 * size:
@@ -241,7 +259,7 @@ class Prefixed(CodedNumber):
         return size
 
     def fits(self, number: int, size: int) -> bool:
-        return size in self.sizes and self.shortest(number) <= size
+        return size in self.sizes and self.least(number) <= size
 
     def packed(self, number: int, size: int) -> bytes:
         return (number | self.marks[size]).to_bytes(size, "big")
@@ -271,17 +289,18 @@ class LengthOfBER(CodedNumber):
     form = "length"
     longest = 127
 
-    def __init__(self, indefinite: bool = False) -> None:
+    def __init__(self, indefinite: bool = False, shortest: bool = False) -> None:
         super().__init__()
         self.indefinite = indefinite
+        self.only_shortest(shortest)
         self.low, self.high = -indefinite, (1 << WIDEST - indefinite) - 1
         self.single = 0 if indefinite else 128
 
-    def shortest(self, number: int) -> int:
+    def least(self, number: int) -> int:
         return 1 if number < 128 else 1 - -number.bit_length() // 8
 
     def fits(self, number: int, size: int) -> bool:
-        return size == 1 if number < 0 else self.shortest(number) <= size < 128
+        return size == 1 if number < 0 else self.least(number) <= size < 128
 
     def packed(self, number: int, size: int) -> bytes:
         if size == 1:
@@ -313,11 +332,12 @@ class SizedInt(CodedNumber):
     form = "sized_number"
     unended = True
 
-    def __init__(self, signed: bool = True, most: int = 8) -> None:
+    def __init__(self, signed: bool = True, most: int = 8, shortest: bool = False) -> None:
         super().__init__()
         if type(most) is not int or not 1 <= most <= WIDEST_SIZED:
             raise DeclareError("most=", f"1 to {WIDEST_SIZED} bytes", repr(most))
         self.signed, self.most = signed, most
+        self.only_shortest(shortest)
         self.low = -(1 << 8 * most - 1) if signed else 0
         self.high = (1 << 8 * most - signed) - 1
 
@@ -325,7 +345,7 @@ class SizedInt(CodedNumber):
     def longest(self) -> int:
         return self.most
 
-    def shortest(self, number: int) -> int:
+    def least(self, number: int) -> int:
         bits = (number if number >= 0 else ~number).bit_length()
         return bits // 8 + 1 if self.signed else -(-bits // 8)
 
@@ -341,40 +361,50 @@ class SizedInt(CodedNumber):
 # What stands right of the colon --------------------------------------------------------------------------------
 
 
-def varint(*, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10) -> Kind:
+def varint(*, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10, shortest: bool = False) -> Kind:
     """The kind of a number in groups of seven bits, the lowest group first: LEB128, for ``Annotated[int, varint()]``.
 
     `signed` is two's complement (SLEB128); with `zigzag` 0, -1, 1, -2, ... are sent as 0, 1, 2, 3, ... (protobuf's sint64).
     `high_first` puts the highest group first, as in MIDI and in tags of BER (X.690 section 8.1.2.4.2). A number takes up to
     `most` bytes, 1 to 10, and has up to 64 bits; more are a fault. With 4 it is that of MQTT 5 section 1.5.5.
+    With `shortest` a number in more bytes than it needs is a fault too, and is read and kept all the same.
     """
-    return Varint(signed, zigzag, high_first, most)
+    return Varint(signed, zigzag, high_first, most, shortest)
 
 
-def prefixed(bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8)) -> Kind:
-    """The kind of a number, highest byte first, whose first `bits` bits say which of `sizes` it has in bytes (RFC 9000 section 16)."""
-    return Prefixed(bits, sizes)
+def prefixed(bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8), *, shortest: bool = False) -> Kind:
+    """The kind of a number, highest byte first, whose first `bits` bits say which of `sizes` it has in bytes (RFC 9000 section 16).
+
+    With `shortest` more bytes than the number needs are a fault.
+    """
+    return Prefixed(bits, sizes, shortest)
 
 
-def ber_length(*, indefinite: bool = False) -> Kind:
+def ber_length(*, indefinite: bool = False, shortest: bool = False) -> Kind:
     """The kind of a length in BER (X.690 section 8.1.3): one byte up to 127, else as many as the first one says, up to 64 bits.
 
     The indefinite form, 0x80, is a fault, or with `indefinite` the number -1, as in ``sized(field("length"), none=-1)``.
+    With `shortest` more bytes than the number needs are a fault, as in DER (X.690 section 10.1).
     """
-    return LengthOfBER(indefinite)
+    return LengthOfBER(indefinite, shortest)
 
 
-def ber_integer(most: int = 8) -> Kind:
+def ber_integer(most: int = 8, *, shortest: bool = False) -> Kind:
     """The kind of the contents of an INTEGER in BER (X.690 section 8.3): two's complement, in as few bytes as can be.
+
+    More bytes than that are read too, and with `shortest` they are a fault (section 8.3.2).
 
     Its size, up to `most` bytes, stands elsewhere: ``value: Annotated[int, ber_integer()] = sized(field("length"), 0)``.
     """
-    return SizedInt(True, most)
+    return SizedInt(True, most, shortest)
 
 
-def sized_int(most: int = 8) -> Kind:
-    """The kind of a number from 0, highest byte first, whose size stands elsewhere; 0 takes no byte (uint of RFC 7252 section 3.2)."""
-    return SizedInt(False, most)
+def sized_int(most: int = 8, *, shortest: bool = False) -> Kind:
+    """The kind of a number from 0, highest byte first, whose size stands elsewhere; 0 takes no byte (uint of RFC 7252 section 3.2).
+
+    With `shortest` zeros in front are a fault.
+    """
+    return SizedInt(False, most, shortest)
 
 
 VarInt: TypeAlias = Annotated[int, Varint()]

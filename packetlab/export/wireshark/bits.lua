@@ -171,14 +171,11 @@ function Reader:bit_item(f, at)  -- a header that is an item of bits; or what is
     local e = r.entries[#r.entries]
     if not wrong and e and e.f == g and g.judge then
       local expected = self:not_its_kind(g, e)
-      wrong = expected and {at = floor(from / 8), expected = expected, got = judged_text(g, e.raw)}
+      wrong = expected and {at = floor(from / 8), expected = expected, got = g.coding and text_of(g, e.value) .. in_more(g, e, self) or judged_text(g, e.raw)}
     end
     if not wrong and e and e.f == g then
       local expected = g.fixed and not is_fixed(e) and g.expected or g.must and not g.must(s) and g.obeys
-      if expected then wrong = {at = floor(from / 8), expected = expected, got = text_of(g, e.value, e.raw)} end
-    end
-    if not wrong and g.must and e and e.f == g and not g.must(s) then
-      wrong = {at = floor(from / 8), expected = g.obeys, got = text_of(g, e.value, e.raw)}
+      if expected then wrong = {at = floor(from / 8), expected = expected, got = text_of(g, e.value, e.raw) .. in_more(g, e, self)} end
     end
     if wrong then
       wrong.f, wrong.expected = f, wrong.expected .. (wrong.expected == "" and "" or " ") .. "for " .. h.name .. "." .. g.name

@@ -80,3 +80,29 @@ local function coded(c, raw)
   if not size and #raw < c.longest then return nil, string.format("%d byte%s", #raw, #raw == 1 and "" or "s") end
   return nil, "0x" .. raw:sub(1, c.longest):gsub(".", function(byte) return string.format("%02x", byte:byte()) end)
 end
+
+local function is_longer(c, raw)  -- whether the number that these bytes are takes more of them than it needs
+  local size = #raw
+  local first, second = raw:byte(1), raw:byte(2)
+  if c.form == "prefix" then
+    local less = 0
+    for _, one in pairs(c.sizes) do less = one < size and one > less and one or less end
+    local high, low = forms.prefix(c, raw)
+    local bits = 8 * less - c.prefix
+    return less > 0 and (bits < 32 and high == 0 and low < 2 ^ bits or bits >= 32 and high < 2 ^ (bits - 32))
+  end
+  if c.form == "sized_number" and not c.signed then return first == 0 end
+  if size < 2 then return false end
+  if c.form == "length" then return size == 2 and second < 128 or second == 0 end
+  local sign = 128
+  if c.form == "groups" then
+    if not c.high_first then first, second = raw:byte(size), raw:byte(size - 1) end
+    first, second, sign = first % 128, second % 128, 64
+  end
+  return first == 0 and (not c.signed or second < sign) or c.signed and first == 2 * sign - 1 and second >= sign
+end
+
+local function in_more(f, e, reader)  -- what is said of a number in more bytes than it needs
+  local raw = f.coding and (e.raw or e.len > 0 and reader.tvb:raw(e.first, e.len) or "")
+  return raw and is_longer(f.coding, raw) and " (in " .. #raw .. " bytes)" or ""
+end

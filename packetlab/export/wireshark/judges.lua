@@ -1,5 +1,5 @@
 -- Values of their kind ---------------------------------------------------------------------------------------
--- Bytes that are no text in an encoding, or no packed digits: `Kind.wrong` in Lua. `judge` of a field has the form, and the words for a fault.
+-- Bytes that are no text in an encoding, no packed digits, or a number in more bytes than it needs: `Kind.wrong` in Lua. `judge` of a field has the form, and the words for a fault.
 
 local JUDGES = {}
 
@@ -61,6 +61,8 @@ function JUDGES.digits(raw, of)
   return count <= of.digits
 end
 
+function JUDGES.shortest(raw, of, coding) return not is_longer(coding or {form = "sized_number", signed = of.signed}, raw) end
+
 local function unpadded(raw, pad)
   local size = #raw
   while pad and size > 0 and raw:sub(size - #pad + 1, size) == pad do size = size - #pad end
@@ -70,6 +72,6 @@ end
 function Reader:not_its_kind(f, e)  -- what was expected; nil where the value is one
   local of = f.judge
   local raw = e.raw or (e.len > 0 and self.tvb:raw(e.first, e.len)) or ""
-  if JUDGES[of.form](unpadded(raw, f.filled), of) then return nil end
+  if JUDGES[of.form](unpadded(raw, f.filled), of, f.coding) then return nil end
   return of.words
 end

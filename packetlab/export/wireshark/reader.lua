@@ -544,7 +544,7 @@ function Reader:judge(f, e)  -- whether a value is one of its kind: where it end
     for at = 1, #raw, f.whole do wrong = wrong or self:not_its_kind(f.single, {raw = raw:sub(at, at + f.whole - 1)}) end
   elseif f.element then wrong = self:none_of(f, e) end
   if not wrong then return end
-  self:fault(f.name, e.first, wrong, judged_text(f, raw))
+  self:fault(f.name, e.first, wrong, f.coding and text_of(f, e.value) .. in_more(f, e, self) or judged_text(f, raw))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
 
@@ -587,7 +587,7 @@ function Reader:obeyed(f, noted)  -- its kind, and the rule, of a value that was
   local count, e = #self.ctx.faults, self.entries[#self.entries]
   if count == noted and (f.judge or f.element or f.whole) then self:judge(f, e) end
   if #self.ctx.faults > count or not f.must or f.must(self.s) then return end
-  self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw))
+  self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw) .. in_more(f, e, self))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
 

@@ -19,6 +19,7 @@ from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
 from packetlab.declare.values.times import Duration, Time
+from packetlab.declare.values.varints import SHORTEST, CodedNumber
 from packetlab.escaping import lua
 
 EXACT = 1 << 53
@@ -111,6 +112,8 @@ def judged(kind: Kind) -> list[str]:
     if isinstance(kind, BCD | PackedNumber):
         parts = [f"digits = {kind.digits}", *(["swapped = true"] if kind.swapped else []), *([] if kind.filler is None else [f"filler = {kind.filler}"])]
         return [f"judge = {{form = 'digits', words = {lua(kind.in_words())}, {', '.join(parts)}}}"]
+    if isinstance(kind, CodedNumber) and kind.shortest:
+        return [f"judge = {{form = 'shortest', words = {lua(SHORTEST)}, signed = {str(kind.low < 0).lower()}}}"]
     if not isinstance(kind, TextKind):
         return []
     name, _, order = kind.encoding.rpartition("-")

@@ -24,7 +24,6 @@ ALIKE = {
     r"MAC|IPv6Address|XNSAddressField|XNSAddress": "addresses, as IPv4Address",
     r"duration": "times, as timestamp",
     r"receiver": "the other end of sender",
-    r"ber_length": "BERLength with an option",
     r"Kind|Transform|UnfitError": "classes to derive from and to catch: tests/declare/test_own_kinds.py and transforms/test_own.py",
     r"TemplateRecord": "what Records holds",
     r"any_value|between|contains|masked|same_as": "patterns of packets that are there: a column of the page",

@@ -36,6 +36,7 @@ from packetlab import (
     auto,
     bcd,
     ber_integer,
+    ber_length,
     const,
     digits,
     ended,
@@ -100,6 +101,14 @@ class RowBER(Header, under=Ether, when={"type": 0x7C16}):
     value: Annotated[int, ber_integer()] = sized(field("length"), 0)
     width: U8 = auto(size_of("number"))
     number: Annotated[int, sized_int(4)] = sized(field("width"), 0)
+
+
+class RowShortest(Header, under=Ether, when={"type": 0x7DF1}):
+    size: Annotated[int, varint(shortest=True)] = auto(size_of("data"))
+    data: Bytes = sized(field("size"), b"")
+    stream: Annotated[int, prefixed(shortest=True)] = 0
+    length: Annotated[int, ber_length(shortest=True)] = auto(size_of("value"))
+    value: Annotated[int, ber_integer(shortest=True)] = sized(field("length"), 0)
 
 
 class RowNone(Header, under=Ether, when={"type": 0x7C17}):
@@ -184,6 +193,8 @@ ROWS = [
     Sample("M3", "MQTT's numbers", RowMQTT, [RowMQTT(topic=b"x" * 130), RowMQTT(topic=b"a")], [("30 ffffffffff", "rest"), ("30 05 61", "rest")]),
     Sample("M3", "names for coded numbers", RowNamedNumber, [RowNamedNumber(state=RowState.BUSY), RowNamedNumber(state=77)], [("ff", "state")]),
     Sample("M3", "lengths and integers of BER", RowBER, [RowBER(value=-129, number=300), RowBER(value=0, number=0)], [("02 05", "value"), ("80", "length"), ("01 05 02 01", "number")]),
+    Sample("also", "numbers in their shortest form alone", RowShortest, [RowShortest(data=b"ab", stream=70000), RowShortest(value=-129)], [
+        ("80 00 00 01 00", "size"), ("00 40 04 01 00", "stream"), ("00 04 81 01 00", "length"), ("00 04 02 00 01", "value")]),
     Sample("M3", "a value that means none", RowNone, [RowNone(key=b"k"), RowNone(data=b"ab")], [("fffe", "data"), ("0003 61", "data"), ("ffff 05 61", "key")]),
     Sample("M5", "scaled and fixed point", RowScaled, [RowScaled(speed=10.2, turn=-3, fixed=1.5), RowScaled(fixed=-2)], [("ffc0 00000000", "note")]),
     Sample("M5", "floats", RowFloat, [RowFloat(half=-2.5, single=0.5, double=1e300), RowFloat(half=1, double=-0.0)], [("0000 00000000 00", "double")]),

@@ -10,7 +10,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.codec.around.following import agreement, disagrees
-from packetlab.codec.around.outer import Alone, Within, is_around, outer_values
+from packetlab.codec.around.outer import Alone, Within, is_around
 from packetlab.codec.around.presence import by_value, is_derived
 from packetlab.codec.bits.measured import stretch_bytes
 from packetlab.codec.context.recalling import remembering
@@ -119,7 +119,7 @@ class Packing(Deriving):
         self.guards: list[str] = []  # lines that refuse values too large for their bits
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error, from_bytes=int.from_bytes,
-            Alone=Alone, Within=Within, disagrees=disagrees, cut_encode=cut_encode, outer_of=outer_values, **NAMES)  # fmt: skip
+            Alone=Alone, Within=Within, disagrees=disagrees, cut_encode=cut_encode, **NAMES)  # fmt: skip
 
     def compile(self) -> Compiled:
         """Return the function of this header alone."""
@@ -144,7 +144,7 @@ class Packing(Deriving):
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
             first += [f"if s {above}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
-            first += ["outer = outer_of(h, cls.outer_leaves, stack, i)"] if self.cls.outer_leaves else []
+            first += self.looked_up()
         settling = self.settling()
         by_itself = self.stack is None and (self.needs_stack or bool(settling or self.cls.outer_leaves))  # see `compiler.reset`
         return [*["if stack is None: stack = (h,)"] * by_itself, *settling, *first]

@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.around.bodiless import bodiless
-from packetlab.codec.around.outer import goes_by_outer, holds_contextual, is_read_at_once, outer_beside, place_of
+from packetlab.codec.around.outer import asked_around, goes_by_outer, holds_contextual, is_read_at_once, place_of
 from packetlab.codec.around.solving import from_below, solve_stack
 from packetlab.codec.context.context import current
+from packetlab.codec.context.recalling import remember_read
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
 from packetlab.codec.faults import Dissection
@@ -253,12 +254,14 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
 
 
 def is_apart(kinds: tuple[type[AnyHeader], ...]) -> bool:
-    """Whether the last one of some headers is read by itself always: it becomes another, or asks for more than numbers of those below, and than the header of which its items are."""
+    """Whether the last one of some headers is read by itself always: it becomes another, or asks for more than numbers of those below, of earlier
+    packets where it is the first, and of the header of which its items are."""
     declaration, below = kinds[-1]._declaration, kinds[:-1]
-    if is_refined(declaration) or holds_contextual(declaration) or (below and (is_placed(declaration) or any(map(is_read_at_once, declaration.fields)))):
+    if is_refined(declaration) or (below and (is_placed(declaration) or any(map(is_read_at_once, declaration.fields)))):
         return True
-    leaves = (*declaration.outer_leaves, *outer_beside([rule for rule, _, _ in registry.conditions(declaration)], ()))
-    return any(type(leaf) is not Elsewhere or place_of(leaf, below) < 0 for leaf in leaves)  # type: ignore[arg-type]  # classes have what is looked at
+    if holds_contextual(declaration, itself=bool(below)):
+        return True
+    return any(type(leaf) is not Elsewhere or place_of(leaf, below) < 0 for leaf in asked_around(declaration))  # type: ignore[arg-type]  # classes have what is looked at
 
 
 def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[One, ...]:
@@ -319,11 +322,10 @@ def _branch(
     if not placed:
         ((one, tree),), (read,) = seen, parts
         kinds, values = tuple(classes[step.one[0]] for step in below), [step.part for step in below]
-        leaves = (*read.cls.outer_leaves, *outer_beside([rule for rule, _, _ in registry.conditions(read.cls)], ()))
-        if is_placed(read.cls):  # nothing is below it
+        if is_placed(read.cls) or holds_contextual(read.cls):  # nothing is below it
             read.names["Dissection"] = Dissection
             read.lines.append("ctx = Dissection()")
-        read.outer_values = {str(leaf): f"({values[place_of(leaf, kinds)].v(leaf.name)} or 0)" for leaf in leaves}
+        read.outer_values = {str(leaf): f"({values[place_of(leaf, kinds)].v(leaf.name)} or 0)" for leaf in asked_around(read.cls)}
         stop = read.source()
         for short in read.cls.shortened:
             read.check(short.code(read))  # what is cut short by right is read the careful way
@@ -425,6 +427,9 @@ def _finish(path: list[_Step], start: str, stop: str, names: dict[str, object]) 
     alone: list[str] = []
     if isinstance(first.part, Placed) and not others:  # whoever reads a header alone wants that
         alone, headers = made(first.part, "h", names), ["h"]
+    if first.part.cls.remembers:  # once all fits: what does not is read anew
+        names["remember_read"] = remember_read
+        alone = [f"remember_read({first.header}, ())"]
     lines = [*alone, "p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
     lines += [f"p._made = [{', '.join(headers)}]", "p._anomalies = None"]
     gaps = [(i, step.part.outer, step.part.end) for i, step in enumerate(path) if step.part.bounded]

@@ -32,7 +32,7 @@ FEW = 16  # bits from which on a field that decides the way is read, not compare
 def placeable(cls: Declaration) -> bool:
     """Whether all fields of a header lie at known places once some of them are known."""
     own = cls.plan.own
-    if cls.outer_leaves or any(isinstance(leaf, Elsewhere) for rule, _, _ in registry.conditions(cls) for leaf in rule.leaves()):
+    if cls.outer_leaves or cls.remembers or any(isinstance(leaf, Elsewhere) for rule, _, _ in registry.conditions(cls) for leaf in rule.leaves()):
         return False
     if own is not None and not all(isinstance(leaf, Ref | Const) for leaf in own.size.leaves()):
         return False

@@ -5,7 +5,7 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from packetlab.codec.around.bodiless import bodiless, follows as in_no_bytes
@@ -54,8 +54,11 @@ def dissect(
     """
     if context is not None:
         given = data, first, wire_length, strict, keep
-        plain = type(data) is bytes and first not in stack_decoders and first is not PPP  # most of them: no stack is read at once
-        found: Packet | None = read_in(context, dissected, *given, below) if plain else read_in(context, dissect, *given, None, below)
+        plain = type(data) is bytes and first is not PPP  # most of them
+        if plain and (quick := stack_decoders[first]) is not None and wire_length is None and keep and not (below or strict):
+            found: Packet | None = read_in(context, _at_once, quick, data, first)
+        else:
+            found = read_in(context, dissected, *given, below) if plain and quick is None else read_in(context, dissect, *given, None, below)
         return found  # type: ignore[return-value]
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
@@ -67,6 +70,11 @@ def dissect(
         if found is not None and not (strict and found.faults):
             return found
     return dissected(data, first, wire_length, strict, keep, below)
+
+
+def _at_once(read: Callable[[bytes], Packet | None], data: bytes, first: type[Header] | None) -> Packet:
+    found = read(data)
+    return dissected(data, first, None) if found is None else found
 
 
 def knowing(packet: Packet) -> Packet:

@@ -162,6 +162,12 @@ def outer_beside(conditions: Sequence[Expr], leaves: Sequence[Elsewhere]) -> tup
     return tuple({str(leaf): leaf for leaf in named if str(leaf) not in known}.values())
 
 
+def asked_around(declaration: Declaration) -> list[Elsewhere]:
+    """Return the values that a header, and what decides what follows it, takes from headers around it."""
+    beside = outer_beside([rule for rule, _, _ in registry.conditions(declaration)], declaration.outer_leaves)
+    return [*(leaf for leaf in declaration.outer_leaves if not isinstance(leaf, Recalled)), *beside]
+
+
 # Which fields hold such headers --------------------------------------------------------------------------------
 
 
@@ -306,8 +312,10 @@ def has_context() -> bool:
     return _declared["any"] if _declared else _declared.setdefault("any", any(map(is_contextual, registry.declared())))
 
 
-def holds_contextual(declaration: Declaration) -> bool:
-    """Whether a header, what becomes of it or what is in it remembers something for later packets, or recalls what earlier ones did."""
+def holds_contextual(declaration: Declaration, itself: bool = True) -> bool:
+    """Whether a header (`itself`, or not), what becomes of it or what is in it remembers something for later packets, or recalls what earlier ones did."""
+    if not itself:
+        return any(is_contextual(one) for one in read_with(declaration) if one is not declaration)
     if declaration not in _contextual:
         _contextual[declaration] = any(map(is_contextual, read_with(declaration)))
     return _contextual[declaration]

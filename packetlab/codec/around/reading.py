@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packetlab.codec.around.outer import handed, is_around, look, read_outer, read_with, within
-from packetlab.codec.context.recalling import recall_read
+from packetlab.codec.context.recalling import recall_reader
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.surroundings import begun, counted_since, is_placed
@@ -97,9 +97,9 @@ class Hearing(ReadSoFar):
     def recalled(self, leaf: Recalled) -> str:
         """Look up what was remembered from an earlier packet, just here: the key is of fields read so far."""
         var, key = self.outer_values[str(leaf)], f"L{len(self.names)}{self.tag}"
-        self.names.update({key: leaf, "recall_read": recall_read})
+        self.names[key] = recall_reader(leaf)
         values = "".join(f"{self.v(name)}, " for name in leaf.own)
-        self.lines.append(f"if {var} is None: {var} = recall_read({key}, ctx, ({values}))")
+        self.lines.append(f"if {var} is None: {var} = {key}(ctx, ({values}))")
         if leaf.is_number:
             self.lines.append(f"if {var} is None: {self.away}")
         return var

@@ -20,6 +20,7 @@ from packetlab.codec.around.outer import (
     outer_names,
     outer_values,
 )
+from packetlab.codec.context.recalling import recall_builder
 from packetlab.codec.objects import classes
 from packetlab.codec.places.surroundings import all_built, counting_list, is_placed
 from packetlab.codec.readback import after_end, no_bytes, unended
@@ -180,6 +181,15 @@ class OuterWriting:
 
     def present(self, f: Field) -> str:
         raise NotImplementedError
+
+    def looked_up(self) -> list[str]:
+        """Return the lines that look up the outer values."""
+        self.names["outer_of"] = outer_values
+        lines, at_once = ["outer = outer_of(h, cls.outer_leaves, stack, i)"], recall_builder(self.cls.outer_leaves, self.cls.by_name)
+        if at_once is not None:
+            self.names["recalled_now"] = at_once
+            lines = ["outer = recalled_now(h) if type(stack) is tuple else None", f"if outer is None: {lines[0]}"]
+        return lines if self.cls.outer_leaves else []
 
     def elsewhere(self, leaf: Elsewhere) -> str:
         """Source for a value from elsewhere; `outer` has those of the header."""

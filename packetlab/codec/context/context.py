@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar, Token
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from packetlab.declare.transforms.transform import UnfitError
@@ -223,10 +224,14 @@ class Moment:
         self.context, self.number, self.time_ns, self.link = context, number, time_ns, link
         self.before, self.is_look, self.is_placed, self.is_behind_gap = before, is_look, is_placed, is_behind_gap
         self.beside, self.undecided = beside, undecided
-        self.entries: dict[Key, ContextEntry] = {}
-        self._log: list[tuple[Key, ContextEntry | None]] = []  # what each entry took the place of
-        self.results: dict[Hashable, tuple[Any, int, int]] = context._results if is_placed else {}
+        if is_placed:
+            self.results = context._results
 
+    entries: dict[Key, ContextEntry] = MappingProxyType({})  # type: ignore[assignment]  # `put` makes one
+    results: dict[Hashable, tuple[Any, int, int]] | None = None
+    _log: list[tuple[Key, ContextEntry | None]] = ()  # type: ignore[assignment]  # what each entry took the place of
+    is_empty = False  # whether it is one of `next_in`, in which nothing was noted yet
+    link: int | None = None
     time_ns: int | None = None
     before: Callable[[], None] | None = None
     beside: Callable[[int], Context] | None = None
@@ -237,7 +242,7 @@ class Moment:
     def next_in(cls, context: Context) -> Moment:
         """Return the moment in which the next packet of a context is read."""
         made = cls.__new__(cls)  # most packets that recall something are read in such a one
-        made.context, made.number, made.link, made.entries, made._log, made.results = context, context.number + 1, context.link, {}, [], {}
+        made.context, made.number, made.link, made.is_empty = context, context.number + 1, context.link, True
         return made
 
     @classmethod
@@ -254,6 +259,9 @@ class Moment:
 
     def find(self, key: Key) -> ContextEntry | None:
         """Return what is remembered under a key, by this packet or one before it."""
+        if self.is_empty:
+            known = self.context._tables.get(key)
+            return known[-1] if known else None
         if self.entries and key in self.entries:
             return self.entries[key]
         if self.before is not None:
@@ -275,6 +283,8 @@ class Moment:
 
     def put(self, key: Key, value: object) -> None:
         """Note what is remembered from this packet."""
+        if not self._log:
+            self.entries, self._log, self.is_empty = {**self.entries}, [], False
         self._log.append((key, self.entries.get(key)))
         self.entries[key] = ContextEntry(value, self.number, self.time_ns)
 
@@ -295,7 +305,7 @@ class Moment:
         """Have the context know what is remembered from the packet."""
         if self.number > self.context.number:
             self.context.number = self.number
-        for key, entry in self.entries.items():
+        for key, entry in () if self.is_empty else self.entries.items():
             self.context._put(key, entry)
 
 
@@ -337,7 +347,8 @@ class RunningState:
         if self.context is None or not isinstance(self.now, Moment):
             raise UnfitError("a packet that is read with dissect(..., context=context), which goes on in order", "one read without")
         known = (self.now.number, self.key, data)
-        results = self.now.results
+        if (results := self.now.results) is None:
+            results = self.now.results = {}
         result = results.get(known)
         if result is None:
             if self.now.is_placed and self.now.number <= self.context.number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.context.context import Context, ContextEntry, Moment, RecalledNumber, RunningState, current
@@ -184,29 +184,61 @@ def _state(leaf: StateOf, layers: Sequence[AnyHeader], own: Own) -> RunningState
     return RunningState(now, (leaf.table, _key(leaf, layers, own)), leaf.factory)
 
 
-def recall_read(leaf: Recalled, ctx: Dissection, values: tuple[object, ...]) -> object:
-    """The same for a header that is read, with the values of the fields that the key names."""
-    if leaf.is_of_fields and type(now := current.get()) is Moment:  # the most of them
-        key = leaf.table, values if len(values) == 1 and type(values[0]) is int else tuple([one if type(one) is int else plain(one) for one in values])
-        if leaf.is_number and (found := now.find(key)) is not None and type(found.value) is int:
-            return found.as_number if found.as_number is not None else RecalledNumber.of(found)
-        if type(leaf) is StateOf and not now.is_look:
-            now.catch_up()
-            return RunningState(now, key, leaf.factory)
-    own = {leaf.own[0]: values[0]} if len(values) == 1 else dict(zip(leaf.own, values, strict=True))
-    return recall(leaf, ctx.layers, own.get)
+def recall_reader(leaf: Recalled) -> Callable[[Dissection, tuple[object, ...]], object]:
+    """Return the same for headers that are read, as a function of the values of the fields that the key names."""
+    table, is_number, factory = leaf.table, leaf.is_number, leaf.factory if type(leaf) is StateOf else None
+
+    def general(ctx: Dissection, values: tuple[object, ...]) -> object:
+        return recall(leaf, ctx.layers, dict(zip(leaf.own, values, strict=True)).get)
+
+    def of_fields(ctx: Dissection, values: tuple[object, ...]) -> object:
+        if type(now := current.get()) is Moment:  # the most of them
+            key = table, values if len(values) == 1 and type(values[0]) is int else tuple([one if type(one) is int else plain(one) for one in values])
+            if factory is not None:
+                if not now.is_look:
+                    now.catch_up()
+                    return RunningState(now, key, factory)
+            elif (found := now.find(key)) is not None:
+                if not is_number:
+                    return found
+                if type(found.value) is int:
+                    return found.as_number if found.as_number is not None else RecalledNumber.of(found)
+        return general(ctx, values)
+
+    return of_fields if leaf.is_of_fields else general
+
+
+def recall_builder(leaves: Sequence[Elsewhere], by_name: Mapping[str, Field]) -> Callable[[AnyHeader], tuple[Any, ...] | None] | None:
+    """Return a function that gives what a new header that is built in a context recalls, None where only `recall_built` tells it; None where it always does."""
+    parts = [
+        (leaf.table, [by_name[name].slot for name in leaf.own], leaf.is_number, leaf.factory if type(leaf) is StateOf else None)
+        for leaf in leaves if isinstance(leaf, Recalled) and leaf.is_of_fields
+    ]  # fmt: skip
+
+    def recalled_now(header: AnyHeader) -> tuple[Any, ...] | None:
+        if type(now := current.get()) is not Context or getattr(header, "__outer__", None) is not None:
+            return None
+        found: list[object] = []
+        for table, slots, is_number, factory in parts:
+            values = tuple([getattr(header, slot) for slot in slots])
+            for value in values:
+                if type(value) is not int:
+                    return None
+            if factory is not None:
+                found.append(RunningState(now, (table, values), factory))
+                continue
+            entry = now._find((table, values))
+            if entry is None or (is_number and type(entry.value) is not int):
+                return None
+            found.append(entry if not is_number else entry.as_number if entry.as_number is not None else RecalledNumber.of(entry))
+        return tuple(found)
+
+    return recalled_now if len(parts) == len(leaves) else None
 
 
 def recall_built(leaf: Recalled, header: AnyHeader, around: Sequence[AnyHeader], place: int) -> object:
     """The same for a header that is built; what it recalled before, in that place of its outer values, counts first."""
     known = getattr(header, "__outer__", None)
-    if known is None and leaf.is_of_fields and type(now := current.get()) is Context:  # the most of them
-        of = header._by_name
-        key = leaf.table, tuple([one if type(one := getattr(header, of[name].slot)) is int else plain(own_value(header, name)) for name in leaf.own])
-        if leaf.is_number and (entry := now._find(key)) is not None and type(entry.value) is int:
-            return entry.as_number if entry.as_number is not None else RecalledNumber.of(entry)
-        if type(leaf) is StateOf:
-            return RunningState(now, key, leaf.factory)
     if known is not None and place < len(known) and known[place] is not None and not isinstance(known[place], NoEntry | RunningState):
         return known[place]
     found = recall(leaf, around, lambda name: own_value(header, name))

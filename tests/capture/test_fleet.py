@@ -107,7 +107,6 @@ def beside(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
 def test_where_a_worker_cannot_be_started_the_work_is_done_all_the_same(monkeypatch) -> None:
     fleet = scan([CORPUS / name for name in ("web.pcap", "dns53.pcap", "pppoe.pcap")], workers=2, batch_bytes=1)
@@ -173,7 +172,6 @@ def test_where_there_is_room_for_few_processes_the_work_is_done_all_the_same(bes
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
 @pytest.mark.parametrize("code", [0, 3, -signal.SIGKILL, -40])
 def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code: int) -> None:
@@ -191,7 +189,6 @@ def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
 def test_what_cannot_go_to_a_worker_or_come_from_it_is_an_error_of_its_job() -> None:
     with Pool(2) as pool:
@@ -239,7 +236,6 @@ except Exception as error:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Path) -> None:
     """Each worker imports it: what it does there is an error, and no job of a worker."""
     program = tmp_path / "program.py"
@@ -265,7 +261,6 @@ def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("flags", [(), ("-E",), ("-P",), ("-I",)])
 def test_no_worker_imports_from_the_current_folder(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Beside a thread a worker is a ``python -c``, which would; with -E no environment keeps it from that."""
@@ -301,7 +296,6 @@ if sys.argv[2] == "killed":
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("beside", ["alone", "beside a thread"])
 @pytest.mark.parametrize("how", ["ends", "killed"])
 def test_no_worker_outlives_its_program(beside: str, how: str) -> None:

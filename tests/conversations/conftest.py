@@ -8,21 +8,9 @@ import pytest
 
 from packetlab import Lab, LocalHost, SimNetwork, Timing
 from packetlab.link.event_loop import RealTime
+from tests.sockets.test_background import HERE, free_ports
 
 from .pairwise import Pairwise
-
-
-def free_ports() -> tuple[int, int]:
-    import socket
-
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
-    ):
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
 
 NETWORKS = (
     "pairwise",
@@ -47,10 +35,10 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
     elif kind == "simulated":
         yield simulated(request.getfixturevalue("simnet"), manner)
     elif kind == "udp":
-        ports, loop = free_ports(), RealTime()
+        ports, loop = free_ports(2), RealTime()
         sides = [LocalHost(mac=f"02:00:00:00:00:0{n}", name=f"side {n}", loop=loop) for n in (1, 2)]
         for side, ours, theirs in zip(sides, ports, ports[::-1], strict=True):
-            side.join(0x401, "udp", local=("127.0.0.1", ours), peer=("127.0.0.1", theirs))
+            side.join(0x401, "udp", local=(HERE, ours), peer=(HERE, theirs))
         yield tuple(sides)
         for side in sides:
             side.close()

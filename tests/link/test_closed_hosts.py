@@ -14,7 +14,8 @@ import pytest
 
 from packetlab import Lab, LocalHost, RawIPSocket, record, replay, send
 from packetlab.link.port import OpenedPorts
-from tests.link.test_closing import FAR_APART, FRAME, waiting
+from tests.link.asleep import waiting
+from tests.link.test_closing import FAR_APART, FRAME
 
 
 def opened(host: Any) -> Any:

@@ -16,7 +16,7 @@ from packetlab import Lab, PacketlabError
 from packetlab.errors import Stalled
 from packetlab.link.lab.program import Program
 from packetlab.testing import Programs
-from tests.link.test_closing import waiting
+from tests.link.asleep import signalled, waiting
 
 WAITS: dict[str, Callable[[Program], object]] = {
     "communicate": lambda program: program.communicate(),
@@ -131,11 +131,6 @@ def test_a_request_to_a_lab_that_another_thread_or_a_handler_closes_says_so() ->
             lab._helper.send_signal(signal.SIGCONT)
             act(lab)
 
-        before = signal.signal(signal.SIGALRM, handler)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
-            with pytest.raises(PacketlabError, match=said):
-                lab.host("a")
-        finally:
-            signal.signal(signal.SIGALRM, before)
-            lab.close()
+        with pytest.raises(PacketlabError, match=said), signalled(handler):
+            lab.host("a")
+        lab.close()

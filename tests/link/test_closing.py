@@ -28,35 +28,11 @@ from packetlab import (
 )
 from packetlab.link.replay.replay_sides import replay_sides
 from packetlab.network.carriers import NetHubPort, UDPPort
+from tests.link.asleep import signalled, sleeps, waiting
 
 FRAME = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x88B5) / b"x"
 FAR_APART = Capture.of([Frame(bytes(FRAME), 0), Frame(bytes(FRAME), 3600 * 10**9)])
 CLOSED = r"expected an open port, got one that has been closed"
-
-
-def waiting(call: Callable[[], object], then: Callable[[], object]) -> BaseException | object:
-    """Run `call` in a thread, do `then` once that sleeps in the kernel, and return what the call raised or returned."""
-    result: list[Any] = []
-
-    def run() -> None:
-        try:
-            result.append(call())
-        except BaseException as error:
-            result.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and thread.is_alive():
-        with open(f"/proc/self/task/{thread.native_id}/stat") as file:
-            if file.read().rsplit(")", 1)[1].split()[0] == "S":
-                break
-        time.sleep(0.001)
-    time.sleep(0.05)  # it may have slept for a lock only
-    then()
-    thread.join(60)
-    assert not thread.is_alive(), "the wait did not end"
-    return result[0]
 
 
 def the_error(call: Callable[[], object], port: Any) -> str:
@@ -235,7 +211,7 @@ def test_closing_a_lab_ends_the_waits_in_it() -> None:
     threads = [threading.Thread(target=one, args=(call,), daemon=True) for call in calls[:2]]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
+        sleeps(f"/proc/self/task/{thread.native_id}")
     error = waiting(calls[2], lab.close)
     for thread in threads:
         thread.join(60)
@@ -258,14 +234,6 @@ def test_a_port_of_a_simulated_network_that_is_closed_says_so() -> None:
 
 
 def test_a_signal_handler_may_close_the_port_its_own_thread_waits_for() -> None:
-    import signal
-
-    one, two = socket.socketpair()
-    with one, two, socket.create_server(("127.0.0.1", 0)) as hub, NetHubPort(hub.getsockname()[:2]) as port:
-        before = signal.signal(signal.SIGALRM, lambda *_: port.close())
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-            with pytest.raises(OSError, match=CLOSED):
-                port.receive(timeout=None)
-        finally:
-            signal.signal(signal.SIGALRM, before)
+    with socket.create_server(("127.0.0.1", 0)) as hub, NetHubPort(hub.getsockname()[:2]) as port:
+        with pytest.raises(OSError, match=CLOSED), signalled(lambda *_: port.close()):
+            port.receive(timeout=None)

@@ -11,9 +11,23 @@ import pytest
 
 from packetlab import Lab
 from packetlab.link.lab.program import Program
+from tests.link.asleep import signalled
 from tests.link.forks import PARENTS, PATIENCE, forked_in_c, in_child, refusals
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@pytest.fixture
+def echo():
+    """Return a command that says nothing until it is given a line, its input, and what gives it one.
+
+    While C code forks nothing is to come from programs: a thread that took it might wait for Python's lock just then, and the
+    child would have the lock as if it still waited.
+    """
+    read, write = os.pipe()
+    yield ("sh", "-c", "echo 1; while read line; do echo $line; done"), read, lambda: os.write(write, b"more\n")
+    os.close(read)
+    os.close(write)
 
 
 @pytest.fixture
@@ -60,9 +74,9 @@ def test_a_child_and_its_parent_that_call_at_once_do_not_take_each_others_answer
 
 @pytest.mark.parametrize("fork", [os.fork, forked_in_c])
 @pytest.mark.parametrize("how", ["close", "with", "lose"])
-def test_a_child_that_closes_its_parents_lab_does_no_harm(own, fork, how) -> None:
-    a, (link,) = own.host("a"), own.links
-    program = a.popen("sh", "-c", "while :; do echo on; sleep 0.1; done")
+def test_a_child_that_closes_its_parents_lab_does_no_harm(own, echo, fork, how) -> None:
+    a, (link,), (command, stdin, give) = own.host("a"), own.links, echo
+    program = a.popen(*command, stdin=stdin)
     program.stdout.readline(PATIENCE)
 
     def child() -> str:
@@ -78,8 +92,8 @@ def test_a_child_that_closes_its_parents_lab_does_no_harm(own, fork, how) -> Non
 
     said = in_child(child, fork)
     assert said == "own\nNone" if how != "with" else PARENTS in said
-    before = len(program.stdout.text)
-    program.until(lambda: len(program.stdout.text) > before + 3, PATIENCE)
+    give()
+    program.until(lambda: program.stdout.text == "1\nmore\n", PATIENCE)
     assert program.returncode is None
     link.change(delay=0.001)
     ran = a.run("ping", "-c", "1", "-W", "20", str(own.host("b").address), timeout=PATIENCE)
@@ -119,8 +133,9 @@ WAITS: dict[str, Callable[[Program], object]] = {
 
 
 @pytest.mark.parametrize("fork", [os.fork, forked_in_c])
-def test_a_wait_for_a_program_of_the_parent_is_refused_and_the_program_goes_on(lab, fork) -> None:
-    program = lab.host("a").popen("sh", "-c", "echo 1; while :; do echo 2; sleep 0.1; done")
+def test_a_wait_for_a_program_of_the_parent_is_refused_and_the_program_goes_on(lab, echo, fork) -> None:
+    command, stdin, give = echo
+    program = lab.host("a").popen(*command, stdin=stdin)
     assert program.stdout.readline(PATIENCE) == b"1\n"
 
     def child() -> str:
@@ -132,8 +147,8 @@ def test_a_wait_for_a_program_of_the_parent_is_refused_and_the_program_goes_on(l
         return f"{said} {program.closed} {program.stdout.text[:2]!r} {program!r}"
 
     assert in_child(child, fork) == f"refused True {'1' + chr(10)!r} <Program sh on a, of the process that forked this one>"
-    before = program.stdout.dropped + len(program.stdout.text)
-    program.until(lambda: len(program.stdout.text) > before, PATIENCE)
+    give()
+    program.until(lambda: program.stdout.text == "1\nmore\n", PATIENCE)
     assert program.returncode is None
     assert program.end() < 0
 
@@ -177,16 +192,15 @@ def test_a_child_does_not_keep_the_input_of_a_program_open(lab) -> None:
 
 
 def test_a_child_forked_by_a_handler_within_a_wait_leaves_it(lab) -> None:
-    program, said = lab.host("a").popen("sh", "-c", "sleep 1; echo done"), list[str]()
+    read, write = os.pipe()
+    program, said = lab.host("a").popen("sh", "-c", "read line; echo done", stdin=read), list[str]()
 
     def fork(*_: object) -> None:
-        child = in_child(lambda: refusals(lambda: program.wait()))
-        said.append(child)
+        said.append(in_child(lambda: refusals(lambda: program.wait())))
+        os.write(write, b"end\n")
 
-    before = signal.signal(signal.SIGALRM, fork)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with signalled(fork):
         assert program.wait(PATIENCE) == 0
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    os.close(read)
+    os.close(write)
     assert said == ["refused"]

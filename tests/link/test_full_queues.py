@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ from packetlab.errors import SocketMisuse
 from packetlab.link.replay.replay_sides import replay_sides
 from packetlab.link.replay.vectors import Vectors
 from packetlab.network.outgoing import Outgoing
+from tests.link.asleep import signalled
 from tests.link.queues import (
     Dropping,
     Own,
@@ -163,13 +163,10 @@ def test_an_interrupt_ends_sending_into_a_full_queue_and_its_threads(how, error)
 
     gc.disable()  # an exception within a finalizer is lost
     batch = Batch.of([b"one"] * 3000)
-    before, main = signal.signal(signal.SIGUSR1, handler), threading.get_ident()
-    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGUSR1))
     try:
         with Paired() as port:
             port.fill()
-            timer.start()
-            with pytest.raises(error):
+            with pytest.raises(error), signalled(handler):
                 send(
                     batch if how != "many" else (batch for _ in range(100)),
                     port,
@@ -178,8 +175,6 @@ def test_an_interrupt_ends_sending_into_a_full_queue_and_its_threads(how, error)
             assert [one.name for one in threading.enumerate() if one.name == "packetlab send"] == []
     finally:
         gc.enable()
-        timer.join()
-        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("closed", ["client", "server"])

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from packetlab import ARP, ICMP, TCP, UDP, Engine, Ether, IPv4, Lab, PacketlabError, TCPFlags, exchange
 from packetlab.link.event_loop import RealTime
+from packetlab.link.lab.program import Program
 
 PYTHON = sys.executable
 
@@ -87,9 +89,20 @@ def test_output_is_taken_line_by_line(lab: Lab) -> None:
     os.close(write)
 
 
-def test_a_time_that_is_over_tells_what_was_written_until_then(lab: Lab) -> None:
+@pytest.mark.parametrize("command", ["echo so far; exec sleep 60", "echo so far; sleep 60"])
+def test_a_time_that_is_over_tells_what_was_written_until_then(lab: Lab, monkeypatch, command: str) -> None:
+    host = lab.host("a")
+    started = host.popen
+
+    def popen(*given: object, **more: Any) -> Program:
+        """Start a program; its time begins when it has written something."""
+        program = started(*given, **more)
+        program.until(lambda: program.stdout.text.endswith("\n"), 60)
+        return program
+
+    monkeypatch.setattr(host, "popen", popen)
     with pytest.raises(subprocess.TimeoutExpired) as caught:
-        lab.host("a").run("sh", "-c", "echo so far; exec sleep 60", timeout=0.5)
+        host.run("sh", "-c", command, timeout=0.1)
     assert caught.value.output == "so far\n"
 
 

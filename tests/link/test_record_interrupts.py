@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from packetlab import Capture, Lab, record, send
 from packetlab.link.interface import Interface
 from packetlab.link.replay.record import Recording
+from tests.link.asleep import signalled
 from tests.link.test_record import After, Slow, frame, linked, numbers
 from tests.link.test_shared_ports import tracing
 
@@ -44,18 +44,6 @@ def recorded(*args: Any, **more: Any) -> Recording:
         return record(*args, **more)
     except KeyboardInterrupt as error:
         raise AssertionError("it was raised") from error
-
-
-@pytest.fixture
-def interrupts() -> Iterator[list[threading.Timer]]:
-    """An interrupt after a second, and another after twenty more, for who was not ended by that."""
-    timers = [threading.Timer(seconds, signal.pthread_kill, (MAIN, signal.SIGINT)) for seconds in (1.0, 21.0)]
-    for timer in timers:
-        timer.start()
-    yield timers
-    for timer in timers:
-        timer.cancel()
-        timer.join()
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file"])
@@ -89,24 +77,22 @@ def test_an_interrupt_at_any_moment_cuts_nothing_and_what_was_written_is_counted
     assert place > 100
 
 
-def test_an_interrupt_while_nothing_comes_ends_a_recording_into_a_full_pipe(
-    lab: Lab, interrupts: list[threading.Timer]
-) -> None:
+def test_an_interrupt_while_nothing_comes_ends_a_recording_into_a_full_pipe(lab: Lab) -> None:
     _, other = linked(lab)
     read, write = os.pipe()
     os.set_blocking(write, False)
     with open(read, "rb"), open(write, "wb", buffering=0) as pipe:
         while pipe.write(bytes(4096)):
             pass
-        assert recorded(other, pipe, format="pcap").frames == 0 and interrupts[1].is_alive()
+        with signalled(number=signal.SIGINT):
+            assert recorded(other, pipe, format="pcap").frames == 0
 
 
-def test_an_interrupt_ends_a_recording_into_a_pipe_that_nobody_has_opened(
-    lab: Lab, tmp_path: Path, interrupts: list[threading.Timer]
-) -> None:
+def test_an_interrupt_ends_a_recording_into_a_pipe_that_nobody_has_opened(lab: Lab, tmp_path: Path) -> None:
     _, other = linked(lab)
     os.mkfifo(path := tmp_path / "pipe.pcap")
-    assert recorded(other, path).frames == 0 and interrupts[1].is_alive()
+    with signalled(number=signal.SIGINT):
+        assert recorded(other, path).frames == 0
 
 
 def interrupted_twice() -> None:

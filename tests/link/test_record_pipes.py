@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import select
 import signal
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,19 +65,28 @@ def full(read: int, port: Interface) -> None:
     os.set_blocking(read, True)
     for number in range(COUNT):
         port.send(frame(number, 954))
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while int.from_bytes(fcntl.ioctl(read, termios.FIONREAD, bytes(4)), sys.byteorder) < 50_000:
+        assert time.monotonic() < deadline, "the pipe does not fill up"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("how", ["close", "stop", "seconds"])
-def test_a_pipe_that_nobody_reads_is_waited_for_no_longer(lab: Lab, pipe: tuple[Any, int], how: str) -> None:
+def test_a_pipe_that_nobody_reads_is_waited_for_no_longer(
+    lab: Lab, pipe: tuple[Any, int], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     where, read = pipe
     port, other = linked(lab)
-    stop = threading.Event()
-    thread, found = started(other, where, stop=stop, seconds=1.0 if how == "seconds" else None)
+    stop, passed = threading.Event(), 0
+    clock = SimpleNamespace(time_ns=time.time_ns, monotonic_ns=lambda: time.monotonic_ns() + passed)
+    monkeypatch.setattr("packetlab.link.replay.record.time", clock)
+    thread, found = started(other, where, stop=stop, seconds=600 if how == "seconds" else None)
     full(read, port)
     start = time.monotonic()
-    if how != "seconds":
-        assert thread.is_alive()
+    assert thread.is_alive()
+    if how == "seconds":
+        passed = 600 * 10**9
+    else:
         {"close": other.close, "stop": stop.set}[how]()
     thread.join(20)
     assert not thread.is_alive() and time.monotonic() - start < 5
@@ -187,8 +200,12 @@ def test_a_reader_that_opens_a_pipe_later_and_leaves_early_is_an_error_with_its_
 def test_an_interrupt_ends_a_recording_into_a_full_pipe(lab: Lab, pipe: tuple[Any, int]) -> None:
     where, read = pipe
     port, other = linked(lab)
-    threading.Thread(target=full, args=(read, port), daemon=True).start()
-    threading.Timer(3.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+
+    def fill() -> None:
+        full(read, port)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=fill, daemon=True).start()
     result = record(other, where)
     assert result.frames < COUNT and result.bytes == result.frames * 1000
 

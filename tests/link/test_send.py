@@ -87,11 +87,12 @@ def test_a_rate_is_kept(lab: Lab) -> None:
     port, other = linked(lab)
     send([frame(i % 5, i) for i in range(10)], onto=port, workers=2)  # what is loaded for the first delays it alone
     assert len(list(other.capture(count=10, timeout=5))) == 10
+    begun = time.time_ns()
     report = send([frame(i % 5, i) for i in range(201)], onto=port, rate=10_000.0, workers=2)
     assert report.sent == 201 and report.duration_ns >= 19_000_000
-    times = [got.time_ns for got in other.capture(count=201, timeout=5)]
-    # Pieces of ten go out when the first of them is due.
-    assert times[-1] - times[0] >= 19_000_000
+    passed = sorted(got.time_ns - begun for got in other.capture(count=201, timeout=5))
+    # Pieces of ten go out when the first of them is due, or later where the machine is busy.
+    assert all(after >= (i // 10 - 1) * 1_000_000 for i, after in enumerate(passed)) and passed[-1] >= 19_000_000
 
 
 def test_pieces_that_are_late_together_do_not_go_out_at_once() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from packetlab import Ether, Lab, LocalHost, exchange, memory_wire
+from tests.link.asleep import waiting
 from tests.link.queues import Paired
-from tests.link.test_closing import FRAME, waiting
+from tests.link.test_closing import FRAME
 from tests.sockets.test_simulated_threads import closed_meanwhile, ticking
 
 ASK = Ether(dst="02:00:00:00:00:77", src="02:00:00:00:00:01", type=0x88B5) / b"x"

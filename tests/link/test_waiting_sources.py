@@ -14,7 +14,8 @@ import pytest
 
 from packetlab import Capture, Frame, Lab, Writer, memory_wire, replay, send
 from packetlab.link.replay.replay_sides import replay_sides
-from tests.link.test_closing import FRAME, waiting
+from tests.link.asleep import waiting
+from tests.link.test_closing import FRAME
 
 WAYS: dict[str, Callable[..., Any]] = {
     "replay": replay,

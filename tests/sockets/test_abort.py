@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 import socket
 import struct
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 
 from packetlab import LocalHost, SimNetwork, Timing
 from packetlab.errors import ERRNO_NAMES, SocketMisuse
+from tests.link.asleep import signalled
 from tests.sockets.test_background import PATIENCE, in_thread, pair
 from tests.sockets.test_websocket_close import Server
 
@@ -45,13 +45,8 @@ def test_an_abort_in_another_thread_ends_a_close(client) -> None:
 
 
 def test_an_abort_in_a_handler_ends_the_close_below_it(client) -> None:
-    before = signal.signal(signal.SIGALRM, lambda *_: client.abort())
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
+    with signalled(lambda *_: client.abort()):
         client.close()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert client.closed
 
 

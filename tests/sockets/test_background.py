@@ -22,30 +22,38 @@ from packetlab import LocalHost, SimNetwork, Timing
 from packetlab.link.event_loop import RealTime
 
 PATIENCE = 60.0  # seconds until a wait that should have ended is called a hang
+HERE = ".".join(map(str, (127, *(os.getpid() + (1 << 16)).to_bytes(3, "big"))))
+"""An address of this machine for the tests of this process alone: no other's takes a port that was found to be free."""
 
 
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "packetlab sockets"]
+def threads(*hosts: LocalHost) -> list[threading.Thread]:
+    """Return the threads that serve these hosts. Those of earlier tests may be there still, and end at any moment."""
+    loops = [host.loop for host in hosts]
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == "packetlab sockets"
+        if (serving := getattr(getattr(thread, "_target", None), "__self__", None)) is not None and serving._loop() in loops
+    ]
 
 
-def ended(before: list[threading.Thread]) -> bool:
-    for thread in threads():
-        if thread not in before:
-            thread.join(PATIENCE)
-    return set(threads()) <= set(before)
+def ended(found: list[threading.Thread]) -> bool:
+    for thread in found:
+        thread.join(PATIENCE)
+    return not any(thread.is_alive() for thread in found)
 
 
 def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(kernel.socket(kernel.AF_INET, kernel.SOCK_DGRAM)) for _ in range(count)]
         for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
+            sock.bind((HERE, 0))
         return [sock.getsockname()[1] for sock in sockets]
 
 
 def host(number: int, local: int, peer: int, loop: RealTime | None = None, timing: Timing | None = None) -> LocalHost:
     made = LocalHost(mac=f"02:00:00:00:00:{number:02x}", name=f"h{number}", loop=loop or RealTime())
-    made.join(0x401, "udp", local=("127.0.0.1", local), peer=("127.0.0.1", peer))
+    made.join(0x401, "udp", local=(HERE, local), peer=(HERE, peer))
     if timing is not None:
         made.timing = timing
     return made
@@ -59,11 +67,10 @@ def pair(timing: Timing | None = None) -> tuple[LocalHost, LocalHost]:
 
 @pytest.fixture
 def hosts() -> Iterator[tuple[LocalHost, LocalHost]]:
-    before = threads()
     a, b = pair()
     with a, b:
         yield a, b
-    assert ended(before)
+    assert ended(threads(a, b))
 
 
 def connected(a: LocalHost, b: LocalHost) -> tuple[Any, Any]:
@@ -84,7 +91,7 @@ import sys, time
 from packetlab import LocalHost, Timing
 host = LocalHost(mac="02:00:00:00:00:02")
 host.timing = Timing(keep_alive=1, give_up=3)
-host.join(0x401, "udp", local=("127.0.0.1", int(sys.argv[1])), peer=("127.0.0.1", int(sys.argv[2])))
+host.join(0x401, "udp", local=(sys.argv[3], int(sys.argv[1])), peer=(sys.argv[3], int(sys.argv[2])))
 server = host.socket("seqpacket", "xns")
 server.timeout = 30
 server.bind(7)
@@ -111,7 +118,7 @@ def peer() -> Iterator[tuple[LocalHost, Any]]:
     theirs, ours = free_ports(2)
     with (
         subprocess.Popen(
-            [sys.executable, "-c", PEER, str(theirs), str(ours)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PEER, str(theirs), str(ours), HERE], stdout=subprocess.PIPE, text=True
         ) as process,
         host(1, ours, theirs, timing=Timing(keep_alive=1, give_up=3)) as made,
     ):
@@ -245,47 +252,44 @@ def test_what_was_left_of_a_write_goes_on_from_the_deepest_rest(hosts, family) -
 
 
 def test_there_is_one_thread_a_medium_while_it_has_something_to_serve() -> None:
-    before = threads()
     a, b = pair()
     c = host(3, *free_ports(2), loop=b.loop)
-    assert len(threads()) == len(before) + 2
+    (of_a,), (of_b,) = threads(a), threads(b, c)
     a.close()
     c.close()
-    for thread in threads():
-        thread.join(0)
-    assert any(thread not in before for thread in threads())  # that of b
+    assert ended([of_a]) and threads(b) == [of_b]
     b.close()
-    assert ended(before)
-    with LocalHost() as plain, plain.socket("datagram", "inet") as sock:
+    assert ended([of_b]) and threads(a, b, c) == []
+    with LocalHost(loop=RealTime()) as plain, plain.socket("datagram", "inet") as sock:
         sock.bind(("127.0.0.1", 0))
-        assert ended(before)  # the kernel serves its own
+        assert threads(plain) == []  # the kernel serves its own
 
 
 def test_a_medium_that_nobody_has_any_more_takes_its_thread_along() -> None:
-    before = threads()
     made = host(1, *free_ports(2))
+    (serving,) = threads(made)
     made._stack.ports[0].close()
     del made
     gc.collect()
-    assert ended(before)
+    assert ended([serving])
 
 
 def test_virtual_time_has_no_thread() -> None:
-    before = threading.enumerate()
+    before = {*threading.enumerate()}
     net = SimNetwork()
     a, b = net.host("a"), net.host("b")
     net.link(a, b)
     client, conn = connected(a, b)
     client.write(b"x")
     assert conn.read() == b"x"
-    assert threading.enumerate() == before
+    assert {*threading.enumerate()} <= before  # those of earlier tests may end meanwhile
 
 
 @pytest.mark.slow
 def test_many_media_and_many_threads_do_not_wait_for_each_other() -> None:
-    before = threads()
     with ExitStack() as stack:
-        ends = [connected(*(stack.enter_context(each) for each in pair())) for _ in range(6)]
+        pairs = [pair() for _ in range(6)]
+        ends = [connected(*(stack.enter_context(each) for each in both)) for both in pairs]
 
         def write(client: Any) -> None:
             for number in range(100):
@@ -299,7 +303,7 @@ def test_many_media_and_many_threads_do_not_wait_for_each_other() -> None:
         for writer in writers:
             writer.join(PATIENCE)
         assert not any(writer.is_alive() for writer in writers)
-    assert ended(before)
+    assert ended(threads(*(each for both in pairs for each in both)))
 
 
 # Forks and the end --------------------------------------------------------------------------------------------
@@ -336,7 +340,7 @@ def test_a_forked_child_has_nothing_of_its_parents_connections_and_may_have_its_
     conn.write(b"for the parent")
 
     def child() -> str:
-        found = [str(len(threads()))]
+        found = [str(len(threads(a, b)))]
         for call in (client.read, lambda: client.write(b"x"), lambda: a.socket("datagram", "xns").bind(0)):
             try:
                 found.append(f"{call()}")
@@ -396,8 +400,8 @@ def test_a_program_that_ends_with_sockets_open_just_ends(last) -> None:
 from packetlab import LocalHost
 from packetlab.link.event_loop import RealTime
 a, b = (LocalHost(mac=mac, loop=RealTime()) for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02"))
-a.join(0x401, "udp", local=("127.0.0.1", {a}), peer=("127.0.0.1", {b}))
-b.join(0x401, "udp", local=("127.0.0.1", {b}), peer=("127.0.0.1", {a}))
+a.join(0x401, "udp", local=("{HERE}", {a}), peer=("{HERE}", {b}))
+b.join(0x401, "udp", local=("{HERE}", {b}), peer=("{HERE}", {a}))
 server, client = b.socket("seqpacket", "xns"), a.socket("seqpacket", "xns")
 server.bind(7); server.listen(); client.connect(b.at(7)); conn = server.accept()
 for _ in range(20): client.write(b"unread")

@@ -36,6 +36,7 @@ from packetlab import (
     through,
     when,
 )
+from tests.sockets.test_background import HERE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -122,7 +123,7 @@ def clients(request: Any) -> Iterator[tuple[tuple[Any, Any], tuple[Any, Any]]]:
 def tcp() -> Iterator[tuple[Any, Any]]:
     host = LocalHost()
     listener = host.socket("stream", family="inet")
-    listener.bind(("127.0.0.1", 5020))
+    listener.bind((HERE, 5020))
     listener.listen()
     client = host.socket("stream", family="inet")
     client.connect(listener.address)
@@ -190,7 +191,7 @@ def datagrams() -> Iterator[tuple[Any, Any]]:
     """A socket at port 5021, and one that has no port yet."""
     host = LocalHost()
     server, client = (host.socket("datagram", family="inet") for _ in range(2))
-    server.bind(("127.0.0.1", 5021))
+    server.bind((HERE, 5021))
     server.timeout = client.timeout = 5
     yield server, client
     for each in (server, client, host):

@@ -12,7 +12,7 @@ import pytest
 
 from packetlab import Header, LocalHost, Text, XNSAddress, ended
 from packetlab.link.event_loop import RealTime
-from tests.link.test_closing import waiting
+from tests.link.asleep import waiting
 from tests.sockets.test_background import pair
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from packetlab import Lab, LocalHost
 from packetlab.errors import SocketMisuse
+from tests.link.asleep import waiting
 from tests.link.forks import in_child
-from tests.link.test_closing import waiting
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ PATIENCE = 60.0
 BEGINNING = """
 import os, signal, sys
 from contextlib import ExitStack
+from tests.link.asleep import signalled
 from tests.sockets.test_background import connected, pair, socket_of
 
 def tried(call):
@@ -30,9 +31,8 @@ def tried(call):
 def interrupted(handler, call):
     def run(*_):
         print("handler:", tried(handler), flush=True)
-    signal.signal(signal.SIGALRM, run)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    print("call:", tried(call), flush=True)
+    with signalled(run):
+        print("call:", tried(call), flush=True)
     os._exit(0)
 
 a, b = pair()

@@ -18,6 +18,8 @@ from packetlab import SPP, Control, LocalHost, SimNetwork
 from packetlab.errors import SocketMisuse
 from packetlab.link.event_loop import RealTime
 from packetlab.sockets.socket import QueuedCall
+from tests.link.asleep import signalled
+from tests.sockets.test_background import HERE, free_ports
 
 KINDS = [("xns", "seqpacket"), ("xns", "stream"), ("inet", "stream")]
 WAIT = 30  # seconds for what takes none
@@ -30,33 +32,19 @@ def closing() -> Iterator[ExitStack]:
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: " ".join(kind))
-def pair(request, closing, free_ports) -> tuple[Any, Any]:
+def pair(request, closing) -> tuple[Any, Any]:
     """Return a connection in real time between two hosts, each with an event loop of its own."""
-    return connected(closing, free_ports, *request.param)
+    return connected(closing, *request.param)
 
 
-@pytest.fixture
-def free_ports() -> Callable[[], list[int]]:
-    import socket
-
-    def find() -> list[int]:
-        with ExitStack() as stack:
-            found = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
-            for one in found:
-                one.bind(("127.0.0.1", 0))
-            return [one.getsockname()[1] for one in found]
-
-    return find
-
-
-def connected(closing: ExitStack, free_ports: Callable[[], list[int]], family: str, kind: str) -> tuple[Any, Any]:
+def connected(closing: ExitStack, family: str, kind: str) -> tuple[Any, Any]:
     hosts = [
         closing.enter_context(LocalHost(mac=f"02:00:00:00:00:0{number}", name=name, loop=RealTime()))
         for number, name in enumerate("ab", 1)
     ]
-    ports = free_ports() if family == "xns" else []
+    ports = free_ports(2) if family == "xns" else []
     for host, (here, there) in zip(hosts, [ports, ports[::-1]] if ports else [], strict=False):
-        host.join(0x401, "udp", local=("127.0.0.1", here), peer=("127.0.0.1", there))
+        host.join(0x401, "udp", local=(HERE, here), peer=(HERE, there))
     server, client = hosts[1].socket(kind, family), hosts[0].socket(kind, family)
     closing.callback(server.abort)
     server.bind(7 if family == "xns" else ("127.0.0.1", 0))
@@ -156,8 +144,8 @@ def test_what_many_threads_read_is_all_that_came(pair, tight) -> None:
         assert Counter(b"".join(got)) == Counter(b"".join(sent))
 
 
-def test_a_packet_does_not_get_into_anothers_message(closing, free_ports) -> None:
-    client, conn = connected(closing, free_ports, "xns", "seqpacket")
+def test_a_packet_does_not_get_into_anothers_message(closing) -> None:
+    client, conn = connected(closing, "xns", "seqpacket")
     errors: list[BaseException] = []
     long = blocked(client, b"m" * 100_000, errors)
     (short,) = threads(trouble(lambda: client.write(b"s", header=SPP(control=Control.END_OF_MESSAGE)), errors))
@@ -167,8 +155,8 @@ def test_a_packet_does_not_get_into_anothers_message(closing, free_ports) -> Non
     joined([short])
 
 
-def test_a_packet_is_not_read_out_of_anothers_message(closing, free_ports) -> None:
-    client, conn = connected(closing, free_ports, "xns", "seqpacket")
+def test_a_packet_is_not_read_out_of_anothers_message(closing) -> None:
+    client, conn = connected(closing, "xns", "seqpacket")
     messages: list[bytes] = []
     client.write(b"one, ")
     (reader,) = threads(lambda: messages.append(conn.read_message()))
@@ -262,14 +250,8 @@ def test_an_interrupted_write_gives_its_turn_back(pair) -> None:
     def handler(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(KeyboardInterrupt), signalled(handler):
+        (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
     assert client._turns == {}
 
 

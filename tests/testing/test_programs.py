@@ -87,8 +87,16 @@ def test_a_program_that_is_not_ready_in_time_is_distinguished(run) -> None:
     result = run(
         LINKED
         + """
-def test_it(lab, program):
+def test_it(lab, program, monkeypatch):
     a, b = linked(lab)
+    start = b.popen
+
+    def popen(*given, **more):  # its time begins when it has written something
+        started = start(*given, **more)
+        started.until(lambda: started.stdout.text == "waiting\\n", 60)
+        return started
+
+    monkeypatch.setattr(b, "popen", popen)
     program(b, "sh", "-c", "echo waiting; exec sleep 60", ready="ready", timeout=0.3)
 """
     )

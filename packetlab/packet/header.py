@@ -389,9 +389,10 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     def _raw_values(self) -> tuple[object, ...]:
         follows = any(follows_inside(f, getattr(self, f.slot)) for f in self._declaration.transformed)
         header = self._resolved_alone() if follows or any(getattr(self, f.slot) is None for f in self._fields) else self
+        # What follows, and is there, was worked out with its payload.
         return tuple(
             header._items_of(f) if f.kind.wire == "items" and getattr(header, f.slot) is not None
-            else getattr(header if f.rule is None or getattr(self, f.slot) is None else self, f.slot)  # worked out with its payload
+            else getattr(self if (f.rule is not None or f.computed is not None or f.pad) and getattr(self, f.slot) is not None else header, f.slot)
             for f in self._fields
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.refinement.class_bodies import plain_class
 from packetlab.hooks import Shown, hook
 from packetlab.packet.anomalies import Anomalies
 from packetlab.renamed import renamed_arguments
@@ -62,6 +63,11 @@ class Held(Shown):
     def _classes(self) -> tuple[type[Any], ...]:
         path = self._path
         return tuple(map(type, self._stack)) if path is None else path.classes
+
+    def _is_like(self, other: Held) -> bool:
+        """Whether the headers are of the same classes, of what takes a field apart of that whose field it is."""
+        mine, theirs = self._classes, other._classes
+        return mine == theirs or [*map(plain_class, mine)] == [*map(plain_class, theirs)]
 
     @property
     def payload(self) -> bytes:

@@ -430,7 +430,7 @@ class Packet(Held):
         return hook("deep")(self, name, using=using)  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
-        return self._classes == other._classes and same_bytes(self, other) if isinstance(other, Packet) else NotImplemented
+        return self._is_like(other) and same_bytes(self, other) if isinstance(other, Packet) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(bytes(self))

@@ -170,7 +170,11 @@ def other_name(name: str) -> str:
 
 def plain(header: AnyHeader) -> type[AnyHeader]:
     """Return the class whose headers a refinement's are, as far as bytes go."""
-    cls: Any = type(header)
+    return plain_class(type(header))
+
+
+def plain_class(cls: Any) -> type[AnyHeader]:
+    """Return the class that `plain` returns for headers of a class."""
     while cls._declaration.view is not None:
         cls = next(base for base in cls.__mro__ if base.__dict__.get("_declaration") is cls._declaration.refines)
     return cls  # type: ignore[no-any-return]

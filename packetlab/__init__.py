@@ -52,6 +52,7 @@ _HOOKS.update(
     encode_items="packetlab.codec.encode",
     measured="packetlab.codec.bodies",
     settled="packetlab.codec.places.compressing",
+    heaped="packetlab.codec.places.heaps",
     parse_inside="packetlab.codec.transforms.inside",
     reader_inside="packetlab.codec.transforms.inside",
     bytes_inside="packetlab.declare.transforms.raws",

@@ -21,6 +21,7 @@ from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import read_items, walk
 from packetlab.codec.objects import classes
 from packetlab.codec.places.from_end import FromEnd
+from packetlab.codec.places.heaps import handed_out
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.depth import is_nested, is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
@@ -43,6 +44,7 @@ from packetlab.declare.plan import (
     Step,
     When,
 )
+from packetlab.declare.refinement.heaps import heaps_of
 from packetlab.declare.values.units import Run, Unit
 
 if TYPE_CHECKING:
@@ -135,7 +137,16 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
             surely = f"not {f.kind.surely.format(self.v(f.name))} and " if f.kind.surely else ""
             self.check(f"{self.v(f.name)} is not None and {surely}J_{f.name}{self.tag}({self.v(f.name)})")
         self.obeyed(self.cls.fields)
+        self.handed_out()
         return end
+
+    def handed_out(self) -> None:
+        """Give the items of lists their bytes that lie in a field of this header."""
+        for f, within in heaps_of(self.cls):
+            var, self.names["handed_out"] = self.v(f.name), handed_out
+            self.lines.append(f"w = {var} is None or handed_out({var}, {self.v(within.name)}, o_{within.name}{self.tag} - {self.start})")
+            self.check("w is None")
+            self.lines.append(f"if {var} is not None: {var} = w")
 
     def made(self) -> None:
         """Make the header of what was read."""

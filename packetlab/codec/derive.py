@@ -100,7 +100,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
 
     def is_left_out(self, f: Field) -> bool:
         """Whether a field has no bytes in any header that comes here."""
-        return self.plain and f.kind.wire == "items" and f.name not in self.ended and not f.lead
+        return f.heap is not None or (self.plain and f.kind.wire == "items" and f.name not in self.ended and not f.lead)
 
     def value(self, name: str) -> str:
         f, tag = self.fields[name], self.tag
@@ -394,6 +394,8 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
     def count(self, name: str) -> str:
         self.value(name)
         value = self.direct.get(name, f"v_{name}{self.tag}")
+        if self.fields[name].heap is not None:
+            return f"len({value} or b'')"
         if self.fields[name].kind.element is not None or self.fields[name].kind.wide is not None:
             self.names[f"E_{name}{self.tag}"] = self.fields[name].kind.count
             return self.unless_none(name, f"E_{name}{self.tag}({value})")

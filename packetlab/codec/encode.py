@@ -59,7 +59,7 @@ def field_bytes(field: Field, raw: Raw) -> bytes:
     """Pack the raw value of a field that is no number of bits, as it was read."""
     if field.kind.wire == "items":
         return encode_items(raw, 0)
-    if field.computed is not None:
+    if field.computed is not None or field.heap is not None:
         return b""
     return field.kind.write(raw) if field.kind.wire == "coded" else raw
 
@@ -139,7 +139,7 @@ class Packing(Deriving):
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
             other = f"!= {self.cls.captured_state:#x}" if self.read else f"& {derived | 3 << 2 * count:#x}" if derived else above
             first += [f"if s{tag} {other}: return None"]
-            left_out = [f for f in self.cls.fields if self.is_left_out(f)]
+            left_out = [f for f in self.cls.fields if self.is_left_out(f) and f.heap is None]
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
             first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:

@@ -16,6 +16,7 @@ from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, rem
 from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
+from packetlab.codec.places.heaps import handed_carefully
 from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.places.names import name_at
 from packetlab.codec.places.scattered import ScatteredWalking
@@ -44,6 +45,7 @@ from packetlab.declare.plan import (
     When,
     needs,
 )
+from packetlab.declare.refinement.heaps import heaps_of
 from packetlab.declare.refinement.registered import refinements
 
 if TYPE_CHECKING:
@@ -137,11 +139,18 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
     def header(self, cut: bool, refined: bool = False) -> AnyHeader:
         if cut or refined:  # else it is not read yet what may stand around them
             open_carried(self.cls, self.scope, self.start, self.places, self.ctx)
+            self.hand_out()
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
         cls, inner = refine(self.cls, self.scope, self.places, self.ctx, walk, read_items, self.start) if refined else (self.cls, None)
         outer = tuple(self.values[str(leaf)] for leaf in self.cls.outer_leaves) or None
         made: AnyHeader = restored(classes[cls], state, tuple(self.values[f.name] for f in self.cls.fields), outer, inner)
         return made
+
+    def hand_out(self) -> None:
+        """Give the items of lists their bytes that lie in a field of this header."""
+        for f, g in heaps_of(self.cls):
+            blobs, places = self.values[g.name] or b"", (self.start, self.places.get(g.name, self.bit // 8))
+            self.values[f.name] = handed_carefully(self.cls, f, self.values[f.name], blobs, places, self.ctx, self.is_part(self.end))
 
     def limit(self) -> int:
         return self.end if self.stop is None else self.stop

@@ -308,7 +308,7 @@ def _samples(
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     stated += [f.place for f in cls.fields if f.place is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
-    free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
+    free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.heap is None and f.kind.wire != "payload"]
     if cls.when is not None:
         deciding = [cls.by_name[name] for name in needs(cls.when)]
         if any(f.default is REQUIRED or f.rule is not None or f.computed is not None for f in deciding) or _is_around(cls, cls.when):

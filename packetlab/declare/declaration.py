@@ -221,7 +221,7 @@ def rules_of(fields: Iterable[Field]) -> list[Expr | None]:
     """Return what fields say of their values, presence, sizes and counts."""
     return [
         rule for f in fields
-        for rule in (f.rule, f.condition, f.size, f.count, f.computed, f.place, f.origin, f.must, f.kind.wide, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
+        for rule in (f.rule, f.condition, f.size, f.count, f.computed, f.place, f.origin, f.must, f.heap, f.kind.wide, *(late[2] for late in getattr(f.kind, "late", ()) if isinstance(late[2], Expr)))
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.intervals import bounds, words
 from packetlab.declare.places.from_end import is_ahead
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.refinement.heaps import check_heaps
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.remembering.records import LaidOutBy
@@ -55,6 +56,7 @@ def check_held(header: Declaration) -> None:
         if f.kind.has_headers:
             _check(header, f, 1, f"{header.name}.{f.name}", frozenset())
     check_layouts(header)
+    check_heaps(header)
 
 
 def _origins(header: Declaration) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
     __slots__ = (
-        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "kind", "leads", "many", "must", "none", "pad", "place", "rule", "since", "size", "through", "until",
+        "align", "computed", "condition", "count", "default", "end", "ended", "fill", "fixed", "from_end", "gap", "heap", "kind", "leads", "many", "must", "none", "pad", "place", "rule", "since", "size", "through", "until",
     )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
@@ -44,6 +44,7 @@ class Spec:
         self.place: Expr | None = rules.get("place")
         self.since: str = rules.get("since", "self")
         self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
+        self.heap: Any = None  # where else in the holder its bytes lie (see `places.heaps`)
         self.ended: bytes | tuple[bytes, ...] | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
@@ -272,7 +273,7 @@ class Field:
         align, pad: multiples of bytes (see `many`, `pad`), lead: how many bytes before a list count too, and fill, the byte that fills up to them. from_end: how many bytes before the end it begins, 0 where that is not said. place: where padding ends,
             counted from the header's start. since: where padding and `place` begin to count; mark: the field where, origin: how far its
             own header lies after the one where. stride: bytes of each of several values. fixed: whether another value than the default is a fault; must: what
-            another value has to obey, so as not to be one.
+            another value has to obey, so as not to be one. heap: where in the holder its bytes lie (a `places.heaps.Heap`), None for here.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -292,6 +293,7 @@ class Field:
         self.leads, self.lead = spec.leads, 0
         self.default, self.from_end, self.place = spec.default, spec.from_end, spec.place
         self.since, self.mark = spec.since, cast("Field | None", None)
+        self.heap = spec.heap
         self.origin = None if spec.since == "self" else OwnPlace(spec.since)
         self.left = goes_by_left(spec.condition)
         if self.left and spec.condition is not None:

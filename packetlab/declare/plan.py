@@ -285,7 +285,7 @@ class Plan:
         f = self._by_name.get(name)
         if f is None or f.left or (f.condition is not None and f.kind.fixed_bits % 8):
             return None
-        size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
+        size = Const(f.kind.fixed_bits // 8) if f.kind.bits is not None or f.heap is not None else self.sizes.get(name)
         size = Size(name) if self._is_coded(name) else size  # the bytes that it was read from
         return size if size is None or f.condition is None else If(f.condition, size, Const(0))
 
@@ -305,7 +305,7 @@ class Plan:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
                 return False
-            if name in self._by_name and self._is_coded(name):
+            if (name in self._by_name and self._is_coded(name)) or ((g := self._by_name.get(name[1:])) is not None and g.heap is not None):
                 return True  # its value tells its size, whatever else does
             if sizes_in(size) & {*[*self._by_name][[*self._by_name].index(name.lstrip("#")) :]}:
                 return False
@@ -366,7 +366,7 @@ class Plan:
 
     def _goes_on(self, f: Field) -> bool:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
-        if f.name in self.sizes or f.name in self.counts or f.pad:
+        if f.name in self.sizes or f.name in self.counts or f.pad or f.heap is not None:
             return False
         many = f.kind.wire == "items" or (f.kind.loose and f.kind.element is not None)
         return f.kind.wire == "open" or (many and f.until is None)
@@ -378,8 +378,8 @@ class Plan:
         return step if piece.condition is None else When(piece.condition, step)
 
     def _of(self, f: Field) -> Fixed | Sized | Padded | Gap | Open | Listed | Counted | Coded | Follows:
-        if f.computed is not None:
-            return Follows(f, f.computed)
+        if (rule := f.computed if f.heap is None else f.heap) is not None:
+            return Follows(f, rule)
         if f.kind.bits is not None:
             return Fixed(Run([Unit([f])]))
         if f.place is not None:

@@ -102,7 +102,7 @@ class Leaves:
         if isinstance(leaf, Size):
             return self.size(leaf.name)
         if isinstance(leaf, Count):
-            if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None is kind.wide:
+            if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None is kind.wide and self.field(leaf.name).heap is None:
                 raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name, not_counted(kind, leaf.name))
             return min(0, self.field(leaf.name).none or 0), LONGEST
         if isinstance(leaf, Ahead):

@@ -61,7 +61,7 @@ def cells(header: Declaration) -> list[Cell]:
     plan = header.plan
 
     def drawn(steps: list[Step]) -> list[Cell]:
-        return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields if f.computed is None]
+        return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields if f.computed is f.heap]
 
     payload = [Cell("payload", None)] if header.has_trailer else []
     return [*drawn(plan.head), *payload, *drawn(plan.trailer)]
@@ -312,11 +312,14 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
     at: int | None = 0
     for f in header.fields:
         place = "after" if at is None else _place(at, f.kind.bits, header.low)
+        place = place if f.heap is None else f"{f.heap.place} from the start of {f.heap.since}, in its {f.heap.within}"
         value = ""
         if f.rule is not None:
             value = f"checksum {f.rule}" if isinstance(f.rule, Checksum) else f"= {f.rule}"
         elif f.fixed:
             value = f"always {f.kind.text(f.default)}"
+        elif f.heap is not None:
+            value = f"{f.heap.size} bytes"
         elif f.size is not None or f.count is not None or f.pad:
             value = (
                 f"{f.size} bytes"
@@ -331,7 +334,7 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
             value = f"{f.kind.text(f.default)} unless given"
         value += f"{'; ' if value else ''}always {f.must}" if f.must is not None else ""
         found.append((place, f.kind.in_words(), value, str(f.condition) if f.condition is not None else ""))
-        at = None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
+        at = at if f.heap is not None else None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
     return found
 
 

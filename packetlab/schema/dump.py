@@ -160,11 +160,11 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
         ("rule", f.declared_rule),
         ("computed", f.computed),
         ("when", f.said),
-        ("size", None if f.stride and f.count is not None else f.size),
+        ("size", f.heap.size if f.heap is not None else None if f.stride and f.count is not None else f.size),
         ("count", f.count),
         ("until", f.until),
         ("must", f.must),
-        ("to", f.place),
+        ("to", f.place if f.heap is None else f.heap.place),
     ):
         if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):
             found[word] = dump_expression(rule)
@@ -179,6 +179,8 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
         found["since"] = f.since
     if f.none is not None:
         found["none"] = f.none
+    if f.heap is not None:
+        found.update(since=f.heap.since, within=f.heap.within, align=f.heap.align)
     return found
 
 

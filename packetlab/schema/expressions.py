@@ -41,8 +41,10 @@ from packetlab.declare.expressions import (
     Size,
 )
 from packetlab.declare.kinds import WIDEST
+from packetlab.declare.places.heaps import Lain, Length
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.left import Left
+from packetlab.declare.places.offsets import OffsetOf
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.rules import Ahead, Side
@@ -132,6 +134,8 @@ def dump_expression(rule: Expr) -> object:  # noqa: C901
         return ["first", f"{rule.name}.{rule.item}.{rule.part}", rule.default]
     if isinstance(rule, CountInside):
         return ["count_of", f"{rule.name}.{rule.part}"]
+    if isinstance(rule, Lain | Length):
+        return ["size_of", rule.name] if isinstance(rule, Length) else ["offset_of", rule.field, rule.since]
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
     if isinstance(rule, Recalled):
@@ -254,6 +258,8 @@ class _Terms:
         if word == "first" and "field" in self.words and len(operands) == 2:
             path = expect_list(text(operands[0], self.where, 200).split("."), self.where, 3, 3)
             return FirstOf(".".join(name(one, self.where) for one in path), number(operands[1], self.where, -1 << 63, 1 << 64))
+        if word == "offset_of" and len(operands) == 2 and "field" in self.words:
+            return OffsetOf(name(operands[0], self.where), name(operands[1], self.where))
         if word in SIGNS and len(operands) == 2:
             return Op(word, *(self.read(operand, depth + 1) for operand in operands))
         if len(operands) == 1 and word in self.words:

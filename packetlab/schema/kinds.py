@@ -376,7 +376,7 @@ FORMS: dict[str, Form] = {
         lambda kind: type(kind) is Int, _number_data, _number, _number_spelled,
     ),
     "bytes": Form(
-        "bytes size none pad to filling since const when default",
+        "bytes size none pad to within align filling since const when default",
         lambda kind: type(kind) is ByteString and not kind.rest,
         lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),

@@ -25,6 +25,7 @@ from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
 from packetlab.declare.kinds import Kind
+from packetlab.declare.places.offsets import lying_within
 from packetlab.declare.validate import BOUND, Leaves, field_of, filled_in
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
@@ -202,7 +203,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under linktypes answers refines when inside defaults rules"
-_FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most shortest prefix sizes indefinite width before default rule computed when size count until none align pad filling to since from_end const by"
+_FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most shortest prefix sizes indefinite width before default rule computed when size count until none align pad filling to since from_end const by within"
 
 
 class _Maker:
@@ -348,9 +349,7 @@ class _Maker:
         for word, said in (("computed", "computed"), ("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until"), ("must", "must"), ("to", "place")):
             if word in row:
                 rules[said] = load_expression(row[word], where)
-        for word, said in (("align", "align"), ("pad", "pad"), ("from_end", "from_end")):
-            if word in row:
-                rules[said] = number(row[word], where, 1, PADDING)
+        rules |= {word: number(row[word], where, 1, PADDING) for word in ("align", "pad", "from_end") if word in row}
         if "end" in row:
             rules["end"] = [*value_of_data(kind, expect_list(row["end"], where, 1, 1), where)][0]
         if "filling" in row:
@@ -369,7 +368,8 @@ class _Maker:
             default = value_of_data(kind, row["default"], where)
         else:
             default = None if "rule" in row or "pad" in row or kind.wire == "payload" else REQUIRED
-        return Spec(default, **rules)
+        made = Spec(default, **rules)
+        return made if "within" not in row else lying_within(made, name(row["within"], where))
 
     # Bindings --------------------------------------------------------------------------------------------------
 

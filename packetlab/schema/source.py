@@ -175,8 +175,7 @@ def _right(row: dict[str, object], where: str) -> str:
         words += [f"end={_value(row['end'], row, where)[1:-2]}"] if "end" in row else []
         right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"
     elif "size" in row:
-        none = f", none={number(row['none'], where)}" if "none" in row else ""
-        right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''}{none})"
+        right = _sized(row, where, value)
     elif row.get("const") == 1:
         right = f"const({value})"
     elif value and (str(row.get("kind")) in ADDRESSES or "names" in row) and "when" not in row:
@@ -195,6 +194,15 @@ def _right(row: dict[str, object], where: str) -> str:
     if "when" in row:
         return f"when({_condition(row['when'], where)}{f', {right}' if right else ''})"
     return right
+
+
+def _sized(row: dict[str, object], where: str, value: str) -> str:
+    none = f", none={number(row['none'], where)}" if "none" in row else ""
+    right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''}{none})"
+    if "within" not in row:
+        return right
+    since = "".join(f", {word}={_quoted(row.get(word))}" for word in ("since", "within"))
+    return f"at({spelled(row.get('to'), where)}, {right}{since}, align={number(row.get('align'), where)})"
 
 
 def _value(data: object, row: dict[str, object], where: str) -> str:
@@ -283,6 +291,8 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
         return f'count_of("{made.name}.{made.part}")' if isinstance(made, CountInside) else f'field("{made}")'
     if word in ("field", "size_inside", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
         return f'offset_of("self", since={_quoted(parts[0])})' if word == "begins" else f"{word}({_quoted(parts[0])})"
+    if word == "offset_of" and len(parts) == 2:
+        return f"offset_of({_quoted(parts[0])}, since={_quoted(parts[1])})"
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"
     if word == "one_of" and len(parts) == 2:

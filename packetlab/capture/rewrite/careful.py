@@ -14,12 +14,14 @@ from packetlab.capture.rewrite.roles import holds, roles, wants
 from packetlab.codec.around.lists import is_last
 from packetlab.codec.faults import Values
 from packetlab.codec.objects import classes
+from packetlab.codec.places.heaps import placed
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import values_of
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field
+from packetlab.declare.places.heaps import heap_field
 from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation
 from packetlab.packet.offsets import Span, field_offsets, field_spans
@@ -228,6 +230,7 @@ class _Reader:
                     item if isinstance(item, Header) else dissect(item, classes[f.kind.item]).layers[0]
                 )  # as far as it goes
                 found.append((one, frame, _held(made, place, size)))
+                found[-1][2].spans.extend(_far(made, layer.begin))
                 place += size
         self.held(part, visit, found)
 
@@ -257,6 +260,13 @@ def _held(header: Header, place: int, size: int) -> _Layer:
     """Return a header in a field, which begins at a place of the buffer and has some bytes there."""
     inner = min(place + len(bytes(header)), place + size)
     return _Layer(header, [place, inner, inner, inner], field_spans(header, place * 8), 0)
+
+
+def _far(item: Header, begin: int) -> list[Span]:
+    """Return where the bytes of an item stand that lie elsewhere in what holds it, which begins at a place of the buffer."""
+    f = heap_field(item._fields)
+    raw: bytes = b"" if f is None else getattr(item, f.slot)
+    return [] if f is None or not raw else [Span(0, f, (begin + max(placed(item, f)[0], 0)) * 8, len(raw) * 8)]
 
 
 def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:

@@ -32,6 +32,7 @@ from packetlab.declare.fields import Field, Filled, slot_of
 from packetlab.declare.places.inner import Inner
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.plan import Listed
+from packetlab.declare.refinement.heaps import heap_of
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.raws import Carried, InnerValue
 from packetlab.hooks import hook
@@ -207,8 +208,9 @@ class OuterWriting:
         """Return the lines that give what is in a header the form in which it is to stand: names, and what asks what is around it."""
         if self.stack is not None:
             return []
-        self.names.update(settled=hook("settled"), standing=standing)
-        lines = ["h = standing(h, body, stack, i, above)"] if goes_by_around(self.cls) else []
+        self.names.update(settled=hook("settled"), standing=standing, heaped=hook("heaped"))
+        lines = ["h = heaped(h, stack, i)"] if heap_of(self.cls) is not None else []
+        lines += ["h = standing(h, body, stack, i, above)"] if goes_by_around(self.cls) else []
         if not is_placed(self.cls):
             return lines
         listed = None if self.fill else counting_list(self.cls)

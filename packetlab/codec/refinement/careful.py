@@ -14,6 +14,7 @@ from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.reading import views_of
 from packetlab.codec.refinement.views import unread
 from packetlab.declare.plan import needs
+from packetlab.declare.refinement.heaps import is_late
 from packetlab.declare.refinement.registered import holder_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def refine(
         ctx.faults.append(Fault(header.name, name, places.get(name, 0), str(header.when), got))
     views = [header] if header.view is not None else views_of(header)
     for one in views:
-        if one.view is None or one.when is None or not (one is header or one.when.evaluate(scope)):
+        if one.view is None or is_late(one) or one.when is None or not (one is header or one.when.evaluate(scope)):
             continue
         name, inner = one.view
         raw: object = scope.values.get(name)

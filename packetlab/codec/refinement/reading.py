@@ -12,6 +12,7 @@ from packetlab.codec.refinement.views import read_whole
 from packetlab.codec.source import Extents
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.plan import Fixed, needs
+from packetlab.declare.refinement.heaps import heap_of, is_late
 from packetlab.declare.refinement.registered import numbers, refinements
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Refining(Extents):
 
     def is_marked(self, name: str) -> bool:
         """Whether something wants to know where a field begins."""
-        if any(f.mark is not None and f.mark.name == name for f in self.cls.fields):
+        if any(f.mark is not None and f.mark.name == name for f in self.cls.fields) or ((held := heap_of(self.cls)) is not None and held.within.name == name):
             return True
         return any(one.view is not None and one.view[0] == name for one in (self.cls, *self.views) if is_placed(one))
 
@@ -99,7 +100,7 @@ class Refining(Extents):
 
     @property
     def views(self) -> list[Declaration]:
-        return views_of(self.cls)
+        return [one for one in views_of(self.cls) if not is_late(one)]
 
     def chosen(self) -> None:
         """Let another class read the header as soon as it is known which."""
@@ -117,7 +118,7 @@ class Refining(Extents):
         plain = f"h{tag} = new{tag}(*of{tag})"
         if own.when is not None and own.refines is not None:
             self.lines.append(f"if not {own.when.code(self)}: {self.away}")
-        if own.view is not None:
+        if own.view is not None and not is_late(own):
             self.names[f"L{tag}"] = looker(own)
             raw = self.v(own.view[0])
             made = self.made_of([own], f"new{tag}", f"of{tag}")

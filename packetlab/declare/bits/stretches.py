@@ -83,7 +83,7 @@ class Loose:
 def part_of(f: Field, sizes: Mapping[str, Expr], counts: Mapping[str, Expr]) -> BitPart | None:
     """Return a field as a part of a stretch of bits; None where it cannot be one."""
     kind = f.kind
-    if f.computed is not None or kind.transforms or f.pad or f.align or f.tells_itself:
+    if f.computed is not None or f.heap is not None or kind.transforms or f.pad or f.align or f.tells_itself:
         return None
     if kind.wire in ("number", "bytes") and kind.bits is not None:
         return BitPart(f, "number" if kind.wire == "number" else "bytes", kind.bits)

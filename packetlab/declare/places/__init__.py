@@ -3,6 +3,7 @@ r"""Fields that say where they lie: what they have to be, when a class is made.
     from_end fields whose place is counted from an end
     offsets  fields that lie at an offset, and rules that say where a field lies
     origins  where offsets and multiples begin to count
+    heaps    bytes of items that lie in another field of what holds them
     left     fields that are there if bytes are left
     inner    fields of headers that fields hold, in the rules around them
     leaves   rules with other leaves

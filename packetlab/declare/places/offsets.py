@@ -7,9 +7,23 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from packetlab.declare.bits.shares import shares
-from packetlab.declare.expressions import SIGNS, Checksum, Const, Expr, If, NamedExpr, Next, Op, Ref, Scope, Size
+from packetlab.declare.expressions import (
+    SIGNS,
+    Checksum,
+    Const,
+    Expr,
+    If,
+    NamedExpr,
+    Next,
+    Op,
+    Ref,
+    Scope,
+    Size,
+    expression,
+)
 from packetlab.declare.fields import REQUIRED, Spec, pad, spec_of
 from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.places.heaps import Heap, is_bytes, settle_heaps
 from packetlab.declare.places.inner import Inner, solved_inside
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError, suggestion
@@ -41,7 +55,7 @@ def offset_of(name: str, *, since: str = "self") -> Expr:
     return OffsetOf(name, checked_origin(since, "offset_of(...)"))
 
 
-def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str = "self") -> Any:
+def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str = "self", within: str = "") -> Any:
     """A field that begins `offset` bytes from its header's start, as fields before it tell: ``at(field("offset"), sized(field("length")))``.
 
     `value` is ``sized(...)``, ``many(...)``, a default. Fields lie in the order in which they are declared; several in a row whose
@@ -50,15 +64,41 @@ def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str =
     ``pad(to=...)``): kept as they were captured, and zeros up to a multiple of `align` where they are built. A field of a size of 0
     lies nowhere. An offset before the end of the field before it, or beyond what there is, is a fault at the gap. With
     ``since="SMB2"`` or ``since="packet"`` offset and multiple count from there, as in `offset_of`.
+
+    With `within` the field, Bytes in an item of a list, lies in another one of the header that holds the list, which `since` names:
+    ``blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Load", within="blobs", align=8)``. The item ends before it.
+    Blobs lie there in any order, with gaps, also on the same bytes; one of a size of 0 lies nowhere. One that does not lie there as a
+    whole is a fault, its value what of it does. Where `blobs` is not given it follows from the items; BuildError where both are, and
+    do not agree.
     """
     spec = spec_of(value)
+    if within != "":
+        spec.place, spec.since, spec.align = expression(offset), checked_origin(since, "at(...)"), align
+        return lying_within(spec, within)
     spec.gap = pad(align, to=offset, since=checked_origin(since, "at(...)"))
+    return spec
+
+
+def lying_within(spec: Spec, within: str) -> Spec:
+    """Return the right-hand side of a field that lies in one of the header that holds its own: at the `place` of `spec`, counted since what it says."""
+    place, since, align = spec.place, spec.since, spec.align
+    hint = 'blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Load", within="blobs")'
+    if place is None or spec.size is None or spec.none is not None or spec.many or spec.through or spec.fixed:
+        raise DeclareError("at(..., within=)", "sized(...) bytes", spec.written, hint)
+    if not isinstance(within, str) or not within.isidentifier() or since in ("self", "packet"):
+        raise DeclareError("at(..., within=)", "a field, of the header that since= names", f"within={within!r:.60}, since={since!r}", hint)
+    if type(align) is not int or not 1 <= align <= 1 << 16:
+        raise DeclareError("a field at an offset", "a multiple of 1 to 65536 bytes", repr(align))
+    spec.heap, spec.size, spec.place, spec.since, spec.align, spec.leads = Heap(place, spec.size, since, within, align), None, None, "self", 0, False
     return spec
 
 
 def with_gap(make: Callable[[str, Kind, Spec], Any], name: str, kind: Kind, spec: Spec, taken: set[str]) -> list[Any]:
     """Return a field, with that of the bytes before it where it lies at an offset. DeclareError where the name of that is `taken`."""
     gap: Spec | None = spec.gap
+    if spec.heap is not None and (not is_bytes(kind) or kind.rest or spec.condition is not None or spec.must is not None):
+        got = "when(...)" if spec.condition is not None else "must(...)" if spec.must is not None else kind.in_words()
+        raise DeclareError(f"{name}, within={spec.heap.within!r}", "Bytes that are always there: inside= takes them apart, and a size of 0 says that there are none", got)
     if gap is None:
         return [make(name, kind, spec)]
     gap.condition = spec.condition
@@ -112,6 +152,7 @@ def settle_offsets(header: str, fields: tuple[Field, ...], before: list[Field], 
     DeclareError for offsets of what is no field, or stands after a payload.
     """
     found: list[tuple[str, str]] = []
+    settle_heaps(header, fields, OffsetOf)
     _settle_origins(header, fields)
     for f in fields:
         if f.place is not None and f not in before:

@@ -2,6 +2,7 @@
 
     registered  which headers refine which
     checks      what such a class may not be
+    heaps       lists whose items, and what refines these, have bytes in a field of what holds them
 
 Begin with `registered`.
 

@@ -37,6 +37,9 @@ def check_around(header: Declaration) -> None:
     recalling = [str(one) for one in header.outer_leaves if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
     if recalling:
         raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
+    far = next((f for f in header.fields if f.heap is not None), None)
+    if far is not None:
+        raise BuildError(f"{header.name}.{far.name}, within={lua(far.heap.within)}", "fields whose bytes stand in their own header, in a script", "one that lies elsewhere in what holds it")
     origins = [f.kind.counted_from for f in header.fields if f.kind.counted_from]
     used: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
     for leaf in leaves_outside(header):

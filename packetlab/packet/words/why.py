@@ -11,6 +11,7 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare.checksums.ranges import held, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
+from packetlab.declare.places.heaps import Lain
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
@@ -124,7 +125,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
         if isinstance(leaf, Recalled):
             return recalled_lines(scope.header, leaf)[0].strip()
-        away = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace) and look(leaf, scope.layers[: scope.i], None) is None
+        away = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace | Lain) and look(leaf, scope.layers[: scope.i], None) is None
         value = leaf.evaluate(scope)
         return f"{in_words(leaf, scope)} = {value}" + ("  (as it was where it stood)" if value else "  (nothing of that name stands around it)") * away
     return str(leaf)

@@ -18,6 +18,7 @@ from packetlab import (
     IPv4Address,
     Payload,
     Records,
+    Rest,
     U16le,
     U32le,
     at,
@@ -369,6 +370,60 @@ def names_built() -> bytes:
     return bytes(found)
 
 
+# M9: items whose bytes lie behind the list -----------------------------------------------------------------------
+
+
+class TimedEntry(Header):
+    offset: U32 = auto(offset_of("blob", since="TimedHeap"))
+    size: U16 = auto(size_of("blob"))
+    kind: U16 = 1
+    blob: Bytes = at(field("offset"), sized(field("size"), b""), since="TimedHeap", within="blobs", align=8)
+
+
+class TimedHeap(Header):
+    count: U32 = auto(count_of("entries"))
+    entries: tuple[TimedEntry, ...] = many(count=field("count"))
+    blobs: Rest = b""
+
+
+@dataclass(slots=True)
+class PlainEntry:
+    offset: int
+    size: int
+    kind: int
+    blob: bytes
+
+
+@dataclass(slots=True)
+class PlainHeap:
+    count: int
+    entries: tuple[PlainEntry, ...]
+    blobs: bytes
+
+
+def heap(data: bytes) -> PlainHeap:
+    (count,) = struct.unpack_from("!I", data)
+    begin, found = 4 + 8 * count, []
+    for offset, size, kind in struct.iter_unpack("!IHH", data[4:begin]):
+        if size and (offset < begin or offset + size > len(data)):
+            raise ValueError("no whole blob")
+        found.append(PlainEntry(offset, size, kind, data[offset : offset + size]))
+    if len(found) < count:
+        raise ValueError("no whole directory")
+    return PlainHeap(count, tuple(found), data[begin:])
+
+
+def heap_built() -> bytes:
+    end, body, entries = 4 + 8 * 4, b"", []
+    for blob in (b"hello", b"some words", bytes(16), b"more"):
+        body += bytes(-end % 8)
+        end += -end % 8
+        entries.append(PlainEntry(end, len(blob), 1, blob))
+        body, end = body + blob, end + len(blob)
+    one = PlainHeap(len(entries), tuple(entries), body)
+    return b"".join([struct.pack("!I", one.count), *(struct.pack("!IHH", entry.offset, entry.size, entry.kind) for entry in one.entries), one.blobs])
+
+
 # M10: a size from an earlier packet ---------------------------------------------------------------------------------------
 
 
@@ -541,6 +596,7 @@ LINES = [
     Line("M9", "up to a multiple, up to an offset", TimedPadded, lambda: TimedPadded(data=b"hello", other=b"some words", end=9), padded, padded_built),
     Line("M9", "counted from the end", TimedFromEnd, lambda: TimedFromEnd(filler=bytes(3)) / b"media", from_end_read, from_end_built, payload=True),
     Line("M9", "names that point back", TimedNames, lambda: TimedNames(questions=[TimedQuestion(name=name) for name in DOMAINS]), names, names_built),
+    Line("M9", "items whose bytes lie behind the list", TimedHeap, lambda: TimedHeap(entries=[TimedEntry(blob=blob) for blob in (b"hello", b"some words", bytes(16), b"more")]), heap, heap_built),
     Line("M10", "a size from an earlier packet", TimedRecalling, lambda: TimedRecalling(cid=bytes(8), other=bytes(range(8))), recalling, recalling_built,
          told=lambda: TimedTeller(cid=bytes(8))),
     Line("M10", "records laid out by templates", TimedRecords, lambda: TimedRecords(records=ROWS), records, records_built, told=timed_template),

@@ -17,10 +17,12 @@ from packetlab import (
     IPv4Address,
     Payload,
     Records,
+    Rest,
     Text,
     U16le,
     at,
     auto,
+    but,
     choose,
     count_of,
     ended,
@@ -36,6 +38,7 @@ from packetlab import (
     recalled,
     size_of,
     sized,
+    sum8,
     text,
     through,
     when,
@@ -148,6 +151,25 @@ def closed(state: Any, data: bytes) -> bytes:
     return bytes(state[1].compress(data) + state[1].flush(z.Z_SYNC_FLUSH))
 
 
+class RowEntry(Header):
+    offset: U16 = auto(choose(size_of("blob") > 0, offset_of("blob", since="RowHeap"), 0))
+    size: U8 = auto(size_of("blob"))
+    kind: U8 = 1
+    blob: Bytes = at(field("offset"), sized(field("size"), b""), since="RowHeap", within="blobs", align=4)
+
+
+class RowPoint(RowEntry, inside="blob", when={"kind": 4}):
+    x: U16 = 0
+    y: U8 = 0
+
+
+class RowHeap(Header, under=Ether, when={"type": 0x7C78}):
+    count: U8 = auto(count_of("entries"))
+    entries: tuple[RowEntry, ...] = many(count=field("count"))
+    blobs: Rest = b""
+    sum: U8 = from_end(1, auto(sum8("self", but("sum"))))
+
+
 class RowGoingOn(Header, under=Ether, when={"type": 0x7C75}):
     id: U8 = 1
     length: U16 = auto(size_of("body"))
@@ -163,6 +185,9 @@ ROWS = [
     Sample("M9", "names that point back", RowNames, [
         RowNames(questions=[RowQuestion(name="example.com"), RowQuestion(name="mx.example.com", type=15)], owner="example.com"), RowNames(owner="lab"),
     ], [("0000 0000 c009", "owner"), ("0000 0001 0561", "questions")]),
+    Sample("M9", "items whose bytes lie behind the list", RowHeap, [
+        RowHeap(entries=[RowEntry(blob=b"hello"), RowEntry(), RowPoint(x=300, y=7)]), RowHeap(entries=[RowEntry(offset=12, blob=b"late"), RowEntry(blob=b"ab")]), RowHeap(),
+    ], [("01 0005 05 01 006968 dd", "entries"), ("01 0003 02 01 006968 dc", "entries"), ("01 0005 02 04 6869 dd", "entries"), ("02 0000 00 01", "entries")]),
     Sample("M10", "a size from an earlier packet", RowRecalling, [RowRecalling(cid=b"abc"), RowRecalling(cid=b"xyz", end=1)], [("01 6162", "cid"), ("02 616263 07", "cid")],
            told=[RowTeller(cid=b"123")]),
     Sample("M10", "records laid out by templates", RowRecords, [

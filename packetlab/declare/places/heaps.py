@@ -1,0 +1,104 @@
+"""Fields of which the bytes lie elsewhere in the holder: those of an item of a list, in a field of bytes behind it (``at(..., within="blobs")``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, Ref, Scope, Size
+from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.places.leaves import rewritten
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+
+class Heap(Elsewhere):
+    """Where the bytes of a field lie: `place` from the start of the header `since`, `size` of them, within its field `within`, built at multiples of `align`.
+
+    As a rule of what is read at the item's own place it is no bytes: who reads the holder hands them out. As a value from elsewhere
+    it is where that field of the holder began.
+    """
+
+    __slots__ = ("align", "place", "since", "size", "within")
+
+    def __init__(self, place: Expr, size: Expr, since: str, within: str, align: int) -> None:
+        super().__init__("@", f"{since}.{within}")
+        self.place, self.size, self.since, self.within, self.align = place, size, since, within, align
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return "b''"
+
+    def evaluate(self, scope: Scope) -> Raw:
+        return b""
+
+    def __str__(self) -> str:
+        return f"offset_of({self.within}, since={self.since})"
+
+
+class Lain(Elsewhere):
+    """Where the bytes of the field `field` lie, from the start of the header `since`: known once that is laid out, or was read."""
+
+    __slots__ = ("field", "since")
+
+    def __init__(self, field: str, since: str) -> None:
+        super().__init__("@", f"{field} of {since}")
+        self.field, self.since = field, since
+
+    def __str__(self) -> str:
+        return f"offset_of({self.field}, since={self.since})"
+
+
+class Length(Count):
+    """How many bytes a field has that lie elsewhere."""
+
+    word = "size_of"
+
+
+def is_bytes(kind: Kind) -> bool:
+    """Whether a kind is of bytes of any size as they are."""
+    return kind.wire == "open" and kind.verbatim and kind.shows_bytes and kind.element is None and not kind.transforms
+
+
+_RULES = ("rule", "must", "condition", "outer", "computed")
+
+
+def heap_field(fields: Iterable[Field]) -> Field | None:
+    """Return the field of a header whose bytes lie elsewhere."""
+    return next((f for f in fields if f.heap is not None), None)
+
+
+def settle_heaps(header: str, fields: Sequence[Field], lain: Any) -> None:
+    """Let rules of a header say where the bytes lie that lie elsewhere, and how many there are. `lain` is the class of rules that say where a field begins.
+
+    DeclareError for a second such field, and for rules that no reader or writer could go by.
+    """
+    some = [f for f in fields if f.heap is not None]
+    if not some:
+        return
+    f, where = some[0], f"{header}.{some[0].name}"
+    if some[1:]:
+        raise DeclareError(f"{header}.{some[1].name}", "one field at most that lies within another of the holder", f.name)
+    heap, by_name = f.heap, {g.name: g for g in fields}
+    assert heap is not None
+    for word, rule in (("at(...)", heap.place), ("sized(...)", heap.size)):
+        for leaf in rule.leaves():
+            g = by_name.get(leaf.name) if type(leaf) is Ref else None
+            if not isinstance(leaf, Const) and (g is None or not g.kind.is_number or fields.index(g) > fields.index(f)):
+                raise DeclareError(f"{where}, {word}", "number fields of the item before it", str(leaf))
+            if g is not None and word == "at(...)" and (g.kind.bits is None or g.condition is not None):
+                raise DeclareError(f"{where}, {word}", "numbers of a fixed width that are always there", g.name)
+
+    def leaf_of(leaf: Expr) -> Expr:
+        if isinstance(leaf, lain) and leaf.name == f.name:
+            if leaf.since != heap.since:
+                raise DeclareError(where, f'offset_of("{f.name}", since="{heap.since}"), as it is read', f'since="{leaf.since}"')
+            return Lain(f.name, heap.since)
+        return Length(f.name) if type(leaf) is Size and leaf.name == f.name else leaf
+
+    for g in fields:
+        for word in _RULES:
+            rule = getattr(g, word)
+            if rule is not None and any(leaf_of(leaf) is not leaf for leaf in rule.leaves()):
+                setattr(g, word, rewritten(rule, leaf_of))

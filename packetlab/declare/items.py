@@ -30,11 +30,14 @@ def bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
     level: Raw = items
     for _ in range(DEEPEST):
         inner: list[Raw] = []
+        known, fields = bytes, list[Raw]()
         for one in level:
-            if type(one) is not bytes:
-                for f in one._declaration.repeated:
-                    if (held := getattr(one, f.slot)) and isinstance(held, tuple):
-                        inner += held
+            if one.__class__ is not known:
+                known = one.__class__
+                fields = [] if known is bytes else one._declaration.repeated
+            for f in fields:
+                if (held := getattr(one, f.slot)) and isinstance(held, tuple):
+                    inner += held
         if not inner:
             return items
         level = inner

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 Starts = tuple[tuple["Declaration", int], ...]
-Straight = list[tuple["Field | None", int]]
+Straight = list[tuple["Field | None", int, str, bool]]
 TRIES = 4
 
 
@@ -139,9 +139,9 @@ class _Message:
     ) -> tuple[AnyHeader, int]:
         """Go through a header that begins at `at`; return it, and where its fields end before the payload."""
         own: Raw = header._declaration
-        starts = (*starts, (own, at))
         if (parts := _straight(own)) is not None and not header._state >> len(own.fields):
             return self.straight(header, parts, at, starts, {})
+        starts = (*starts, (own, at))
         header = _placed(header, starts, stack, i)
         whole: Raw = (
             header
@@ -189,20 +189,21 @@ class _Message:
             header = _followed(header, made, changes, stack, i) if within else made
         return header, at + bits // 8
 
-    def straight(self, header: AnyHeader, parts: Straight, at: int, starts: Starts, origins: dict[Field, int | None]) -> tuple[AnyHeader, int]:
+    def straight(self, header: AnyHeader, parts: Straight, at: int, around: Starts, origins: dict[Field, int | None]) -> tuple[AnyHeader, int]:
         """The same for a header that is built, of names and fields of a fixed width. `origins`: where names count from, but for those that do from the header."""
-        made = header
-        for f, size in parts:
+        made, begin = header, at
+        for f, size, slot, compress in parts:
             if f is None:
                 at += size
                 continue
-            raw = new = getattr(header, f.slot)
+            raw = new = getattr(header, slot)
             if (origin := origins.get(f, -1)) == -1:
-                origin = self.origin(f, starts)
-                if origin != starts[-1][1]:  # not from itself
+                origin = self.origin(f, (*around, (header._declaration, begin)))
+                if origin != begin:  # not from itself
                     origins[f] = origin
-            if type(raw) is bytes and origin is not None and f.kind.compress:  # type: ignore[attr-defined]
-                names = self.names.get(origin) or self.names.setdefault(origin, _Names())
+            if compress and raw.__class__ is bytes and origin is not None:
+                if (names := self.names.get(origin)) is None:
+                    names = self.names[origin] = _Names()
                 self.count += 1
                 new = names.shortened(raw, at - origin)
             elif raw is not None:
@@ -210,16 +211,16 @@ class _Message:
             if new is not raw:
                 if made is header:
                     made = type(header)._copied(header)
-                setattr(made, f.slot, new)
+                setattr(made, slot, new)
             if new is not None:
-                at += len(new.written if type(new) is Compressed else new)
+                at += len(new.written if new.__class__ is Compressed else new)
         return made, at
 
     def items(
         self, f: Field, raw: Raw, at: int, starts: Starts, holder: AnyHeader, stack: Within, i: int
     ) -> tuple[Raw, int]:
         """Go through the items of a field; return them, and where they end."""
-        begin, before = at, None
+        begin, before, same = at, None, True
         origins: dict[Declaration, dict[Field, int | None]] = {}
         made: list[AnyHeader | bytes] = []
         own, parts, count, known = None, None, 0, dict["Field", "int | None"]()
@@ -232,19 +233,21 @@ class _Message:
                 own = item._declaration
                 parts, count, known = _straight(own), len(item._fields), origins.setdefault(own, {})
             if parts is not None and not item._state >> count:
-                new, at = self.straight(item, parts, at, (*starts, (own, at)), known)
+                new, at = self.straight(item, parts, at, starts, known)
                 made.append(new)
+                same = same and new is item
                 continue
             inner = Within((*stack[:i], holder, item))
             inner.holders, inner.before = stack.holders, before
             new, at = self.header(item, at, starts, inner, i + 1)
             made.append(new)
+            same = same and new is item
             before = type(new)._resolve(new, b"", inner, i + 1, None) if item._declaration.outer_leaves else None
         if type(raw) is Filled:
             at += len(raw.fill)
         elif f.align and not holder._state >> len(holder._fields) & f.bit:
             at += -(at - begin + f.lead) % f.align
-        if all(one is other for one, other in zip(made, raw, strict=True)):
+        if same:
             return raw, at
         return Filled.of(made, raw.fill) if type(raw) is Filled else tuple(made), at
 
@@ -314,10 +317,10 @@ def _straight(declaration: Declaration) -> Straight | None:
                 bits = -1
                 break
             if f.kind.counted_from:
-                parts += [(None, bits // 8), (f, 0)]
+                parts += [*([(None, bits // 8, "", False)] if bits else []), (f, 0, f.slot, f.kind.compress)]  # type: ignore[attr-defined]
                 bits = 0
         simple = bits >= 0 and not declaration.outer_leaves and declaration.view is None
-        _parts[declaration] = [*parts, (None, bits // 8)] if simple else None
+        _parts[declaration] = [*parts, (None, bits // 8, "", False)] if simple else None
     return _parts[declaration]
 
 

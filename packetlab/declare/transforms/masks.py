@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from operator import methodcaller
 
 from packetlab.declare.expressions import Expr
 from packetlab.declare.transforms.transform import Secret, Transform, UnfitError, Value, as_bytes
@@ -40,6 +41,10 @@ class Xor(Transform):
         return xored(data, key)
 
     encoded = decoded
+
+    def quick(self, which: int) -> Callable[[bytes], bytes] | None:
+        key = self.given["key"]
+        return methodcaller("translate", xored(bytes(range(256)), key)) if isinstance(key, bytes) and len(key) == 1 else None
 
     def size(self, size: int) -> int:
         return size

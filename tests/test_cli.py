@@ -170,6 +170,7 @@ def test_send_without_an_interface_only_shows(capsys: pytest.CaptureFixture[str]
     assert "dport              9" in out and "17 (UDP)" in out and "0020  0002 0000 0009 000a" in out
 
 
+@pytest.mark.slow
 def test_send_and_capture_on_loopback(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs CAP_NET_RAW")
@@ -207,6 +208,7 @@ def test_the_demo_passes_and_keeps_a_file_that_tshark_reads(tmp_path: Path, tsha
     ] == [[str(i), "0x07"] for i in range(4)]
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     places = {name: tmp_path / name for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME", "here")}
     for place in places.values():

@@ -168,6 +168,7 @@ def inside(start: object) -> Iterator[object]:
             todo += new
 
 
+@pytest.mark.slow
 def test_no_declaration_holds_a_header_class() -> None:
     for declaration in registry.declared():
         if declaration.module.startswith("packetlab."):

@@ -169,6 +169,7 @@ def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_pa
     assert all('`if __name__ == "__main__":`' in line for line in refused)
 
 
+@pytest.mark.slow
 def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> None:
     """From the moment on at which multiprocessing allows it, and at its exit."""
     noted = run(tmp_path, BETWEEN + TWO_JOBS)

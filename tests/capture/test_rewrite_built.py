@@ -289,6 +289,7 @@ def test_only_frames_that_changed_are_dissected_and_each_twice(monkeypatch: pyte
     assert len(times) == 2  # as it was, and as it is
 
 
+@pytest.mark.slow
 def test_sums_in_each_other_are_worked_out_up_to_a_depth() -> None:
     with pl.bindings():
         pl.bind(InDigits, under=InDigits, when={"number": 9})

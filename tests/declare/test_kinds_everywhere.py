@@ -60,6 +60,7 @@ def called(node: ast.AST, *names: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
 
 
+@pytest.mark.slow
 def test_nobody_asks_a_kind_for_its_class() -> None:
     """But those who tell annotations that are kinds from others, and the table by which kinds travel."""
     found: dict[str, int] = {}

@@ -144,6 +144,7 @@ def test_what_is_drawn_is_built_and_reads_back(cls: type[Header]) -> None:
     reads_back()
 
 
+@pytest.mark.slow
 def test_one_that_is_of_another_class_is_not_drawn_though_its_number_is_drawn_again_and_again() -> None:
     """Hypothesis repeats what it tried, all eight times too: the last one was taken then."""
     with patch("packetlab.export.field_strategies.header", lambda *_, **__: InsideChosen(first=4)), pytest.raises(Unsatisfiable):
@@ -163,6 +164,7 @@ def test_every_class_is_drawn_inside(cls: Any, wanted: type[Header]) -> None:
     assert body(find(pl.strategies.headers(cls), lambda header: body(header).a is not None)).kind in (None, 6)
 
 
+@pytest.mark.slow
 def test_sizes_and_last_items_are_drawn_too() -> None:
     assert find(pl.strategies.headers(InsideOffset), lambda header: len(header.options or b"") == 40).offset == 15
     assert len(find(pl.strategies.headers(InsideWords), lambda header: len(header.tags.tags) == 2).tags.tags) == 2

@@ -121,7 +121,7 @@ def listed(item: type[Header]) -> type[Header]:
     return TogetherList
 
 
-@pytest.mark.parametrize("item", [TogetherDelta, TogetherSized, TogetherMore], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("item", [pytest.param(TogetherDelta, marks=pytest.mark.slow), TogetherSized, pytest.param(TogetherMore, marks=pytest.mark.slow)], ids=lambda cls: cls.__name__)
 def test_items_that_go_by_the_item_before_are_drawn_together(item: Any) -> None:
     cls: Any = listed(item)
     drawn = pl.strategies.headers(cls)

@@ -66,7 +66,10 @@ def test_ethernet_ipv4_udp_tcp_icmp_are_read_as_tshark_reads_them(format: Any, n
     assert seen or name in ("arp-who-has", "802.1ad_QinQ")
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == "4KHttpRequests")) for path in sorted(CORPUS.glob("*.pcap"))],
+)
 def test_a_capture_file_is_read_with_its_frames_in_either_order_of_bytes(format: Any, path: Any) -> None:
     data = path.read_bytes()
     packet = dissect(data, format("pcap"))

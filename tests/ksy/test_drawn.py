@@ -13,7 +13,7 @@ INSIDE = {"ProtocolBodySizedWithIpv4Packet", "ProtocolBodySizedWithIpv6Packet", 
 """Classes that a header around them finds; they are drawn in that one."""
 ONCE = ("packet_ppi", "pcap")
 """Formats of which only what stands in their own file is drawn; ethernet_frame draws the rest."""
-SLOW = (*LARGE, "bitcoin_transaction", "dns_packet", "ipv4_packet", "ipv6_packet", "rtpdump", "rtcp_payload", "some_ip/some_ip", "microsoft_network_monitor_v2")
+SLOW = (*LARGE, "bitcoin_transaction", "dns_packet", "ipv4_packet", "ipv6_packet", "rtpdump", "rtcp_payload", "some_ip/some_ip", "some_ip/some_ip_container", "some_ip/some_ip_sd", "some_ip/some_ip_sd_options", "microsoft_network_monitor_v2")
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in ALL if one != MISSING])

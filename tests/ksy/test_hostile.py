@@ -243,6 +243,7 @@ def test_spoilt_descriptions_are_read_or_refused_and_nothing_else(tmp_path: Path
         assert error is None or ".ksy" in str(error), f"{error}\n{path.read_text()}"
 
 
+@pytest.mark.slow
 def test_many_types_are_many_headers_up_to_a_bound(tmp_path: Path) -> None:
     def text(count: int) -> str:
         fields = "".join(f"  - {{id: f{n}, type: t{n}}}\n" for n in range(count))

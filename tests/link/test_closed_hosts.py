@@ -73,6 +73,7 @@ def with_the_ring_alone(host: Any) -> None:
     says_closed(waiting(wait, host.close))
 
 
+@pytest.mark.slow
 def test_closing_this_machine_as_a_host_ends_waits_at_what_was_opened_on_it(lab: Lab) -> None:
     """In a program on a virtual host, which may open raw sockets whoever runs the tests."""
     code = "from tests.link.test_closed_hosts import on_this_machine; on_this_machine(); print('all')"

@@ -54,6 +54,7 @@ def test_what_a_child_wants_of_its_parents_lab_is_refused(own, fork) -> None:
     assert a.run("echo", "as ever", timeout=PATIENCE).stdout == "as ever\n"
 
 
+@pytest.mark.slow
 def test_a_child_and_its_parent_that_call_at_once_do_not_take_each_others_answers(own) -> None:
     """They hung, both of them, after some dozen calls."""
     a, answers = own.host("a"), list[str]()

@@ -325,6 +325,7 @@ def test_a_capture_that_is_signalled_to_end_finishes_its_file(
     assert counts.start_ns <= kept[0].time_ns <= kept[-1].time_ns <= counts.end_ns == counts.time_ns
 
 
+@pytest.mark.slow
 def test_tshark_reads_a_recording_and_its_counts(lab: Lab, tmp_path: Path, tshark) -> None:
     need("capinfos")
     port, other = linked(lab)

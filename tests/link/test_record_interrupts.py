@@ -46,6 +46,7 @@ def recorded(*args: Any, **more: Any) -> Recording:
         raise AssertionError("it was raised") from error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pipe", "file"])
 def test_an_interrupt_at_any_moment_cuts_nothing_and_what_was_written_is_counted(lab: Lab, tmp_path: Path, kind: str) -> None:
     port, other = linked(lab)

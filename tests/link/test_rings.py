@@ -52,7 +52,8 @@ def hears(port, other) -> bool:
     return got is not None and got.data == frame(1)
 
 
-@pytest.mark.parametrize("goes_on", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stays in the handler", "goes on"])
+@pytest.mark.slow
+@pytest.mark.parametrize("goes_on", [False, True], ids=["stays in the handler", "goes on"])
 def test_a_child_forked_by_a_handler_while_a_ring_opens_or_closes_does_not_keep_it(lab, goes_on) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
@@ -200,6 +201,7 @@ def test_a_handler_may_close_at_any_moment_of_a_wait(monkeypatch) -> None:
     assert place > begun + 20 > 60
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment_of_a_wait_keeps_nobody_from_closing() -> None:
     """Also while its exception, with the frames it came through, is alive."""
     place, reached = 0, [True]

@@ -453,8 +453,9 @@ def interrupted_at(place: int, file: str) -> Iterator[list[bool]]:
             clear_frames(error.__traceback__)  # Python 3.13 never lets an exception go that was raised here
 
 
-@pytest.mark.parametrize("lasting", [pytest.param(True, marks=pytest.mark.slow), False])
-@pytest.mark.parametrize("count", [pytest.param(None, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("count", [None, 1])
 def test_a_ring_goes_on_after_an_interrupt_anywhere(lab, lasting, count) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)

@@ -192,6 +192,7 @@ def test_options_are_found_by_their_fields() -> None:
     assert [len([one for one in packets if wanted.matches(one)]) for wanted in (offers, acks)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_cut_and_spoilt() -> None:
     packets = packets_of("dhcp/dhcp.pcap")[:3]
     assert {"DHCP.options", "DHCP.mac"} <= cut(packets, DHCP, step=3)

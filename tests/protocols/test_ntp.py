@@ -203,6 +203,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert bytes(sent)[24:32].hex(" ") == "e9 8a f0 40 80 00 00 00"
 
 
+@pytest.mark.slow
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     read = [packet for name in CAPTURES for packet in packets_of(name)[:4]]
     assert {"NTPTimes.transmit", "NTPAuthenticator.key", "NTPControl.data"} <= cut(read, NTP)

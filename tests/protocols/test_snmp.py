@@ -222,6 +222,7 @@ def test_tshark_reads_what_we_build(tshark: Ask) -> None:
     assert bytes(values[0]).hex() == "0202ff7f" and bytes(name).hex() == "060b2b0601040181f4698c9a40"
 
 
+@pytest.mark.slow
 def test_what_is_cut_or_spoilt_is_a_fault() -> None:
     read = [one for name in CAPTURES for one in packets_of(name)[:2]]
     assert "SNMP.length" in cut(read, SNMP)

@@ -69,6 +69,7 @@ def segment(data: bytes, port: int = PORT) -> Packet:
     return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=9, dport=port) / data
 
 
+@pytest.mark.slow
 def test_rows_are_frames_and_see_the_first_message(tmp_path: Path) -> None:
     rand = random.Random(3)
     datas = []

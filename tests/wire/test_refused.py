@@ -427,6 +427,7 @@ def test_code_of_the_same_source_is_compiled_once_and_each_function_has_its_own_
         assert inspect.getsource(header._encode) == inspect.getsource(alive)
 
 
+@pytest.mark.slow
 def test_sources_of_generated_code_go_with_it() -> None:
     with bindings():
         header = made("Gone", a=U8)

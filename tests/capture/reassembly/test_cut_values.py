@@ -100,6 +100,7 @@ def test_a_socket_waits_for_the_rest_of_a_letter() -> None:
     assert [bytes(accepted.read_packet(CutAny)) for _ in STREAMS[7031]] == [*map(bytes, STREAMS[7031])]
 
 
+@pytest.mark.slow
 def test_tshark_finds_the_same(tmp_path: Path) -> None:
     """One capture for all: from port 100 + n the streams in segments of n bytes, which are streams of their own for tshark."""
     need("tshark")

@@ -102,6 +102,7 @@ def test_wireshark_shows_what_is_drawn(tmp_path: Path) -> None:
             assert theirs <= mine or sample.header._declaration.stream, f"{sample}: {wire.hex()}: {theirs}, not {mine}"
 
 
+@pytest.mark.slow
 def test_what_is_spoilt_differs() -> None:
     """The packets are not all as they were, or the tests above would see sound ones alone."""
     for sample in AT_ONCE[:20]:

@@ -106,7 +106,7 @@ def test_a_number_that_is_given_is_sent_or_refused() -> None:
         bytes(Given(data=b"ab"))
 
 
-@pytest.mark.parametrize(("cls", "name"), [(Plain, "data"), (Script, "data"), (Transaction, "numbers"), (Transaction, "scripts"), (Flat, "data"), (FlatList, "xs")])
+@pytest.mark.parametrize(("cls", "name"), [(Plain, "data"), (Script, "data"), pytest.param(Transaction, "numbers", marks=pytest.mark.slow), (Transaction, "scripts"), (Flat, "data"), (FlatList, "xs")])
 def test_strategies_draw_more_than_what_is_empty(cls: type[Header], name: str) -> None:
     sizes = set()
 

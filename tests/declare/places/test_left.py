@@ -176,6 +176,7 @@ def test_filters_tables_and_words() -> None:
     assert "left() > 0: yes" in str(read[1].why(LeftAck, "code")) and ": no" in str(read[0].why(LeftAck, "code"))
 
 
+@pytest.mark.slow
 def test_tshark_reads_what_is_there_if_bytes_are_left(tmp_path: Path) -> None:
     need("tshark")
     with bindings():

@@ -65,6 +65,7 @@ VALUES: dict[str, Any] = {
 GAP = st.sampled_from([b"", b"\0", b"\0\0", b"xy"])
 
 
+@pytest.mark.slow
 @given(
     was=st.tuples(st.binary(max_size=4), VALUES["b"], VALUES["c"]), order=st.permutations("abc"), nowhere=st.integers(0, 255),
     gaps=st.fixed_dictionaries(dict.fromkeys("abc", GAP)), edits=st.lists(st.fixed_dictionaries({}, optional=VALUES), max_size=3),

@@ -80,6 +80,7 @@ VALUES = st.fixed_dictionaries({
 })  # fmt: skip
 
 
+@pytest.mark.slow
 @given(values=VALUES)
 @settings(max_examples=amount(60, 600))
 def test_they_answer_as_lists_without_a_transform(values: dict[str, Any]) -> None:

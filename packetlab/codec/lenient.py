@@ -125,6 +125,9 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         payload_end = self.payload_end(pos) if self.plan.tail is None else self.tail_begins(pos, self.plan.tail)
         self.scope.pos, self.scope.payload_end = pos, payload_end
         tail_missing = self.trailer(payload_end)
+        over = self.end - self.bit // 8  # after the trailer, or where there is none the payload
+        if self.cls.exact and self.trusted and not tail_missing and over:
+            self.fault("", self.bit // 8, f"{self.cls.name} to end here", f"{over} bytes more", InnerFault)
         header = self.header(tail_missing, True)
         following = self.following(pos, payload_end) if self.trusted else None
         for rule in self.cls.shortened:

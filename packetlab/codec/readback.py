@@ -67,7 +67,7 @@ def checks(to: SourceWriter) -> list[str]:
         found.append(f"if {there}{above}: {to.refuse(error)}")
     if (said := header.payload_size) is not None and follows_from(header, needs(said), "payload") and not _comes_back(header, said, "payload"):
         found += _compared(to, header.by_name[min(needs(said))], said, to.size("payload"), needs(said), f"({said.code(to)}) >= 0 and ")  # type: ignore[arg-type]
-    if header.plan.bare and header.payload_size is not None and not header.stream:
+    if header.plan.bare and (header.payload_size is not None or header.exact) and not header.stream:
         uppers = None if to.stack is None else [one.name for one in to.stack[to.i + 1 : to.i + 2]]
         if uppers is None:
             found.append(f"if above is not None: {to.refuse(f'after_last(h{tag}, above.name)')}")

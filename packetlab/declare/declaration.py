@@ -26,7 +26,7 @@ from packetlab.declare.transforms.carried import link_transforms
 from packetlab.declare.transforms.transform import Transform
 from packetlab.errors import DeclareError
 
-OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label", "remembers", "in_bits")
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo", "stream", "through", "bit_order", "label", "remembers", "in_bits", "exact")
 """What a class body says of the header as a whole."""
 
 
@@ -59,6 +59,7 @@ class Declaration:
     label: str | None = None
     remembers: tuple[Remembered, ...] | None = None
     in_bits: bool | None = None
+    exact: bool | None = None
     by_name: dict[str, Field] = field(init=False)
     fills: dict[str, dict[str, Expr]] = field(init=False)  # what follows for fields of headers that its fields hold
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
@@ -189,8 +190,8 @@ class Declaration:
         """How the header is read and written; worked out when first needed."""
         if self._plan is None:
             self._plan = Plan(self.fields, self.before, self.after, self.payload_size, self.low, bool(self.in_bits))
-            if self.stream and self._plan.total is self._plan.payload is None:
-                # A message that ends with its header: what stands after it is the next one.
+            if (self.stream or (self.exact and not self.has_trailer)) and self._plan.total is self._plan.payload is None:
+                # It ends with its header: what stands after it is the next message, or is left over.
                 self._plan = Plan(self.fields, self.before, self.after, Const(0), self.low)
         return self._plan
 

@@ -128,6 +128,7 @@ class _Catalogue:
         # A message of a stream that does not fit is taken for the middle of one, and one that is cut goes on elsewhere.
         streams = {type(header).__name__ for header in self.sound.layers[1:] if header._declaration.stream}
         faults = tuple(fault for fault in expected_faults.faults if fault.layer not in streams)
+        expected_faults = expected_faults._replace(exact=expected_faults.exact and not any(header._declaration.exact for header in self.sound.layers))
         data = on_link(self.sound._headers[:1], data)  # as its link carries it
         return Malformed(id, what, data, self.first, *expected_faults._replace(faults=faults), context=self.context)
 

@@ -270,7 +270,7 @@ class HeaderType(type):
         label: str | None = None,
         port: object = None,
         in_bits: bool | None = None,
-        last: bool = False,
+        last: bool = False, exact: bool | None = None,
         inside: str | None = None,
         through: Any = None, remembers: Any = None,
         **wrong: object,
@@ -288,7 +288,7 @@ class HeaderType(type):
         above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
         own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
         doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
-        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order if inside is None else None, label=label, in_bits=in_bits, remembers=remembers, **said)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, stream=stream, through=through, bit_order=bit_order if inside is None else None, label=label, in_bits=in_bits, exact=exact, remembers=remembers, **said)
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
             if one not in theirs:

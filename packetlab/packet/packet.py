@@ -43,7 +43,7 @@ class Header(HeaderBase):
         under, when, port, sets: which header(s) it follows, on which numbers, port (either) or condition; see `registry.bind`.
         label: a text that says in one line what it is, with fields in braces: "{op} {name}", "{id:#06x}", "{sender.host}".
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown.
-        last: True where nothing can follow; what stands after it, built as a payload too, fills the frame (`Packet.trailer`).
+        last: True where nothing can follow; what stands after it, built as a payload too, fills the frame (`Packet.trailer`). exact: True where that is a fault.
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
             is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.

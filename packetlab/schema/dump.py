@@ -56,7 +56,7 @@ def describe(cls: object) -> dict[str, object]:
     found |= remembered_by(header, dump_expression)
     found |= {"stream": 1} if header.stream else {}
     found |= {"bit_order": "low" if bits.low else "high"} if bits.low != (header.view is not None and header.low) else {}
-    found |= {"in_bits": 1} if header.in_bits else {}
+    found |= {word: 1 for word in ("in_bits", "exact") if getattr(header, word)}
     found |= {"label": header.label} if header.label else {}
     if header.pseudo is not None:
         for part in header.pseudo:

@@ -202,7 +202,7 @@ def _current(description: object) -> object:
     return {**description, "fields": rows}
 
 
-_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits label remembers under linktypes answers refines when inside defaults rules"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo stream through bit_order in_bits exact label remembers under linktypes answers refines when inside defaults rules"
 _FIELD = "name end must kind bits signed little names bytes of given zigzag high_first most shortest prefix sizes indefinite width before default rule computed when size count until none align pad filling to since from_end const by within"
 
 
@@ -301,8 +301,7 @@ class _Maker:
         for word, most in (("bit_order", 4), ("label", LABEL)):
             if word in data:
                 options[word] = text(data[word], f"{called}, {word}", most)
-        if number(data.get("in_bits", 0), f"{called}, in_bits", 0, 1):
-            options["in_bits"] = True
+        options |= {word: True for word in ("in_bits", "exact") if number(data.get(word, 0), f"{called}, {word}", 0, 1)}
         if "remembers" in data:
             options["remembers"] = remembered_of_data(data["remembers"], f"{called}, remembers", load_expression)
         if "stream" in data:

@@ -50,8 +50,7 @@ def class_body(description: dict[str, object], shared: dict[str, None] | None = 
             options.append(f"{word}={spelled(description[word], called)}")
     if "through" in description:
         options.append(f"through={link_spelled(description['through'], called, spelled)}")
-    if description.get("in_bits"):
-        options.append("in_bits=True")
+    options += [f"{word}=True" for word in ("in_bits", "exact") if description.get(word)]
     if "bit_order" in description:
         options.append(f"bit_order={text(description['bit_order'], called, 4)!a}")
     if "label" in description:

@@ -37,7 +37,6 @@ from packetlab import (
     duration,
     field,
     has,
-    left,
     many,
     must,
     size_of,
@@ -104,20 +103,18 @@ with (scope := Scope()):
         sequence: U16 | None = when(field("k"))
         options: tuple[Option, ...] | None = when(field("o"), many(until=~there, end=Option()))
 
-    class Offer(Header, under=Ferry, when={"type": Type.OFFER}):
+    class Offer(Header, under=Ferry, when={"type": Type.OFFER}, exact=True):
         parcel_id: U32 = 0
         total_size: U32 = 0
         fragments: U16 = must(field("fragments") >= 1, 1)
         packing: Annotated[Named[Packing], bits(4)] = default(Packing.PLAIN)
         retry: U4 = 0
         reserved: U8 = 0
-        over: U8 | None = when(left(), must(field("over") > 255))  # no octet can obey: what is left over is a fault
 
-    class Accept(Header, under=Ferry, when={"type": Type.ACCEPT}):
+    class Accept(Header, under=Ferry, when={"type": Type.ACCEPT}, exact=True):
         parcel_id: U32 = 0
         window: U16 = 0
         first: U16 = 0
-        over: U8 | None = when(left(), must(field("over") > 255))  # no octet can obey: what is left over is a fault
 
     class Parcel(Header, under=Ferry, when={"type": Type.PARCEL}):
         parcel_id: U32 = 0
@@ -129,21 +126,19 @@ with (scope := Scope()):
         first: U16 = 0
         last: U16 = 0
 
-    class Receipt(Header, under=Ferry, when={"type": Type.RECEIPT}):
+    class Receipt(Header, under=Ferry, when={"type": Type.RECEIPT}, exact=True):
         parcel_id: U32 = 0
         count: U8 = auto(count_of("ranges"))
         reserved: U8 = 0
         ranges: tuple[Range, ...] = many(count=field("count"))
-        over: U8 | None = when(left(), must(field("over") > 255))  # no octet can obey: what is left over is a fault
 
-    class Refuse(Header, under=Ferry, when={"type": Type.REFUSE}):
+    class Refuse(Header, under=Ferry, when={"type": Type.REFUSE}, exact=True):
         reason: Annotated[Named[Reason], bits(8)] = default(Reason.NO_ROOM)
         text_length: U8 = auto(size_of("text"))
         text: Text = sized(field("text_length"), "")
-        over: U8 | None = when(left(), must(field("over") > 255))  # no octet can obey: what is left over is a fault
 
-    class Sounding(Header, under=Ferry, when={"type": Type.SOUNDING}):
-        over: U8 | None = when(left(), must(field("over") > 255))  # no octet can obey: what is left over is a fault
+    class Sounding(Header, under=Ferry, when={"type": Type.SOUNDING}, exact=True):
+        pass
 
 
 OFFER, PARCEL, RECEIPT, DAMAGED = vectors("ferry")
@@ -209,7 +204,8 @@ def test_what_is_left_over_after_a_body_is_a_fault(name: str) -> None:
     with scope:
         body = {one.__name__: one for one in (Sounding, Offer, Accept, Receipt, Refuse)}[name]
         assert dissect(bytes(Ferry() / body()), Ferry).faults == ()
-        assert [fault.field for fault in dissect(bytes(Ferry() / body(over=0)), Ferry).faults] == ["over"]
+        found = dissect(bytes(Ferry() / body() / b"\0"), Ferry)
+        assert [(fault.layer, fault.expected) for fault in found.faults] == [(name, f"{name} to end here")] and found.trailer == b"\0"
 
 
 def test_padding_that_is_not_zero_is_a_fault() -> None:

@@ -34,7 +34,6 @@ from packetlab import (
     field,
     fixed_bytes,
     has,
-    left,
     many,
     must,
     reply,
@@ -62,21 +61,17 @@ with (scope := Scope()):
         FLASHING = 2
         LOST = 3
 
-    LanternVar = varint(most=5)
+    LanternVar = varint(most=5, shortest=True)
     Time = timestamp(64, epoch="2000-01-01", unit=Fraction(1, 2**32), little=True)
 
     def most32(name: str, value: Any) -> Any:
         """A varint of up to 2^32-1."""
         return must(field(name) <= 2**32 - 1, value)
 
-    def nothing_left() -> Any:
-        """An octet that is there only where octets are left over, and is a fault then (no octet is 256)."""
-        return when(left(), must(field("left_over") == 256))
-
     class Lantern(Header, under=TCP, port=6129, stream=True):
         """The Length: what stands above it ends there."""
 
-        length: Annotated[int, varint(most=3)] = must((field("length") >= 6) & (field("length") <= 65536), auto(size_of("payload")))
+        length: Annotated[int, varint(most=3, shortest=True)] = must((field("length") >= 6) & (field("length") <= 65536), auto(size_of("payload")))
 
     class Message(
         Header, under=Lantern, bit_order="low", label="{op} #{id}",
@@ -97,32 +92,28 @@ with (scope := Scope()):
         trace: Annotated[bytes, fixed_bytes(16)] | None = when(field("has_trace"))
         budget: Annotated[int, LanternVar] | None = when(field("has_budget"), most32("budget", 0))
 
-    class Refusal(Header, under=Message, when={"error": 1, "reserved": 0}):
+    class Refusal(Header, under=Message, when={"error": 1, "reserved": 0}, exact=True):
         code: U16le = 0
         text_size: Annotated[int, LanternVar] = most32("text_size", auto(size_of("text")))
         text: Text = sized(field("text_size"), "")
-        left_over: U8 | None = nothing_left()
 
-    class Greet(Header, under=Message, when={"op": Op.GREET, "response": 0, "error": 0, "reserved": 0}):
+    class Greet(Header, under=Message, when={"op": Op.GREET, "response": 0, "error": 0, "reserved": 0}, exact=True):
         version: U8 = 1
         name_size: Annotated[int, LanternVar] = most32("name_size", auto(size_of("name")))
         name: Text = sized(field("name_size"), "")
-        left_over: U8 | None = nothing_left()
 
-    class Greeted(Header, under=Message, when={"op": Op.GREET, "response": 1, "error": 0, "reserved": 0}):
+    class Greeted(Header, under=Message, when={"op": Op.GREET, "response": 1, "error": 0, "reserved": 0}, exact=True):
         session: U64le = 0
         name_size: Annotated[int, LanternVar] = most32("name_size", auto(size_of("name")))
         name: Text = sized(field("name_size"), "")
-        left_over: U8 | None = nothing_left()
 
     class Lamp(Header, label="{name}"):
         size: Annotated[int, LanternVar] = most32("size", auto(size_of("name")))
         name: Text = sized(field("size"), "")
 
-    class Read(Header, under=Message, when={"op": Op.READ, "response": 0, "error": 0, "reserved": 0}):
+    class Read(Header, under=Message, when={"op": Op.READ, "response": 0, "error": 0, "reserved": 0}, exact=True):
         count: Annotated[int, LanternVar] = most32("count", auto(count_of("lamps")))
         lamps: tuple[Lamp, ...] = many(count=field("count"))
-        left_over: U8 | None = nothing_left()
 
     class Reading(Header, bit_order="low"):
         lamp_size: Annotated[int, LanternVar] = most32("lamp_size", auto(size_of("lamp")))
@@ -138,20 +129,18 @@ with (scope := Scope()):
         note_size: Annotated[int, LanternVar] | None = when(field("has_note"), most32("note_size", auto(size_of("note"))))
         note: Text | None = when(field("has_note"), sized(field("note_size"), ""))
 
-    class Readings(Header, under=Message, when={"op": Op.READ, "response": 1, "error": 0, "reserved": 0}):
+    class Readings(Header, under=Message, when={"op": Op.READ, "response": 1, "error": 0, "reserved": 0}, exact=True):
         count: Annotated[int, LanternVar] = most32("count", auto(count_of("readings")))
         readings: tuple[Reading, ...] = many(count=field("count"))
-        left_over: U8 | None = nothing_left()
 
-    class Set(Header, under=Message, when={"op": Op.SET, "response": 0, "error": 0, "reserved": 0}):
+    class Set(Header, under=Message, when={"op": Op.SET, "response": 0, "error": 0, "reserved": 0}, exact=True):
         lamp_size: Annotated[int, LanternVar] = most32("lamp_size", auto(size_of("lamp")))
         lamp: Text = sized(field("lamp_size"), "")
         level: U16le = 0
         fade: U32le = 0
-        left_over: U8 | None = nothing_left()
 
-    class SetDone(Header, under=Message, when={"op": Op.SET, "response": 1, "error": 0, "reserved": 0}):
-        left_over: U8 | None = nothing_left()
+    class SetDone(Header, under=Message, when={"op": Op.SET, "response": 1, "error": 0, "reserved": 0}, exact=True):
+        pass
 
 
 SEGMENT, READINGS, REFUSAL, DAMAGED = vectors("lantern")
@@ -252,12 +241,14 @@ def test_messages_over_segments_and_their_answers() -> None:
 @pytest.mark.parametrize(
     ("data", "fields"),
     [
-        ("0a 01 03 10 00 00 00 01 00 ff ff", ["left_over"]),
-        ("07 83 03 10 00 00 00 ff", ["left_over"]),
+        ("0a 01 03 10 00 00 00 01 00 ff ff", [""]),
+        ("07 83 03 10 00 00 00 ff", [""]),
         ("06 83 03 10 00 00 00", []),
         ("08 01 03 10 00 00 10 01 00", ["reserved"]),
         ("0d 01 03 10 00 00 08 ff ff ff ff 7f 01 00", ["budget"]),
         ("0d 01 03 10 00 00 08 ff ff ff ff 0f 01 00", []),
+        ("0a 01 03 10 00 00 00 01 81 00 61", ["name_size"]),  # two octets for 1
+        ("86 00 83 03 10 00 00 00", ["length"]),
     ],
 )  # fmt: skip
 def test_what_the_text_forbids_is_a_fault_at_its_field(data: str, fields: list[str]) -> None:

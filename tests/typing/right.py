@@ -256,6 +256,10 @@ def lists(one: Lists) -> None:
     print(Lists(hosts=(IPv4Address("10.0.0.1"), *one.hosts), keys=(UUID(int=5),)), one.hosts[0].words, one.keys[0].hex, one.cards[0].oui, one.places[0].socket)
 
 
+class Alone(Header, port=9, under=UDP, exact=True):
+    number: Annotated[int, varint(shortest=True)] = 0
+
+
 class Nibble(Header, in_bits=True):
     up: U4 = 0
     far: U12 | None = when(field("up"))

@@ -62,13 +62,14 @@ class FromEnd(Extents):
     def trailer(self, end: str) -> None:
         """Read what stands after the payload; `outer` is where that ends."""
         self.outer = end
-        if not self.plan.trailer:
-            return
-        self.outer = at = f"t{self.tag}"
-        self.lines.append(f"{at} = {end}")
-        for step in self.plan.trailer:
-            self.after_payload(step, at)
-            self.read.update(f.name for f in step.fields)
+        if self.plan.trailer:
+            self.outer = at = f"t{self.tag}"
+            self.lines.append(f"{at} = {end}")
+            for step in self.plan.trailer:
+                self.after_payload(step, at)
+                self.read.update(f.name for f in step.fields)
+        if self.cls.exact:
+            self.check(f"{self.outer} != {self.end}")
 
     def after_payload(self, step: Step, at: str) -> None:
         """Read a step after the payload."""

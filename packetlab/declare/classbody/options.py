@@ -1,4 +1,4 @@
-"""Options in short: ``port=69`` is a binding by either port, ``last=True`` a header that nothing follows."""
+"""Options in short: ``port=69`` is a binding by either port, ``last=True`` a header that nothing follows, ``exact=True`` one after which no byte is."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class HeaderOptions(TypedDict, total=False):
     port: int | Iterable[int] | None
     inside: str | None
     last: bool
+    exact: bool | None
     label: str | None
     stream: bool | None
     payload_size: object
@@ -133,8 +134,22 @@ def size_above(payload_size: object, last: object, header: str) -> Expr | None:
     return size
 
 
+def _check_exact(header: Declaration) -> None:
+    """Refuse ``exact=True`` where what a header stands in goes on by right: in a stream of messages, among the items of a list."""
+    where = f"{header.name}, exact="
+    if header.exact not in (None, False, True):
+        raise DeclareError(where, "True or False", repr(header.exact))
+    if header.exact and header.stream:
+        raise DeclareError(where, "a header that is alone in its packet", "stream=True, after which the next message stands")
+    for f in header.fields:
+        if f.kind.has_headers and f.kind.item.exact:
+            hint = "of one in a field that is sized(...) bytes left over are a fault without it"
+            raise DeclareError(f"{header.name}.{f.name}", "headers without exact=True in a field", f.kind.item.name, hint)
+
+
 def check_last(header: Declaration) -> None:
     """Refuse a payload, and rules of its size, in a header that nothing follows (``last=True``, ``payload_size=0``)."""
+    _check_exact(header)
     if header.payload_size is None or not header.plan.bare:
         return
     where = f"{header.name}, last="

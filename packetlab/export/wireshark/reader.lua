@@ -722,6 +722,11 @@ read = function(h, tvb, start, limit, ctx)
   r.payload_end = h.behind and r:before_end(r.pos) or r:end_of_payload(r.pos)
   s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
   r.cut = r:trailer(r.payload_end)
+  local over = limit - math.max(floor(r.bit / 8), r.payload_end)
+  if h.exact and r.trusted and not r.cut and over > 0 then
+    r:fault("", limit - over, h.name .. " to end here", int(over) .. " bytes more")
+    ctx.faults[#ctx.faults].inner = true
+  end
   if #h.views > 0 or h.only then r:look_inside() end
   r.outer = math.max(floor(r.bit / 8), r.payload_end)
   if r.trusted then r.upper = r:following(r.pos, r.payload_end) end

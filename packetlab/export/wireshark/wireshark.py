@@ -189,7 +189,7 @@ class _Script:
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
         lines += [] if plan.tail is None else [f"  behind = {number(plan.tail, header)},"]
-        bare = ", bare = true" if plan.bare else ""
+        bare = ", bare = true" * plan.bare + ", exact = true" * bool(header.exact)
         lines.append(f"  least = {plan.least}, tail = {plan.trailing}{', stream = true' if header.stream else ''}{bare},")
         for word, rule_ in (
             ("opaque", header.opaque),

@@ -181,6 +181,12 @@ class RowLast(Header, under=Ether, when={"type": 0x7C0C}, last=True):
     window: U16 | None = when(field("present") == 1)
 
 
+class RowExact(Header, under=Ether, when={"type": 0x7DF2}, exact=True):
+    present: U1 = auto(has("window"))
+    version: U7 = 1
+    window: U16 | None = when(field("present") == 1)
+
+
 class RowPort(Header, under=TCP, port=7062):
     number: U16 = 5
     size: U8 = auto(size_of("text"))
@@ -246,6 +252,7 @@ ROWS = [
     Sample("M1", "a list whose last item is put there", RowEnding, [RowEnding(items=[RowEndItem(number=5)]), RowEnding(items=[], after=1)], [("01 0005 01", "items"), ("00", "after")]),
     Sample("also", "label=", RowLabelled, [RowLabelled(name="boot.img", block=17), RowLabelled(name="x")], [("0001 05 61", "name")]),
     Sample("also", "last=True", RowLast, [RowLast(), RowLast(window=512)], [("81 02", "window")]),
+    Sample("also", "exact=True", RowExact, [RowExact(), RowExact(window=512)], [("81 02", "window"), ("01 02", ""), ("81 02 03 04 05", "")]),
     Sample("also", "port=", RowPort, [RowPort(text=b"ab"), RowPort(number=9)], [("0001 09 61 62", "text")], over_tcp),
     Sample("also", "a text that says what follows", RowPut, [RowPut(number=1), RowPut(more=300)], [("05 01", "more")], over_verb),
     Sample("also", "a text of what surrounds", RowSpeaking, [

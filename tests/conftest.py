@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 
 from tests import answers
 
@@ -38,6 +39,10 @@ settings.register_profile("default", max_examples=25, deadline=None, phases=phas
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000, phases=[*Phase])
 settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
 settings.load_profile("default")
+# Hypothesis draws constants of the sources that are loaded, too, and reads all of these anew in a fresh checkout, for five
+# seconds in each worker. What a test draws would go by which tests its worker ran before it, even in CI, where the seeds are fixed.
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = providers.Constants
 
 
 # Where a shell started the suite in the background, SIGINT is ignored in it; tests that interrupt themselves need it.

@@ -248,7 +248,7 @@ class Deriving(BitWriting, HeldWriting, Filling, OneByOne, OuterWriting):
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
         # It may be a number, as of a length that is known when the code is written, or a sum.
         code = f.kind.written.format(f"({value})", write=f"W_{f.name}{self.tag}")
-        if not f.kind.single or f.name in self.direct:
+        if not f.kind.single:
             return code
         self.names["BYTES"] = BYTES  # most of them are one byte
         return f"(BYTES[{value}] if type({value}) is int and {value} < {f.kind.single} else {code})"

@@ -168,6 +168,25 @@ def test_what_is_written_is_read(kind: Any, value: Any) -> None:
     assert outcome(kind.read, data, 0, len(data)) == outcome(lambda: (raw, len(data)))
 
 
+@functools.cache
+def reading(kind: Kind) -> Any:
+    """Compile the lines that read a value where they stand in what reads a header; None where the kind has none."""
+    lines, names = kind.quick_read() or ([], {})  # type: ignore[attr-defined]
+    filled = [line.format(v="v", pos="pos", limit="limit", away="return None", **{word: word for word in names}) for line in lines]
+    return function(["def get(data, pos, limit):", *("    " + line for line in filled), "    return v, pos"], names, "quick read") if lines else None
+
+
+@pytest.mark.parametrize("kind", [one for one in CODED if isinstance(one, Varint | SizedInt)], ids=lambda kind: kind.in_words())
+def test_coded_numbers_of_few_bytes_in_place(kind: Any) -> None:
+    quick, first = reading(kind), 128 if kind.single else 0  # a single byte is read before
+    assert quick is not None or not kind.single or kind.most == 1
+    starts = [one for one in (0, 1, 127, 128, 129, 130, 191, 192, 254, 255) if one >= first] if quick else []
+    for head, second, more in itertools.product(starts, range(256), (b"", b"\0", b"\1", b"\x7f\7", b"\x80\0", b"\x80\1", b"\xff" * 9)):
+        data = bytes((9, head, second)) + more
+        for limit in {2, 3, len(data)}:
+            assert outcome(quick, data, 1, limit) == outcome(kind.read, data, 1, limit), (data, limit)
+
+
 @given(data=st.text("0123456789 -+", max_size=21), width=st.none() | st.integers(1, 21), signed=st.booleans())
 def test_digits(data: str, width: int | None, signed: bool) -> None:
     kind = DigitsKind(width=width, signed=signed)

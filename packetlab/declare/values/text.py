@@ -73,6 +73,8 @@ class TextKind(View):
         self.as_raw = ByteString(size)
         self.zero = (pad or bytes(self.unit)) * ((size or 0) // self.unit)
         self.surely = "{0}.isascii()" if self.encoding in ("utf-8", "ascii", "iso8859-1") else ""
+        if self.encoding in ("utf-16-le", "utf-16-be"):  # no half of such a letter is a surrogate
+            self.surely = "({0}.isascii() and not len({0}) & 1)"
         self.members: dict[str, Enum] = {} if enum is None else {one.value: one for one in enum}
 
     @property
@@ -169,7 +171,7 @@ class TextKind(View):
         forms, names = super().usual_forms()
         if self.encoding not in ONE_WAY or self.enum is not None or (self.unit > 1 and self.size is not None):
             return forms, names
-        test, raw = "{0}.__class__ is {str} and {0}.isascii()", "{0}.encode()" if self.surely else f"{{0}}.encode({self.encoding!r})"
+        test, raw = "{0}.__class__ is {str} and {0}.isascii()", "{0}.encode()" if self.surely == "{0}.isascii()" else f"{{0}}.encode({self.encoding!r})"
         if self.size is not None:
             test += f" and {{len}}({{0}}) {'==' if self.pad is None else '<='} {self.size}"
             raw += "" if self.pad is None else f".ljust({self.size}, {{pad}})"

@@ -198,6 +198,19 @@ class Varint(CodedNumber):
             return Spelled(number, end - pos), end
         return number, end
 
+    def quick_read(self) -> tuple[list[str], dict[str, object]] | None:
+        """Return lines that do what `read` does where the first byte is none of a `single` one (see `DigitsKind.quick_read`): mostly there are two."""
+        if not self.single or self.most < 2:
+            return None
+        low, high = "data[{pos}] & 127 | data[{pos} + 1] << 7", "(data[{pos}] & 127) << 7 | data[{pos} + 1]"
+        shortest, groups = ("data[{pos} + 1] < 128 < data[{pos}]", high) if self.high_first else ("0 < data[{pos} + 1] < 128", low)
+        return _or_read([f"if {{pos}} + 1 < {{limit}} and {shortest}:", f"    {{v}} = {groups}", "    {pos} += 2"]), {"read": self.read}
+
+    @property
+    def written(self) -> str:
+        two = "(bytes(({0} & 127 | 128, {0} >> 7)) if {0}.__class__ is int and 127 < {0} < 16384 else {write}({0}))"
+        return two if self.single and self.most > 1 and not self.high_first else super().written
+
     def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         found = self.read(data, pos, limit)
         return None if found is None else (int(found[0]), found[1])
@@ -356,6 +369,17 @@ class SizedInt(CodedNumber):
         if pos >= limit and self.signed:
             return None
         return int.from_bytes(data[pos:limit], "big", signed=self.signed), limit
+
+    def quick_read(self) -> tuple[list[str], dict[str, object]]:
+        """Return lines that do what `read` does (see `DigitsKind.quick_read`): mostly it takes no more bytes than it needs."""
+        needed = "q == 1 or (q > 1 and not -2 < {v} >> 8 * q - 9 < 1)" if self.signed else "q > 0 and {v} >> 8 * q - 8"
+        number = f"int.from_bytes(data[{{pos}}:{{limit}}], 'big', signed={self.signed}) if 0 < q <= {self.most} else 0"
+        return ["q = {limit} - {pos}", f"{{v}} = {number}", *_or_read([f"if q <= {self.most} and ({needed}):", "    {pos} = {limit}"])], {"read": self.read}
+
+
+def _or_read(lines: list[str]) -> list[str]:
+    """Return lines that read a value where it is the usual one, with a call of `read` for the others."""
+    return [*lines, "else:", "    {v} = {read}(data, {pos}, {limit})", "    if {v} is None: {away}", "    {v}, {pos} = {v}"]
 
 
 # What stands right of the colon --------------------------------------------------------------------------------

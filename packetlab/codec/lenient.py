@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.around.outer import is_around, is_read_now, outer_beside, read_outer, within
 from packetlab.codec.bits.careful import BitWalking
 from packetlab.codec.context.recalling import Recalling, Unrecalled, marked, remember_read, rewind
-from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, expected_within, shortened
+from packetlab.codec.faults import Dissection, Fault, InnerFault, LastFault, Values, expected_within, shortened
 from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
 from packetlab.codec.places.careful_ends import CutShort as _Stop, EndsWalking
 from packetlab.codec.places.heaps import handed_carefully
@@ -153,7 +153,7 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         """Give the items of lists their bytes that lie in a field of this header."""
         for f, g in heaps_of(self.cls):
             blobs, places = self.values[g.name] or b"", (self.start, self.places.get(g.name, self.bit // 8))
-            self.values[f.name] = handed_carefully(self.cls, f, self.values[f.name], blobs, places, self.ctx, self.is_part(self.end))
+            self.values[f.name] = handed_carefully(self.cls, f, self.values[f.name], blobs, places, self.ctx, self.is_part(self.end), _refined_late)
 
     def limit(self) -> int:
         return self.end if self.stop is None else self.stop
@@ -365,6 +365,10 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
 
     def holds(self, rule: Expr) -> bool:
         return bool(rule.evaluate(self.scope))
+
+
+def _refined_late(item: Declaration, scope: Values, places: dict[str, int], ctx: Dissection) -> tuple[Declaration, AnyHeader | None]:
+    return refine(item, scope, places, ctx, walk, read_items, 0, late=True)
 
 
 def _reader(item: Declaration, anew: bool) -> Callable[..., Decoded]:

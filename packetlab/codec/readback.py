@@ -337,9 +337,9 @@ def _samples(
     for each in sizes:
         some = {f.name: _of_size(f, each[i % len(each)]) for i, f in enumerate(open_ended)}
         found += [usual | some] if some else []
-    return (
-        found + [usual | {f.name: f.kind.zero} for f in free if f.condition is not None and f.kind.bits is not None][:8]
-    )
+    far = [(f, one.name) for f in free if f.kind.wire == "items" for one in f.kind.item.fields if one.heap is not None]
+    found += [usual | {f.name: tuple(classes[f.kind.item](**{name: data}) for data in (b"\1\2\3", b"\4"))} for f, name in far]
+    return found + [usual | {f.name: f.kind.zero} for f in free if f.condition is not None and f.kind.bits is not None][:8]
 
 
 def _becomes(item: Declaration) -> bool:

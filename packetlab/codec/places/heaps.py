@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.around.outer import Within, remember, remembered
 from packetlab.codec.around.presence import is_derived
-from packetlab.codec.faults import Dissection, Fault, InnerFault
+from packetlab.codec.faults import Dissection, InnerFault
 from packetlab.codec.objects import AnyHeader, classes, restored
-from packetlab.codec.places.item_values import ItemValues
+from packetlab.codec.places.inner import HeldValues
+from packetlab.codec.places.item_values import ItemValues, values_of
 from packetlab.codec.refinement.reading import deeper, views_of
 from packetlab.codec.refinement.views import read_whole
 from packetlab.declare.fields import Field, Filled
@@ -25,6 +26,8 @@ from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.kinds import Raw
 
@@ -90,16 +93,16 @@ def _refined(item: AnyHeader, f: Field, data: bytes, at: int, begin: int) -> Any
     if one is None or one.view is None:
         return item
     inner = read_whole(one.view[1], data, item, quick=True)
-    return None if inner is None else _as_view(item, one, inner)
+    return None if inner is None else _as_view(item, deeper([one]).get(inner._declaration, one), inner)
 
 
 def _as_view(item: AnyHeader, one: Declaration, inner: AnyHeader) -> AnyHeader:
-    cls: Any = classes[deeper([one]).get(inner._declaration, one)]
+    cls: Any = classes[one]
     return restored(cls, item._state, tuple(getattr(item, g.slot) for g in item._fields), getattr(item, "__outer__", None), inner)  # type: ignore[no-any-return]
 
 
-def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, places: tuple[int, int], ctx: Dissection, part: bool) -> Raw:
-    """The same by the careful reader: what of each lies there, with faults. `places`: where in the data the header and the field begin; `part`: whether what is missing is rightly elsewhere."""
+def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, places: tuple[int, int], ctx: Dissection, part: bool, refine: Callable[..., tuple[Declaration, AnyHeader | None]]) -> Raw:
+    """The same by the careful reader: what of each lies there, with faults. `places`: where in the data the header and the field begin; `part`: whether what is missing is rightly elsewhere; `refine`: see `careful.refine`."""
     start, begin = places[0], places[1] - places[0]
     found, room = [], _room(blobs)
     for place, item in enumerate(items or ()):
@@ -120,25 +123,16 @@ def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, plac
             ctx.faults.append(InnerFault(header.name, f.name, start + min(max(at, 0), end), expected, got))
         setattr(item, g.slot, data)
         _stood(item, at if size and fits else 0, begin)
-        found.append(_carefully_refined(header, f, item, g, name, start + max(at, begin), ctx) if fits else item)
+        found.append(_carefully_refined(item, g, name, header, f, start + (max(at, begin) if size else begin), ctx, refine) if fits else item)
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
 
 
-def _carefully_refined(header: Declaration, f: Field, item: AnyHeader, g: Field, name: str, at: int, ctx: Dissection) -> AnyHeader:
-    one, raw = _view(item, g), getattr(item, g.slot)
-    if one is None or one.view is None:
-        return item
-    inner = read_whole(one.view[1], raw, item)
-    if inner is not None:
-        return _as_view(item, one, inner)
-    seen = Dissection()
-    seen.layers = (item,)
-    found, end, _, _ = classes[one.view[1]]._decode(raw, 0, len(raw), seen)
-    fault = next(iter(seen.faults), None) or Fault(one.view[1].name, "", end, f"{end} bytes", f"{len(raw)} bytes")
-    what = f"{fault.expected} for {name}, {fault.layer}{'.' if fault.field else ''}{fault.field}"
-    ctx.faults.append(InnerFault(header.name, f.name, at + fault.offset, what, fault.got))
-    broken = any(type(fault) is not InnerFault for fault in seen.faults) or end != len(raw)
-    return item if broken else _as_view(item, one, found)
+def _carefully_refined(item: AnyHeader, g: Field, name: str, header: Declaration, f: Field, at: int, ctx: Dissection, refine: Callable[..., tuple[Declaration, AnyHeader | None]]) -> AnyHeader:
+    seen, raw = Dissection(), getattr(item, g.slot)
+    seen.layers = ctx.layers
+    cls, inner = refine(item._declaration, HeldValues(values_of(item), raw, len(raw)), {g.name: 0}, seen)
+    ctx.faults += [InnerFault(header.name, f.name, at + fault.offset, f"{fault.expected} in {name}", fault.got) for fault in seen.faults]
+    return item if inner is None else _as_view(item, cls, inner)
 
 
 # Writing -------------------------------------------------------------------------------------------------------

@@ -63,16 +63,16 @@ def chosen(choices: list[Declaration], known: set[str], scope: Scope) -> Declara
 
 def refine(
     header: Declaration, scope: Values, places: dict[str, int], ctx: Dissection, walk: Callable[..., Decoded],
-    read_list: Callable[..., object], start: int,
+    read_list: Callable[..., object], start: int, late: bool = False,
 ) -> tuple[Declaration, AnyHeader | None]:  # fmt: skip
-    """Return what a header that was read is, and the header inside it; a fault where it should be more and is not."""
-    if header.when is not None and not header.when.evaluate(scope):
+    """Return what a header that was read is, and the header inside it; a fault where it should be more and is not. `late`: in bytes that lie elsewhere."""
+    if not late and header.when is not None and not header.when.evaluate(scope):
         name = next((name for name in sorted(needs(header.when)) if name in places), "")
         got = ", ".join(f"{one} = {scope.value(one)}" for one in sorted(needs(header.when)))
         ctx.faults.append(Fault(header.name, name, places.get(name, 0), str(header.when), got))
     views = [header] if header.view is not None else views_of(header)
     for one in views:
-        if one.view is None or is_late(one) or one.when is None or not (one is header or one.when.evaluate(scope)):
+        if one.view is None or is_late(one) is not late or one.when is None or not (one is header or one.when.evaluate(scope)):
             continue
         name, inner = one.view
         raw: object = scope.values.get(name)

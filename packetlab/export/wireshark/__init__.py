@@ -11,7 +11,7 @@
     around        values from elsewhere, and values that are not in the bytes
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
-    ends.lua, scattered.lua, bits.lua, judges.lua, inside.lua, lists.lua, names.lua, links.lua    the same for what is counted from an end, free bits, bytes that are no value, what stands in
+    ends.lua, scattered.lua, heaps.lua, bits.lua, judges.lua, inside.lua, lists.lua, names.lua, links.lua    the same for what is counted from an end, items' bytes elsewhere, free bits, bytes that are no value, what stands in
                   fields, lists of values, names of DNS, links: written where headers have such
     xns.lua       XNS over UDP and over a NetHub's line
 

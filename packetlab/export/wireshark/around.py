@@ -37,9 +37,6 @@ def check_around(header: Declaration) -> None:
     recalling = [str(one) for one in header.outer_leaves if isinstance(one, Recalled)] + ["remembers="] * bool(header.remembers)
     if recalling:
         raise BuildError(f"{header.name}, {recalling[0]}", "a header that goes by its own packet, in a script", "what was remembered from other packets")
-    far = next((f for f in header.fields if f.heap is not None), None)
-    if far is not None:
-        raise BuildError(f"{header.name}.{far.name}, within={lua(far.heap.within)}", "fields whose bytes stand in their own header, in a script", "one that lies elsewhere in what holds it")
     origins = [f.kind.counted_from for f in header.fields if f.kind.counted_from]
     used: list[tuple[str, Declaration | None]] = [(f"{header.name}, since={name}", registry.header_named(name)) for name in origins]
     for leaf in leaves_outside(header):
@@ -66,7 +63,9 @@ def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
 
 
 def filling(f: Field, step: Step, header: Declaration) -> list[str]:
-    """Return what the reader in Lua has to know of bytes up to a multiple or an offset; nothing for other fields."""
+    """Return what the reader in Lua has to know of bytes up to a multiple or an offset, or that lie elsewhere; nothing for other fields."""
+    if f.heap is not None:
+        return [f"far = {{place = {number(f.heap.place, header)}, size = {number(f.heap.size, header)}}}"]
     since = [f"since = {lua(f.mark.name)}"] if f.mark is not None else [f"begun = {number(f.origin, header)}"] if f.origin is not None else []
     if isinstance(step, Padded):
         return [f"pad = {step.multiple}", *since]

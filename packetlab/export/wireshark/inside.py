@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from packetlab.codec.refinement.reading import deeper, views_of
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.plan import needs
+from packetlab.declare.refinement.heaps import is_late
 from packetlab.escaping import lua
 from packetlab.export.wireshark.rules import condition
 
@@ -20,13 +21,14 @@ def classes_inside(header: Declaration) -> dict[Declaration, Declaration]:
 def inside(header: Declaration, numbers: Mapping[Declaration, int]) -> list[str]:
     """Return the lines on what stands inside fields of a header, and on what it has to be itself where it refines another."""
     views = [header] if header.view is not None else views_of(header)
-    parts = []
+    parts: list[str] = []
+    late: list[str] = []  # of bytes that lie elsewhere
     for one in views:
         assert one.view is not None and one.when is not None
         name, inner = one.view
         holds = "own = true" if one is header else f"holds = {condition(one.when, header)}"
-        parts.append(f"{{{holds}, field = {lua(name)}, name = {lua(inner.name)}, header = {numbers[inner]}}}")
-    lines = [f"  views = {{{', '.join(parts)}}},"]
+        (late if is_late(one) else parts).append(f"{{{holds}, field = {lua(name)}, name = {lua(inner.name)}, header = {numbers[inner]}}}")
+    lines = [f"  views = {{{', '.join(parts)}}},", *([f"  late = {{{', '.join(late)}}},"] if late else [])]
     if header.when is not None and header.refines is not None:
         names = ", ".join(lua(name) for name in sorted(needs(header.when)))
         lines.append(f"  only = {{holds = {condition(header.when, header)}, words = {lua(str(header.when))}, names = {{{names}}}}},")

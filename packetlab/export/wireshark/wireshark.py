@@ -27,6 +27,7 @@ from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When, needs
+from packetlab.declare.refinement.heaps import heaps_of
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.among import among
@@ -68,7 +69,7 @@ CANNOT: dict[type[object], str] = {
     Coded: "a value that tells its own size is read by Python code of a kind of your own",
     Counted: "values that tell their own size are read by Python code of a kind of your own",
 }  # step of a plan -> why the file has none
-PARTS = ("numbers", "coded", "reader", "ends", "scattered", "bits", "judges", "inside", "lists", "names", "links", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "ends", "scattered", "bits", "judges", "inside", "heaps", "lists", "names", "links", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -150,6 +151,7 @@ class _Script:
             "inside": bool(self.inside) or any(header.refines is not None for header in self.headers),
             "judges": any(judged(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
             "scattered": any(map(runs, self.headers)),
+            "heaps": any(map(heaps_of, self.headers)),
             "names": any(name_of(kind) for f in fields for kind in (f.kind, f.kind.element) if kind is not None),
         }
         for part in PARTS:
@@ -203,6 +205,8 @@ class _Script:
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
         choices = [f"{{holds = {condition(one.when, header)}, header = {self.numbers[one]}}}" for one in choices_of(header) if one.when is not None]
         lines += inside(header, self.numbers)
+        if far := [f"{{{lua(f.name)}, {lua(g.name)}}}" for f, g in heaps_of(header)]:
+            lines.append(f"  heaps = {{{', '.join(far)}}},")
         if self.inside.get(header) in self.numbers:
             lines.append(f"  of = {self.numbers[self.inside[header]]},")
         lines += [*label(self.inside.get(header, header)), *through(header), f"  choices = {{{', '.join(choices)}}},"]

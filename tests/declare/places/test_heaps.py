@@ -103,7 +103,7 @@ def test_blobs_lie_in_any_order_with_gaps_on_the_same_bytes_and_nowhere() -> Non
         (3, 9, 2, b"ab", "expected directory[0].blob within blobs, bytes 10 to 16 of Load at offset 3, got bytes 3 to 12"),
         (15, 2, 1, b"f", "expected directory[0].blob within blobs, bytes 10 to 16 of Load at offset 15, got bytes 15 to 17"),
         (4_000_000_000, 4_000_000_000, 1, b"", "expected directory[0].blob within blobs, bytes 10 to 16 of Load at offset 16, got bytes 4000000000 to 8000000000"),
-        (10, 5, 4, b"abcde", "expected 4 bytes for directory[0].blob, Place.longitude at offset 14, got 1"),
+        (10, 5, 4, b"abcde", "expected 4 bytes for Place.longitude in directory[0].blob at offset 14, got 1"),
     ],
 )  # fmt: skip
 def test_one_that_does_not_lie_there_as_a_whole_is_a_fault_at_the_blob(offset: int, size: int, kind: int, blob: bytes, fault: str) -> None:
@@ -274,6 +274,23 @@ def test_what_lies_elsewhere_is_bytes_of_a_size_at_numbers_of_the_item() -> None
     assert "Bytes that are always there" in refused(lambda: made(when(field("size"), near(since="All"))))
     assert 'One.blob: expected offset_of("blob", since="Other"), as it is read, got since="All"' in refused(lambda: made(near(since="Other")))
     assert "number fields of the item before it" in refused(lambda: made(at(field("nowhere"), sized(field("size"), b""), since="All", within="blobs")))
+
+
+def test_offsets_that_are_read_elsewhere_than_they_are_built_are_refused_at_first_use() -> None:
+    def used() -> None:
+        class Item(Header):
+            where: U16 = auto(offset_of("data", since="Store") * 2)
+            size: U8 = auto(size_of("data"))
+            data: Bytes = at(field("where"), sized(field("size"), b""), since="Store", within="bodies")
+
+        class Store(Header):
+            count: U8 = auto(count_of("items"))
+            items: tuple[Item, ...] = many(count=field("count"))
+            bodies: Rest = b""
+
+        bytes(Store())
+
+    assert "Store.items: expected a declaration that reads back what it builds" in refused(used)
 
 
 def test_an_item_by_itself_has_no_such_bytes() -> None:

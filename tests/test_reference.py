@@ -86,10 +86,9 @@ for name in sys.argv[1:]:
 """
 
 
-def test_a_commands_help_names_all_of_its_options(tmp_path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, env=surroundings(), check=True, cwd=tmp_path
-    )
+def test_a_commands_help_names_all_of_its_options(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # in which what it calls puts programs
+    done = subprocess.run([sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, env=surroundings(), check=True)
     rest = done.stdout
     for name in COMMANDS:
         text, _, rest = rest.partition(f"end {name} 0\n")

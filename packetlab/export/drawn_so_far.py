@@ -9,7 +9,7 @@ from packetlab.codec.context.recalling import recall
 from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.places.inner import HeldValues
 from packetlab.declare import registry
-from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Next, OneOf
+from packetlab.declare.expressions import Checksum, Const, Elsewhere, Expr, Next, OneOf, Op
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
@@ -86,10 +86,17 @@ def may_stand(one: Declaration, around: tuple[DrawnSoFar, ...], alone: bool) -> 
     scope, up = DrawnSoFar(one, around, alone), one
     own, others = list[Expr](), [after.when for after in refinements(one) if after.when is not None and not after.is_deeper]
     while up.refines is not None and up.when is not None:
-        own.append(up.when)
+        own += _parts(up.when)
         up = up.refines
     holds = {rule: bool(rule.evaluate(scope)) for rule in (*own, *others) if scope.is_decided(rule)}
     return all(holds.get(rule, True) for rule in own) and not any(holds.get(rule, False) for rule in others)
+
+
+def _parts(condition: Expr) -> list[Expr]:
+    """Return what has to hold, all of it, for a condition to hold."""
+    if isinstance(condition, Op) and condition.sign == "&":
+        return [*_parts(condition.left), *_parts(condition.right)]
+    return [condition]
 
 
 def has_measure(f: Field) -> bool:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.around.outer import Within
 from packetlab.codec.around.solving import solving
 from packetlab.codec.bodies import measured
-from packetlab.codec.compiler import replaced
+from packetlab.codec.compiler import item_faults, replaced
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import ItemValues
+from packetlab.codec.refinement.views import is_looked_into
 from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.places.leaves import rewritten
 from packetlab.declare.plan import needs
@@ -75,12 +76,15 @@ def whole_again(made: Header, around: tuple[AnyHeader, ...] = ()) -> bool:
         data = made._encode(made, b"", stack, len(around), None) if around else bytes(made)
     except BuildError:
         return False
-    if made._declaration.plan.payload is not None or made._declaration.has_trailer:
+    if made._declaration.has_trailer:
         return True
     ctx = Dissection()
     ctx.layers = around
     back, _, _, _ = made._decode(data, 0, len(data), ctx)
-    faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
+    faults: list[Fault] = ctx.faults
+    for f in back._declaration.before:
+        if is_looked_into(back, f):
+            item_faults(back, f, faults, 0, around)
     whole = type(made)._resolve(made, b"", stack, len(around), None) if around else made._resolved_alone()
     return not faults and bool(back == whole) and not _becomes_another(whole)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis.errors import Unsatisfiable
 
 import packetlab as pl
@@ -20,12 +20,14 @@ from packetlab import (
     Bytes,
     Header,
     Rest,
+    auto,
     choose,
     computed,
     dissect,
     field,
     fixed_bytes,
     many,
+    size_of,
     sized,
     when,
 )
@@ -179,3 +181,37 @@ def test_a_class_that_a_header_around_it_finds_is_refused_by_itself() -> None:
     with pytest.raises(BuildError, match=r"InsideNine: expected .* by itself, got .*kind == 12.*draw the header that holds it"):
         pl.strategies.headers(InsideNine)
     assert find(pl.strategies.headers(InsideRequired), lambda header: type(header.body) is InsideNine).number == 12
+
+
+class InsideOption(Header):
+    kind: U8 = 0
+    length: U8 = auto(size_of("self"))
+    data: Bytes = b""
+
+
+class InsideFirst(InsideOption, inside="data", when=(field("kind") == 2) & (field("^.version") == 1)):
+    value: U16 = 0
+
+
+class InsideSecond(InsideOption, inside="data", when=(field("kind") == 2) & (field("^.version") == 2)):
+    value: U32 = 0
+
+
+class InsideVersions(Header):
+    version: U8 = 1
+    size: U8 = auto(size_of("options"))
+    options: tuple[InsideOption, ...] = many()
+
+
+@settings(max_examples=amount(120, 1000), deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@given(pl.strategies.headers(InsideVersions))
+def test_items_whose_class_goes_by_a_number_around_beside_their_own_are_drawn_as_they_are_read(header: Any) -> None:
+    packet = dissect(bytes(header), InsideVersions)
+    assert not packet.faults and packet == header / b""
+    assert not {type(one) for one in header.options} & {InsideFirst if header.version == 2 else InsideSecond}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_each_of_these_is_drawn(version: int) -> None:
+    cls = InsideFirst if version == 1 else InsideSecond
+    assert find(pl.strategies.headers(InsideVersions), lambda header: cls in map(type, header.options)).version == version

@@ -191,3 +191,58 @@ def test_one_that_becomes_more_of_computed_fields_is_another_value() -> None:
 
         with pytest.raises(DeclareError, match=r"got Part\(\), which is read as Told, and is none \(it is Told\(size=1, more=2\)\)"):
             bytes(Around())
+
+
+def _around() -> tuple[Any, Any]:
+    class Part(Header):
+        size: U8 = auto(size_of("data"))
+        data: Bytes = b""
+
+    class Inside(Part, inside="data", when=field("^.kind") == 6):
+        value: U8 = 0
+
+    return Part, Inside
+
+
+def test_one_whose_bytes_are_what_it_becomes_stays_and_so_does_one_that_is_absent() -> None:
+    with bindings():
+        Part, Inside = _around()
+
+        class Fits(Header):
+            kind: U8 = 6
+            part: Part = Part(data=b"\5")
+
+        class Absent(Header):
+            kind: U8 = 7
+            part: Part | None = when(field("kind") == 6, Part())
+
+        read = dissect(bytes(Fits()), Fits)
+        assert not read.faults and read == Fits() / b"" and read[Fits].part == Inside(value=5)
+        assert bytes(Absent()) == b"\7" and dissect(b"\7", Absent)[Absent].part is None
+
+
+def test_one_in_what_comes_out_of_a_transform_or_two_levels_in_is_refused_by_the_field_that_holds_it() -> None:
+    with bindings():
+        Part, _Inside = _around()
+
+        class Masked(Header):
+            kind: U8 = 6
+            part: Part = through(xor(0x55), Part())
+
+        class Kind(Header):
+            kind: int = computed(field("^.kind"))
+            part: Part = Part()
+
+        class Deep(Header):
+            kind: U8 = 6
+            held: Kind = Kind()
+
+        class Other(Header):
+            kind: U8 = 7
+            held: Kind = Kind()
+
+        for cls, name in ((Masked, "part"), (Deep, "held")):
+            for use in (lambda cls=cls: bytes(cls()), lambda cls=cls: dissect(b"\6\0", cls)):
+                with pytest.raises(DeclareError, match=rf"{cls.__name__}\.{name}: expected a default that reads back, got Part\(\), which is read as Inside"):
+                    use()
+        assert dissect(bytes(Other()), Other) == Other() / b""

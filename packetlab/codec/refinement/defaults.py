@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.outer import is_around, is_contextual, look, outer_beside, reaches_out
+from packetlab.codec.around.outer import is_around, is_contextual, look, outer_beside, reaches_out, read_with
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.places.inner import HeldValues
@@ -15,7 +15,7 @@ from packetlab.declare.transforms.raws import InnerValue
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
@@ -43,7 +43,7 @@ def _check(header: Declaration) -> None:
         if not f.kind.has_headers or is_contextual(f.kind.item) or not isinstance(default, tuple):
             continue
         some = {id(one): one for one in default if not isinstance(one, bytes) and not is_pattern(one)}.values()  # not by hash: one to be filled in has no values yet
-        for one, found in _read_within(header, f, default) if is_around(f) else ((one, _read_as(one)) for one in some):
+        for one, found in _read_within(header, f) if is_around(f) else ((one, _read_as(one)) for one in some):
             if found is not None:
                 got = f"{one!r}, which is read as {found[0]}, and is none ({found[1]})"
                 hint = f"{f.name}: {f.kind.item.name} = {found[0]}(...), or no default, so that it has to be given" if f.kind.one else ""
@@ -71,9 +71,9 @@ def _becomes(one: AnyHeader, values: HeldValues) -> str:
     return next((said.name for said in refinements(one._declaration) if said.when is not None and said.when.evaluate(values)), "")
 
 
-def _read_within(header: Declaration, f: Field, default: tuple[AnyHeader, ...]) -> Iterator[tuple[AnyHeader, tuple[str, str]]]:
+def _read_within(header: Declaration, f: Field) -> Iterator[tuple[AnyHeader, tuple[str, str]]]:
     """Give what is held by default and read as another class by what stands around it, where that is the holder, built of its defaults alone."""
-    if reaches_out(header) or not any(refinements(one._declaration) for one in default if not isinstance(one, bytes)):
+    if reaches_out(header) or not any(refinements(one) for one in read_with(f.kind.item)):
         return
     try:
         made = classes[header]()
@@ -82,13 +82,29 @@ def _read_within(header: Declaration, f: Field, default: tuple[AnyHeader, ...]) 
         return
     seen = Dissection()
     read = made._decode(data, 0, len(data), seen)[0]
-    built, items, fault = holder._items_of(f), read._items_of(f), next((str(fault) for fault in seen.faults if fault.field == f.name), "")
-    for k, (one, whole) in enumerate(zip(default, built, strict=False)):
-        if isinstance(one, bytes) or is_pattern(one):
+    fault = next((str(fault) for fault in seen.faults if fault.field == f.name), "")
+    yield from _others(_held(holder, f), _held(read, f), (holder,), fault)
+
+
+def _others(built: Sequence[Any], items: Sequence[Any], stack: tuple[AnyHeader, ...], fault: str) -> Iterator[tuple[AnyHeader, tuple[str, str]]]:
+    """Give the first of some headers, or of those that they hold, that is read as another class."""
+    for k, whole in enumerate(built):
+        if isinstance(whole, bytes) or is_pattern(whole):
             continue
-        beside = outer_beside([said.when for said in refinements(one._declaration) if said.when is not None], whole._declaration.outer_leaves)
-        around = {str(leaf): look(leaf, (holder,), built[k - 1] if k else None) or 0 for leaf in beside}
-        name = _becomes(one, HeldValues({**values_of(whole), **around}, b"", 0))
-        if name and (fault or k >= len(items) or items[k] != one):
-            yield one, (name, fault or f"it is {items[k]!r:.200}")
+        found: Any = items[k] if k < len(items) else None
+        beside = outer_beside([said.when for said in refinements(whole._declaration) if said.when is not None], whole._declaration.outer_leaves)
+        around = {str(leaf): look(leaf, stack, built[k - 1] if k else None) or 0 for leaf in beside}
+        name = _becomes(whole, HeldValues({**values_of(whole), **around}, b"", 0))
+        if name and (fault or found != whole):
+            yield whole, (name, fault or f"it is {found!r:.200}")
             return
+        for g in whole._fields if type(found) is type(whole) else ():
+            if g.kind.has_headers:
+                yield from _others(_held(whole, g), _held(found, g), (*stack, whole), fault)
+
+
+def _held(header: AnyHeader, f: Field) -> Sequence[Any]:
+    """Return what a field of a header holds, also in what comes out of a transform; nothing where it is absent."""
+    raw: Any = getattr(header, f.slot)
+    items: Sequence[Any] = () if raw is None else header._items_of(f) if f.kind.wire == "items" else f.kind.raws(raw)
+    return items

@@ -250,7 +250,7 @@ def numeric_bindings(header: Declaration, filled: bool = False) -> list[tuple[De
 
 def _fits(number: int, declared_field: Field) -> bool:
     """Whether a field holds a number of the space that it shares with wider ones."""
-    return number <= declared_field.kind.high  # of digits and coded numbers too
+    return declared_field.kind.low <= number <= declared_field.kind.high  # of digits and coded numbers too
 
 
 def _own_space(declared_field: Field) -> None:
@@ -314,7 +314,7 @@ def bindings_of(upper: Declaration) -> list[Binding]:
         numbers.sort(key=lambda number: number != one.numbers[upper])  # the number to send is bound first
         for lower in order if numbers else ():
             fields = [f for f in lower.fields if isinstance(f.rule, Next) and f.rule.space == one.name]
-            if fields and _fits(max(numbers), fields[0]):
+            if fields and _fits(min(numbers), fields[0]) and _fits(max(numbers), fields[0]):
                 found.append((lower, {fields[0].name: tuple(numbers)}, {}))
                 break
     for key, entries in [*_conditions.items()]:

@@ -6,7 +6,24 @@ from typing import Annotated, Any
 
 import pytest
 
-from packetlab import U8, UDP, Digits, Ether, Header, IPv4, VarInt, bindings, declare_from, digits, dissect, ended
+from packetlab import (
+    S8,
+    U8,
+    UDP,
+    Digits,
+    Ether,
+    Header,
+    IPv4,
+    VarInt,
+    auto,
+    bind,
+    bindings,
+    declare_from,
+    digits,
+    dissect,
+    ended,
+    next_protocol,
+)
 from packetlab.declare.registry import bindings_of, numeric_bindings
 from packetlab.schema.dump import described
 
@@ -35,3 +52,21 @@ def test_a_binding_by_it_travels_in_a_file(kind: Any, default: Any) -> None:
         found = dissect(wire)
         assert found[made["Load"]].size == 7 and described([made["Answer"], made["Load"]]) == data
         assert bytes(Ether() / IPv4() / UDP() / made["Answer"](status=206) / made["Load"]()) == wire
+
+
+def test_a_number_below_what_a_field_holds_is_no_binding_under_it() -> None:
+    """As one above it is none: of two fields that share a number space."""
+    with bindings():
+
+        class Signed(Header):
+            kind: S8 = auto(next_protocol("signs"))
+
+        class Unsigned(Header):
+            kind: U8 = auto(next_protocol("signs"))
+
+        class Low(Header, under=Unsigned, when={"kind": 5}):
+            size: U8 = 0
+
+        bind(Low, under=Signed, when={"kind": -2})
+        assert numeric_bindings(Low._declaration) == [(Signed._declaration, {"kind": 5}), (Signed._declaration, {"kind": -2}), (Unsigned._declaration, {"kind": 5})]
+        assert bindings_of(Low._declaration) == [(Signed._declaration, {"kind": (5, -2)}, {})]

@@ -82,6 +82,18 @@ with (scope := Scope()):
         count: U8 = auto(count_of("items"))
         items: tuple[Item, ...] = many(count=field("count"))
 
+    class Pair(Header):
+        source: IPv4Address = default(OLD)
+        two: Hex = auto(crc("CRC-16/MODBUS", "source"))
+        one: Hex = auto(crc("CRC-16/ARC", "source"))
+
+    class Pairs(Header, under=UDP, port=7405):
+        source: IPv4Address = default(OLD)
+        one: Hex = auto(crc("CRC-16/ARC", "source", "payload"))
+        two: Hex = auto(crc("CRC-16/MODBUS", "source", "payload"))
+        count: U8 = auto(count_of("pairs"))
+        pairs: tuple[Pair, ...] = many(count=field("count"))
+
     class OwnKey(Header, under=UDP, port=7406):
         source: IPv4Address = default(OLD)
         key: U16 = computed(recalled("key", field("source")))
@@ -107,6 +119,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "a sum over a port around": (7402, Counting(), b"abc"),
     "headers at offsets": (7403, Offsets()),
     "headers that lie in another order": (7403, Offsets(first=5, second=2)),
+    "sums beside each other, and in what the header holds": (7405, Pairs(pairs=[Pair(), Pair()]), b"abc"),
     "ports of the holder and of the item before": (7404, Items(items=[Item(), Item(sport=9), Item()])),
 }
 

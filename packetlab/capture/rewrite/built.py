@@ -97,6 +97,7 @@ class BuiltSums:
             if bound != now and any(map(_looks_out, chain(*new.values()))):
                 around = self._sums(row, now[:size], wire_size)
             known: dict[str, dict[bytes, int]] = {}
+            due: list[tuple[int, bytes, int]] = []  # written when all are known: what one writes another may stand around
             for site in some:
                 field = site.name.rpartition(".")[2]
                 before, sums = self.old[row].get(field, []), new.get(field, [])
@@ -110,11 +111,12 @@ class BuiltSums:
                     if there is None or type(there.header) is not type(one.header) or _recalled(there) != before[place].recalled:
                         self._leave(site, "goes by ports or addresses that were changed")
                     else:
-                        yield from self._written(site, there)
+                        due += self._written(site, there)
                 elif verdict is Verdict.UNVERIFIED and one.scope.raw(field) is not None:
                     own = slice(site.begin - start, site.stop - start)
                     if was[own] != now[own]:
                         self._leave(site, "is over what is cut off or faulty")
+            yield from due
 
     def _place(self, site: _Site, some: list[Judged], known: dict[str, dict[bytes, int]]) -> int:
         """Return which of a frame's checksums of one name stands at a place: headers at offsets, or after a payload, are read in another order."""

@@ -353,10 +353,10 @@ def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
     """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
     if type(value) is not list and type(value) is not tuple:
         return False
-    one = item
+    one, known = item, None
     for h in value:
         if h.__class__ is not one:
-            known, one = _prototypes.setdefault(item, {item: prototype}), type(h)
+            known, one = known or _prototypes.setdefault(item, {item: prototype}), type(h)
             if one not in known and (not isinstance(h, AnyHeader) or not one._declaration.stands_for(item._declaration)):
                 return False
             prototype = known.get(one) or known.setdefault(one, one._declaration.prototype_bit)

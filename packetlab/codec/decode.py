@@ -235,7 +235,7 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
         lines = []
         if unit.by_bytes:
             order = "little" if unit.little else "big"
-            lines.append(f"{whole} = int.from_bytes({whole}, '{order}', signed={unit.signed})")
+            lines.append(f"{whole} = int.from_bytes({whole}, '{order}'{', signed=True' * unit.signed})")
         for f, shift in unit.places:
             bits = f.kind.fixed_bits
             code = f"{whole} >> {shift}" if shift else whole

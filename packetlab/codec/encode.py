@@ -307,7 +307,7 @@ class Packing(Deriving):
                 self.guards.append(f"if {test}: {self.refuse(error)}")
         if unit.by_bytes:
             order = "little" if unit.little else "big"
-            return f"({code}).to_bytes({unit.bits // 8}, '{order}', signed={unit.signed})"
+            return f"({code}).to_bytes({unit.bits // 8}, '{order}'{', signed=True' * unit.signed})"
         return code
 
     # Checksums -----------------------------------------------------------------------------------------------

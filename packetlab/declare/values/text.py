@@ -169,7 +169,7 @@ class TextKind(View):
 
     def usual_forms(self) -> Forms:
         forms, names = super().usual_forms()
-        if self.encoding not in ONE_WAY or self.enum is not None or (self.unit > 1 and self.size is not None):
+        if self.encoding not in ONE_WAY or (self.unit > 1 and self.size is not None):
             return forms, names
         test, raw = "{0}.__class__ is {str} and {0}.isascii()", "{0}.encode()" if self.surely == "{0}.isascii()" else f"{{0}}.encode({self.encoding!r})"
         if self.size is not None:

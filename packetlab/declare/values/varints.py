@@ -83,7 +83,8 @@ class CodedNumber(WholeNumber):
 
     def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         """Return the number at ``data[pos:limit]`` and where it ends; None where there is none."""
-        raise NotImplementedError
+        found = self.read(data, pos, limit)
+        return None if found is None else (int(found[0]), found[1])
 
     def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         found = self.unpacked(data, pos, limit)
@@ -211,10 +212,6 @@ class Varint(CodedNumber):
         two = "(bytes(({0} & 127 | 128, {0} >> 7)) if {0}.__class__ is int and 127 < {0} < 16384 else {write}({0}))"
         return two if self.single and self.most > 1 and not self.high_first else super().written
 
-    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
-        found = self.read(data, pos, limit)
-        return None if found is None else (int(found[0]), found[1])
-
     def write(self, raw: int) -> bytes:
         if type(raw) is Spelled or self.high_first:
             return CodedNumber.write(self, raw)
@@ -290,9 +287,12 @@ class Prefixed(CodedNumber):
         number = int.from_bytes(data[pos:end], "big") & mask
         return (number if number > less else Spelled(number, size)), end
 
-    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
-        found = self.read(data, pos, limit)
-        return None if found is None else (int(found[0]), found[1])
+    @property
+    def written(self) -> str:
+        way = "{write}({0})"
+        for size, most, _ in reversed(self._ways):
+            way = f"({{0}} | {self.marks[size]:#x}).to_bytes({size}, 'big') if {{0}} <= {most:#x} else {way}"
+        return f"(({way}) if {{0}}.__class__ is int and {{0}} >= 0 else {{write}}({{0}}))"
 
 
 class LengthOfBER(CodedNumber):

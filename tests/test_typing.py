@@ -15,50 +15,43 @@ TYPING = Path(__file__).parent / "typing"
 PACKAGE = TYPING.parent.parent / "packetlab"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)  # without its cache mypy checks all of the package first
-def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
-    # What the package itself is to be checked for is the other run of mypy's.
-    options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}"]
-    options += ["--cache-dir=.mypy_cache/typing"]  # its own: what was checked with other options is checked anew
-    words = [sys.executable, "-m", "mypy", *options, str(TYPING / "right.py"), str(TYPING / "wrong.py")]
-    said = subprocess.run(words, capture_output=True, text=True, cwd=TYPING.parent.parent).stdout
-    assert [line for line in said.splitlines() if "wrong.py" not in line] == []
-    refused = {int(line) for line in re.findall(r"wrong\.py:(\d+): error", said)}
-    lines = (TYPING / "wrong.py").read_text().splitlines()
-    assert refused == {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_pyright_accepts_and_refuses_the_same() -> None:
-    """The uses of tests/typing, and every declaration of tests/protocols."""
-    words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(TYPING), str(TYPING.parent / "protocols")]
-    said = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=TYPING.parent.parent).stdout)
-    assert said["summary"]["filesAnalyzed"] > 40
-    wrong = {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in said["generalDiagnostics"] if one["severity"] == "error"}
-    lines = (TYPING / "wrong.py").read_text().splitlines()
-    expected = {("wrong.py", number) for number, line in enumerate(lines, 1) if line.endswith(("# wrong", "# wrong for pyright"))}
-    assert wrong == expected
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_each_section_of_how_to_declare_is_accepted_by_both(tmp_path: Path) -> None:
+@pytest.fixture
+def places(tmp_path: Path) -> list[str]:
+    """Return what both check in one run each: the uses of tests/typing, every declaration of tests/protocols, and how-to-declare by sections."""
     first, *sections = re.split(r"^(?=## )", (PACKAGE.parent / "notebooks" / "how-to-declare.md").read_text("utf-8"), flags=re.MULTILINE)
     begin = "\n".join(blocks(first))
     for section in sections:
         name = re.sub(r"\W+", "_", section.partition("\n")[0].lower()).strip("_")
         (tmp_path / f"{name}.py").write_text("\n".join([begin, *blocks(section)]), "utf-8")
-    files = sorted(map(str, tmp_path.iterdir()))
-    assert len(files) == len(sections) > 40
-    options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}", "--cache-dir=.mypy_cache/typing"]
-    said = subprocess.run([sys.executable, "-m", "mypy", *options, *files], capture_output=True, text=True, cwd=PACKAGE.parent)
-    assert (said.stdout + said.stderr).splitlines() == []
-    words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(tmp_path)]
-    found = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=PACKAGE.parent).stdout)
-    assert found["summary"]["filesAnalyzed"] == len(files)
-    assert [(Path(one["file"]).name, one["range"]["start"]["line"] + 1, one["message"]) for one in found["generalDiagnostics"] if one["severity"] == "error"] == []
+    assert len([*tmp_path.iterdir()]) == len(sections) > 40
+    return [str(TYPING / "right.py"), str(TYPING / "wrong.py"), str(TYPING.parent / "protocols"), str(tmp_path)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # without its cache mypy checks all of the package first
+def test_mypy_accepts_right_uses_and_refuses_each_wrong_one(places: list[str]) -> None:
+    # What the package itself is to be checked for is the other run of mypy's.
+    options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}", "--explicit-package-bases"]
+    options += ["--cache-dir=.mypy_cache/typing"]  # its own: what was checked with other options is checked anew
+    done = subprocess.run([sys.executable, "-m", "mypy", *options, *places], capture_output=True, text=True, cwd=PACKAGE.parent)
+    said = (done.stdout + done.stderr).splitlines()
+    assert [line for line in said if "wrong.py:" not in line and not re.match(r"tests/protocols/\S+ note: ", line)] == []
+    assert {int(line) for line in re.findall(r"wrong\.py:(\d+): error", done.stdout)} == refused("# wrong")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_pyright_accepts_and_refuses_the_same(places: list[str]) -> None:
+    words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", *places]
+    said = json.loads(subprocess.run(words, capture_output=True, text=True, cwd=PACKAGE.parent).stdout)
+    assert said["summary"]["filesAnalyzed"] > 80
+    wrong = {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in said["generalDiagnostics"] if one["severity"] == "error"}
+    assert wrong == {("wrong.py", number) for number in refused("# wrong", "# wrong for pyright")}
+
+
+def refused(*marks: str) -> set[int]:
+    lines = (TYPING / "wrong.py").read_text().splitlines()
+    return {number for number, line in enumerate(lines, 1) if line.endswith(marks)}
 
 
 def blocks(section: str) -> list[str]:

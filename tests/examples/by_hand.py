@@ -45,7 +45,7 @@ class Connection:
         self.unanswered.send(self.segment(data, flags, **given))
         self.seq = (self.seq + len(data) + bool(flags & (SYN | FIN))) % MOST
 
-    def receive(self, timeout: float = 5.0) -> Packet:
+    def receive(self, timeout: float = 30.0) -> Packet:
         """Return the next segment of this connection. Nothing is acknowledged by that."""
         return self.unanswered.receive(timeout, where=TCP(sport=self.there, dport=self.here))
 

@@ -82,7 +82,7 @@ class Client:
 
     def __init__(self, host: Any, resolver: Any) -> None:
         self.socket = host.kernel_socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.settimeout(10)
+        self.socket.settimeout(30)
         self.socket.connect((str(resolver.address), 53))
 
     def ask(self, name: str, id: int = 7) -> None:

@@ -162,7 +162,7 @@ def test_a_port_where_nobody_is_resets(web) -> None:
 
 CLIENT = """
 import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], timeout=10)
+connection = http.client.HTTPConnection(sys.argv[1], timeout=30)
 for path in "/word", "/nothing":
     connection.request("GET", path)
     answer = connection.getresponse()

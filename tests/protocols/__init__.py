@@ -14,5 +14,5 @@ the real ones. No declaration has code of its own but in `named(...)`. Each file
 * tshark reads what we build: `alike` again, for packets;
 * what is cut or spoilt gives faults, never an exception, and never other bytes: `cut`, `spoilt`.
 
-test_types.py has mypy check all of it.
+tests/test_typing.py has mypy and pyright check all of it.
 """

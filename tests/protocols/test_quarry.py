@@ -107,7 +107,7 @@ WHOLE, STREAM, DAMAGED = vectors("quarry")
 
 def whole(offsets: tuple[int, ...] = (96, 120, 80)) -> Packet:
     """Return the first load, by its values; without offsets its blobs lie in the order of the entries."""
-    entries = (
+    entries: tuple[Entry, ...] = (
         Remark(words="Face wet, pump on.\n", name="remarks", seen=1),
         Samples(rate=250, samples=(0, 1200, -1200, 32767, -32768), name="geophone-001"),
         Place(latitude=59.41389, longitude=-18.06882, height=-12.5, name="site"),

@@ -400,7 +400,7 @@ def test_a_replayed_server_of_datagrams_shares_its_port_with_nobody() -> None:
 def test_a_datagram_with_a_volatile_id_gets_it_back_in_the_answer() -> None:
     with Replay(request(id=7), "datagram", 5354, volatile={"question.id"}).on(LocalHost(), port=0) as peer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(5)
+            client.settimeout(30)
             client.sendto(bytes(Question(id=4242, text=b"who?")), ("127.0.0.1", peer.port))
             assert client.recv(100) == bytes(Question(id=4242, kind=1, text=b"me"))
 
@@ -417,7 +417,7 @@ def test_a_datagram_that_differs_is_reported_by_field() -> None:
 def test_a_tcp_client_and_a_tcp_server_talk_to_their_replayed_peers() -> None:
     frames = connection(1, 2)
     with Replay(frames, "stream", 80).on(LocalHost(), port=0) as peer:
-        with socket.create_connection(("127.0.0.1", peer.port), 5) as client:
+        with socket.create_connection(("127.0.0.1", peer.port), 30) as client:
             client.sendall(b"GE")
             client.sendall(b"T /")
             assert client.recv(10) == b"no"
@@ -425,7 +425,7 @@ def test_a_tcp_client_and_a_tcp_server_talk_to_their_replayed_peers() -> None:
     port = listener.getsockname()[1]
     with Replay(frames, "stream", 80, side="client").on(LocalHost(), to="127.0.0.1", port=port):
         conn, _ = listener.accept()
-        conn.settimeout(5)
+        conn.settimeout(30)
         assert conn.recv(10) == b"GET /"
         conn.sendall(b"no")
         conn.close()
@@ -435,18 +435,18 @@ def test_a_tcp_client_and_a_tcp_server_talk_to_their_replayed_peers() -> None:
 def test_a_tcp_client_that_says_something_else_sees_its_connection_close() -> None:
     with pytest.raises(Mismatch, match=r"from byte 4 on \(5 bytes recorded, 5 now\)"):
         with Replay(connection(1, 2), "stream", 80).on(LocalHost(), port=0) as peer:
-            with socket.create_connection(("127.0.0.1", peer.port), 5) as client:
+            with socket.create_connection(("127.0.0.1", peer.port), 30) as client:
                 client.sendall(b"GET !")
                 assert client.recv(10) == b""
     with pytest.raises(Mismatch, match="one more client came than the 1 recorded"):
         with Replay(connection(1, 2), "stream", 80).on(LocalHost(), port=0) as peer:
             for _ in range(2):
-                with socket.create_connection(("127.0.0.1", peer.port), 5) as client:
+                with socket.create_connection(("127.0.0.1", peer.port), 30) as client:
                     client.sendall(b"GET /")
                     assert client.recv(10) in (b"no", b"")
     with pytest.raises(Mismatch, match="the client ended where the recorded client said 5 bytes, of which it said 2"):
         with Replay(connection(1, 2), "stream", 80).on(LocalHost(), port=0) as peer:
-            with socket.create_connection(("127.0.0.1", peer.port), 5) as client:
+            with socket.create_connection(("127.0.0.1", peer.port), 30) as client:
                 client.sendall(b"GE")
                 client.shutdown(socket.SHUT_WR)
                 client.recv(10)
@@ -483,7 +483,7 @@ while True:
 """
 CLIENT = """
 import socket, sys
-with socket.create_connection((sys.argv[1], 8000), 5) as conn:
+with socket.create_connection((sys.argv[1], 8000), 30) as conn:
     conn.sendall(sys.argv[2].encode())
     conn.shutdown(socket.SHUT_WR)
     answer = b""

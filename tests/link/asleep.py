@@ -30,11 +30,11 @@ def sleeps(place: str, over: Callable[[], bool] = lambda: False) -> None:
     before, deadline = "", time.monotonic() + PATIENCE
     for tries in itertools.count():
         now = slept(place)
-        if over() or (now and (now == before or tries > 50)):  # the latter where the wait itself looks again and again
+        if over() or (now and (now == before or tries > 20)):  # the latter where the wait itself looks again and again
             return
         assert time.monotonic() < deadline, "it does not begin to wait"
         before = now
-        time.sleep(0.02)
+        time.sleep(0.012)
 
 
 def waiting(call: Callable[[], object], then: Callable[[], object]) -> BaseException | object:

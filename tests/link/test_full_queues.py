@@ -162,7 +162,7 @@ def test_an_interrupt_ends_sending_into_a_full_queue_and_its_threads(how, error)
         raise error
 
     gc.disable()  # an exception within a finalizer is lost
-    batch = Batch.of([b"one"] * 3000)
+    batch = Batch.of([b"one"] * (300 if how == "many" else 3000))
     try:
         with Paired() as port:
             port.fill()

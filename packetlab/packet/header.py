@@ -64,7 +64,8 @@ class FieldProperty(NotARule, property, Field):
 
     def _getter(self) -> Callable[[HeaderBase], object]:
         kind, always = self.kind, self.rule is self.condition is None and not self.pad
-        plain = type(kind).value is Kind.value and kind.wire != "items" and None is not self.default is not REQUIRED
+        plain = type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None)
+        plain = plain and kind.wire != "items" and None is not self.default is not REQUIRED
         plain = plain or (kind.wire == "number" and kind.names is None and kind.orders_raw)
         return attrgetter(self.slot) if plain and always else self._read_first
 

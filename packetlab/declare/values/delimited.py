@@ -105,7 +105,7 @@ class Delimited(Kind):
         return self.inner.plain and not any(byte in b"-0123456789abcdefghijklmnopqrstuvwxyz" for byte in self.delimiter)
 
     def quick_value(self) -> Lines | None:
-        return self.inner.quick_value()
+        return ("bytes", ["made = raw"], {}) if type(self.inner).value is Kind.value else self.inner.quick_value()
 
     def usual_forms(self) -> Forms:
         (forms, names), end = self.inner.usual_forms(), self.delimiter

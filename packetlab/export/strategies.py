@@ -156,7 +156,12 @@ def _drawn(draw: Any, layer: Any, upper: Declaration | None, values: Values) -> 
         # What would keep the header above from being read stays at its default, such as the place of a fragment.
         hiding = [rule for rule in (cls.opaque, cls.partial) if rule is not None]
         fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
-    return field_strategies.header(draw, cls, values, fields, top=upper is None)
+    said = isinstance(layer, Header) or reaches_out(cls)  # what is given need not read back, or does only where it stands
+    for _ in range(TRIES):
+        made = field_strategies.header(draw, cls, values, fields, top=upper is None)
+        if said or whole_again(made):
+            return made
+    return made if upper is not None else _built(made, values)
 
 
 def _leading_to(lower: Declaration, upper: Declaration) -> dict[str, Any]:

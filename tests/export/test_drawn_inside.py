@@ -215,3 +215,20 @@ def test_items_whose_class_goes_by_a_number_around_beside_their_own_are_drawn_as
 def test_each_of_these_is_drawn(version: int) -> None:
     cls = InsideFirst if version == 1 else InsideSecond
     assert find(pl.strategies.headers(InsideVersions), lambda header: cls in map(type, header.options)).version == version
+
+
+class InsideSized(Header):  # by what adds up, which no size follows from
+    a: U8 = 1
+    b: int = computed(field("a") * 3 + 1)
+    n: Bytes = sized(field("b"), b"")
+
+
+@pytest.mark.parametrize("cls", [InsideSized, InsideVersions, InsideRequired])
+def test_packets_of_them_read_back_too(cls: Any) -> None:
+    @settings(max_examples=amount(40, 400), deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(pl.strategies.packets(cls, first=cls))
+    def reads_back(packet: Any) -> None:
+        read = dissect(bytes(packet), cls)
+        assert not read.faults and read == packet
+
+    reads_back()

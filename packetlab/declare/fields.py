@@ -44,7 +44,7 @@ class Spec:
         self.place: Expr | None = rules.get("place")
         self.since: str = rules.get("since", "self")
         self.gap: Spec | None = None  # the bytes before it, where it lies at an offset
-        self.heap: Any = None  # where else in the holder its bytes lie (see `places.heaps`)
+        self.heap: Any = rules.get("heap")  # where else in the holder its bytes lie (see `places.heaps`)
         self.ended: bytes | tuple[bytes, ...] | None = rules.get("ended")
         self.through: tuple[Any, ...] = rules.get("through", ())  # transforms, the outermost first
         self.kind: Kind | None = None  # what the field is then, in place of what its annotation says

@@ -8,7 +8,7 @@ header that holds the list gives each its bytes of `blobs` once that is read; wh
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.around.outer import Within, remember, remembered
 from packetlab.codec.around.presence import is_derived
@@ -18,10 +18,12 @@ from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import ItemValues, values_of
 from packetlab.codec.refinement.reading import deeper, views_of
 from packetlab.codec.refinement.views import read_whole
+from packetlab.declare import registry
+from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field, Filled
 from packetlab.declare.places.heaps import Heap, Lain, heap_field
 from packetlab.declare.plan import needs
-from packetlab.declare.refinement.heaps import heap_of
+from packetlab.declare.refinement.heaps import Heaped, heap_of
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
@@ -35,34 +37,74 @@ FURTHEST = 1 << 24  # bytes that the field grows by, up to an offset, at the mos
 TRIES = 8
 
 
+class Shape(NamedTuple):
+    """What there is to know of items of a class whose bytes lie elsewhere.
+
+    Attributes:
+        field: the one with the bytes. quick: the slots of the numbers that are their place and their size, where each is one. numbers: the fields that say the place; following: those that follow
+            from it. views: what may take the bytes apart. leaves: of each outer value whether it is where the bytes lie, or where what they lie in begins. bits: of all fields but that one, None where it varies.
+    """
+
+    field: Field
+    quick: tuple[str, str] | None
+    numbers: list[Field]
+    following: list[Field]
+    views: list[Declaration]
+    leaves: tuple[type | None, ...]
+    bits: int | None
+
+
+_shapes: dict[Declaration, Shape | None] = {}
+registry.caches.append(_shapes)
+
+
+def shape_of(declaration: Declaration) -> Shape | None:
+    """Return what there is to know of items declared so, None for those without such bytes."""
+    if declaration not in _shapes:
+        f = heap_field(declaration.fields)
+        if f is None:
+            _shapes[declaration] = None
+            return None
+        rules = [declaration.by_name[rule.name].slot if type(rule) is Ref else "" for rule in (f.heap.place, f.heap.size)]
+        numbers = [declaration.by_name[one] for one in sorted(needs(f.heap.place))]
+        views = [declaration] if declaration.view is not None else views_of(declaration)
+        leaves = tuple(type(leaf) if isinstance(leaf, Lain | Heap) else None for leaf in declaration.outer_leaves)
+        fixed = all(g is f or (g.kind.bits is not None and g.condition is None) for g in declaration.fields)
+        _shapes[declaration] = Shape(
+            f, (rules[0], rules[1]) if all(rules) else None, numbers, [*filter(is_derived, numbers)],
+            [one for one in views if one.view is not None and one.view[0] == f.name], leaves, sum(g.kind.fixed_bits for g in declaration.fields) if fixed else None,
+        )  # fmt: skip
+    return _shapes[declaration]
+
+
 # Reading -------------------------------------------------------------------------------------------------------
 
 
 def handed_out(items: Raw, blobs: Raw, begin: int) -> Raw:
     """Return the items of a list with their bytes of a field that begins so many bytes after the header; None where the careful reader has to look."""
-    found, room = [], _room(blobs)
+    found, room, end = [], len(blobs) + FURTHEST, begin + len(blobs)
     for item in items or ():
         if type(item) is bytes:
             return None
-        f = heap_field(item._fields)
-        if f is None:
+        shape = shape_of(item._declaration)
+        if shape is None:
             found.append(item)
             continue
-        at, size = placed(item, f)
-        if size and (at < begin or at + size > begin + len(blobs)):
-            return None
+        at, size = (getattr(item, shape.quick[0]), getattr(item, shape.quick[1])) if shape.quick is not None else placed(item, shape.field)
         room -= size
-        if room < 0 or size < 0:
+        if room < 0 or size < 0 or (size and not begin <= at <= end - size):
             return None
-        made = _refined(item, f, blobs[at - begin : at - begin + size] if size else b"", at if size else 0, begin)
-        if made is None:
-            return None
-        found.append(made)
+        data = blobs[at - begin : at - begin + size] if size else b""
+        setattr(item, shape.field.slot, data)
+        _stood(item, shape, at if size else 0, begin)
+        one = _view(item, shape) if shape.views else None
+        if one is not None and one.view is not None:
+            inner = read_whole(one.view[1], data, item, quick=True)
+            if inner is None:
+                return None
+            item = _as_view(item, deeper([one]).get(inner._declaration, one), inner)
+        found.append(item)
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
-
-
-def _room(blobs: Raw) -> int:
-    return len(blobs or b"") + FURTHEST
 
 
 def placed(item: AnyHeader, f: Field) -> tuple[int, int]:
@@ -71,29 +113,15 @@ def placed(item: AnyHeader, f: Field) -> tuple[int, int]:
     return f.heap.place.evaluate(scope), f.heap.size.evaluate(scope)
 
 
-def _stood(item: AnyHeader, at: int, begin: int) -> None:
-    """Have an item remember where its bytes lie, and where what they lie in begins."""
-    leaves = item._declaration.outer_leaves
-    outer = zip(leaves, remembered(item, leaves), strict=True)
-    remember(item, tuple(at if isinstance(leaf, Lain) else begin if isinstance(leaf, Heap) else known for leaf, known in outer))
+def _stood(item: AnyHeader, shape: Shape, at: int, begin: int) -> None:
+    """Have an item remember where its bytes lie, and where what they lie in begins: less than 0 where they were not all there."""
+    known = shape.leaves if None not in shape.leaves else [*zip(shape.leaves, remembered(item, item._declaration.outer_leaves), strict=True)]
+    remember(item, tuple([at if one is Lain else begin if one is Heap else one[1] if one[0] is None else at if one[0] is Lain else begin for one in known]))  # type: ignore[index]
 
 
-def _view(item: AnyHeader, f: Field) -> Declaration | None:
-    own = item._declaration
-    views = [own] if own.view is not None else views_of(own)
+def _view(item: AnyHeader, shape: Shape) -> Declaration | None:
     scope = ItemValues(item, b"", 0)
-    return next((one for one in views if one.view is not None and one.view[0] == f.name and (one is own or (one.when is not None and one.when.evaluate(scope)))), None)
-
-
-def _refined(item: AnyHeader, f: Field, data: bytes, at: int, begin: int) -> AnyHeader | None:
-    """Return an item with its bytes; as what takes them apart where one does, None where it does not."""
-    setattr(item, f.slot, data)
-    _stood(item, at, begin)
-    one = _view(item, f)
-    if one is None or one.view is None:
-        return item
-    inner = read_whole(one.view[1], data, item, quick=True)
-    return None if inner is None else _as_view(item, deeper([one]).get(inner._declaration, one), inner)
+    return next((one for one in shape.views if one is item._declaration or (one.when is not None and one.when.evaluate(scope))), None)
 
 
 def _as_view(item: AnyHeader, one: Declaration, inner: AnyHeader) -> AnyHeader:
@@ -104,12 +132,13 @@ def _as_view(item: AnyHeader, one: Declaration, inner: AnyHeader) -> AnyHeader:
 def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, places: tuple[int, int], ctx: Dissection, part: bool, refine: Callable[..., tuple[Declaration, AnyHeader | None]]) -> Raw:
     """The same by the careful reader: what of each lies there, with faults. `places`: where in the data the header and the field begin; `part`: whether what is missing is rightly elsewhere; `refine`: see `careful.refine`."""
     start, begin = places[0], places[1] - places[0]
-    found, room = [], _room(blobs)
+    found, room = [], len(blobs) + FURTHEST
     for place, item in enumerate(items or ()):
-        g = None if type(item) is bytes else heap_field(item._fields)
-        if g is None:
+        shape = None if type(item) is bytes else shape_of(item._declaration)
+        if shape is None:
             found.append(item)
             continue
+        g = shape.field
         at, size = placed(item, g)
         name, end = f"{f.name}{'' if f.kind.one else f'[{place}]'}.{g.name}", begin + len(blobs)
         data = blobs[max(0, at - begin) : max(0, at + size - begin)] if size > 0 else b""
@@ -122,7 +151,7 @@ def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, plac
         if not fits and not (part and at >= begin and not much):
             ctx.faults.append(InnerFault(header.name, f.name, start + min(max(at, 0), end), expected, got))
         setattr(item, g.slot, data)
-        _stood(item, at if size and fits else 0, begin)
+        _stood(item, shape, at if size and fits else 0, begin if fits else -begin)
         found.append(_carefully_refined(item, g, name, header, f, start + (max(at, begin) if size else begin), ctx, refine) if fits else item)
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
 
@@ -141,26 +170,24 @@ _laying: ContextVar[tuple[AnyHeader, ...]] = ContextVar("_laying", default=())
 
 
 class _Entry:
-    """The bytes of one item: where they lie (None: where there is room), and whether they may lie elsewhere."""
+    """The bytes of one item: where they lie (`at`; None: where there is room), and whether they may lie elsewhere."""
 
-    def __init__(self, item: AnyHeader, f: Field, name: str) -> None:
-        self.item, self.f, self.name = item, f, name
-        raw = getattr(item, f.slot)
+    def __init__(self, item: AnyHeader, shape: Shape, holder: Field, place: int) -> None:
+        self.item, self.shape, self.f, self.holder, self.place = item, shape, shape.field, holder, place
+        raw, state, count = getattr(item, shape.field.slot), item._state, len(item._fields)
         self.data: bytes = raw if isinstance(raw, bytes) else b""
-        count, state = len(item._fields), item._state
-        self.numbers = [item._by_name[one] for one in sorted(needs(f.heap.place))]
-        following = [one for one in self.numbers if is_derived(one)]
-        leaves = item._declaration.outer_leaves
-        outer = dict(zip([type(leaf) for leaf in leaves], remembered(item, leaves), strict=True))
-        self.begin = outer.get(Heap, 0)  # 0 for one that was never read
+        outer = dict(zip(shape.leaves, remembered(item, item._declaration.outer_leaves), strict=True))
+        self.begin = abs(outer.get(Heap, 0))  # 0 for one that was never read
         self.stood = (outer.get(Lain, 0) or None) if self.begin else None
-        self.free = [one for one in following if not state & one.bit]
-        self.captured = bool(following) and all(state >> count & one.bit for one in following if one not in self.free)
-        whole = getattr(item, f.slot) is not None and not self.free
-        self.at: int | None = f.heap.place.evaluate(ItemValues(item, b"", 0)) if whole else None
-        self.wrong = state >> count & f.bit and self.at is not None and self.stood is None  # captured with a fault: it stays as it is
-        self.moves = bool(self.free) or (self.captured and self.stood is not None and self.at == self.stood)
-        self.at = self.stood if self.at is None else self.at
+        self.free = [one for one in shape.following if not state & one.bit]
+        self.at: int | None = self.stood if self.free or raw is None else placed(item, shape.field)[0]
+        self.wrong = outer.get(Heap, 0) < 0 and bool(state >> count & shape.field.bit)  # captured with a fault: it stays as it is
+        captured = bool(shape.following) and all(state >> count & one.bit for one in shape.following if one not in self.free)
+        self.moves = not self.wrong and (bool(self.free) or (captured and self.stood is not None and self.at == self.stood))
+
+    @property
+    def name(self) -> str:
+        return f"{self.holder.name}{'' if self.holder.kind.one else f'[{self.place}]'}.{self.f.name}"
 
     def anywhere(self) -> AnyHeader:
         """Return the item with any numbers that say where its bytes lie: it is as long with these."""
@@ -176,16 +203,15 @@ class _Entry:
         """Return the item where its bytes lie there."""
         made: AnyHeader = type(self.item)._copied(self.item)
         if at != self.at or self.free:
-            for one in self.numbers if self.moves else ():
-                if is_derived(one):
-                    made._state &= ~(one.bit | one.bit << len(made._fields))
-                    setattr(made, one.slot, None)
+            for one in self.shape.following if self.moves else ():
+                made._state &= ~(one.bit | one.bit << len(made._fields))
+                setattr(made, one.slot, None)
         if hasattr(self.item, "__viewed__"):
             made.__viewed__ = self.item.__viewed__  # type: ignore[attr-defined]
         if self.wrong:  # it has what lies there
             size = max(0, self.f.heap.size.evaluate(ItemValues(made, b"", 0)))
             setattr(made, self.f.slot, blobs[max(0, at - begin) : max(0, at + size - begin)])
-        _stood(made, 0 if self.wrong else at, begin if self.begin else 0)
+        _stood(made, self.shape, 0 if self.wrong else at, begin if self.begin and not self.wrong else -begin * self.wrong)
         return made
 
 
@@ -199,18 +225,19 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
         return header
     raws = {f: getattr(header, f.slot) for f in held.lists}
     entries = [
-        _Entry(item, g, f"{f.name}{'' if f.kind.one else f'[{place}]'}.{g.name}")
+        _Entry(item, shape, f, place)
         for f, raw in raws.items() if isinstance(raw, tuple)
-        for place, item in enumerate(raw) if type(item) is not bytes and (g := heap_field(item._fields)) is not None
+        for place, item in enumerate(raw) if type(item) is not bytes and (shape := shape_of(item._declaration)) is not None
     ]  # fmt: skip
     bit = held.within.bit
     given, captured = bool(header._state & bit), bool(header._state >> len(header._fields) & bit)
     base: bytes | None = (getattr(header, held.within.slot) or b"") if given else None
     if header._state >= header._declaration.captured_state or (given and not entries):
         return header
-    made, begin = _with(header, raws, [one.anywhere() for one in entries]), -1
+    sure = _surely_begins(header, held, raws)
+    made, begin = header if sure is not None else _with(header, raws, [one.anywhere() for one in entries]), -1
     for _ in range(TRIES):
-        now = _begins(made, held.within, stack, i)
+        now = _begins(made, held.within, stack, i) if sure is None else sure
         if now == begin:
             return made
         begin = now
@@ -227,9 +254,24 @@ def _with(header: AnyHeader, raws: dict[Field, Raw], items: list[AnyHeader]) -> 
     others = iter(items)
     for f, raw in raws.items():
         if isinstance(raw, tuple):
-            new = [item if type(item) is bytes or heap_field(item._fields) is None else next(others) for item in raw]
+            new = [item if type(item) is bytes or shape_of(item._declaration) is None else next(others) for item in raw]
             setattr(made, f.slot, Filled.of(new, raw.fill) if type(raw) is Filled else tuple(new))
     return made
+
+
+def _surely_begins(header: AnyHeader, held: Heaped, raws: dict[Field, Raw]) -> int | None:
+    """Return how many bytes stand before a field, where all before it are of fixed sizes; None elsewhere."""
+    bits = 0
+    for f in header._fields[: header._fields.index(held.within)]:
+        if isinstance(raws.get(f), tuple) and not f.align and f.condition is None:
+            shapes = [None if type(item) is bytes else shape_of(item._declaration) for item in raws[f]]
+            if not all(shape is not None and shape.bits is not None for shape in shapes):
+                return None
+            bits += sum([shape.bits or 0 for shape in shapes if shape is not None])
+        elif f.kind.bits is None or f.condition is not None:
+            return None
+        bits += f.kind.fixed_bits
+    return bits // 8
 
 
 def _begins(header: AnyHeader, within: Field, stack: tuple[AnyHeader, ...], i: int) -> int:
@@ -249,7 +291,7 @@ def _places(header: AnyHeader, within: Field, entries: list[_Entry], begin: int,
     """Return where the bytes of items lie, and the field that they make."""
     where = f"{type(header).__name__}.{within.name}"
     if base is not None and not captured:
-        made = _laid_out(entries, [None if one.free and one.stood is None else one.at for one in entries], begin, b"", where, base)
+        made = _laid_out(entries, [None if one.free and one.stood is None else one.at for one in entries], begin, where, base)
         return made[0], base
     same = all(one.begin == begin for one in entries if one.stood is not None)
     if base is not None and same and (kept := _fitted(entries, begin, base)) is not None:
@@ -257,10 +299,10 @@ def _places(header: AnyHeader, within: Field, entries: list[_Entry], begin: int,
     stay = [one.at if not one.moves or (same and base is None) else None for one in entries]
     if any(at is not None for one, at in zip(entries, stay, strict=True) if one.moves):
         try:
-            return _laid_out(entries, stay, begin, b"", where)
+            return _laid_out(entries, stay, begin, where)
         except BuildError:
             stay = [None if one.moves else at for one, at in zip(entries, stay, strict=True)]
-    return _laid_out(entries, stay, begin, b"", where)
+    return _laid_out(entries, stay, begin, where)
 
 
 def _fitted(entries: list[_Entry], begin: int, base: bytes) -> tuple[list[int], bytes] | None:
@@ -278,30 +320,31 @@ def _fitted(entries: list[_Entry], begin: int, base: bytes) -> tuple[list[int], 
     return [one.at or 0 for one in entries], bytes(image)
 
 
-def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, image: bytes, where: str, base: bytes | None = None) -> tuple[list[int], bytes]:
+def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where: str, base: bytes | None = None) -> tuple[list[int], bytes]:
     """Lay bytes where they are to lie, and the others where there is room; `base` is what there is to be. BuildError where that cannot be."""
-    found, made, owners = list[int](), bytearray(base if base is not None else image), list[tuple[int, int, _Entry]]()
+    found, made, owners = list[int](), bytearray(base or b""), list[tuple[int, int, _Entry]]()
+    laid, most = bytearray(len(made)), FURTHEST + sum(len(one.data) for one in entries)
     for one, at in zip(entries, places, strict=True):
         if at is None or not one.data or one.wrong:
             continue
-        end = at + len(one.data)
-        if base is not None and (at < begin or base[at - begin : end - begin] != one.data):
+        first, last = at - begin, at - begin + len(one.data)
+        if base is not None and (first < 0 or base[first:last] != one.data):
             raise BuildError(where, f"bytes that {one.name} has too, where its offset says that it lies ({at})", "others", f"give one of them: {where.partition('.')[2]} follows from the items")
-        if at < begin or end - begin > len(made) + FURTHEST:
-            hint = "" if at >= begin else f"without {one.f.name}, offset and size are any numbers that are given"
-            raise BuildError(f"{where}, {one.name}", f"an offset from {begin} on, at most {FURTHEST} bytes after the others", at, hint)
-        made.extend(bytes(max(0, end - begin - len(made))))
-        for first, last, other in owners:
-            low, high = max(first, at), min(last, end)
-            if low < high and other.data[low - first : high - first] != one.data[low - at : high - at]:
-                raise BuildError(f"{where}, {one.name}", f"bytes at {low} that {other.name} has there too", "others")
-        owners.append((at, end, one))
-        made[at - begin : end - begin] = one.data
-    taken, cursor = sorted((first, last) for first, last, _ in owners), begin
+        if first < 0 or last > most:
+            hint = "" if first >= 0 else f"without {one.f.name}, offset and size are any numbers that are given"
+            raise BuildError(f"{where}, {one.name}", f"an offset from {begin} to {begin + most - len(one.data)}", at, hint)
+        made.extend(bytes(max(0, last - len(made))))
+        laid.extend(bytes(max(0, last - len(laid))))
+        if 1 in laid[first:last] and (place := next((k for k in range(first, last) if laid[k] and made[k] != one.data[k - first]), None)) is not None:
+            other = next(other for low, high, other in owners if low <= place < high)
+            raise BuildError(f"{where}, {one.name}", f"bytes at {begin + place} that {other.name} has there too", "others")
+        owners.append((first, last, one))
+        made[first:last], laid[first:last] = one.data, b"\1" * len(one.data)
+    taken, cursor = sorted((first + begin, last + begin) for first, last, _ in owners), begin
     for one, at in zip(entries, places, strict=True):
         size, align = len(one.data), one.f.heap.align
         if at is not None or not size:
-            found.append(at or (-(-cursor // align) * align if not size else 0))
+            found.append(at or -(-cursor // align) * align)
             continue
         cursor = -(-cursor // align) * align
         while taken and taken[0][0] < cursor + size:

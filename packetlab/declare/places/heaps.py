@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, Ref, Scope, Size
+from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, NamedExpr, Ref, Scope, Size
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.places.leaves import rewritten
 from packetlab.errors import DeclareError
@@ -69,6 +69,30 @@ def heap_field(fields: Iterable[Field]) -> Field | None:
     return next((f for f in fields if f.heap is not None), None)
 
 
+_KNOWN = "rules of what is known where an item is read"
+
+
+def asks_for(rule: Expr, f: Field) -> bool:
+    """Whether a rule asks for a field."""
+    return any(isinstance(leaf, NamedExpr) and leaf.name == f.name for leaf in rule.leaves())
+
+
+def _check_rules(where: str, f: Field, heap: Heap, fields: Sequence[Field]) -> None:
+    """Refuse places and sizes that do not follow from numbers before the field, and other rules that a reader of the item goes by and that ask for it."""
+    header, by_name = where.partition(".")[0], {g.name: g for g in fields}
+    for word, rule in (("at(...)", heap.place), ("sized(...)", heap.size)):
+        for leaf in rule.leaves():
+            g = by_name.get(leaf.name) if type(leaf) is Ref else None
+            if not isinstance(leaf, Const) and (g is None or not g.kind.is_number or fields.index(g) > fields.index(f)):
+                raise DeclareError(f"{where}, {word}", "number fields of the item before it", str(leaf))
+            if g is not None and word == "at(...)" and (g.kind.bits is None or g.condition is not None):
+                raise DeclareError(f"{where}, {word}", "numbers of a fixed width that are always there", g.name)
+    for g in fields:
+        for decides in (g.condition, g.computed, g.must, g.size, g.count):
+            if decides is not None and asks_for(decides, f):
+                raise DeclareError(f"{header}.{g.name}", _KNOWN, f"{decides}, of {f.name}, which lies elsewhere", "field(...) of the number that says its size tells whether it has bytes")
+
+
 def settle_heaps(header: str, fields: Sequence[Field], lain: Any) -> None:
     """Let rules of a header say where the bytes lie that lie elsewhere, and how many there are. `lain` is the class of rules that say where a field begins.
 
@@ -80,15 +104,9 @@ def settle_heaps(header: str, fields: Sequence[Field], lain: Any) -> None:
     f, where = some[0], f"{header}.{some[0].name}"
     if some[1:]:
         raise DeclareError(f"{header}.{some[1].name}", "one field at most that lies within another of the holder", f.name)
-    heap, by_name = f.heap, {g.name: g for g in fields}
+    heap = f.heap
     assert heap is not None
-    for word, rule in (("at(...)", heap.place), ("sized(...)", heap.size)):
-        for leaf in rule.leaves():
-            g = by_name.get(leaf.name) if type(leaf) is Ref else None
-            if not isinstance(leaf, Const) and (g is None or not g.kind.is_number or fields.index(g) > fields.index(f)):
-                raise DeclareError(f"{where}, {word}", "number fields of the item before it", str(leaf))
-            if g is not None and word == "at(...)" and (g.kind.bits is None or g.condition is not None):
-                raise DeclareError(f"{where}, {word}", "numbers of a fixed width that are always there", g.name)
+    _check_rules(where, f, heap, fields)
 
     def leaf_of(leaf: Expr) -> Expr:
         if isinstance(leaf, lain) and leaf.name == f.name:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.places.heaps import Heap, heap_field, is_bytes
+from packetlab.declare.places.heaps import Heap, asks_for, heap_field, is_bytes
 from packetlab.declare.refinement.registered import refinements
 from packetlab.errors import DeclareError, suggestion
 
@@ -52,6 +52,10 @@ def is_late(header: Declaration) -> bool:
 def check_heaps(header: Declaration) -> None:
     """Refuse lists of items whose bytes lie in a field that the header does not have, or not in time, or that has other values than bytes."""
     known: dict[str, str] = {}
+    for f, rule, where in ((heap_field(header.fields), header.when, f"{header.name}, when="), *((heap_field(f.kind.item.fields), f.until, f"{header.name}.{f.name}, until=") for f in header.fields if f.kind.has_headers and f.kind.item is not None)):
+        if f is not None and rule is not None and asks_for(rule, f):
+            hint = "field(...) of the number that says its size tells whether it has bytes"
+            raise DeclareError(where, "a rule of what is known where an item is read", f"{rule}, of {f.name}, which lies elsewhere", hint)
     for f in header.fields:
         heap = item_heap(f.kind.item) if f.kind.has_headers and f.kind.item is not None else None
         if heap is None:

@@ -147,8 +147,8 @@ def test_a_given_offset_stays_and_the_others_take_what_is_free() -> None:
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"directory": [Entry(offset=5, blob=b"a")]}, "Load.blobs, directory[0].blob: expected an offset from 10 on, at most 16777216 bytes after the others, got 5"),
-        ({"directory": [Entry(offset=1 << 31, blob=b"a")]}, "Load.blobs, directory[0].blob: expected an offset from 10 on"),
+        ({"directory": [Entry(offset=5, blob=b"a")]}, "Load.blobs, directory[0].blob: expected an offset from 10 to 16777226, got 5"),
+        ({"directory": [Entry(offset=1 << 31, blob=b"a")]}, "Load.blobs, directory[0].blob: expected an offset from 10 to 16777226, got 2147483648"),
         ({"directory": [Entry(offset=20, blob=b"ab"), Entry(offset=21, blob=b"a")]}, "Load.blobs, directory[1].blob: expected bytes at 21 that directory[0].blob has there too, got others"),
         ({"directory": [Entry(blob=b"a")], "blobs": b"abc"}, "Load.blobs: expected bytes that directory[0].blob has too, which comes to lie at 16, got others"),
         ({"directory": [Entry(offset=10, blob=b"a")], "blobs": b"b"}, "Load.blobs: expected bytes that directory[0].blob has too, where its offset says that it lies (10), got others"),
@@ -291,6 +291,43 @@ def test_offsets_that_are_read_elsewhere_than_they_are_built_are_refused_at_firs
         bytes(Store())
 
     assert "Store.items: expected a declaration that reads back what it builds" in refused(used)
+
+
+def test_what_is_decided_where_an_item_is_read_goes_by_no_bytes_that_lie_elsewhere() -> None:
+    def found_by() -> None:
+        class One(Header):
+            where: U16 = auto(offset_of("blob", since="All"))
+            size: U8 = auto(size_of("blob"))
+            blob: Bytes = at(field("where"), sized(field("size"), b""), since="All", within="all")
+
+        class Magic(One, when=field("blob") == b"magic"):
+            more: U8 = 0
+
+    def ended() -> None:
+        class Load(Header):
+            directory: tuple[Entry, ...] = many(until=size_of("blob") == 0)
+            blobs: Rest = b""
+
+    def there() -> None:
+        class One(Header):
+            where: U16 = auto(offset_of("blob", since="All"))
+            size: U8 = auto(size_of("blob"))
+            blob: Bytes = at(field("where"), sized(field("size"), b""), since="All", within="all")
+            more: U8 | None = when(size_of("blob") > 3, 0)
+
+    assert "Magic, when=: expected a rule of what is known where an item is read, got blob == b'magic', of blob" in refused(found_by)
+    assert "Load.directory, until=: expected a rule of what is known where an item is read" in refused(ended)
+    assert "One.more: expected rules of what is known where an item is read, got size_of(blob) > 3, of blob" in refused(there)
+
+
+def test_a_class_derived_from_an_items_has_other_defaults() -> None:
+    with bindings():
+
+        class Note(Entry, when={"kind": 9}):
+            blob = b"some words"
+
+        found = read(bytes(Load(directory=[Note(), Entry(blob=b"ab"), Note(blob=b"")])))
+        assert blobs_of(found) == [b"some words", b"ab", b""] and type(found[Load].directory[0]) is Note
 
 
 def test_an_item_by_itself_has_no_such_bytes() -> None:

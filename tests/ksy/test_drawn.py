@@ -11,7 +11,7 @@ from tests.ksy.again import ALL, FORMATS, LARGE, MISSING
 
 INSIDE = {"ProtocolBodySizedWithIpv4Packet", "ProtocolBodySizedWithIpv6Packet", "ProtocolBodyWithIpv4Packet", "ProtocolBodyWithIpv6Packet"}
 """Classes that a header around them finds; they are drawn in that one."""
-ONCE = ("packet_ppi", "pcap")
+ONCE = ("packet_ppi", "pcap", "ipv4_packet", "ipv6_packet", "protocol_body")
 """Formats of which only what stands in their own file is drawn; ethernet_frame draws the rest."""
 SLOW = (*LARGE, "bitcoin_transaction", "dns_packet", "ipv4_packet", "ipv6_packet", "rtpdump", "rtcp_payload", "some_ip/some_ip", "some_ip/some_ip_container", "some_ip/some_ip_sd", "some_ip/some_ip_sd_options", "microsoft_network_monitor_v2")
 

@@ -78,6 +78,7 @@ def uses_of_any(path: Path) -> tuple[int, int]:
     return every - numbers, numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()))
 def test_any_stands_for_a_type_no_more_often_than_it_did(folder: str) -> None:
     files = list((PACKAGE / folder).rglob("*.py"))

@@ -79,6 +79,7 @@ def test_what_is_drawn_reads_back_without_a_fault(cls: type[Header], values: Any
 MORE = [pytest.param(cls, marks=pytest.mark.slow) for cls in (DrawnExpiry, DrawnHigh, DrawnStamps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [DrawnTopic, DrawnHighest, DrawnMSS, *MORE])
 def test_each_of_them_is_drawn_in_lists_and_packets(wanted: type[Header]) -> None:
     def has(packet: pl.Packet) -> bool:

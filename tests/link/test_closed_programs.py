@@ -16,6 +16,7 @@ from packetlab import Lab, PacketlabError
 from packetlab.errors import Stalled
 from packetlab.link.lab.program import Program
 from packetlab.testing import Programs
+from tests.conftest import amount
 from tests.link.asleep import signalled, waiting
 
 WAITS: dict[str, Callable[[Program], object]] = {
@@ -40,7 +41,7 @@ def gone(program: Program, lab: Lab) -> bool:
 
 @pytest.mark.parametrize("verb", WAITS)
 def test_a_wait_ends_and_what_was_read_stays(lab: Lab, verb: str) -> None:
-    for _ in range(10):  # who sleeps again just before the last word of it would not be woken any more
+    for _ in range(amount(10, 10)):  # who sleeps again just before the last word of it would not be woken any more
         program = lab.host("a").popen("sh", "-c", "trap '' TERM; echo one; printf two; while :; do sleep 3600; done")
         program.until(lambda program=program: program.stdout.text == "one\ntwo", 60)
         error = waiting(lambda program=program: WAITS[verb](program), program.close)

@@ -179,7 +179,7 @@ def test_a_child_reads_what_came_while_the_thread_that_reads_was_taking_more(lab
 
 def test_a_child_does_not_keep_the_input_of_a_program_open(lab) -> None:
     """Else the program waits for its end as long as the child lives."""
-    program = lab.host("a").popen("sh", "-c", "sleep 1; wc -c", input=b"x" * 300_000, keep=None)
+    program = lab.host("a").popen("sh", "-c", "sleep 0.3; wc -c", input=b"x" * 300_000, keep=None)
     child = os.fork()
     if child == 0:
         signal.alarm(PATIENCE * 4)

@@ -170,6 +170,7 @@ class Ending:
             self.port.send(frame(number, 954))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["stop", "interrupt"])
 def test_a_slow_pipe_gets_what_had_come_by_the_end_and_nothing_more(lab: Lab, tmp_path: Path, by: str) -> None:
     port, other = linked(lab)

@@ -17,7 +17,14 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+FIRST = {sample.mechanism: sample for sample in reversed(SAMPLES)}
+"""Of each mechanism the one that quick tests look at."""
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(one, id=str(one), marks=[pytest.mark.slow] * (one is not FIRST[one.mechanism])) for one in SAMPLES],
+)
 def test_each_output_does_what_the_page_says(sample: Sample) -> None:
     expected = dict(zip(OUTPUTS, shown().get(f"{sample.mechanism} {sample.title}", []), strict=True))
     with declared():

@@ -57,7 +57,7 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def gone(pids: set[int], within: float = 10.0) -> bool:
+def gone(pids: set[int], within: float = 60.0) -> bool:
     """Wait until none of these processes is left (a zombie holds nothing any more)."""
     deadline = time.monotonic() + within
     while any(map(lives, pids)):

@@ -322,9 +322,11 @@ def _branch(
     if not placed:
         ((one, tree),), (read,) = seen, parts
         kinds, values = tuple(classes[step.one[0]] for step in below), [step.part for step in below]
-        if is_placed(read.cls) or holds_contextual(read.cls):  # nothing is below it
+        if is_placed(read.cls):  # nothing is below it, and what is found of places is noted
             read.names["Dissection"] = Dissection
             read.lines.append("ctx = Dissection()")
+        elif holds_contextual(read.cls):
+            read.names["ctx"] = Dissection()
         read.outer_values = {str(leaf): f"({values[place_of(leaf, kinds)].v(leaf.name)} or 0)" for leaf in asked_around(read.cls)}
         stop = read.source()
         for short in read.cls.shortened:

@@ -30,7 +30,8 @@ def bounded(items: tuple[Raw, ...], where: str) -> tuple[Raw, ...]:
     level: Raw = items
     for _ in range(DEEPEST):
         inner: list[Raw] = []
-        known, fields = bytes, list[Raw]()
+        fields: list[Raw] = []
+        known = bytes
         for one in level:
             if one.__class__ is not known:
                 known = one.__class__

@@ -198,7 +198,7 @@ def recall_reader(leaf: Recalled) -> Callable[[Dissection, tuple[object, ...]], 
                 if not now.is_look:
                     now.catch_up()
                     return RunningState(now, key, factory)
-            elif (found := now.find(key)) is not None:
+            elif (found := now.find(key) if not now.is_empty else known[-1] if (known := now.context._tables.get(key)) else None) is not None:
                 if not is_number:
                     return found
                 if type(found.value) is int:
@@ -227,9 +227,10 @@ def recall_builder(leaves: Sequence[Elsewhere], by_name: Mapping[str, Field]) ->
             if factory is not None:
                 found.append(RunningState(now, (table, values), factory))
                 continue
-            entry = now._find((table, values))
-            if entry is None or (is_number and type(entry.value) is not int):
+            known = now._tables.get((table, values))
+            if not known or (is_number and type(known[-1].value) is not int):
                 return None
+            entry = known[-1]
             found.append(entry if not is_number else entry.as_number if entry.as_number is not None else RecalledNumber.of(entry))
         return tuple(found)
 

@@ -223,7 +223,8 @@ class _Message:
         begin, before, same = at, None, True
         origins: dict[Declaration, dict[Field, int | None]] = {}
         made: list[AnyHeader | bytes] = []
-        own, parts, count, known = None, None, 0, dict["Field", "int | None"]()
+        known: dict[Field, int | None] = {}
+        own, parts, count = None, None, 0
         for item in raw:
             if type(item) is bytes:
                 made.append(item)

@@ -155,11 +155,11 @@ class RecordLayout(tuple[RecordPlace, ...]):
 
     def read_all(self, data: bytes) -> tuple[tuple[TemplateRecord, ...], int]:
         """Return the records at the beginning of some bytes, and where they end."""
-        new, records = object.__new__, list[TemplateRecord]()
+        new, records, of = object.__new__, [], (TemplateRecord,)
         if self.fixed is not None:
             end = len(data) // self.least * self.least
             for raws in self.fixed.iter_unpack(data[:end]):
-                records.append(made := new(TemplateRecord))
+                records.append(made := new(*of))
                 made._layout, made._raws, made._pairs = self, raws, None
             return tuple(records), end
         pos = 0
@@ -253,7 +253,7 @@ class TemplateRecord(Mapping[Any, Any]):
 
     def _known(self) -> dict[object, object]:
         pairs = self.pairs
-        known = dict[object, object](pairs)
+        known: dict[object, object] = dict(pairs)
         if len(known) < len(pairs):
             known.clear()
             for number, value in pairs:

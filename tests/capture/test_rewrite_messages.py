@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from packetlab import (
     TCP,
     U8,
+    U16,
     Bytes,
     Capture,
     Ether,
@@ -20,7 +21,9 @@ from packetlab import (
     Verdict,
     auto,
     bindings,
+    crc,
     default,
+    digits,
     size_of,
 )
 
@@ -60,3 +63,60 @@ def test_messages_without_addresses_leave_nothing() -> None:
         packet = LOW.replace(TCP, sport=17393) / (bytes(Plain(note=b"x")) + bytes(Plain()))
         capture = Capture.of([Frame(bytes(packet))]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8"})
         assert [str(frame.packet()[IPv4].src) for frame in capture] == ["172.0.0.1"] and not capture.left
+
+
+def _trailing() -> Any:
+    class Trailing(Header, under=TCP, port=17394, stream=True):
+        size: U8 = auto(size_of("body"))
+        who: IPv4Address = default("10.0.0.1")
+        body: Bytes = b""
+        check: U16 = auto(crc("CRC-16/ARC", "who", "body"))
+
+    return Trailing
+
+
+def _leading() -> Any:
+    class Leading(Header, under=TCP, port=17394, stream=True):
+        size: U8 = auto(size_of("body"))
+        who: IPv4Address = default("10.0.0.1")
+        check: U16 = auto(crc("CRC-16/ARC", "who", "body"))
+        body: Bytes = b""
+
+    return Leading
+
+
+def _leading_digits() -> Any:
+    class Digital(Header, under=TCP, port=17394, stream=True):
+        size: U8 = auto(size_of("body"))
+        who: IPv4Address = default("10.0.0.1")
+        check: Annotated[int, digits(16, width=4)] = auto(crc("CRC-16/ARC", "who", "body"))
+        body: Bytes = b""
+
+    return Digital
+
+
+def _trailing_digits() -> Any:
+    class Last(Header, under=TCP, port=17394, stream=True):
+        size: U8 = auto(size_of("body"))
+        who: IPv4Address = default("10.0.0.1")
+        body: Bytes = b""
+        check: Annotated[int, digits(16, width=4)] = auto(crc("CRC-16/ARC", "who", "body"))
+
+    return Last
+
+
+@pytest.mark.parametrize("make", [_trailing, _leading, _leading_digits, _trailing_digits])
+def test_a_checksum_of_a_message_over_several_segments_is_counted(make: Any) -> None:
+    """What it goes over is changed in one frame, and the rest stands in others."""
+    with bindings():
+        cls = make()
+        low = LOW.replace(TCP, sport=17394)
+        begin = low.replace(TCP, flags="SYN", seq=0)
+        frames = [bytes(begin), *map(bytes, (low.replace(TCP, flags="ACK") / bytes(cls(body=b"a long one" * 4))).segments(20))]
+        for changes, left in (({"ip": {"10.0.0.0/8": "172.0.0.0/8"}}, 1), ({"ttl": 9}, 0)):
+            capture = Capture.of([Frame(one) for one in frames]).rewrite(**changes)
+            new = [frame.data for frame in capture]
+            (message,) = Capture.of([Frame(one) for one in new]).messages(cls)
+            assert message.packet.verdict(cls) is (Verdict.BAD if left else Verdict.GOOD)
+            some = [name for name in capture.left if name.startswith(f"{cls.__name__}.check, which ")]
+            assert len(some) == 1 if left else all("segment" in name for name in some)

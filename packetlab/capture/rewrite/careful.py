@@ -18,6 +18,7 @@ from packetlab.codec.places.heaps import placed
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import values_of
 from packetlab.codec.refinement.views import viewed
+from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, NamedExpr
 from packetlab.declare.fields import Field
@@ -96,6 +97,8 @@ class _Frame:
             unread = _unread(Derivation(packet, i, bodies), whole, inner < end or filled)
             if unread is not None:
                 left[f"{type(header).__name__}.{unread}, which is cut off or faulty"] += 1
+            for name in _in_other_segments(header):
+                left[f"{type(header).__name__}.{name}, which stands in another segment, or is cut off"] += 1
             found.append(layer)
         return found
 
@@ -290,6 +293,13 @@ def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:
         if missing:
             return f.name
     return None
+
+
+def _in_other_segments(header: Header) -> list[str]:
+    """Return the names of the checksums of a message that goes on elsewhere, where what may change stands in the part that is here."""
+    fields = header._fields if header._declaration.stream and header._is_partial else ()
+    here = any(holds(header._declaration, f) and getattr(header, f.slot) is not None for f in fields)
+    return [f.name for f in fields if here and is_sum(f) and getattr(header, f.slot) is None]
 
 
 def _expected(header: Header, f: Field, scope: Derivation) -> bool:

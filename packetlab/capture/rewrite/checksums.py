@@ -190,6 +190,7 @@ class ChecksumUpdater:
         if not rule.whole:
             # Without the bytes that are missing only an Internet checksum can be updated: by how much its sum changes.
             if rule.algorithm.word != "internet":
+                self.sites.left[f"{rule.name}, which is over what is cut off or faulty"] += old != new
                 return None
             moved = (stored - was + value) % ONES
             return rule.instead if moved == rule.none else moved

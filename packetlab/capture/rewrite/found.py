@@ -68,7 +68,8 @@ class Rule(NamedTuple):
 
     It stands in `size` bytes at `at` and is `algorithm` over `regions` (first, end), with `pseudo` (place, bytes) and `more`
     added to the sum. `none` says that there is no checksum; `instead` is stored where the sum is that. `whole`: whether
-    all it covers is here. `around`: the sum that covers it, -1 for none. `blank`: stretches that count as zeros besides its own.
+    all it covers is here. `around`: the sum that covers it, -1 for none. `blank`: stretches that count as zeros besides its own. `name`: that of
+    the class and the field.
     """
 
     at: int
@@ -82,7 +83,8 @@ class Rule(NamedTuple):
     instead: int
     whole: bool
     around: int
-    blank: tuple[tuple[int, int], ...] = ()
+    blank: tuple[tuple[int, int], ...]
+    name: str
 
 
 class Built(NamedTuple):

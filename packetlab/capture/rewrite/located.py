@@ -284,7 +284,7 @@ class _Header:
                 more = number + sum(end - begin for begin, end in covered)
             self.to.rules[int(numbers[one])] = Rule(
                 int(at[one]), size, f.kind.little, rule.algorithm, covered, tuple(added), more,
-                rule.none, rule.instead, bool(whole[one]), int(parent[one]), blank,
+                rule.none, rule.instead, bool(whole[one]), int(parent[one]), blank, f"{self.cls.name}.{f.name}",
             )  # fmt: skip
         return numbers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from packetlab import TCP, UDP, VLAN, BuildError, Capture, Ether, Frame, IPv4, I
 from packetlab.bulk.batch import Batch
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.flows.numbers import flow_numbers
-from packetlab.link.replay.send import _paced
+from packetlab.link.replay.send import _paced, _Sending
 from tests.conftest import CORPUS
 
 TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
@@ -105,6 +106,19 @@ def test_pieces_that_are_late_together_do_not_go_out_at_once() -> None:
         pass  # it is handed out
     rest = sum(len(piece) for piece in pieces)
     assert rest == 49 and time.monotonic_ns() - begun >= 48_000_000
+
+
+def test_threads_are_waited_for_that_get_no_processor_for_their_end(monkeypatch) -> None:
+    work = _Sending.work
+
+    def slow(sending: _Sending, number: int) -> None:
+        work(sending, number)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(_Sending, "work", slow)
+    onto, _ = memory_wire()
+    assert send([b"x"] * 10, onto).sent == 10
+    assert [one.name for one in threading.enumerate() if one.name == "packetlab send"] == []
 
 
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"rate": 0.0}, {"rate": float("nan")}])

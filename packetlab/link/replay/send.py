@@ -223,7 +223,7 @@ class _Sending:
             with suppress(queue.Empty):
                 self.done.get(timeout=AT_ONCE)
         for thread in threads:
-            if thread.is_alive():
+            while thread.is_alive():  # its last words are said, but it may get no processor for a while
                 thread.join(AT_ONCE)
 
     def hand_out(self, batch: Batch) -> None:

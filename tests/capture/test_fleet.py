@@ -134,7 +134,7 @@ def test_where_a_worker_cannot_be_started_the_work_is_done_all_the_same(monkeypa
             patch.setattr(BaseProcess, "start", refusing)
             patch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread"))  # there may be no room
             work()
-        assert started == refused and multiprocessing.active_children() == children
+        assert started == refused and {*multiprocessing.active_children()} <= {*children}
 
 
 ROOM = """
@@ -185,7 +185,7 @@ def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code:
             with pytest.raises(BrokenProcessPool, match=how):
                 promise.result()
         assert fine.result() == 1
-    assert multiprocessing.active_children() == children
+    assert {*multiprocessing.active_children()} <= {*children}  # those of earlier tests may end meanwhile
 
 
 @pytest.mark.slow

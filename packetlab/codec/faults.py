@@ -98,6 +98,7 @@ class Values:
         self.pos = self.room = 0
         self.payload_end = end
         self.sizes: dict[str, int] = {}  # of values that tell their own
+        self.after: dict[str, int] = {}  # bytes after fields that have to obey that
 
     def value(self, name: str) -> int:
         raw = self.values.get(name)
@@ -126,6 +127,9 @@ class Values:
 
     def left_for(self, name: str) -> int:
         return self.room
+
+    def left_after(self, name: str) -> int:
+        return self.after.get(name, 0)
 
     def ahead(self, bits: int) -> int:
         size = -(-bits // 8)

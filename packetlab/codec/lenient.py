@@ -30,6 +30,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.plan import (
     Bound,
     Coded,
@@ -125,9 +126,8 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         payload_end = self.payload_end(pos) if self.plan.tail is None else self.tail_begins(pos, self.plan.tail)
         self.scope.pos, self.scope.payload_end = pos, payload_end
         tail_missing = self.trailer(payload_end)
-        over = self.end - self.bit // 8  # after the trailer, or where there is none the payload
-        if self.cls.exact and self.trusted and not tail_missing and over:
-            self.fault("", self.bit // 8, f"{self.cls.name} to end here", f"{over} bytes more", InnerFault)
+        if not tail_missing:
+            self.judge_whole()
         header = self.header(tail_missing, True)
         following = self.following(pos, payload_end) if self.trusted else None
         for rule in self.cls.shortened:
@@ -181,11 +181,13 @@ class _LenientParser(BitWalking, EndsWalking, ScatteredWalking):
         """Look at what was read for a field: at the byte `at`, with so many faults before."""
         self.places[f.name] = at
         self.known.add(f.name)
+        if f in self.cls.late and goes_by_left(f.must):
+            self.scope.after[f.name] = self.end + -self.bit // 8
         there = self.short != f.name  # the first bytes of a value tell nothing of it: half a letter is no fault
         if there and f.fixed and (raw := self.values[f.name]) != f.default:
             self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) and not f.kind.judges else raw))
         judged = f.kind.judges and len(self.ctx.faults) == faults
-        wrong = there and ((f.kind.wrong(self.values[f.name]) if judged else "") or f.broken(self.scope))
+        wrong = there and ((f.kind.wrong(self.values[f.name]) if judged else "") or ("" if f in self.cls.late else f.broken(self.scope)))
         if wrong:  # where it ends is known, whatever is in it: what follows can be read
             self.fault(f.name, at, wrong, f.got(self.values[f.name]), InnerFault)
         for bound in self.plan.bounds:

@@ -256,6 +256,17 @@ class ReadSoFar(OneByOne):
         end = f"{self.end} - {self.plan.trailing}" if self.plan.trailing else self.end
         return f"({self.stop or self.total or end} - ({self.pos}))"
 
+    def left_after(self, name: str) -> str:
+        f = self.cls.by_name[name]
+        size: int | str
+        if f.kind.bits is not None:  # of a field that begins inside of a byte that one counts
+            step = next(step for step in self.plan.head if f in step.fields)
+            skip = sum(g.kind.fixed_bits for g in step.fields[: step.fields.index(f)]) % 8
+            size = -(-(skip + f.kind.bits) // 8)
+        else:
+            size = self.size(name)
+        return f"({self.end} - (o_{name}{self.tag} + {size}))"
+
     def ahead(self, bits: int) -> str:
         size, pos = -(-bits // 8), self.pos
         whole = f"data[{pos}]" if size == 1 else f"int.from_bytes(data[{pos}:{pos} + {size}], 'big')"

@@ -6,7 +6,7 @@ attributes, operators and states. Nothing here knows it; `codec.objects` finds i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
@@ -17,6 +17,7 @@ from packetlab.declare.computed import settle
 from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.places.inner import Inner, settle_inner, with_inner
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.places.offsets import OffsetOf, settle_offsets
 from packetlab.declare.places.origins import OwnPlace, check_in_message
 from packetlab.declare.plan import Bound, Open, Plan, When, counts_payload, needs
@@ -85,6 +86,7 @@ class Declaration:
     refines: Declaration | None = field(init=False, default=None)
     when: Expr | None = field(init=False, default=None)
     view: tuple[str, Declaration] | None = field(init=False, default=None)
+    late: list[Field] = field(init=False, default_factory=list)  # with rules, must(...), that are known once all of it is read
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -116,6 +118,7 @@ class Declaration:
         check_remembered(self.name, self.remembers or (), self.by_name)
         for f in self.fields if any(isinstance(leaf, Recalled) for leaf in self.outer_leaves) else ():
             check_recalled(self.name, f, recalled_by([f]), self.by_name, self.before)
+        self.late = late_rules(self.fields)
         self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number and not f.kind.loose]
         names = set() if self.payload_size is None else needs(self.payload_size)
         names = {name for name in names if name in self.by_name and (rule := self.by_name[name].rule) is not None and counts_payload(rule)}
@@ -262,6 +265,16 @@ def check_bit_order(header: Declaration) -> None:
     for base in header.bases:
         if base.fields and base.low is not header.low:
             raise DeclareError(where, f'"{base.bit_order or "high"}", as {base.name} has it', repr(header.bit_order))
+
+
+def late_rules(fields: Sequence[Field]) -> list[Field]:
+    """Return the fields that have to obey what stands after them: a later number, or how many bytes are left."""
+    known, found = set[str](), []
+    for f in fields:
+        known.add(f.name)
+        if f.must is not None and (goes_by_left(f.must) or needs(f.must) - known):
+            found.append(f)
+    return found
 
 
 def check_stream(header: Declaration) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from packetlab.declare.classbody.slips import condition as checked_condition, uninverted
 from packetlab.declare.expressions import Const, Expr, Scope, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
-from packetlab.declare.places.left import goes_by_left, of_field
+from packetlab.declare.places.left import after_field, goes_by_left, of_field
 from packetlab.declare.places.origins import OwnPlace, checked_origin
 from packetlab.errors import DeclareError
 
@@ -111,13 +111,16 @@ def when(condition: object, value: object = REQUIRED) -> Any:
 
 
 def must(condition: object, value: object = REQUIRED) -> Any:
-    """A number that obeys a rule, of itself and of fields before it: another one found when dissecting is a fault at the field.
+    """A number that obeys a rule, of itself, of other numbers and of what is `left` after it: another one found when dissecting is a fault there.
 
     ``version: U8 = must(field("version").one_of(1, 2), 1)``, ``reserved: U3 = must(field("reserved") == 0, 0)``; a dict {field: number
     or numbers} says it too. It is read on all the same. Building refuses nothing: what is given goes out, as anywhere. `value` is its
     default, or ``auto(...)``, ``sized(...)``, ``ended(...)``; around it may stand ``when(...)``. `const` is a number that is always the same.
     """
     spec = spec_of(value)
+    if spec.pad:
+        hint = 'padding that has to be zero is a number as wide as it: zeros: Annotated[int, bits(-field("size") % 4 * 8)] = must(field("zeros") == 0, 0)'
+        raise DeclareError("must(...)", "a number", "pad(...), which is bytes", hint)
     spec.must = expression(checked_condition(condition, "must(...)"))
     return spec
 
@@ -287,7 +290,7 @@ class Field:
         self.rule, self.said, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.condition, spec.none
         self.computed, self.circular, self.solved = spec.computed, frozenset[str](), False
         self.filled = False  # whether numbers in the header it holds follow from what is around it, in a class that has the field
-        self.must = spec.must
+        self.must = after_field(spec.must, name)
         self.size, self.count, self.until, self.end = spec.size, spec.count, spec.until, spec.end
         self.align, self.pad, self.fill, self.fixed = spec.align, spec.pad, spec.fill, spec.fixed
         self.leads, self.lead = spec.leads, 0

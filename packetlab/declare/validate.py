@@ -89,7 +89,7 @@ class Leaves:
                 raise DeclareError(self.where, "recalled(...) in sizes, counts, presence and computed(...)", str(leaf), hint)
             return (0, 1) if leaf.is_truth else ANYWHERE if leaf.path else self.value(leaf.name)
         if isinstance(leaf, Left) and not leaf.name:
-            raise DeclareError(self.where, "left() in when(...), for whether a field is there", str(leaf))
+            raise DeclareError(self.where, "left() in when(...), for whether a field is there, or in must(...), for what stands after it", str(leaf))
         if isinstance(leaf, Left):
             return 0, LONGEST
         if isinstance(leaf, Inner):
@@ -260,7 +260,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}", way)
     if f.kind.wide is not None:
         f.kind.reach(max(0, min(bounds(f.kind.wide, Leaves(header, where, READ), where)[1], WIDEST)))  # type: ignore[attr-defined]
-    for rule in (f.condition, f.must, f.size, f.count, f.place):
+    for rule in (f.condition, f.must if f.kind.is_number else None, f.size, f.count, f.place):
         if rule is not None and bounds(rule, Leaves(header, where, READ, recalls=rule is not f.must), where)[1] < 0 and rule is not f.condition and rule is not f.must:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
     if f.computed is not None:

@@ -71,6 +71,8 @@ class Ground:
         """The values of layer `i`, some changed, for rules to be evaluated in."""
         values = {f.name: getattr(self.layers[i], f.slot) for f in self.layers[i]._fields}
         found = HeldValues({**values, **changes}, b"", 0)
+        late = [f for f in self.layers[i]._declaration.late if (i, f.name) in self.spans]
+        found.after = {f.name: self.limits[i] - self.read_to(i, f) for f in late} if hasattr(self, "limits") else {}
         found.sizes = {name: self.width(i, f) for name in self.plans[i].measured if (f := self.layers[i]._by_name[name])}
         return found
 

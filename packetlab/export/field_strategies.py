@@ -33,7 +33,16 @@ from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.export.classes_found import allowed, becoming, numbers_of, steering
 from packetlab.export.drawn_so_far import DrawnSoFar, goes_on, has_measure, may_stand, named_by_rules, numbers_that_fit
-from packetlab.export.whole_headers import adds_up, fill_up, unit_of, whole_again, with_fewer_items, with_told_sizes
+from packetlab.export.whole_headers import (
+    adds_up,
+    fill_up,
+    near,
+    obeying,
+    unit_of,
+    whole_again,
+    with_fewer_items,
+    with_told_sizes,
+)
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
@@ -84,7 +93,7 @@ def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], 
     least = {n: v for n, v in made.items() if n in own or n in fixed or n in needed}
     for attempt in (made, *([rest] if solved_for else []), least, *([{n: v for n, v in made.items() if n in least or n in measured}] if measured - least.keys() else [])):
         try:
-            whole: Header = classes[cls](**attempt)
+            whole: Header = classes[cls](**obeying(cls, attempt, own))
         except BuildError:
             if cls.view is None:
                 raise
@@ -189,14 +198,10 @@ def _obeying(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: DrawnS
 
     value = _value(draw, cls, f, values, seen, top)
     raw = _raw(cls, f, value)
-    if f.rule is not None or (value is None and f.condition is not None) or (isinstance(raw, int) and obeys(raw)):
+    if f.rule is not None or f in cls.late or (value is None and f.condition is not None) or (isinstance(raw, int) and obeys(raw)):
         return value
-    near = {*range(f.kind.low, min(f.kind.low + NEAR, f.kind.high) + 1), *range(max(f.kind.high - 16, f.kind.low), f.kind.high + 1)}
-    some = [n for n in sorted(near) if obeys(n)]
+    some = [n for n in near(f.kind) if obeys(n)]
     return f.kind.value(draw(st.sampled_from(some))) if some else value
-
-
-NEAR = 1 << 10
 
 
 def _if_left(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: DrawnSoFar, st: ModuleType, top: bool) -> Raw:

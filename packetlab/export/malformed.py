@@ -25,6 +25,7 @@ from packetlab.declare.checksums.bitwise import is_sum
 from packetlab.declare.expressions import Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.plan import Open, needs
 from packetlab.declare.values.views import given
 from packetlab.errors import BuildError
@@ -104,6 +105,8 @@ def _next(context: Context | None) -> Moment | None:
 class _Catalogue:
     def __init__(self, sound: Packet, first: type[Header] | None, context: Context | None) -> None:
         self.sound, self.first, self.ground, self.context = sound, first, Ground(sound), context
+        declared = [header._declaration for header in sound.layers]
+        self.by_all = any(one.exact or any(goes_by_left(f.must) for f in one.late) for one in declared)  # faults that go by how many bytes there are
         self.names: list[str] = []
         self.targets: list[tuple[type[Header], int]] = []
         seen: dict[str, int] = {}
@@ -128,7 +131,7 @@ class _Catalogue:
         # A message of a stream that does not fit is taken for the middle of one, and one that is cut goes on elsewhere.
         streams = {type(header).__name__ for header in self.sound.layers[1:] if header._declaration.stream}
         faults = tuple(fault for fault in expected_faults.faults if fault.layer not in streams)
-        expected_faults = expected_faults._replace(exact=expected_faults.exact and not any(header._declaration.exact for header in self.sound.layers))
+        expected_faults = expected_faults._replace(exact=expected_faults.exact and not self.by_all)
         data = on_link(self.sound._headers[:1], data)  # as its link carries it
         return Malformed(id, what, data, self.first, *expected_faults._replace(faults=faults), context=self.context)
 
@@ -148,7 +151,7 @@ class _Catalogue:
     def obeying(self, i: int, f: Field, value: object, expected: ExpectedFaults) -> ExpectedFaults:
         """Add what the header says of values that obey no more where one field has another."""
         fields = self.ground.layers[i]._fields
-        if any(g.must is not None and g is not f and f.name in needs(g.must) for g in fields):
+        if goes_by_left(f.must) or any(g.must is not None and g is not f and f.name in needs(g.must) for g in fields):
             return expected._replace(exact=False)
         if f.must is None or type(value) is not int or not (rule := f.broken(self.ground.scope(i, {f.name: value}))):
             return expected

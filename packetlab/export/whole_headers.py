@@ -15,8 +15,10 @@ from packetlab.codec.places.item_values import ItemValues
 from packetlab.codec.refinement.views import is_looked_into
 from packetlab.declare.expressions import Const, Expr, Ref
 from packetlab.declare.places.leaves import rewritten
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.registered import refinements
+from packetlab.declare.values.views import given
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
-    from packetlab.declare.kinds import Raw
+    from packetlab.declare.kinds import Kind, Raw
 
 # Sizes that come in units --------------------------------------------------------------------------------------------
 
@@ -95,6 +97,39 @@ def _becomes_another(whole: Header) -> bool:
     added = {f.name for f in cls.fields if adds_up(cls, f)}
     whens = [one.when for one in refinements(cls) if one.when is not None and not one.is_deeper and needs(one.when) & added] if added else []
     return any(rule.evaluate(ItemValues(whole, b"", 0)) for rule in whens)
+
+
+# Numbers that obey what stands after them ------------------------------------------------------------------------------
+
+NEAR = 1 << 10  # numbers that are tried from the least on
+
+
+def near(kind: Kind) -> list[int]:
+    """Return the numbers of a kind that are near its least, and near its greatest."""
+    return sorted({*range(kind.low, min(kind.low + NEAR, kind.high) + 1), *range(max(kind.high - 16, kind.low), kind.high + 1)})
+
+
+def obeying(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> dict[str, Raw]:
+    """Return what was drawn with other numbers in the fields that have to obey what stands after them, where they do not."""
+    fitting = dict(made)
+    for f in cls.late:
+        if f.rule is not None or f.name in own:
+            continue
+        try:
+            whole = classes[cls](**fitting)._resolved_alone()
+        except BuildError:
+            return made
+        scope = HeldValues({g.name: getattr(whole, g.slot) for g in cls.fields}, b"", 0)
+        if scope.values[f.name] is None:
+            continue
+        if goes_by_left(f.must):
+            scope.after[f.name] = measured(whole, cls.before) - measured(whole, cls.before[: cls.before.index(f) + 1])
+        for number in (scope.values[f.name], *near(f.kind)) if f.broken(scope) else ():
+            scope.values[f.name] = number
+            if not f.broken(scope):
+                fitting[f.name] = given(f.kind, number)
+                break
+    return fitting
 
 
 # Numbers that tell sizes ---------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from packetlab import (
     malformed,
     many,
     must,
+    pad,
     raw,
     scaled,
     size_of,
@@ -220,13 +221,13 @@ def test_wireshark_says_the_same(tmp_path: Path) -> None:
     ("spec", "complaint"),
     [
         (lambda: must(field("a") == 1, 2), r"Made\.a: expected a default for which a == 1, got 2"),
-        (lambda: must(field("b") == 1), r"Made\.a: expected must\(\.\.\.\) of the field itself, and of fields before it, got b == 1, b being later"),
-        (lambda: must(field("first") == 1), r"Made\.a: expected must\(\.\.\.\) of the field itself, and of fields before it, got first == 1"),
-        (lambda: must(field("a") == field("b")), r"b being later"),
+        (lambda: must(field("b") == 1), r"Made\.a: expected must\(\.\.\.\) of the field itself, and of what stands around it, got b == 1"),
+        (lambda: must(field("first") == 1), r"Made\.a: expected must\(\.\.\.\) of the field itself, and of what stands around it, got first == 1"),
         (lambda: must(size_of("self") == field("a")), r"Made\.a: expected numbers, field\(\.\.\.\) and has\(\.\.\.\)"),
         (lambda: must(field("nosuch") == 1), r"Made\.a: expected a field of Made, got nosuch"),
         (lambda: must(field("a") == 1, const(1)), r"Made\.a: expected a number for must\(\.\.\.\), which may have several values, got const"),
         (lambda: must(field("a") == 1, computed(field("first"))), r"Made\.a: expected a number for must\(\.\.\.\), .*, got a computed field"),
+        (lambda: must(field("a") == 0, pad(4)), r"must\(\.\.\.\): expected a number, got pad\(\.\.\.\), which is bytes \(padding that has to be zero is a number as wide as it"),
         (lambda: must(True), r"must\(\.\.\.\): expected a condition"),
     ],
 )  # fmt: skip
@@ -239,6 +240,9 @@ def test_what_makes_no_sense_is_refused(spec: Any, complaint: str) -> None:
 
 
 def test_only_numbers_have_rules() -> None:
+    with bindings(), pytest.raises(DeclareError, match=r"Made\.a: expected a number for must\(\.\.\.\), .*bytes that are all zero are a number"):
+        class Made(Header):
+            a: Bytes = must(field("a") == 0, b"")
     with bindings(), pytest.raises(DeclareError, match=r"Made\.a: expected a number for must\(\.\.\.\), .*, got bytes \(a rule on the field that counts its bytes"):
         class Made(Header):
             size: U8 = auto(size_of("a"))

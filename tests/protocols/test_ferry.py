@@ -37,6 +37,7 @@ from packetlab import (
     duration,
     field,
     has,
+    left,
     many,
     must,
     size_of,
@@ -93,7 +94,7 @@ with (scope := Scope()):
         k: U1 = auto(has("key_id") | has("sequence"))
         o: U1 = auto(has("options"))
         urgency: U4 = 0
-        length: U16 = auto(size_of("self") + size_of("payload"))
+        length: U16 = must(field("length") == left() + 4, auto(size_of("self") + size_of("payload")))
         voyage: U32 = 0
         checksum: U32 = auto(crc("CRC-32", "self", "payload"))
         from_berth: U32 | None = when(field("b"))
@@ -206,6 +207,12 @@ def test_what_is_left_over_after_a_body_is_a_fault(name: str) -> None:
         assert dissect(bytes(Ferry() / body()), Ferry).faults == ()
         found = dissect(bytes(Ferry() / body() / b"\0"), Ferry)
         assert [(fault.layer, fault.expected) for fault in found.faults] == [(name, f"{name} to end here")] and found.trailer == b"\0"
+
+
+def test_a_length_that_is_not_that_of_the_datagram_is_a_fault() -> None:
+    with scope:
+        found = dissect(OFFER + b"\0", Ferry)
+        assert [fault.field for fault in found.faults] == ["length"] and found.trailer == b"\0" and found[Offer] == dissect(OFFER, Ferry)[Offer]
 
 
 def test_padding_that_is_not_zero_is_a_fault() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.faults import Values
+from packetlab.codec.faults import Fault, InnerFault, Values
 from packetlab.declare.expressions import Expr
 from packetlab.declare.plan import Gap, Padded, Step
 
@@ -46,8 +46,18 @@ class EndsWalking:
     def step(self, step: Step) -> None:
         raise NotImplementedError
 
-    def fault(self, field: str, offset: int, expected: str, got: object) -> None:
+    def fault(self, field: str, offset: int, expected: str, got: object, sort: type[Fault] = Fault) -> None:
         raise NotImplementedError
+
+    def judge_whole(self) -> None:
+        """Note what is wrong that only all of a header tells: bytes left over, and numbers that have to obey what stands after them."""
+        over = self.end - self.bit // 8  # after the trailer, or where there is none the payload
+        if self.cls.exact and self.trusted and over:
+            self.fault("", self.bit // 8, f"{self.cls.name} to end here", f"{over} bytes more", InnerFault)
+        for f in self.cls.late:
+            there = self.values[f.name] is not None and not (f.name in self.scope.after and self.is_part(self.end))
+            if there and (wrong := f.broken(self.scope)):
+                self.fault(f.name, self.places[f.name], wrong, f.got(self.values[f.name]), InnerFault)
 
     def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         raise NotImplementedError

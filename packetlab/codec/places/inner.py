@@ -141,5 +141,10 @@ class HeldScope:
         above = [] if self.cls._declaration.plan.own is not None else ["payload"]
         return int(self.sizes([*names[names.index(name) :], *above]))
 
+    def left_after(self: Any, name: str) -> int:
+        fields, i = self.cls._declaration.before, self.i
+        whole = self.bodies.size(i - 1) if i else len(self.bodies.data)
+        return int(whole - self.sizes([f.name for f in fields[: [f.name for f in fields].index(name) + 1]]))
+
     def ahead(self, bits: int) -> int:
         raise NotImplementedError("only a binding's condition looks ahead")

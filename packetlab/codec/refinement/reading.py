@@ -11,6 +11,7 @@ from packetlab.codec.places.surroundings import around, is_placed
 from packetlab.codec.refinement.views import read_whole
 from packetlab.codec.source import Extents
 from packetlab.declare.declaration import Declaration
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.plan import Fixed, needs
 from packetlab.declare.refinement.heaps import heap_of, is_late
 from packetlab.declare.refinement.registered import numbers, refinements
@@ -91,6 +92,8 @@ class Refining(Extents):
     def is_marked(self, name: str) -> bool:
         """Whether something wants to know where a field begins."""
         if any(f.mark is not None and f.mark.name == name for f in self.cls.fields) or ((held := heap_of(self.cls)) is not None and held.within.name == name):
+            return True
+        if any(f.name == name and goes_by_left(f.must) for f in self.cls.late):
             return True
         return any(one.view is not None and one.view[0] == name for one in (self.cls, *self.views) if is_placed(one))
 

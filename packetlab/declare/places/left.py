@@ -26,12 +26,27 @@ class Left(Expr):
         return "left()"
 
 
+class LeftAfter(Left):
+    """How many bytes stand after a number up to the end of what holds its header; in what that number has to obey."""
+
+    __slots__ = ()
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        return str(to.left_after(self.name))  # type: ignore[attr-defined]
+
+    def evaluate(self, scope: Any) -> int:
+        return int(scope.left_after(self.name))
+
+
 def left() -> Expr:
     """How many bytes there are from a field on, in the condition of that field alone: ``code: U8 | None = when(left())``.
 
     They go on to the end that the header has by its own word, else to that of its payload, else to the end of what holds it: a
     list, a field of a size, the packet. Such a field is there where a value is given, so that lengths follow from which fields
     are; it is None unless it is given. BuildError for None where bytes follow.
+
+    In ``must(field("length") == left(), ...)`` it is how many stand after that number, up to the end of what holds the header
+    (the payload of the one below, a field of a size, the packet), whatever lengths in the header say.
     """
     return Left()
 
@@ -39,6 +54,13 @@ def left() -> Expr:
 def goes_by_left(rule: Expr | None) -> bool:
     """Whether a condition goes by what is left."""
     return rule is not None and any(isinstance(leaf, Left) for leaf in rule.leaves())
+
+
+def after_field(rule: Expr | None, name: str) -> Expr | None:
+    """Return what a field has to obey, which may go by what is left after it."""
+    if rule is None or not goes_by_left(rule):
+        return rule
+    return rewritten(rule, lambda leaf: LeftAfter(name) if isinstance(leaf, Left) else leaf)
 
 
 def of_field(rule: Expr, name: str) -> tuple[Expr, Expr | None]:

@@ -576,6 +576,7 @@ function Reader:field(f)
   elseif f.written then
     if not self:in_letters(f) then return false end
   elseif not self:varying(f) then return false end
+  if f.by_left then self.s.after[f.name] = self.limit_of_layer - math.ceil(self.bit / 8) end
   self:obeyed(f, noted)
   self.known[f.name] = true
   self:bounds(f)
@@ -586,7 +587,11 @@ function Reader:obeyed(f, noted)  -- its kind, and the rule, of a value that was
   if self.short and floor(self.bit / 8) >= self.limit_of_layer then return end  -- the first bytes of a value tell nothing of it
   local count, e = #self.ctx.faults, self.entries[#self.entries]
   if count == noted and (f.judge or f.element or f.whole) then self:judge(f, e) end
-  if #self.ctx.faults > count or not f.must or f.must(self.s) then return end
+  if #self.ctx.faults > count or not f.must or f.late or f.must(self.s) then return end
+  self:broken(f, e)
+end
+
+function Reader:broken(f, e)  -- a value that does not obey its rule
   self:fault(f.name, self.at[f.name], f.obeys, text_of(f, e.value, e.raw) .. in_more(f, e, self))
   self.ctx.faults[#self.ctx.faults].inner = true
 end
@@ -691,7 +696,7 @@ function Reader:following(pos, after)
 end
 
 read = function(h, tvb, start, limit, ctx)
-  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, room = 0, tvb = tvb, limit = limit, pos = 0, payload_end = limit,
+  local s = setmetatable({v = {}, len = {}, raw = {}, items = {}, held = {}, after = {}, room = 0, tvb = tvb, limit = limit, pos = 0, payload_end = limit,
     h = h, start = start, parent = ctx.parent, beyond = ctx.beyond, former = ctx.former}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
     trusted = true, known = {}, taken = {}, entries = {}, at = {}}, Reader)
@@ -730,6 +735,10 @@ read = function(h, tvb, start, limit, ctx)
   if #h.views > 0 or h.only then r:look_inside() end
   r.outer = math.max(floor(r.bit / 8), r.payload_end)
   if r.trusted then r.upper = r:following(r.pos, r.payload_end) end
+  for _, e in ipairs(r.cut and {} or r.entries) do  -- what goes by what stands after it
+    local part = e.f.by_left and (ctx.partial or (limit == tvb:len() and ctx.missing > 0))
+    if e.f.late and not part and not e.f.must(s) then r:broken(e.f, e) end
+  end
   for _, short in ipairs(h.short) do
     if short(s) then ctx.partial = true end
   end

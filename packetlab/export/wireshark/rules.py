@@ -16,7 +16,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.declare.kinds import Kind
 from packetlab.declare.places.inner import Inner
-from packetlab.declare.places.left import Left
+from packetlab.declare.places.left import Left, LeftAfter
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.rules import Ahead
 from packetlab.declare.validate import ANYWHERE
@@ -133,6 +133,8 @@ def _wanted(rule: Expr, header: Declaration) -> Term:
             return Term(f"s:count({lua(rule.name)})", 0, LONGEST)
         case Has():
             return Term(f"s:has({lua(rule.name)})", 0, 1)
+        case LeftAfter():
+            return Term(f"(s.after[{lua(rule.name)}] or 0)", -LONGEST, LONGEST)
         case Left():
             return Term("s.room", 0, LONGEST)
         case Ahead():

@@ -26,6 +26,7 @@ from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
+from packetlab.declare.places.left import goes_by_left
 from packetlab.declare.plan import Coded, Counted, Open, Plan, Sized, Step, When, needs
 from packetlab.declare.refinement.heaps import heaps_of
 from packetlab.errors import BuildError
@@ -256,6 +257,7 @@ class _Script:
         parts += [f"from_end = {f.from_end}"] * bool(f.from_end)
         if f.must is not None:
             parts += [f"must = {condition(f.must, header)}", f"obeys = {lua(str(f.must))}"]
+            parts += (["late = true"] if f in header.late else []) + (["by_left = true"] if goes_by_left(f.must) else [])
         if f.fixed:
             parts += [f"fixed = {fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts

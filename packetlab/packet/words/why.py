@@ -12,6 +12,7 @@ from packetlab.declare.checksums.ranges import held, names_between
 from packetlab.declare.expressions import Checksum, Count, Elsewhere, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.places.heaps import Lain
+from packetlab.declare.places.left import Left, LeftAfter, goes_by_left
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
@@ -53,8 +54,9 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
     if f.must is not None and raw is not None:
-        lines.append(f"  has to obey {f.must}: {'no' if f.broken(scope) else 'yes'}")
-        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.must) if str(leaf) != name]
+        known = not (goes_by_left(f.must) and (scope.is_inside or packet.truncated))
+        lines.append(f"  has to obey {f.must}{': no' if known and f.broken(scope) else ': yes' if known else ', as far as all is there'}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.must) if str(leaf) != name and (known or not isinstance(leaf, Left))]
     lines += recalled_lines(scope.header, f.size, f.count)
     lines += recalled_inside(scope.header, f) if f.kind.wire == "items" else []
     for said, by in laid(scope, f):
@@ -122,7 +124,7 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
     if isinstance(leaf, Next):
         above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
         return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
-    if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere)):
+    if isinstance(leaf, (Ref, Size, Count, Has, Elsewhere, LeftAfter)):
         if isinstance(leaf, Recalled):
             return recalled_lines(scope.header, leaf)[0].strip()
         away = isinstance(leaf, Elsewhere) and bool(leaf.path) and not isinstance(leaf, OwnPlace | Lain) and look(leaf, scope.layers[: scope.i], None) is None

@@ -38,6 +38,7 @@ from packetlab import (
     has,
     internet_checksum,
     iso_fletcher,
+    left,
     many,
     must,
     size_of,
@@ -100,6 +101,13 @@ class RowWide(Header, under=Ether, when={"type": 0x7C36}):
     cookie: Annotated[int, bits(128)] = 1 << 127
     nonce: Annotated[int, bits(96, little=True)] = 5
     end: U8 = 7
+
+
+class RowAfter(Header, under=Ether, when={"type": 0x7DF3}):
+    size: U8 = must(field("size") == left() - 2, auto(size_of("data")))
+    low: U8 = must(field("low") <= field("high"), 1)
+    high: U8 = 5
+    data: Bytes = sized(field("size"), b"")
 
 
 class RowObeying(Header, under=Ether, when={"type": 0x7C37}):
@@ -192,6 +200,8 @@ ROWS = [
     Sample("M6", "a width that a field gives", RowWidths, [RowWidths(value=5), RowWidths(value=0x12345, end=1)], [("ff 00", "value")]),
     Sample("M6", "spare bits", RowSpare, [RowSpare(extra=5), RowSpare(kind=2)], [("30", "extra")]),
     Sample("M6", "numbers of more than 64 bits", RowWide, [RowWide(), RowWide(cookie=3, nonce=1 << 90)], [("00" * 17, "nonce")]),
+    Sample("also", "a value that obeys what stands after it", RowAfter, [RowAfter(data=b"ab"), RowAfter(low=3, high=3)], [
+        ("01 01 05 61 62", "size"), ("01 05 04 61", "low")]),
     Sample("also", "a value that obeys a rule", RowObeying, [RowObeying(version=2, hops=16, flag=1, extra=999, data=b"ab"), RowObeying(hops=3)], [
         ("30 01 00 00", "version"), ("11 01 00 00", "reserved"), ("10 00 00 00", "hops"), ("10 01 01 03e8 00", "extra"), ("10 01 00 ff 61", "size"),
     ]),

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab.codec.source import function
-from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.bits.kinds import BitList
+from packetlab.declare.kinds import ByteString, Int, Kind
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.digits import DigitsKind
 from packetlab.declare.values.identifiers import BCD, UUIDKind
@@ -197,6 +198,16 @@ def test_digits(data: str, width: int | None, signed: bool) -> None:
         sign = "-" * (int(data) < 0)
         assert found == int(data) and (type(found) is int) == (data == sign + str(abs(int(data))).zfill((width or 0) - len(sign)))
         assert found is not None and kind.write(found) == data.encode()
+
+
+@given(value=st.lists(ANY, max_size=4) | st.lists(st.integers(-9, 17), max_size=20) | st.lists(st.integers(-9, 17), max_size=20).map(tuple) | ANY, signed=st.booleans())
+def test_lists_of_bits(value: Any, signed: bool) -> None:
+    kind = BitList(Int(4, signed=signed))
+    quick = kind.quick_raw()
+    if quick is not None and (raw := quick(value)) is not None:
+        assert outcome(lambda: raw) == outcome(kind.raw, value, "x")
+    usual = [*range(8)], (3, 7), range(7)
+    assert quick is not None and [quick(one) for one in usual] == [tuple(one) for one in usual] and quick((True,)) is None
 
 
 def test_usual_values_have_a_short_way() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from packetlab.declare.expressions import Const, Count, Expr
@@ -69,6 +70,14 @@ class BitList(Kind):
         except TypeError:
             raise BuildError(where, f"a tuple of values ({self.element.in_words()})", repr(value)) from None
         return tuple(self.element.raw(one, where) for one in values)
+
+    def quick_raw(self) -> Callable[[Raw], tuple[Raw, ...] | None] | None:
+        low, high, integers = self.element.low, self.element.high, {int}
+        if self.element.wire != "number" or not self.element.orders_raw:
+            return None
+        return lambda value: (
+            tuple(value) if value.__class__ in (tuple, list, range) and {*map(type, value)} == integers and low <= min(value) and max(value) <= high else None
+        )
 
     def value(self, raw: tuple[Raw, ...]) -> tuple[Raw, ...]:
         return raw if self.element.orders_raw and self.element.names is None else tuple(map(self.element.value, raw))

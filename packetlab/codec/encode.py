@@ -180,8 +180,8 @@ class Packing(Deriving):
         if f.align and not is_around(f):
             value = self.bytes_source(f)  # filled up, as it will be read back
         if is_around(f) and not f.kind.transforms:
-            self.names[f"F_{f.name}"], value = f, f"filled_in(F_{f.name}, {value}, {self.outside(f)})"
-            return value if f.condition is None else f"{value} if {self.present(f)} else None"
+            self.names[f"F_{f.name}"], items = f, value if f.condition is None else self.direct.get(f.name, f"v_{f.name}")  # of no items no 0
+            return f"filled_in(F_{f.name}, {items}, {self.outside(f)})" + ("" if f.condition is None else f" if {self.present(f)} else None")
         if f.kind.transforms:
             value = self.bytes_source(f)
             return value if f.condition is None else f"{value} if {self.present(f)} else None"

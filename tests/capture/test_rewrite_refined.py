@@ -19,15 +19,19 @@ from packetlab import (
     IPv4Address,
     Rest,
     Verdict,
+    at,
     auto,
     base16,
+    count_of,
     crc,
     default,
     ended,
     field,
     internet_checksum,
     many,
+    offset_of,
     size_of,
+    sized,
     span,
     sum8,
     through,
@@ -65,6 +69,24 @@ class NamedHost(Named, inside="name", when={"tag": 7}):
 
 class Hex(Attribute, inside="body", when={"kind": 4}):
     there: Host = through(base16(), Host())
+
+
+class Entry(Header):
+    offset: U16 = auto(offset_of("blob", since="Directory"))
+    size: U8 = auto(size_of("blob"))
+    kind: U8 = 0
+    blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Directory", within="blobs", align=4)
+
+
+class HostEntry(Entry, inside="blob", when={"kind": 1}):
+    address: IPv4Address = default(OLD)
+    check_inside: U16 = auto(internet_checksum("address"))
+
+
+class Directory(Header, under=UDP, when={"port": 5309}):
+    count: U8 = auto(count_of("entries"))
+    entries: tuple[Entry, ...] = many(count=field("count"))
+    blobs: Rest = b""
 
 
 class Attributes(Header, under=UDP, when={"port": 5301}):
@@ -151,3 +173,12 @@ def test_a_sum_that_goes_by_what_stands_around_is_kept_or_counted() -> None:
     low = LOW.replace(UDP, dport=5304)
     (packet,), left = rewritten(low / Items(items=[Safe(safe=1), Safe()]))
     assert (bytes(packet), left) == (bytes(low.replace(IPv4, src=NEW) / Items(items=[Safe(safe=1, address=NEW), Safe(address=NEW)])), {})
+
+
+def test_addresses_in_bytes_that_lie_behind_a_list_of_items() -> None:
+    packet = Ether() / IPv4(src=OLD, dst="10.0.0.2") / UDP(sport=3, dport=5309) / Directory(entries=[HostEntry(), Entry(blob=b"abc"), HostEntry(address="10.0.0.3")])
+    rewritten = Capture.of([packet]).rewrite(ip={OLD: NEW}, fixcsum=True)
+    (found,) = [frame.packet() for frame in rewritten]
+    assert found.faults == () and not rewritten.left
+    assert [str(one.address) for one in found[Directory].entries if isinstance(one, HostEntry)] == [NEW, "10.0.0.3"]
+    assert all(verdict is Verdict.GOOD for verdict in found.verdicts().values())

@@ -235,7 +235,9 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
     if header._state >= header._declaration.captured_state or (given and not entries):
         return header
     sure = _surely_begins(header, held, raws)
-    made, begin = header if sure is not None else _with(header, raws, [one.anywhere() for one in entries]), -1
+    made, begin = _with(header, raws, [one.anywhere() for one in entries]) if sure is None else header, -1
+    if sure is None and base is None:
+        setattr(made, held.within.slot, b"")
     for _ in range(TRIES):
         now = _begins(made, held.within, stack, i) if sure is None else sure
         if now == begin:

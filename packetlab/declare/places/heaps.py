@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.expressions import Const, Count, Elsewhere, Emitter, Expr, NamedExpr, Ref, Scope, Size
+from packetlab.declare.checksums.parts import SumPart
+from packetlab.declare.expressions import Checksum, Const, Count, Elsewhere, Emitter, Expr, NamedExpr, Ref, Scope, Size
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.places.leaves import rewritten
 from packetlab.errors import DeclareError
@@ -88,6 +89,9 @@ def _check_rules(where: str, f: Field, heap: Heap, fields: Sequence[Field]) -> N
             if g is not None and word == "at(...)" and (g.kind.bits is None or g.condition is not None):
                 raise DeclareError(f"{where}, {word}", "numbers of a fixed width that are always there", g.name)
     for g in fields:
+        over = g.rule.over if isinstance(g.rule, Checksum) else ()
+        if any(f.name in (part.names if isinstance(part, SumPart) else (part,)) for part in over):
+            raise DeclareError(f"{header}.{g.name}", "a checksum over bytes that stand in the header itself", f"{f.name}, which lies elsewhere", "inside= gives those bytes fields, and a checksum, of their own")
         for decides in (g.condition, g.computed, g.must, g.size, g.count):
             if decides is not None and asks_for(decides, f):
                 raise DeclareError(f"{header}.{g.name}", _KNOWN, f"{decides}, of {f.name}, which lies elsewhere", "field(...) of the number that says its size tells whether it has bytes")

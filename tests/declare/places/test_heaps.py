@@ -315,6 +315,14 @@ def test_what_is_decided_where_an_item_is_read_goes_by_no_bytes_that_lie_elsewhe
             blob: Bytes = at(field("where"), sized(field("size"), b""), since="All", within="all")
             more: U8 | None = when(size_of("blob") > 3, 0)
 
+    def summed() -> None:
+        class One(Header):
+            where: U16 = auto(offset_of("blob", since="All"))
+            size: U8 = auto(size_of("blob"))
+            sum: U8 = auto(sum8("size", "blob"))
+            blob: Bytes = at(field("where"), sized(field("size"), b""), since="All", within="all")
+
+    assert "One.sum: expected a checksum over bytes that stand in the header itself, got blob, which lies elsewhere" in refused(summed)
     assert "Magic, when=: expected a rule of what is known where an item is read, got blob == b'magic', of blob" in refused(found_by)
     assert "Load.directory, until=: expected a rule of what is known where an item is read" in refused(ended)
     assert "One.more: expected rules of what is known where an item is read, got size_of(blob) > 3, of blob" in refused(there)
@@ -430,3 +438,25 @@ def test_the_field_of_the_bytes_may_have_a_size() -> None:
         assert bytes(made).hex(" ") == "00 08 02 00 05 03 00 08 05 6f 6e 65 74 68 72 65 65 07"
         found = dissect(bytes(made), Store)
         assert found[Store] == made and found.faults == () and found[Store].items[1].data == b"three"
+
+
+def test_the_list_may_be_absent_and_the_field_of_the_bytes_without_a_default() -> None:
+    with bindings():
+
+        class Item(Header):
+            where: U16 = auto(offset_of("data", since="Store"))
+            size: U8 = auto(size_of("data"))
+            data: Bytes = at(field("where"), sized(field("size"), b""), since="Store", within="bodies", align=2)
+
+        class Store(Header):
+            flag: U8 = 1
+            count: U8 = auto(count_of("items"))
+            items: tuple[Item, ...] | None = when(field("flag") == 1, many(count=field("count")))
+            bodies: Rest
+
+        for made, data in ((Store(items=[Item(data=b"ab")]), "01 01 00 06 02 00 61 62"), (Store(), "01 00"), (Store(flag=0, bodies=b"x"), "00 00 78")):
+            assert bytes(made).hex(" ") == data
+            assert dissect(bytes(made), Store)[Store] == made
+        captured = dissect(bytes.fromhex("01 01 00 07 02 00 00 61 62 63"), Store)
+        assert bytes(captured.replace(Store, bodies=auto)).hex(" ") == "01 01 00 07 02 00 00 61 62"
+        assert bytes(captured.replace({"store.items[0].where": auto})).hex(" ") == captured.encode().hex(" ")

@@ -313,3 +313,21 @@ def test_places_in_a_list_are_the_same_whether_items_are_built_or_were_read(valu
     assert bytes(Ether(type=0x88B5) / built)[14:] == wanted
     with pytest.raises(BuildError, match=r"CountedItem.where: expected 0..255"):
         bytes(CountedList(items=[CountedItem(value=bytes(250)), CountedItem(value=b"a")]))
+
+
+def test_a_list_that_may_be_absent_has_no_items() -> None:
+    with bindings():
+
+        class Aligned(Header):
+            size: U8 = auto(size_of("value"))
+            value: Bytes = b""
+            filler: Bytes = pad(4, since="MaybeCounted")
+
+        class MaybeCounted(Header):
+            flag: U8 = 1
+            count: U8 = auto(count_of("items"))
+            items: tuple[Aligned, ...] | None = pl.when(field("flag") == 1, many(count=field("count")))
+
+        none, some, without = MaybeCounted(), MaybeCounted(items=[Aligned(value=b"a")]), MaybeCounted(flag=0)
+        assert list(map(bytes, (none, some, without))) == [b"\1\0", b"\1\1\1a", b"\0\0"]
+        assert [dissect(bytes(one), MaybeCounted)[MaybeCounted] for one in (none, some, without)] == [none, some, without]

@@ -17,6 +17,7 @@ import pytest
 
 from packetlab import Capture, CaptureError, Frame, Writer
 from tests.capture.test_formats import DATA
+from tests.link.asleep import sleeps
 
 ROOT = Path(__file__).parent.parent.parent
 WRITING = """
@@ -143,7 +144,7 @@ def in_time(call: Callable[[], object], then: Callable[[], object]) -> object:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    time.sleep(0.15)
+    sleeps(f"/proc/self/task/{thread.native_id}", lambda: not thread.is_alive())
     assert not found, found
     then()
     thread.join(20)

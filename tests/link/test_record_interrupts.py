@@ -15,7 +15,7 @@ import pytest
 
 from packetlab import Capture, Lab, record, send
 from packetlab.link.interface import Interface
-from packetlab.link.replay.record import Recording
+from packetlab.link.replay.record import Recording, _Log
 from tests.link.asleep import signalled
 from tests.link.test_record import After, Slow, frame, linked, numbers
 from tests.link.test_shared_ports import tracing
@@ -172,7 +172,9 @@ class Ending:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["stop", "interrupt"])
-def test_a_slow_pipe_gets_what_had_come_by_the_end_and_nothing_more(lab: Lab, tmp_path: Path, by: str) -> None:
+def test_a_slow_pipe_gets_what_had_come_by_the_end_and_nothing_more(
+    lab: Lab, tmp_path: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port, other = linked(lab)
     os.mkfifo(path := tmp_path / "pipe.pcap")
     got = bytearray()
@@ -185,9 +187,15 @@ def test_a_slow_pipe_gets_what_had_come_by_the_end_and_nothing_more(lab: Lab, tm
         def interrupt() -> None:
             ending.sent.wait(60)
             signal.pthread_kill(MAIN, signal.SIGINT)
-            time.sleep(0.5)
-            ending.seen.set()
 
+        plain = _Log.is_set
+
+        def is_set(log: _Log) -> bool:
+            if plain(log):
+                ending.seen.set()
+            return log.ended
+
+        monkeypatch.setattr(_Log, "is_set", is_set)
         threading.Thread(target=interrupt, daemon=True).start()
         record(other, path)
     reader.join(60)

@@ -22,6 +22,7 @@ import pytest
 from packetlab import Capture, CaptureError, Lab, record
 from packetlab.capture import Statistics
 from packetlab.link.interface import Interface
+from tests.link.asleep import sleeps
 from tests.link.test_record import frame, linked, numbers
 
 COUNT = 3000  # frames of 1000 bytes: a pipe holds 64 KiB
@@ -135,8 +136,9 @@ def test_a_pipe_that_nobody_has_opened_is_waited_for_no_longer(lab: Lab, tmp_pat
     _, other = linked(lab)
     stop = threading.Event()
     thread, found = started(other, path, stop=stop, seconds=0.5 if how == "seconds" else None)
-    time.sleep(0.2)
-    assert thread.is_alive()
+    if how != "seconds":
+        sleeps(f"/proc/self/task/{thread.native_id}")
+        assert thread.is_alive()
     act: Callable[[], object] = {"close": other.close, "stop": stop.set, "seconds": lambda: None}[how]
     act()
     thread.join(20)
@@ -144,7 +146,7 @@ def test_a_pipe_that_nobody_has_opened_is_waited_for_no_longer(lab: Lab, tmp_pat
     if how == "close":
         assert isinstance(found[0], OSError) and found[0].errno == errno.EBADF
     else:
-        assert (found[0].frames, found[0].bytes) == (0, 0)
+        assert (found[0].frames, found[0].bytes) == (0, 0) and found[0].duration_ns >= 500_000_000 * (how == "seconds")
 
 
 @pytest.mark.parametrize("ending", ["pcap.gz", "pcapng.zst", "pcap.lz4"])

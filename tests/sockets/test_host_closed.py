@@ -169,6 +169,7 @@ def test_a_connection_is_with_one_host(kind: str, host: int) -> None:
 WITH_AN_INTERFACE = """
 import errno, threading, time
 from packetlab import Engine, Ether, LocalHost, exchange
+from tests.link.asleep import sleeps
 
 class Ticking(Engine):
     "Sends a frame each millisecond."
@@ -193,7 +194,7 @@ def ends(call):
             errors.append((error.errno == errno.EBADF and "has been closed" in str(error)) or error)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    time.sleep(0.3)
+    sleeps(f"/proc/self/task/{thread.native_id}", lambda: not thread.is_alive())
     start = time.monotonic()
     host.close()
     thread.join(10)

@@ -49,7 +49,7 @@ for line in sys.stdin:
     if not child:
         os.dup2(write, 1), os.dup2(write, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.close(read), os.close(write)
-        signal.alarm(patience)  # until the program takes the alarm for itself
+        signal.alarm(patience)  # ends one that hangs
         exec(compile(source, "<program>", "exec"), {"__name__": "__main__"})
         sys.stdout.flush()
         os._exit(0)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.internal.conjecture import providers
 
 from tests import answers
 
@@ -41,7 +40,7 @@ settings.register_profile("quick", settings.get_profile("default"), max_examples
 settings.load_profile("default")
 # Hypothesis draws constants of the sources that are loaded, too, and reads all of these anew in a fresh checkout, for five
 # seconds in each worker. What a test draws would go by which tests its worker ran before it, even in CI, where the seeds are fixed.
-if hasattr(providers, "_get_local_constants"):
+if hasattr(providers := sys.modules.get("hypothesis.internal.conjecture.providers"), "_get_local_constants"):  # not in old ones
     providers._get_local_constants = providers.Constants
 
 

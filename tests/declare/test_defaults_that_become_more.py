@@ -246,3 +246,30 @@ def test_one_in_what_comes_out_of_a_transform_or_two_levels_in_is_refused_by_the
                 with pytest.raises(DeclareError, match=rf"{cls.__name__}\.{name}: expected a default that reads back, got Part\(\), which is read as Inside"):
                     use()
         assert dissect(bytes(Other()), Other) == Other() / b""
+
+
+def test_a_name_of_the_holder_says_what_stands_around_it_too() -> None:
+    with bindings():
+
+        class Part(Header):
+            size: U8 = auto(size_of("data"))
+            data: Bytes = b""
+
+        class Inside(Part, inside="data", when=field("Told.kind") == 6):
+            value: U8 = 0
+
+        class Between(Header):
+            part: Part = Part()
+
+        class Told(Header):
+            kind: U8 = 6
+            part: Part = Part()
+
+        class Further(Header):
+            kind: U8 = 6
+            part: Part = Part()
+
+        with pytest.raises(DeclareError, match=r"Told\.part: expected a default that reads back, got Part\(\), which is read as Inside"):
+            bytes(Told())
+        for header in (Further(), Between()):  # no header of that name says it
+            assert dissect(bytes(header), type(header)) == header / b""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.around.outer import is_around, is_contextual, look, outer_beside, reaches_out, read_with
+from packetlab.codec.around.outer import is_around, is_contextual, look, outer_beside, read_with
 from packetlab.codec.faults import Dissection
 from packetlab.codec.objects import classes, is_pattern
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import values_of
 from packetlab.declare import registry
+from packetlab.declare.expressions import Elsewhere
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.transforms.raws import InnerValue
 from packetlab.errors import BuildError, DeclareError
@@ -73,7 +74,7 @@ def _becomes(one: AnyHeader, values: HeldValues) -> str:
 
 def _read_within(header: Declaration, f: Field) -> Iterator[tuple[AnyHeader, tuple[str, str]]]:
     """Give what is held by default and read as another class by what stands around it, where that is the holder, built of its defaults alone."""
-    if reaches_out(header) or not any(refinements(one) for one in read_with(f.kind.item)):
+    if not any(refinements(one) for one in read_with(f.kind.item)):
         return
     try:
         made = classes[header]()
@@ -92,9 +93,11 @@ def _others(built: Sequence[Any], items: Sequence[Any], stack: tuple[AnyHeader, 
         if isinstance(whole, bytes) or is_pattern(whole):
             continue
         found: Any = items[k] if k < len(items) else None
-        beside = outer_beside([said.when for said in refinements(whole._declaration) if said.when is not None], whole._declaration.outer_leaves)
-        around = {str(leaf): look(leaf, stack, built[k - 1] if k else None) or 0 for leaf in beside}
-        name = _becomes(whole, HeldValues({**values_of(whole), **around}, b"", 0))
+        own, whens = whole._declaration.outer_leaves, [said.when for said in refinements(whole._declaration) if said.when is not None]
+        around = {leaf: look(leaf, stack, built[k - 1] if k else None) for leaf in (*own, *outer_beside(whens, own)) if type(leaf) is Elsewhere}
+        if any(number is None and leaf.path for leaf, number in around.items()):
+            continue  # what stands further out says it
+        name = _becomes(whole, HeldValues({**values_of(whole), **{str(leaf): number or 0 for leaf, number in around.items()}}, b"", 0))
         if name and (fault or found != whole):
             yield whole, (name, fault or f"it is {found!r:.200}")
             return

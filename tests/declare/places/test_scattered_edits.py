@@ -188,6 +188,7 @@ ITEM = st.tuples(st.permutations([0, 1, 2]), st.tuples(st.from_regex(rb"[a-z]{1,
 EDIT = st.tuples(st.integers(0, 2), st.fixed_dictionaries({}, optional={"a": st.from_regex("[a-z]{0,7}", fullmatch=True), "b": st.binary(max_size=7), "c": st.binary(max_size=7)}))
 
 
+@pytest.mark.slow
 @given(st.lists(ITEM, min_size=1, max_size=3), st.lists(EDIT, max_size=3))
 @example([([0, 1, 2], (b"a", b"", b"")), *[([1, 0, 2], (b"a", b"\0", b""))] * 2], [(0, {"a": ""})])  # the second grows as it moves
 @settings(max_examples=amount(150, 1500), deadline=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import signal
 import sys
 import threading
 from collections import Counter
@@ -211,14 +210,8 @@ def test_a_write_under_way_keeps_the_timeout_with_which_it_began(pair) -> None:
 
 def test_a_signals_handler_closes_within_a_write(pair) -> None:
     client, _ = pair
-    before = signal.signal(signal.SIGALRM, lambda *_: client.abort())
-    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)  # again, where the first came too early
-    try:
-        with pytest.raises(OSError, match="write") as caught:
-            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(OSError, match="write") as caught, signalled(lambda *_: client.abort()):
+        (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
     assert caught.value.errno == errno.EBADF
 
 
@@ -228,18 +221,11 @@ def test_a_signals_handler_that_writes_within_a_write_is_reported_so(pair) -> No
     errors: list[BaseException] = []
 
     def handler(*_: object) -> None:
-        if "write" in client._turns:
-            trouble(lambda: client.write(b"x"), errors)()
-            client.abort()
+        trouble(lambda: client.write(b"x"), errors)()
+        client.abort()
 
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
-    try:
-        with pytest.raises(OSError, match="write"):
-            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(OSError, match="write"), signalled(handler):
+        (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
     (error,) = errors
     assert isinstance(error, SocketMisuse) and error.errno == errno.EDEADLK and "signal" in str(error)
 

@@ -42,8 +42,8 @@ _MADE: dict[str, _Row] = {
     "duration": _Row(times.Duration, times.duration, "bits unit signed little", "rule const when default"),
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
     "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user names rule none const when default"),
-    "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest", "names none const when default"),
-    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper before", "names none rule const when default"),
+    "text": _Row(texts.TextKind, texts.text, "encoding taken fill rest space", "names none const when default"),
+    "digits": _Row(digits.DigitsKind, digits.digits, "base width signed upper before space", "names none rule const when default"),
     "labels": _Row(names.Labels, names.labels, "since compress", "const when default"),
 }
 SAYS = {word: f"{row.arguments} {row.says}" for word, row in _MADE.items()}
@@ -55,7 +55,7 @@ _FLAGS = ("signed", "little", "swapped", "rest", "compress", "upper")
 
 def is_one(word: str, kind: Kind) -> bool:
     """Whether a kind is of the sort that a word names."""
-    return type(kind) is _MADE[word].kind or (word == "bcd" and type(kind) is identifiers.PackedNumber)
+    return type(kind) is _MADE[word].kind or (word == "text" and type(kind) is texts.SpacedText) or (word == "bcd" and type(kind) is identifiers.PackedNumber)
 
 
 def arguments(word: str, kind: View) -> dict[str, object]:
@@ -79,7 +79,7 @@ def _given(word: str, row: dict[str, object], where: str) -> dict[str, object]:
         if data is None:
             continue
         key = {there: plain for plain, there in _RENAMED.items()}.get(key, key)
-        if key in ("pad", "before"):
+        if key in ("pad", "before", "space"):
             found[key] = bytes.fromhex(text(data, where, 64))
         elif key in _FLAGS:
             found[key] = bool(number(data, where, 0, 1))

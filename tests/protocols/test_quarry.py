@@ -16,7 +16,6 @@ from packetlab import (
     U16,
     U32,
     Bytes,
-    Digits,
     Header,
     Packet,
     Rest,
@@ -51,8 +50,8 @@ with (scope := Scope()):
     class Known(Header):
         """A line of name and value; the value of the length is a field after the list."""
 
-        name: Annotated[str, text("ascii")] = ended(b": ", "Station")
-        value: Annotated[str, text("ascii")] | None = when(field("name") != "Content-Length", ended(b"\r\n", ""))
+        name: Annotated[str, text("ascii")] = ended(b":", "Station")
+        value: Annotated[str, text("ascii", space=b" ")] | None = when(field("name") != "Content-Length", ended(b"\r\n", ""))
 
     class Line(Header):
         line: Bytes = ended(b"\r\n", b"")
@@ -63,7 +62,7 @@ with (scope := Scope()):
         space: Annotated[bytes, fixed_bytes(1)] = const(b" ")
         reason: Annotated[str, text("ascii")] = ended(b"\r\n", "")
         fields: tuple[Known, ...] = many(until=field("name") == "Content-Length", end=Known(name="Content-Length"))
-        content_length: Digits = ended(b"\r\n", auto(size_of("payload")))
+        content_length: Annotated[int, digits(space=b" ")] = ended(b"\r\n", auto(size_of("payload")))
         more: tuple[Line, ...] = many(until=size_of("line") == 2, end=Line())
 
     class Entry(Header):

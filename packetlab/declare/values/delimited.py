@@ -57,7 +57,7 @@ class Delimited(Kind):
 
     def __init__(self, inner: Kind, delimiter: bytes | tuple[bytes, ...], where: str = "ended(...)") -> None:
         self.inner, self.zero, self.ends = inner, inner.zero, delimiter if isinstance(delimiter, tuple) else (delimiter,)
-        self.unit, self._is_bytes = getattr(inner, "unit", 1), isinstance(inner.zero, bytes)
+        self.unit, self._is_bytes = getattr(inner, "unit", 1), isinstance(inner.zero, bytes) and not hasattr(inner, "parsed")
         for one in self.ends or (b"",):
             if not isinstance(one, bytes) or not 0 < len(one) <= LONGEST or len(one) % self.unit:
                 whole = f", of whole letters ({self.unit} bytes)" if self.unit > 1 else ""
@@ -98,7 +98,7 @@ class Delimited(Kind):
 
     def kept(self, raw: Raw, like: Raw) -> Raw:
         """Return the value with the end that it had, where it is the same one."""
-        return like if type(like) is EndedBytes and type(raw) is bytes and raw == like else raw
+        return like if type(like) is EndedBytes and type(raw) is bytes and raw == like else self.inner.kept(raw, like)
 
     @property
     def plain(self) -> bool:  # type: ignore[override]
@@ -165,7 +165,7 @@ class Delimited(Kind):
         return piece
 
     def _written(self, raw: Raw) -> bytes:
-        written: bytes = raw if isinstance(raw, bytes) else self.inner.write(raw)
+        written: bytes = raw if self._is_bytes else self.inner.write(raw)
         return written
 
     def _end(self, data: bytes, pos: int, limit: int | None = None) -> int:
@@ -224,5 +224,5 @@ class Delimited(Kind):
         return plain.replace(" if ", f" + {end} if ", 1) if " if " in plain else super().written
 
     def write(self, raw: Raw) -> bytes:
-        written: bytes = raw if type(raw) is bytes else self._written(raw)
+        written = self._written(raw)
         return written + (raw.end if type(raw) is EndedBytes else self.ends[0])

@@ -50,7 +50,7 @@ class DigitsKind(View):
 
     def __init__(
         self, base: int = 10, width: int | None = None, signed: bool = False, names: type[IntEnum | IntFlag] | None = None, upper: bool = False,
-        before: bytes = b"",
+        before: bytes = b"", space: bytes = b"",
     ) -> None:  # fmt: skip
         if type(base) is not int or not 2 <= base <= 36:
             raise DeclareError("digits(...), base", "2 to 36", base)
@@ -60,6 +60,9 @@ class DigitsKind(View):
             raise DeclareError("digits(...), before", "up to 64 bytes of ASCII, the first one none of a number", f"{before!r:.80}")
         if before and width is not None:
             raise DeclareError("digits(...), before", "digits without a width, up to what ended(...) says", f"width={width}")
+        if not isinstance(space, bytes) or len(space) > 64 or space.strip(b" \t") or (space and width is not None):
+            raise DeclareError("digits(...), space", "up to 64 spaces and tabs, as bytes, before digits without a width", f"{space!r:.80}")
+        self.space = space
         self.base, self.width, self.signed, self.named, self.before = base, width, signed, names, before
         self.unended, self.always = width is None, width or 0
         self.allows = f"rule {'ended ' if width is None else ''}{'size ' if width is None else ''}condition fixed"
@@ -70,8 +73,9 @@ class DigitsKind(View):
         self.made_with |= {"signed": 1} if signed else {}
         self.made_with |= {"upper": 1} if upper else {}
         self.made_with |= {"before": before} if before else {}
+        self.made_with |= {"space": space} if space else {}
         self.upper = bool(upper)
-        self.letter = {8: "o", 10: "d", 16: "X" if upper else "x"}.get(base, "")  # with which Python writes them
+        self.letter = "" if space else {8: "o", 10: "d", 16: "X" if upper else "x"}.get(base, "")  # with which Python writes them
         letters = DIGITS[:base] + DIGITS[10:base].upper()
         self.pattern = re.compile(rf"[ \t]*[+-]?[{letters}]+[ \t]*".encode())
 
@@ -88,12 +92,12 @@ class DigitsKind(View):
             return self
         if not (isinstance(wanted, type) and issubclass(wanted, IntEnum | IntFlag)):
             raise DeclareError(where, "Annotated[int, digits(...)], or an IntEnum", _name(wanted))
-        return DigitsKind(self.base, self.width, self.signed, wanted, self.upper, self.before)
+        return DigitsKind(self.base, self.width, self.signed, wanted, self.upper, self.before, self.space)
 
     def parsed(self, data: bytes) -> int | None:
         """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
         size, digits = len(data), data[1:] if self.signed and data[:1] == b"-" else data
-        if self.base == 10 and size < 20 and digits.isdigit() and (size == self.width or (size > (self.width or 0) and (digits[0] != 48 or size == 1))):
+        if self.base == 10 and not self.space and size < 20 and digits.isdigit() and (size == self.width or (size > (self.width or 0) and (digits[0] != 48 or size == 1))):
             number = int(data)  # which is spelled so, but for -0
             if number or digits is data:
                 return number if self.low <= number <= self.high else None
@@ -121,7 +125,7 @@ class DigitsKind(View):
             rest, digit = divmod(rest, self.base)
             digits = DIGITS[digit] + digits
         digits, sign = digits.upper() if self.upper else digits, "-" * (number < 0)
-        return (sign + digits.rjust((self.width or 0) - len(sign), "0")).encode()
+        return self.space + (sign + digits.rjust((self.width or 0) - len(sign), "0")).encode()
 
     @property
     def written(self) -> str:
@@ -201,7 +205,7 @@ class DigitsKind(View):
         return self.spell(raw)
 
 
-def digits(base: int = 10, *, width: int | None = None, signed: bool = False, upper: bool = False, before: bytes = b"") -> Kind:
+def digits(base: int = 10, *, width: int | None = None, signed: bool = False, upper: bool = False, before: bytes = b"", space: bytes = b"") -> Kind:
     """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
 
     It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
@@ -210,8 +214,9 @@ def digits(base: int = 10, *, width: int | None = None, signed: bool = False, up
 
     With ``before=b";"`` there may be a semicolon after the digits, and more text: "1a;name=value" is 26, as the size of a chunk is in HTTP
     (RFC 9112 section 7.1.1). Such a value is the number, and has all that was written as `spelled`; a number that follows anew keeps it.
+    What is built has `space`, spaces and tabs, before the digits: ``space=b" "`` after the colon of ``b"length: 7"``.
     """
-    return DigitsKind(base, width, signed, upper=bool(upper), before=before)
+    return DigitsKind(base, width, signed, upper=bool(upper), before=before, space=space)
 
 
 Digits: TypeAlias = Annotated[int, DigitsKind()]

@@ -64,7 +64,7 @@ class Says(Ref):
         """Bring the words into the raw form of a kind. DeclareError where it is none of text, bytes or addresses, or cannot be such a word."""
         kind = getattr(outer, "inner", outer)
         in_digits = hasattr(kind, "says_digits")
-        if not in_digits and (kind.wire not in ("open", "bytes") or kind.element is not None or kind.is_number or outer.transforms):
+        if not in_digits and (kind.wire not in ("open", "bytes", *(["coded"] if hasattr(kind, "decoded") else [])) or kind.element is not None or kind.is_number or outer.transforms):
             names = getattr(kind.names, "__members__", {}) if kind.is_number else {}
             hint = f"{kind.names.__name__}.{self.words[0]!s} is a number, to compare with" if self.words[0] in names else ""
             raise DeclareError(where, "a field of text, bytes, or an address, to compare with text", f"{self.name}, {outer.in_words()}", hint)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Wire, explained
+from packetlab.declare.kinds import ByteString, Forms, Kind, Lines, Raw, Wire, explained
 from packetlab.declare.values.views import UNTYPED, RawValue, View, _name, own_bytes
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import bytes_text, printable
 
 ONE_WAY = {"utf-8", "ascii", "iso8859-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"}
 """Encodings that write each text in one way: what was decoded is encoded to the same bytes."""
+
+
+BLANK = b" \t"
 
 
 class Undecoded(str):
@@ -221,6 +224,87 @@ class TextKind(View):
             raise BuildError(where, f"text that {self.encoding} can carry", f"{text!a:.60}") from None
 
 
+class SpacedBytes(bytes):
+    """Text with other spaces and tabs around it than packetlab writes: `spelled` has them. It compares as the text."""
+
+    spelled: bytes
+
+    def __new__(cls, text: bytes, spelled: bytes) -> SpacedBytes:
+        made = super().__new__(cls, text)
+        made.spelled = spelled
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return SpacedBytes, (bytes(self), self.spelled)
+
+
+class SpacedText(TextKind):
+    """Text around which spaces and tabs may stand, which are no part of it: they are kept as they came, and `space` is written before it.
+
+    Raw values are the bytes without them, as `SpacedBytes` where others stood there than `space`.
+    """
+
+    verbatim = False
+    unended = True
+
+    def __init__(self, encoding: str, space: bytes, enum: type[Enum] | None = None) -> None:
+        super().__init__(encoding, enum=enum)
+        if not isinstance(space, bytes) or len(space) > 64 or space.strip(BLANK):
+            raise DeclareError("text(...), space", "up to 64 spaces and tabs, as bytes", f"{space!r:.80}")
+        if self.encoding not in ONE_WAY or self.unit > 1:
+            raise DeclareError("text(...), space", "text in UTF-8, ASCII or Latin-1", self.encoding)
+        self.space = space
+        self.made_with = {**self.made_with, "space": space}
+
+    @property
+    def wire(self) -> Wire:
+        return "coded"
+
+    def in_words(self) -> str:
+        return f"{super().in_words()}, with spaces and tabs around it or none"
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        plain = super().typed(wanted, where)
+        return self if plain is self else SpacedText(self.encoding, self.space, plain.enum)  # type: ignore[attr-defined]
+
+    def raw(self, value: object, where: str) -> bytes:
+        if type(value) is SpacedBytes:
+            return value
+        raw = super().raw(value, where)
+        kept = isinstance(value, RawValue | Undecoded) or raw != raw.strip(BLANK)
+        return self.parsed(raw) if kept else raw
+
+    def parsed(self, data: bytes) -> bytes:
+        """Return the text among these bytes, which knows what stood around it unless that is just what would be written."""
+        text = data.strip(BLANK)
+        return text if data == self.space + text else SpacedBytes(text, data)
+
+    def kept(self, raw: bytes, like: Raw) -> bytes:
+        return like if type(like) is SpacedBytes and type(raw) is bytes and raw == like else raw
+
+    def value(self, raw: bytes) -> str | Enum:
+        found = super().value(bytes(raw))
+        return found if type(raw) is not SpacedBytes or isinstance(found, Enum) else Undecoded.of(str(found), raw.spelled)
+
+    def quick_value(self) -> Lines | None:
+        return None
+
+    def usual_forms(self) -> Forms:
+        return [], {}
+
+    def quick_raw(self) -> Any:
+        return None
+
+    def quick_parse(self) -> None:
+        return None
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[bytes, int] | None:
+        return self.parsed(data[pos:limit]), limit
+
+    def write(self, raw: bytes) -> bytes:
+        return raw.spelled if type(raw) is SpacedBytes else self.space + raw
+
+
 def _encoding(name: str) -> tuple[str, int]:
     """Return an encoding as it is called, and the bytes of its shortest letter. DeclareError for what is none."""
     where = "text(...), encoding"
@@ -235,13 +319,23 @@ def _encoding(name: str) -> tuple[str, int]:
     return info.name, len(one)
 
 
-def text(encoding: str = "utf-8", *, size: int | None = None, pad: bytes | None = None, rest: bool = False) -> Kind:
+def text(
+    encoding: str = "utf-8", *, size: int | None = None, pad: bytes | None = None, rest: bool = False, space: bytes | None = None
+) -> Kind:  # fmt: skip
     """The kind of text, for ``Annotated[str, text("utf-16-le")]``; enums of text are ``Annotated[Named[SomeStrEnum], text()]``.
 
     Without `size` it is open-ended as `Bytes` are: `sized(...)`, `ended(...)` or a length says where it ends, or `rest`, that
     it is all that is left. With `size` it is so many bytes; shorter text is filled up with `pad`, which is no part of the value.
     Bytes that are no such text are a fault, and come back as they were.
+
+    With ``space=b" "`` spaces and tabs around it are no part of the value, as around the values of header fields in HTTP (RFC 9110
+    section 5.5): what was read keeps them until the value changes, and what is built has `space` before it. Such text goes up to
+    what `ended(...)` or `sized(...)` says, or to the end of a header that is the last. ``raw(b"x ")`` gives it with just these.
     """
+    if space is not None:
+        if size is not None or pad is not None or rest:
+            raise DeclareError("text(...), space", "no size=, pad= or rest=: it goes up to ended(...), sized(...) or the end", "them too")
+        return SpacedText(encoding, space)
     return TextKind(encoding, size, pad, rest)
 
 

@@ -100,6 +100,10 @@ class _Scope(Values):
         names = names_of(packet.declared_header)
         super().__init__({f.name: _own(packet, name) for name, f in names.items()}, b"", 0)
 
+    def raw(self, name: str) -> Raw:
+        value = self.values.get(name)  # as scapy keeps it: text is a str there
+        return self.packet.declared_header._by_name[name].kind.raw(value, name) if isinstance(value, str) else value
+
     def value(self, name: str) -> int:
         value = self.values[name]
         if value is None:

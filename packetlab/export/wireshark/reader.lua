@@ -423,6 +423,7 @@ function Reader:in_letters(f)  -- up to a delimiter, so many digits, of a size, 
     return false
   end
   local entry = {f = f, first = pos, len = size, taken = taken, raw = raw:sub(1, size), value = true}
+  if f.spaced then entry.raw = entry.raw:gsub("^[ \t]+", ""):gsub("[ \t]+$", "") end  -- what stands around a text is no part of it
   if f.packed then
     high, low = in_halves(f, entry.raw)
     entry.value = f.wide and W.pair(high or 0, low or 0) or (high or 0) * 2 ^ 32 + (low or 0)

@@ -250,8 +250,10 @@ local function text_of(e, range)  -- without what fills it up
     local raw = len > 0 and range:raw() or ""
     while len > 0 and raw:sub(len - #pad + 1, len) == pad do len = len - #pad end
   end
+  local at = e.f.spaced and len > 0 and #range:raw():match("^[ \t]*") or 0
+  if e.f.spaced then len = #e.raw end
   if len == 0 then return "" end
-  return e.f.units and in_utf8(range(0, len):raw(), e.f.units, e.f.swapped) or range(0, len):string(e.f.encoding)
+  return e.f.units and in_utf8(range(at, len):raw(), e.f.units, e.f.swapped) or range(at, len):string(e.f.encoding)
 end
 
 local function show_packed(tree, range, f)  -- digits as their number, which bytes that are no digits have not

@@ -17,7 +17,7 @@ from packetlab.declare.values.digits import DigitsKind
 from packetlab.declare.values.identifiers import BCD, MOST_DIGITS, PackedNumber, UUIDKind
 from packetlab.declare.values.names import Labels
 from packetlab.declare.values.scaled import Float, Scaled
-from packetlab.declare.values.text import TextKind
+from packetlab.declare.values.text import SpacedText, TextKind
 from packetlab.declare.values.times import Duration, Time
 from packetlab.declare.values.varints import SHORTEST, CodedNumber
 from packetlab.escaping import lua
@@ -64,6 +64,8 @@ def written(kind: Kind) -> list[str]:
     elif isinstance(inner, PackedNumber):
         parts += [f"packed = true, width = {inner.longest}"]
         parts += ["wide = true"] if inner.high >= EXACT else []
+    elif isinstance(inner, SpacedText):
+        parts += ["spaced = true"]
     elif not isinstance(kind, Delimited):
         return []
     return parts

@@ -151,6 +151,13 @@ class RowEnded(Header, under=Ether, when={"type": 0x7C25}):
     blob: Bytes = ended(b"\0", b"")
 
 
+class RowSpaced(Header, under=Ether, when={"type": 0x7DF4}):
+    name: Annotated[str, text("ascii")] = ended(b":", "Station")
+    value: Annotated[str, text("ascii", space=b" ")] = ended(b"\r\n", "")
+    length: Annotated[int, digits(space=b" ")] = ended(b"\r\n", 0)
+    more: U8 | None = when(field("value") == "x", 1)
+
+
 class RowEitherEnd(Header, under=Ether, when={"type": 0x7CE3}):
     line: Text = ended((b"\r\n", b"\n"), "")
     more: Bytes = ended((b"\0", b"\xff\0"), b"")
@@ -193,6 +200,8 @@ ROWS = [
     Sample("M3", "MQTT's numbers", RowMQTT, [RowMQTT(topic=b"x" * 130), RowMQTT(topic=b"a")], [("30 ffffffffff", "rest"), ("30 05 61", "rest")]),
     Sample("M3", "names for coded numbers", RowNamedNumber, [RowNamedNumber(state=RowState.BUSY), RowNamedNumber(state=77)], [("ff", "state")]),
     Sample("M3", "lengths and integers of BER", RowBER, [RowBER(value=-129, number=300), RowBER(value=0, number=0)], [("02 05", "value"), ("80", "length"), ("01 05 02 01", "number")]),
+    Sample("also", "spaces and tabs around text", RowSpaced, [RowSpaced(value="x", length=7), RowSpaced(value=raw(b"\t\tab c "))], [
+        ("61 3a 20 ff 0d 0a 20 37 0d 0a", "value"), ("61 3a 20 78 0d 0a 20 78 0d 0a", "length")]),
     Sample("also", "numbers in their shortest form alone", RowShortest, [RowShortest(data=b"ab", stream=70000), RowShortest(value=-129)], [
         ("80 00 00 01 00", "size"), ("00 40 04 01 00", "stream"), ("00 04 81 01 00", "length"), ("00 04 02 00 01", "value")]),
     Sample("M3", "a value that means none", RowNone, [RowNone(key=b"k"), RowNone(data=b"ab")], [("fffe", "data"), ("0003 61", "data"), ("ffff 05 61", "key")]),

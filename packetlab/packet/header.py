@@ -39,6 +39,7 @@ from packetlab.declare.expressions import Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec, slot_of, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.refinement.checks import check_refinement, settled
+from packetlab.declare.refinement.heaps import heap_of
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.values.said import constant
@@ -388,10 +389,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[object, ...]:
-        follows = any(follows_inside(f, getattr(self, f.slot)) for f in self._declaration.transformed)
+        follows = heap_of(self._declaration) is not None or any(follows_inside(f, getattr(self, f.slot)) for f in self._declaration.transformed)
         header = self._resolved_alone() if follows or any(getattr(self, f.slot) is None for f in self._fields) else self
-        # What follows, and is there, was worked out with its payload.
-        return tuple(
+        return tuple(  # what follows, and is there, was worked out with its payload
             header._items_of(f) if f.kind.wire == "items" and getattr(header, f.slot) is not None
             else getattr(self if (f.rule is not None or f.computed is not None or f.pad) and getattr(self, f.slot) is not None else header, f.slot)
             for f in self._fields

@@ -7,6 +7,8 @@ header that holds the list gives each its bytes of `blobs` once that is read; wh
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -183,7 +185,9 @@ class _Entry:
         self.at: int | None = self.stood if self.free or raw is None else placed(item, shape.field)[0]
         self.wrong = outer.get(Heap, 0) < 0 and bool(state >> count & shape.field.bit)  # captured with a fault: it stays as it is
         captured = bool(shape.following) and all(state >> count & one.bit for one in shape.following if one not in self.free)
-        self.moves = not self.wrong and (bool(self.free) or (captured and self.stood is not None and self.at == self.stood))
+        if captured and self.data and self.begin and self.stood is None and not self.wrong:
+            self.at = None  # it was read without bytes, or with a fault, and is given some
+        self.moves = not self.wrong and (bool(self.free) or (captured and self.at == self.stood and (self.stood is not None or bool(self.data))))
 
     @property
     def name(self) -> str:
@@ -194,7 +198,7 @@ class _Entry:
         made: AnyHeader = type(self.item)._copied(self.item)
         for one in self.free:
             made._state |= one.bit
-            setattr(made, one.slot, one.kind.zero)
+            setattr(made, one.slot, 1 if self.data else one.kind.zero)  # a 0 may say that a list ends
         if hasattr(self.item, "__viewed__"):
             made.__viewed__ = self.item.__viewed__  # type: ignore[attr-defined]
         return made
@@ -309,14 +313,15 @@ def _places(header: AnyHeader, within: Field, entries: list[_Entry], begin: int,
 
 def _fitted(entries: list[_Entry], begin: int, base: bytes) -> tuple[list[int], bytes] | None:
     """Return a captured field with the bytes of items that are others now in their places; None where one has no room there."""
-    image, spans = bytearray(base), [(one.at, one.at + len(one.data)) for one in entries if one.at is not None and one.data and not one.wrong]
+    image, lying = bytearray(base), [one for one in entries if one.at is not None and one.data and not one.wrong]
+    begun, ended = sorted(one.at or 0 for one in lying), sorted((one.at or 0) + len(one.data) for one in lying)
     for one in entries:
         size = len(one.data)
         if not size or one.wrong or (one.at is not None and one.at >= begin and base[one.at - begin : one.at - begin + size] == one.data):
             continue
         if one.at is None or one.at < begin or one.at + size > begin + len(base):
             return None
-        if sum(at < one.at + size and one.at < end for at, end in spans) > 1:
+        if bisect_left(begun, one.at + size) - bisect_right(ended, one.at) > 1:  # others have some of these bytes too
             return None
         image[one.at - begin : one.at - begin + size] = one.data
     return [one.at or 0 for one in entries], bytes(image)
@@ -342,7 +347,7 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
             raise BuildError(f"{where}, {one.name}", f"bytes at {begin + place} that {other.name} has there too", "others")
         owners.append((first, last, one))
         made[first:last], laid[first:last] = one.data, b"\1" * len(one.data)
-    taken, cursor = sorted((first + begin, last + begin) for first, last, _ in owners), begin
+    taken, cursor = deque(sorted((first + begin, last + begin) for first, last, _ in owners)), begin
     for one, at in zip(entries, places, strict=True):
         size, align = len(one.data), one.f.heap.align
         if at is not None or not size:
@@ -350,7 +355,7 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
             continue
         cursor = -(-cursor // align) * align
         while taken and taken[0][0] < cursor + size:
-            cursor = max(cursor, -(-taken.pop(0)[1] // align) * align)
+            cursor = max(cursor, -(-taken.popleft()[1] // align) * align)
         if base is not None and base[cursor - begin : cursor - begin + size] != one.data:
             raise BuildError(where, f"bytes that {one.name} has too, which comes to lie at {cursor}", "others", f"give one of them, or its offset: {where.partition('.')[2]} follows from the items")
         made.extend(bytes(max(0, cursor - begin + size - len(made))))

@@ -84,7 +84,10 @@ def lying_within(spec: Spec, within: str) -> Spec:
     place, since, align = spec.place, spec.since, spec.align
     hint = 'blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Load", within="blobs")'
     if place is None or spec.size is None or spec.none is not None or spec.many or spec.through or spec.fixed:
-        raise DeclareError("at(..., within=)", "sized(...) bytes", spec.written, hint)
+        got = "through(...)" if spec.through else "fixed bytes" if spec.fixed else "none=" if spec.none is not None else spec.written
+        raise DeclareError("at(..., within=)", "sized(...) bytes", got, hint)
+    if spec.default not in (b"", REQUIRED):
+        raise DeclareError("at(..., within=)", 'b"" as the default of bytes that lie elsewhere', f"{spec.default!r:.60}", hint)
     if not isinstance(within, str) or not within.isidentifier() or since in ("self", "packet"):
         raise DeclareError("at(..., within=)", "a field, of the header that since= names", f"within={within!r:.60}, since={since!r}", hint)
     if type(align) is not int or not 1 <= align <= 1 << 16:

@@ -14,6 +14,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.places.heaps import Lain
 from packetlab.declare.places.left import Left, LeftAfter, goes_by_left
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.refinement.heaps import heap_of
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.errors import BuildError
 from packetlab.packet.explain import Derivation, derive, follows
@@ -67,6 +68,9 @@ def why(packet: Packet, i: int, name: str) -> Text:
             return Text("\n".join([*lines, f"  {filled}"]))
         solved = f.kind.is_number and raw is not None and raw != f.default
         asked = wanted_by(solve_stack(packet._headers), i, name) if solved and path == name else ""
+        if (heaped := heap_of(scope.header._declaration)) is not None and heaped.within is f and state == "auto":
+            lists = ", ".join(one.name for one in heaped.lists)
+            return Text("\n".join([*lines, f"  follows from the items of {lists}, whose bytes lie in it"]))
         words = {"auto": f"as what stands in it, or above, was given{asked and f': {asked}'}" if solved else "the default", "given": "set by the user", "captured": "as it came"}
         lines.append(f"  no rule: {words[state]}{f.kind.remark(raw)}")
         return Text("\n".join(lines))

@@ -98,7 +98,7 @@ def handed_out(items: Raw, blobs: Raw, begin: int) -> Raw:
             return None
         data = blobs[at - begin : at - begin + size] if size else b""
         setattr(item, shape.field.slot, data)
-        _stood(item, shape, at if size else 0, begin)
+        _stood(item, shape, at, begin)
         one = _view(item, shape) if shape.views else None
         if one is not None and one.view is not None:
             inner = read_whole(one.view[1], data, item, quick=True)
@@ -153,7 +153,7 @@ def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, plac
         if not fits and not (part and at >= begin and not much):
             ctx.faults.append(InnerFault(header.name, f.name, start + min(max(at, 0), end), expected, got))
         setattr(item, g.slot, data)
-        _stood(item, shape, at if size and fits else 0, begin if fits else -begin)
+        _stood(item, shape, at if fits else 0, begin if fits else -begin)
         found.append(_carefully_refined(item, g, name, header, f, start + (max(at, begin) if size else begin), ctx, refine) if fits else item)
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
 

@@ -111,6 +111,25 @@ def test_an_item_that_was_read_without_bytes_is_given_some() -> None:
     assert bytes(edited) == bytes.fromhex("00000002 00000010 0003 00000013 0002 6e6577 6162") and dissect(bytes(edited), Slots) == edited
 
 
+def test_an_offset_that_follows_without_bytes_too_is_as_it_is_read_after_an_edit() -> None:
+    with bindings():
+
+        class Spot(Header):
+            where: U8 = auto(offset_of("data", since="Spots"))
+            size: U8 = auto(size_of("data"))
+            data: Bytes = at(field("where"), sized(field("size"), b""), since="Spots", within="pool")
+
+        class Spots(Header):
+            count: U8 = auto(count_of("slots"))
+            slots: tuple[Spot, ...] = many(count=field("count"))
+            pool: Rest = b""
+
+        found = dissect(bytes.fromhex("02 2000 0501 61"), Spots)
+        edited = found.replace(Spots, slots=(found[Spots].slots[0], Spot(data=b"longer")))
+        again = dissect(bytes(edited), Spots)
+        assert again == edited and again[Spots] == edited[Spots] and again.faults == () and again[Spots].slots[1].data == b"longer"
+
+
 def entries(items: list[Slot]) -> list[_Entry]:
     shape = shape_of(Slot._declaration)
     assert shape is not None

@@ -278,6 +278,14 @@ def test_what_is_valid_is_a_rule_of_the_field(described: Any, valid: str, kind: 
         assert [(fault.field, packet[cls].a) for fault in packet.faults] == [("a", number)] * (number in wrong)
 
 
+@pytest.mark.parametrize("valid", ["{expr: _ == _io.size - _io.pos}", "{eq: _io.size - _io.pos}", "{min: _io.size - _io.pos, max: _io.size - _io.pos}"])
+def test_what_is_valid_may_go_by_all_that_is_left(described: Any, valid: str) -> None:
+    """`_io.pos` is behind the number then."""
+    cls = described(f"seq: [{{id: n, type: u2, valid: {valid}}}, {{id: body, size: n}}]")
+    assert "not checked" not in (cls.__doc__ or "")
+    assert dissect(b"\0\2ab", cls).faults == () and [fault.field for fault in dissect(b"\0\2abc", cls).faults] == ["n"]
+
+
 @pytest.mark.parametrize(
     ("field", "good", "wrong"),
     [

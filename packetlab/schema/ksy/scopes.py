@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from packetlab.declare.expressions import SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH
-from packetlab.schema.ksy.expressions import EOF, KsyNode, parse
+from packetlab.schema.ksy.expressions import EOF, LEFT, KsyNode, parse
 from packetlab.schema.ksy.model import Attr, plain_name
 from packetlab.schema.ksy.plans import Env, Variant, bytes_of
 from packetlab.schema.ksy.reading import Map
@@ -89,6 +89,8 @@ class Rules:
         word, parts = node.word, node.parts
         if word == "number":
             return node.value
+        if self.can_end and node in (EOF, LEFT):
+            return _NONE_LEFT if node == EOF else _NONE_LEFT[1]
         if word == "enum":
             assert isinstance(node.value, tuple)
             return self.place.env.type.member(node.value, self.where)
@@ -124,8 +126,6 @@ class Rules:
             and (said := self._measure(parts[0], str(node.value))) is not None
         ):
             return said
-        if node == EOF and self.can_end:
-            return _NONE_LEFT
         if word in ("name", "attribute"):
             return self._field(node)
         raise self.refuse("numbers of fields, since rules know nothing else", what_is(node))

@@ -65,6 +65,7 @@ def obeyed(attr: Attr, rules: Rules) -> Term:
     said: object = attr.said.get("valid")
     own, parts = KsyNode("name", attr.name), list[Term]()
     where = attr.said.at("valid")
+    held, rules.can_end = rules.can_end, True  # what is left then is what stands after the number
     for key, value in (said if isinstance(said, Map) else {"that": said}).items():
         if key in ("min", "max", "eq"):
             parts.append(rules.truth(KsyNode({"min": ">=", "max": "<=", "eq": "=="}[str(key)], "", (own, parse(value, where)))))
@@ -77,6 +78,7 @@ def obeyed(attr: Attr, rules: Rules) -> Term:
             parts.append(rules.truth(_with_own(parse(value, where), own)))
         else:
             raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", safe_repr(key))
+    rules.can_end = held
     if not parts:
         raise attr.refuse("valid", "min, max, eq, any-of, expr or in-enum", "nothing")
     if all(isinstance(part, int) for part in parts):

@@ -53,6 +53,7 @@ _HOOKS.update(
     measured="packetlab.codec.bodies",
     settled="packetlab.codec.places.compressing",
     heaped="packetlab.codec.places.heaps",
+    laying="packetlab.codec.places.laying",
     parse_inside="packetlab.codec.transforms.inside",
     reader_inside="packetlab.codec.transforms.inside",
     bytes_inside="packetlab.declare.transforms.raws",

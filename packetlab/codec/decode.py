@@ -21,8 +21,8 @@ from packetlab.codec.faults import Dissection, Values
 from packetlab.codec.lenient import read_items, walk
 from packetlab.codec.objects import classes
 from packetlab.codec.places.from_end import FromEnd
-from packetlab.codec.places.heaps import handed_out
 from packetlab.codec.places.item_values import ItemValues
+from packetlab.codec.places.laying import handing_out
 from packetlab.codec.refinement.depth import is_nested, is_recursive, quick
 from packetlab.codec.refinement.reading import Refining
 from packetlab.codec.source import Compiled, function
@@ -143,8 +143,9 @@ class Decoding(BitReading, Refining, FromEnd, Hearing):
     def handed_out(self) -> None:
         """Give the items of lists their bytes that lie in a field of this header."""
         for f, within in heaps_of(self.cls):
-            var, self.names["handed_out"] = self.v(f.name), handed_out
-            self.lines.append(f"w = {var} is None or handed_out({var}, {self.v(within.name)}, o_{within.name}{self.tag} - {self.start})")
+            var, key = self.v(f.name), f"H_{f.name}{self.tag}"
+            self.names[key] = handing_out(f)
+            self.lines.append(f"w = {var} is None or {key}({var}, {self.v(within.name)}, o_{within.name}{self.tag} - {self.start})")
             self.check("w is None")
             self.lines.append(f"if {var} is not None: {var} = w")
 

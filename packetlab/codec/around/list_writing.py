@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import is_contextual, look
+from packetlab.codec.around.outer import is_contextual, is_lain, look
 from packetlab.codec.encode import Packing
 from packetlab.codec.objects import classes
 from packetlab.codec.places.surroundings import bytes_before, counting_list
@@ -37,7 +37,7 @@ def around_writer(field: Field) -> Compiled | None:
     part = Packing(item, ())
     part.outer_known = {str(leaf): name for name, leaf in leaves.items()}
     for f in item.fields:
-        if f.outer is not None and not f.tells_itself and all(isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf.path) for leaf in f.outer.leaves()) and not counted:
+        if f.outer is not None and not f.tells_itself and all(isinstance(leaf, Const) or (isinstance(leaf, Elsewhere) and leaf.path and not is_lain(leaf)) for leaf in f.outer.leaves()) and not counted:
             part.present(f)  # the same for all items
     hoisted, part.lines = part.lines, []
     part.source()
@@ -45,10 +45,12 @@ def around_writer(field: Field) -> Compiled | None:
     if part.needs_stack:
         return None
     part.names.update(item_class=classes[item], look=look, item=item, no_bytes=no_bytes, F=field, i=0, above=None)
-    operands = "".join(f", {name}=None" for name, leaf in leaves.items() if leaf.path and not isinstance(leaf, OwnPlace))
+    operands = "".join(f", {name}=None" for name, leaf in leaves.items() if leaf.path and not isinstance(leaf, OwnPlace) and not is_lain(leaf))
     head = [f"def write(items, outside{operands}):", "    found = []", "    add = found.append"]
     for name, leaf in leaves.items():
         part.names[f"L_{name}"] = leaf
+        if is_lain(leaf):
+            continue
         if isinstance(leaf, OwnPlace):  # the list goes on where the item before ended
             head.append(f"    {name} = {bytes_before(field)}")
             after.append(f"{name} += len(data)")
@@ -56,8 +58,9 @@ def around_writer(field: Field) -> Compiled | None:
         looked = [f"        {name} = look(L_{name}, outside, None, outside.holders, item)", f"        if {name} is None: return None"]
         head += [f"    if {name} is None:", *looked] if leaf.path else [f"    {name} = 0"]
     lines = [*part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
+    own = [f"{name} = 0 if x is None else x[{k}]" for k, (name, leaf) in enumerate(leaves.items()) if is_lain(leaf) and any(name in line for line in lines)]
     known = f"(s := h._state) >> {len(item.fields)}" if counted else f"(s := h._state) >= {item.captured_state:#x}"
-    lines = [f"if type(h) is not item_class or {known}: return None", *lines]
+    lines = [f"if type(h) is not item_class or {known}: return None", *(own and ["x = getattr(h, '__outer__', None)"]), *own, *lines]
     sure = any(isinstance(piece.size, int) and piece.size and not piece.there for piece in part.pieces)
     lines += [] if field.kind.one or sure else ["if not data: raise no_bytes(F)"]
     head += ["    " + line for line in hoisted]

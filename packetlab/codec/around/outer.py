@@ -18,6 +18,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import Declaration, outer_leaves
 from packetlab.declare.expressions import Checksum, Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
+from packetlab.declare.places.heaps import Heap, Lain
 from packetlab.declare.places.origins import OwnPlace
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
@@ -250,9 +251,14 @@ def handed(field: Field, holder: Declaration) -> list[Elsewhere] | None:
         f = holder.by_name.get(leaf.name) if leaf.path == "^" or is_called(holder, leaf) else None
         own = f is not None and f.kind.is_number and not f.kind.transforms
         since = isinstance(leaf, OwnPlace) and is_named(holder, leaf.name) and not is_named(item, leaf.name)
-        if not since and not (type(leaf) is Elsewhere and (own or not leaf.path)):
+        if not since and not is_lain(leaf) and not (type(leaf) is Elsewhere and (own or not leaf.path)):
             return None
-    return None if any(f.kind.counted_from for f in item.fields) else [leaf for leaf in item.outer_leaves if leaf.path]
+    return None if any(f.kind.counted_from for f in item.fields) else [leaf for leaf in item.outer_leaves if leaf.path and not is_lain(leaf)]
+
+
+def is_lain(leaf: Elsewhere) -> bool:
+    """Whether it is of a header itself, where its bytes lie elsewhere: what it remembers, 0 before that."""
+    return isinstance(leaf, Lain | Heap)
 
 
 def goes_by_outer(declaration: Declaration) -> bool:

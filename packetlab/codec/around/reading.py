@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from packetlab.codec.around.outer import handed, is_around, look, read_outer, read_with, within
+from packetlab.codec.around.outer import handed, is_around, is_lain, look, read_outer, read_with, within
 from packetlab.codec.context.recalling import recall_reader
 from packetlab.codec.objects import restored
 from packetlab.codec.places.names import name_at
@@ -117,6 +117,8 @@ class Hearing(ReadSoFar):
                 first.append(f"if g_{k}{self.tag} is None: g_{k}{self.tag} = counted_since{where}")
                 self.operands.append(f"g_{k}{self.tag}")
                 self.lines.append(f"{self.outer_values[text]} = begun{where} if g_{k}{self.tag} is None else pos - g_{k}{self.tag}")
+            elif is_lain(leaf):
+                first.append(f"{self.outer_values[text]} = 0")
             elif leaf.path:
                 self.names.update({f"L_{k}{self.tag}": leaf, "look": look})
                 self.operands.append(self.outer_values[text])
@@ -129,8 +131,8 @@ class Hearing(ReadSoFar):
         self.name_starts = {since: f", c_{k}{self.tag}" for k, since in enumerate(dict.fromkeys(f.kind.counted_from for f in self.cls.fields if f.kind.counted_from))}
         self.names.update(counted_since=counted_since)
         first += [f"{var[2:]} = counted_since({since!r}, declaration{self.tag}, data, pos, ctx)" for since, var in self.name_starts.items()]
-        known = [self.outer_values[text] for text in leaves]
-        if known and self.operands == known and len(known) == len(self.cls.outer_leaves):  # the same for all items
+        known = [self.outer_values[text] for text, leaf in leaves.items() if not is_lain(leaf)]
+        if leaves and self.operands == known and len(known) == len(self.cls.outer_leaves):  # the same for all items
             first.append(f"outer{self.tag} = {self.remembered()}")
             self.outer_tuple = f"outer{self.tag}"
         return first, each, other

@@ -209,7 +209,10 @@ class OuterWriting:
         if self.stack is not None:
             return []
         self.names.update(settled=hook("settled"), standing=standing, heaped=hook("heaped"))
+        lay = None if heap_of(self.cls) is None else hook("laying")(self.cls)
         lines = ["h = heaped(h, stack, i)"] if heap_of(self.cls) is not None else []
+        if lay is not None:
+            self.names["lay"], lines = lay, ["w = lay(h)", "h = heaped(h, stack, i) if w is None else w"]
         lines += ["h = standing(h, body, stack, i, above)"] if goes_by_around(self.cls) else []
         if not is_placed(self.cls):
             return lines

@@ -10,6 +10,7 @@ r"""Where in a message something stands: what names that point back need to know
     inner          numbers of headers that fields hold, for the rules around them
     held_writing   ... and fields that are there if bytes are left, when a header is packed
     heaps          bytes of items that lie in another field of what holds them
+    laying         ... by generated functions, where nothing but place and size decides them
     gaps           bytes up to an offset, as they follow
     careful_ends   the same by the careful reader
 

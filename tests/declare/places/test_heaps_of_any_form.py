@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from packetlab import (
     U8,
@@ -29,7 +30,9 @@ from packetlab import (
     through,
     xor,
 )
-from packetlab.codec.places.heaps import _Entry, _fitted, _laid_out, shape_of
+from packetlab.codec.places.heaps import _Entry, _fitted, _laid_out, handed_out, heaped, shape_of
+from packetlab.codec.places.laying import handing_out, laying
+from tests.conftest import amount
 from tests.growth import is_linear
 
 
@@ -142,3 +145,45 @@ def test_many_are_laid_where_their_offsets_say_in_linear_time() -> None:
 
 def test_many_are_edited_in_their_places_in_linear_time() -> None:
     is_linear(lambda some: _fitted(some, 4, bytes(400)), lambda amount: entries([Slot(where=4 + k, data=b"a") for k in range(amount)]), 60)
+
+
+class Shelf(Header):
+    where: U16 = auto(offset_of("data", since="Shelves"))
+    size: U8 = auto(size_of("data"))
+    data: Bytes = at(field("where"), sized(field("size"), b""), since="Shelves", within="pool", align=4)
+
+
+class Shelves(Header):
+    count: U8 = auto(count_of("shelves"))
+    shelves: tuple[Shelf, ...] = many(count=field("count"))
+    tail: U16 = 7
+    pool: Rest = b""
+
+
+@settings(max_examples=amount(100, 1000))
+@given(st.lists(st.builds(Shelf, data=st.binary(max_size=9)), max_size=5), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=5), st.binary(max_size=30))
+def test_plain_items_are_laid_and_read_at_once_as_one_by_one(items: list[Shelf], places: list[tuple[int, int]], pool: bytes) -> None:
+    header = Shelves(shelves=items)
+    lay = laying(Shelves._declaration)
+    assert lay is not None
+    at_once, with_care = lay(header), heaped(header, (header,), 0)
+    assert at_once._pool == with_care._pool  # type: ignore[attr-defined]
+    assert [(one._state, one._where, one.data, one.__outer__) for one in at_once._shelves] == [(one._state, one._where, one.data, one.__outer__) for one in with_care._shelves]  # type: ignore[attr-defined]
+
+    entries, (shelves, *_) = [Shelf(where=where, size=size) for where, size in places], Shelves._fields[1:]
+    hand, begin = handing_out(shelves), 3 + 3 * len(places)
+    assert hand is not handed_out
+    found = hand(tuple(entries), pool, begin)
+    now = found and [(one._data, one.__outer__) for one in found]
+    again = handed_out(tuple(entries), pool, begin)
+    assert now == (again and [(one._data, one.__outer__) for one in again])
+    assert (found is None) == any(size and not begin <= where <= begin + len(pool) - size for where, size in places)
+
+
+def test_what_was_read_or_given_a_place_is_not_laid_at_once() -> None:
+    lay = laying(Shelves._declaration)
+    assert lay is not None and lay(Shelves(shelves=(Shelf(data=b"a"),))) is not None
+    found = dissect(bytes(Shelves(shelves=(Shelf(data=b"a"), Shelf(data=b"b")))), Shelves)[Shelves]
+    for header in (found, found.replace(tail=8), Shelves(shelves=found.shelves), Shelves(shelves=(Shelf(where=40, data=b"a"),)), Shelves(pool=b"a", shelves=(Shelf(data=b"a"),)), Shelves(shelves=(b"abc",))):
+        assert lay(header) is None
+    assert laying(Shelf._declaration) is None

@@ -173,12 +173,12 @@ def many(
         end=end,
         align=align,
         leads=bool(since),
-        fill=_fill(fill, bool(align), "many(..., fill=)"),
+        fill=filler(fill, bool(align), "many(..., fill=)"),
         many=True,
     )
 
 
-def _fill(fill: object, needed: bool, where: str) -> bytes:
+def filler(fill: object, needed: bool, where: str) -> bytes:
     if not isinstance(fill, bytes) or len(fill) != 1 or not (needed or fill == b"\0"):
         got = "no align" if isinstance(fill, bytes) and len(fill) == 1 else f"{fill!r:.60}"
         raise DeclareError(where, "one byte, such as b'\\xff', and a multiple that is filled up to", got)
@@ -233,7 +233,7 @@ def pad(multiple: int = 1, *, to: object = None, size: object = None, since: str
     place, since = None if to is None else expression(to), checked_origin(since, "pad(...)")
     if place is not None and (type(multiple) is not int or not 1 <= multiple <= 1 << 16):
         raise DeclareError("a field at an offset", "a multiple of 1 to 65536 bytes", repr(multiple))
-    return Spec(None, pad=multiple, place=place, size=None if size is None else _measure(size), since=since, fill=_fill(fill, True, "pad(..., fill=)"))
+    return Spec(None, pad=multiple, place=place, size=None if size is None else _measure(size), since=since, fill=filler(fill, True, "pad(..., fill=)"))
 
 
 class Filled(tuple[object, ...]):

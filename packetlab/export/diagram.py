@@ -312,7 +312,7 @@ def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
     at: int | None = 0
     for f in header.fields:
         place = "after" if at is None else _place(at, f.kind.bits, header.low)
-        place = place if f.heap is None else f"{f.heap.place} from the start of {f.heap.since}, in its {f.heap.within}"
+        place = place if f.heap is None else f"{f.heap.place} from the start of {f.heap.counted}, in its {f.heap.within}"
         value = ""
         if f.rule is not None:
             value = f"checksum {f.rule}" if isinstance(f.rule, Checksum) else f"= {f.rule}"

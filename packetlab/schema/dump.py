@@ -180,7 +180,8 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     if f.none is not None:
         found["none"] = f.none
     if f.heap is not None:
-        found.update(since=f.heap.since, within=f.heap.within, align=f.heap.align)
+        found.update(since=f.heap.counted, within=f.heap.within, align=f.heap.align)
+        found.update({"filling": f.heap.fill[0]} if f.heap.fill != b"\0" else {})
     return found
 
 

@@ -62,6 +62,11 @@ _SPACE = re.compile(r"[ -~]{1,200}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
 
+def dotted(value: object, where: str) -> str:
+    """Return a name, or that of a field of a header."""
+    return ".".join(name(one, where) for one in text(value, where, 200).split(".", 1))
+
+
 def name(value: object, where: str) -> str:
     """Return a name that may stand in generated source. DeclareError for any other value."""
     if type(value) is not str or not _NAME.fullmatch(value) or keyword.iskeyword(value):
@@ -259,7 +264,7 @@ class _Terms:
             path = expect_list(text(operands[0], self.where, 200).split("."), self.where, 3, 3)
             return FirstOf(".".join(name(one, self.where) for one in path), number(operands[1], self.where, -1 << 63, 1 << 64))
         if word == "offset_of" and len(operands) == 2 and "field" in self.words:
-            return OffsetOf(name(operands[0], self.where), name(operands[1], self.where))
+            return OffsetOf(*(dotted(part, self.where) for part in operands))
         if word in SIGNS and len(operands) == 2:
             return Op(word, *(self.read(operand, depth + 1) for operand in operands))
         if len(operands) == 1 and word in self.words:

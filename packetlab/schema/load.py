@@ -35,6 +35,7 @@ from packetlab.renamed import old_names
 from packetlab.schema.dump import describe, named_by, needed_places
 from packetlab.schema.expressions import (
     answer,
+    dotted,
     expect_list,
     filling,
     load_expression,
@@ -354,7 +355,7 @@ class _Maker:
         if "filling" in row:
             rules["fill"] = bytes([number(row["filling"], where, 0, 255)])
         if "since" in row and ("pad" in row or "align" in row):  # kinds have words of that name too
-            rules["since"], rules["leads"] = name(row["since"], where), "align" in row
+            rules["since"], rules["leads"] = dotted(row["since"], where) if "within" in row else name(row["since"], where), "align" in row
         if "none" in row:
             rules["none"] = number(row["none"], where)
             if "default" in row:

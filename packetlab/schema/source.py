@@ -15,6 +15,7 @@ from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import (
     DEPTH,
     NUMBERS,
+    dotted,
     expect_list,
     filling,
     load_expression,
@@ -200,8 +201,9 @@ def _sized(row: dict[str, object], where: str, value: str) -> str:
     right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''}{none})"
     if "within" not in row:
         return right
-    since = "".join(f", {word}={_quoted(row.get(word))}" for word in ("since", "within"))
-    return f"at({spelled(row.get('to'), where)}, {right}{since}, align={number(row.get('align'), where)})"
+    since = "".join(f", {word}={_of_header(row.get(word))}" for word in ("since", "within"))
+    fill = f", fill={bytes([number(row['filling'], where)])!r}" if "filling" in row else ""
+    return f"at({spelled(row.get('to'), where)}, {right}{since}, align={number(row.get('align'), where)}{fill})"
 
 
 def _value(data: object, row: dict[str, object], where: str) -> str:
@@ -245,6 +247,10 @@ def _given(item: object, where: str) -> str:
 
 def _quoted(value: object) -> str:
     return f'"{name(value, "a name")}"'
+
+
+def _of_header(value: object) -> str:
+    return f'"{dotted(value, "a name")}"'
 
 
 def _letters(words: str) -> str:
@@ -291,7 +297,7 @@ def spelled(data: object, where: str, depth: int = 0) -> str:  # noqa: C901
     if word in ("field", "size_inside", "size_of", "count_of", "has", "before", "begins") and len(parts) == 1:
         return f'offset_of("self", since={_quoted(parts[0])})' if word == "begins" else f"{word}({_quoted(parts[0])})"
     if word == "offset_of" and len(parts) == 2:
-        return f"offset_of({_quoted(parts[0])}, since={_quoted(parts[1])})"
+        return f"offset_of({_of_header(parts[0])}, since={_of_header(parts[1])})"
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"
     if word == "one_of" and len(parts) == 2:

@@ -86,3 +86,38 @@ def test_blobs_are_read_as_they_lie_and_shown_with_their_items(tmp_path: Path) -
             entries = b"".join(bytes((0, chance.randrange(40), chance.choice((0, 1, 2, 4, 5, 9)), chance.randrange(6))) for _ in range(count))
             frames.append(Frame(bytes(12) + b"\x7b\x5b" + bytes((count,)) + entries + chance.randbytes(chance.randrange(24))))
         compare(script, frames)
+
+
+def test_places_that_count_from_where_the_field_begins_are_read_so(tmp_path: Path) -> None:
+    need("tshark")
+    with bindings():
+
+        class HeapWords(Header):
+            position: U16 = auto(offset_of("block", since="HeapArea.data") // 4)
+            size: U8 = auto(size_of("block") // 4)
+            kind: U8 = 1
+            block: Bytes = at(field("position") * 4, sized(field("size") * 4, b""), since="HeapArea.data", within="data", align=4, fill=b"\xee")
+
+        class HeapPair(HeapWords, inside="block", when={"kind": 2}):
+            first: U16 = 7
+            second: U16 = must(field("second") > 0, 9)
+
+        class HeapArea(Header, under=Ether, when={"type": 0x7B5C}):
+            count: U8 = auto(count_of("words"))
+            words: tuple[HeapWords, ...] = many(count=field("count"))
+            data: Rest = b""
+
+        whole = Ether() / HeapArea(words=(HeapPair(position=3), HeapWords(block=b"eight by"), HeapWords()))
+        assert not dissect(bytes(whole)).faults
+        script = Tshark(tmp_path, HeapArea)
+        (layers,) = script.ask([whole])
+        (layer,) = [one for one in layers if one.get("name") == "heaparea"]
+        blocks = [(int(one.get("pos", "")) - 14, int(one.get("size", ""))) for one in layer.iter("field") if one.get("name") == "heapwords.block"]
+        assert blocks[:2] == [(25, 4), (13, 8)]
+        chance = random.Random(18)
+        frames = [*damaged(bytes(whole), chance)]
+        for _ in range(amount(60, 600)):
+            count = chance.randrange(4)
+            entries = b"".join(bytes((0, chance.randrange(8), chance.randrange(4), chance.randrange(4))) for _ in range(count))
+            frames.append(Frame(bytes(12) + b"\x7b\x5c" + bytes((count,)) + entries + chance.randbytes(chance.randrange(24))))
+        compare(script, frames)

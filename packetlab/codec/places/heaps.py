@@ -23,7 +23,7 @@ from packetlab.codec.refinement.views import read_whole
 from packetlab.declare import registry
 from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field, Filled
-from packetlab.declare.places.heaps import Heap, Lain, heap_field
+from packetlab.declare.places.heaps import Begun, Heap, Lain, heap_field
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.heaps import Heaped, heap_of
 from packetlab.errors import BuildError
@@ -43,7 +43,7 @@ class Shape(NamedTuple):
     """What there is to know of items of a class whose bytes lie elsewhere.
 
     Attributes:
-        field: the one with the bytes. quick: the slots of the numbers that are their place and their size, where each is one. numbers: the fields that say the place; following: those that follow
+        field: the one with the bytes. quick: the slots of the numbers that are their place and their size, where each is one and nothing else is said. numbers: the fields that say the place; following: those that follow
             from it. views: what may take the bytes apart. leaves: of each outer value whether it is where the bytes lie, or where what they lie in begins. bits: of all fields but that one, None where it varies.
     """
 
@@ -73,7 +73,7 @@ def shape_of(declaration: Declaration) -> Shape | None:
         leaves = tuple(type(leaf) if isinstance(leaf, Lain | Heap) else None for leaf in declaration.outer_leaves)
         fixed = all(g is f or (g.kind.bits is not None and g.condition is None) for g in declaration.fields)
         _shapes[declaration] = Shape(
-            f, (rules[0], rules[1]) if all(rules) else None, numbers, [*filter(is_derived, numbers)],
+            f, (rules[0], rules[1]) if all(rules) and not f.heap.apart and f.heap.fill == b"\0" else None, numbers, [*filter(is_derived, numbers)],
             [one for one in views if one.view is not None and one.view[0] == f.name], leaves, sum(g.kind.fixed_bits for g in declaration.fields) if fixed else None,
         )  # fmt: skip
     return _shapes[declaration]
@@ -92,13 +92,13 @@ def handed_out(items: Raw, blobs: Raw, begin: int) -> Raw:
         if shape is None:
             found.append(item)
             continue
-        at, size = (getattr(item, shape.quick[0]), getattr(item, shape.quick[1])) if shape.quick is not None else placed(item, shape.field)
+        at, size = (getattr(item, shape.quick[0]), getattr(item, shape.quick[1])) if shape.quick is not None else placed(item, shape.field, begin)
         room -= size
         if room < 0 or size < 0 or (size and not begin <= at <= end - size):
             return None
         data = blobs[at - begin : at - begin + size] if size else b""
         setattr(item, shape.field.slot, data)
-        _stood(item, shape, at, begin)
+        _stood(item, shape, at, begin, begin)
         one = _view(item, shape) if shape.views else None
         if one is not None and one.view is not None:
             inner = read_whole(one.view[1], data, item, quick=True)
@@ -109,16 +109,21 @@ def handed_out(items: Raw, blobs: Raw, begin: int) -> Raw:
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
 
 
-def placed(item: AnyHeader, f: Field) -> tuple[int, int]:
-    """Return where the bytes of an item lie, from the beginning of what holds it, and how many there are, as its numbers say."""
+def placed(item: AnyHeader, f: Field, begin: int | None = None) -> tuple[int, int]:
+    """Return where the bytes of an item lie, from the beginning of what holds it, and how many there are, as its numbers say.
+
+    The field that has them begins at `begin`; None for where it did when the item was read.
+    """
     scope = ItemValues(item, b"", 0)
-    return f.heap.place.evaluate(scope), f.heap.size.evaluate(scope)
+    begin = abs(scope.values[str(f.heap)]) if begin is None else begin
+    return f.heap.place.evaluate(scope) + begin * f.heap.apart, f.heap.size.evaluate(scope)
 
 
-def _stood(item: AnyHeader, shape: Shape, at: int, begin: int) -> None:
-    """Have an item remember where its bytes lie, and where what they lie in begins: less than 0 where they were not all there."""
+def _stood(item: AnyHeader, shape: Shape, at: int, begin: int, first: int) -> None:
+    """Have an item remember where its bytes lie, and where what they lie in began when it was read: less than 0 where they were not all there; `first`: where it begins now."""
     known = shape.leaves if None not in shape.leaves else [*zip(shape.leaves, remembered(item, item._declaration.outer_leaves), strict=True)]
-    remember(item, tuple([at if one is Lain else begin if one is Heap else one[1] if one[0] is None else at if one[0] is Lain else begin for one in known]))  # type: ignore[index]
+    first = first if at else 0
+    remember(item, tuple([at if one is Lain else begin if one is Heap else first if one is Begun else one[1] if one[0] is None else at if one[0] is Lain else begin if one[0] is Heap else first for one in known]))  # type: ignore[index]
 
 
 def _view(item: AnyHeader, shape: Shape) -> Declaration | None:
@@ -141,7 +146,7 @@ def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, plac
             found.append(item)
             continue
         g = shape.field
-        at, size = placed(item, g)
+        at, size = placed(item, g, begin)
         name, end = f"{f.name}{'' if f.kind.one else f'[{place}]'}.{g.name}", begin + len(blobs)
         data = blobs[max(0, at - begin) : max(0, at + size - begin)] if size > 0 else b""
         room -= len(data)
@@ -153,7 +158,7 @@ def handed_carefully(header: Declaration, f: Field, items: Raw, blobs: Raw, plac
         if not fits and not (part and at >= begin and not much):
             ctx.faults.append(InnerFault(header.name, f.name, start + min(max(at, 0), end), expected, got))
         setattr(item, g.slot, data)
-        _stood(item, shape, at if fits else 0, begin if fits else -begin)
+        _stood(item, shape, at if fits else 0, begin if fits else -begin, begin)
         found.append(_carefully_refined(item, g, name, header, f, start + (max(at, begin) if size else begin), ctx, refine) if fits else item)
     return Filled.of(found, items.fill) if type(items) is Filled else items if items is None else tuple(found)
 
@@ -188,6 +193,18 @@ class _Entry:
         if captured and self.data and self.begin and self.stood is None and not self.wrong:
             self.at = None  # it was read without bytes, or with a fault, and is given some
         self.moves = not self.wrong and (bool(self.free) or (captured and self.at == self.stood and (self.stood is not None or bool(self.data))))
+        self.origin = self.begin
+
+    def begins(self, begin: int) -> None:
+        """Have it lie as far from where the bytes begin as before, where its place counts from there."""
+        if self.f.heap.apart:
+            moved, self.origin = begin - self.origin, begin
+            self.at = None if self.at is None else self.at + moved
+            self.stood = None if self.stood is None else self.stood + moved
+
+    def fitting(self, at: int, begin: int) -> int:
+        """Return the first place from `at` on that is a multiple, as it counts."""
+        return int(at + (begin * self.f.heap.apart - at) % self.f.heap.align)
 
     @property
     def name(self) -> str:
@@ -215,7 +232,7 @@ class _Entry:
         if self.wrong:  # it has what lies there
             size = max(0, self.f.heap.size.evaluate(ItemValues(made, b"", 0)))
             setattr(made, self.f.slot, blobs[max(0, at - begin) : max(0, at + size - begin)])
-        _stood(made, self.shape, 0 if self.wrong else at, begin if self.begin and not self.wrong else -begin * self.wrong)
+        _stood(made, self.shape, 0 if self.wrong else at, begin if self.begin and not self.wrong else -begin * self.wrong, begin)
         return made
 
 
@@ -245,13 +262,33 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
     for _ in range(TRIES):
         now = _begins(made, held.within, stack, i) if sure is None else sure
         if now == begin:
+            _check_places(made, held, entries, begin)
             return made
         begin = now
+        for one in entries:
+            one.begins(begin)
         places, data = _places(header, held.within, entries, begin, base, captured)
         made = _with(header, raws, [one.lies(at, begin, data) for one, at in zip(entries, places, strict=True)])
         setattr(made, held.within.slot, data)
     name = type(header).__name__
     raise BuildError(f"{name}.{held.within.name}", "fields before it whose sizes do not go by where items lie", "ones that never come to rest")
+
+
+def _check_places(header: AnyHeader, held: Heaped, entries: list[_Entry], begin: int) -> None:
+    """BuildError where the numbers that follow from where the bytes of an item lie say another place than that."""
+    others = iter(entries)
+    for item in [item for f in held.lists for item in getattr(header, f.slot) or () if type(item) is not bytes and shape_of(item._declaration) is not None]:
+        one = next(others)
+        if not one.data or one.wrong or one.shape.quick is not None:
+            continue
+        scope = ItemValues(item, b"", 0)
+        free = [f for f in one.shape.following if not item._state & f.bit]
+        scope.values.update({f.name: f.rule.evaluate(scope) for f in free if f.rule is not None})
+        said, lies = one.f.heap.place.evaluate(scope) + begin * one.f.heap.apart, remembered(item, item._declaration.outer_leaves)[one.shape.leaves.index(Lain)] if Lain in one.shape.leaves else one.at
+        if said != lies:
+            rules = ", ".join(f"{f.name} = {f.rule}" for f in free)
+            hint = f"align= of the multiple that {rules} can say, or the number that is given" if free else ""
+            raise BuildError(f"{type(header).__name__}.{held.within.name}, {one.name}", f"numbers that say where it lies, at {lies}", f"ones that say {said}", hint)
 
 
 def _with(header: AnyHeader, raws: dict[Field, Raw], items: list[AnyHeader]) -> AnyHeader:
@@ -299,7 +336,7 @@ def _places(header: AnyHeader, within: Field, entries: list[_Entry], begin: int,
     if base is not None and not captured:
         made = _laid_out(entries, [None if one.free and one.stood is None else one.at for one in entries], begin, where, base)
         return made[0], base
-    same = all(one.begin == begin for one in entries if one.stood is not None)
+    same = all(one.begin == begin or one.f.heap.apart for one in entries if one.stood is not None)
     if base is not None and same and (kept := _fitted(entries, begin, base)) is not None:
         return kept
     stay = [one.at if not one.moves or (same and base is None) else None for one in entries]
@@ -340,7 +377,7 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
         if first < 0 or last > most:
             hint = "" if first >= 0 else f"without {one.f.name}, offset and size are any numbers that are given"
             raise BuildError(f"{where}, {one.name}", f"an offset from {begin} to {begin + most - len(one.data)}", at, hint)
-        made.extend(bytes(max(0, last - len(made))))
+        made.extend(one.f.heap.fill * max(0, last - len(made)))
         laid.extend(bytes(max(0, last - len(laid))))
         if 1 in laid[first:last] and (place := next((k for k in range(first, last) if laid[k] and made[k] != one.data[k - first]), None)) is not None:
             other = next(other for low, high, other in owners if low <= place < high)
@@ -349,16 +386,16 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
         made[first:last], laid[first:last] = one.data, b"\1" * len(one.data)
     taken, cursor = deque(sorted((first + begin, last + begin) for first, last, _ in owners)), begin
     for one, at in zip(entries, places, strict=True):
-        size, align = len(one.data), one.f.heap.align
+        size = len(one.data)
         if at is not None or not size:
-            found.append(at or -(-cursor // align) * align)
+            found.append(at or one.fitting(cursor, begin))
             continue
-        cursor = -(-cursor // align) * align
+        cursor = one.fitting(cursor, begin)
         while taken and taken[0][0] < cursor + size:
-            cursor = max(cursor, -(-taken.popleft()[1] // align) * align)
+            cursor = max(cursor, one.fitting(taken.popleft()[1], begin))
         if base is not None and base[cursor - begin : cursor - begin + size] != one.data:
             raise BuildError(where, f"bytes that {one.name} has too, which comes to lie at {cursor}", "others", f"give one of them, or its offset: {where.partition('.')[2]} follows from the items")
-        made.extend(bytes(max(0, cursor - begin + size - len(made))))
+        made.extend(one.f.heap.fill * max(0, cursor - begin + size - len(made)))
         made[cursor - begin : cursor - begin + size] = one.data
         found.append(cursor)
         cursor += size

@@ -21,7 +21,7 @@ from packetlab.declare.expressions import (
     Size,
     expression,
 )
-from packetlab.declare.fields import REQUIRED, Spec, pad, spec_of
+from packetlab.declare.fields import REQUIRED, Spec, filler, pad, spec_of
 from packetlab.declare.kinds import ByteString, Kind
 from packetlab.declare.places.heaps import Heap, is_bytes, settle_heaps
 from packetlab.declare.places.inner import Inner, solved_inside
@@ -52,10 +52,10 @@ def offset_of(name: str, *, since: str = "self") -> Expr:
     begins. Where no such header is around it, its own start counts. A field that lies where another one says is
     ``blob: Bytes = at(field("offset"), ...)``.
     """
-    return OffsetOf(name, checked_origin(since, "offset_of(...)"))
+    return OffsetOf(name, checked_origin(since, "offset_of(...)", inside=True))
 
 
-def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str = "self", within: str = "") -> Any:
+def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str = "self", within: str = "", fill: bytes = b"\0") -> Any:
     """A field that begins `offset` bytes from its header's start, as fields before it tell: ``at(field("offset"), sized(field("length")))``.
 
     `value` is ``sized(...)``, ``many(...)``, a default. Fields lie in the order in which they are declared; several in a row whose
@@ -69,19 +69,21 @@ def at(offset: object, value: object = REQUIRED, *, align: int = 1, since: str =
     ``blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Load", within="blobs", align=8)``. The item ends before it.
     Blobs lie there in any order, with gaps, also on the same bytes; one of a size of 0 lies nowhere. One that does not lie there as a
     whole is a fault, its value what of it does. Where `blobs` is not given it follows from the items; BuildError where both are, and
-    do not agree.
+    do not agree. With ``since="Load.blobs"`` offset and multiple count from where `blobs` begins, in `offset_of` too:
+    ``position: U16 = auto(offset_of("blob", since="Load.blobs") // 4)`` is that in words. `fill` is the byte in the gaps that are built.
     """
     spec = spec_of(value)
     if within != "":
-        spec.place, spec.since, spec.align = expression(offset), checked_origin(since, "at(...)"), align
+        spec.place, spec.since, spec.align = expression(offset), checked_origin(since, "at(...)", inside=True), align
+        spec.fill = filler(fill, True, "at(..., fill=)")
         return lying_within(spec, within)
-    spec.gap = pad(align, to=offset, since=checked_origin(since, "at(...)"))
+    spec.gap = pad(align, to=offset, since=checked_origin(since, "at(...)"), fill=fill)
     return spec
 
 
 def lying_within(spec: Spec, within: str) -> Spec:
     """Return the right-hand side of a field that lies in one of the header that holds its own: at the `place` of `spec`, counted since what it says."""
-    place, since, align = spec.place, spec.since, spec.align
+    place, align, (since, _, inside) = spec.place, spec.align, spec.since.partition(".")
     hint = 'blob: Bytes = at(field("offset"), sized(field("size"), b""), since="Load", within="blobs")'
     if place is None or spec.size is None or spec.none is not None or spec.many or spec.through or spec.fixed:
         got = "through(...)" if spec.through else "fixed bytes" if spec.fixed else "none=" if spec.none is not None else spec.written
@@ -90,9 +92,12 @@ def lying_within(spec: Spec, within: str) -> Spec:
         raise DeclareError("at(..., within=)", 'b"" as the default of bytes that lie elsewhere', f"{spec.default!r:.60}", hint)
     if not isinstance(within, str) or not within.isidentifier() or since in ("self", "packet"):
         raise DeclareError("at(..., within=)", "a field, of the header that since= names", f"within={within!r:.60}, since={since!r}", hint)
+    if inside not in ("", within):
+        raise DeclareError("at(..., within=)", f'since="{since}.{within}", to count from where {within} begins', f'since="{spec.since}"')
     if type(align) is not int or not 1 <= align <= 1 << 16:
         raise DeclareError("a field at an offset", "a multiple of 1 to 65536 bytes", repr(align))
-    spec.heap, spec.size, spec.place, spec.since, spec.align, spec.leads = Heap(place, spec.size, since, within, align), None, None, "self", 0, False
+    spec.heap, spec.size, spec.place, spec.since, spec.align, spec.leads = Heap(place, spec.size, since, within, align, bool(inside), spec.fill), None, None, "self", 0, False
+    spec.fill = b"\0"
     return spec
 
 
@@ -253,6 +258,8 @@ def _sizes(rule: Expr, where: str, before: list[Field]) -> Expr:
         return If(*(_sizes(one, where, before) for one in (rule.condition, rule.yes, rule.no)))
     if not isinstance(rule, OffsetOf):
         return rule
+    if "." in rule.since:
+        raise DeclareError(where, f"since={rule.since!r} of a field that lies there: at(..., since={rule.since!r}, within=...)", rule.name, f'since="{rule.since.partition(".")[0]}" counts from the start of that header')
     origin: Expr = Const(0) if rule.since == "self" else OwnPlace(rule.since)
     if rule.name == "self":
         return origin

@@ -19,9 +19,9 @@ class OwnPlace(Elsewhere):
         return f"offset_of(self, since={self.name})"
 
 
-def checked_origin(since: object, where: str) -> str:
-    """Return what says where to begin to count. DeclareError for what is no name."""
-    if not isinstance(since, str) or not since.isidentifier():
+def checked_origin(since: object, where: str, inside: bool = False) -> str:
+    """Return what says where to begin to count: a name, with `inside` of a field of a header too. DeclareError for other things."""
+    if not isinstance(since, str) or not all(map(str.isidentifier, since.split(".", 1) if inside else [since])):
         hint = f'since="{since.__name__}"' if isinstance(since, type) else ""
         raise DeclareError(where, 'the name of a header as since=, "self" or "packet"', f"{since!r:.60}", hint)
     return since

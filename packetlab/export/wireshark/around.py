@@ -65,7 +65,8 @@ def following_value(f: Field, rule: Expr, header: Declaration) -> list[str]:
 def filling(f: Field, step: Step, header: Declaration) -> list[str]:
     """Return what the reader in Lua has to know of bytes up to a multiple or an offset, or that lie elsewhere; nothing for other fields."""
     if f.heap is not None:
-        return [f"far = {{place = {number(f.heap.place, header)}, size = {number(f.heap.size, header)}}}"]
+        apart = ", apart = true" * f.heap.apart
+        return [f"far = {{place = {number(f.heap.place, header)}, size = {number(f.heap.size, header)}{apart}}}"]
     since = [f"since = {lua(f.mark.name)}"] if f.mark is not None else [f"begun = {number(f.origin, header)}"] if f.origin is not None else []
     if isinstance(step, Padded):
         return [f"pad = {step.multiple}", *since]

@@ -31,6 +31,7 @@ function Reader:hand_out(list, within)
     for _, one in ipairs(item.h.before) do f = one.far and one or f end
     if f then
       local at, whole = f.far.place(item.s)
+      if f.far.apart then at, whole = at + begin, whole and W.add(whole, W.of(begin)) end
       local size, exact = f.far.size(item.s)
       local name = list .. (e.f.one and "" or "[" .. int(k - 1) .. "]") .. "." .. f.name
       local low = size > 0 and math.min(math.max(at, begin), stop) or begin

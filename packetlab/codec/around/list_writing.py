@@ -60,7 +60,7 @@ def around_writer(field: Field) -> Compiled | None:
     lines = [*part.lines, *part.tried(f"data = {part.joined(part.pieces)}", "(h, ''),"), *after]
     own = [f"{name} = 0 if x is None else x[{k}]" for k, (name, leaf) in enumerate(leaves.items()) if is_lain(leaf) and any(name in line for line in lines)]
     known = f"(s := h._state) >> {len(item.fields)}" if counted else f"(s := h._state) >= {item.captured_state:#x}"
-    lines = [f"if type(h) is not item_class or {known}: return None", *(own and ["x = getattr(h, '__outer__', None)"]), *own, *lines]
+    lines = [f"if type(h) is not item_class or {known}: return None", *(own and ["try: x = h.__outer__", "except AttributeError: x = None"]), *own, *lines]
     sure = any(isinstance(piece.size, int) and piece.size and not piece.there for piece in part.pieces)
     lines += [] if field.kind.one or sure else ["if not data: raise no_bytes(F)"]
     head += ["    " + line for line in hoisted]

@@ -86,7 +86,9 @@ def laying(header: Declaration) -> Compiled | None:
         "    add, keep = found.append, made.append",
         "    for h in items:",
         f"        if type(h) is not item_class or (s := h._state) & {given:#x} or type(data := h.{slot}) is not bytes: return None",
-        f"        if (outer := getattr(h, '__outer__', None)) is not None and outer[{shape.leaves.index(Heap)}]: return None",
+        "        try: outer = h.__outer__",  # faster than `getattr`
+        "        except AttributeError: return None",
+        f"        if outer is not None and outer[{shape.leaves.index(Heap)}]: return None",
         f"        at = end + -end % {align}" if align > 1 else "        at = end",
         "        r = new(*of)",
         "        r._state = s",

@@ -10,6 +10,7 @@ from packetlab.codec.objects import AnyHeader
 from packetlab.codec.refinement.standing import goes_by_around, keep
 from packetlab.codec.refinement.views import viewed
 from packetlab.declare.fields import Filled
+from packetlab.declare.refinement.heaps import heap_of
 from packetlab.declare.transforms.raws import Carried
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def holds_others(declaration: Declaration) -> bool:
 def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> None:
     """Have what a copy of header `i` of a stack holds follow from what stands around it, where it does now; `whole` has all values filled in."""
     outside = Within((*stack[:i], whole))
-    outside.holders = i + 1
+    outside.holders, held = i + 1, heap_of(header._declaration)
     for f in header._fields:
         raw = getattr(header, f.slot)
         if raw is None or not is_around(f) or f.kind.loose:
@@ -33,8 +34,9 @@ def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[Any
         raw = carried.inner if carried is not None else header._items_of(f) if type(raw) is bytes else raw
         if type(raw) is tuple or type(raw) is Filled:
             items, before = list[AnyHeader | bytes](), cast("AnyHeader", FIRST)
-            for item in cast("tuple[AnyHeader | bytes, ...]", raw):
-                items.append(_freed(item, outside, before) if isinstance(item, AnyHeader) else item)
+            lain = getattr(whole, f.slot) if held is not None and f in held.lists else raw  # bytes elsewhere are laid out in these
+            for item, there in zip(cast("tuple[AnyHeader | bytes, ...]", raw), lain, strict=True):
+                items.append(_freed(item, outside, before, there) if isinstance(item, AnyHeader) else item)
                 before = item if isinstance(item, AnyHeader) else before
             if any(one is not other for one, other in zip(items, raw, strict=True)):
                 anew = Filled.of(items, raw.fill) if type(raw) is Filled else tuple(items)
@@ -44,13 +46,13 @@ def freed(made: AnyHeader, header: AnyHeader, whole: AnyHeader, stack: tuple[Any
         _free_inside(made, header, outside)
 
 
-def _freed(item: AnyHeader, outside: Within, before: AnyHeader | None) -> AnyHeader:
-    """Return a header that stands in another one with what is right in it derived again."""
-    stack = Within((*outside, item))
+def _freed(item: AnyHeader, outside: Within, before: AnyHeader | None, there: AnyHeader) -> AnyHeader:
+    """Return a header that stands in another one with what is right in it derived again; `there` is the same as it is written there."""
+    stack = Within((*outside, there))
     stack.holders, stack.before = outside.holders, before
     place, cls = len(outside), type(item)
-    whole = cls._resolve(item, b"", stack, place, None)
-    data = cls._encode(item, b"", stack, place, None)
+    whole = cls._resolve(there, b"", stack, place, None)
+    data = cls._encode(there, b"", stack, place, None)
     after = Within((*outside, whole))
     after.holders, after.before = outside.holders, before
     found: AnyHeader = cls._rederive(item, whole, data, 0, len(data), after, place, None)[0]
@@ -64,7 +66,7 @@ def _free_inside(made: AnyHeader, header: AnyHeader, outside: Within) -> None:
     if not header._state & captured:
         return
     inner = viewed(header)
-    anew = _freed(inner, outside, None)
+    anew = _freed(inner, outside, None, inner)
     if anew is not inner and type(anew)._encode(anew, b"", Within((*outside, anew)), len(outside), None) == getattr(header, f.slot):
         made._state = made._state & ~captured | f.bit
         made.__viewed__ = anew  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from packetlab.declare.expressions import Checksum, Elsewhere, Expr
 from packetlab.declare.fields import Field, slot_of
 from packetlab.declare.places.heaps import Heap, Lain
 from packetlab.declare.places.origins import OwnPlace
+from packetlab.declare.refinement.heaps import item_heap
 from packetlab.declare.refinement.registered import refinements
 from packetlab.declare.remembering.recalled import Recalled
 from packetlab.declare.transforms.carried import OuterBytes
@@ -197,7 +198,7 @@ FAR = 1 << 30
 
 def _levels(leaves: Sequence[Elsewhere]) -> int:
     """Return how many levels out some values from elsewhere are."""
-    return max((1 if not leaf.path else leaf.out or FAR for leaf in leaves), default=0)
+    return max((1 if not leaf.path or isinstance(leaf, Heap | Lain) else leaf.out or FAR for leaf in leaves), default=0)
 
 
 _reaches: dict[Declaration, int] = {}
@@ -231,7 +232,7 @@ def is_around(field: Field) -> bool:
 
 def is_read_at_once(field: Field) -> bool:
     """Whether its rules name more than the header that holds it, so that it cannot wait until somebody looks into it."""
-    return _reach(field) > 1 - is_inside(field.owner)
+    return _reach(field) > 1 - is_inside(field.owner) or (field.kind.has_headers and item_heap(field.kind.item) is not None)
 
 
 def is_read_now(field: Field) -> bool:

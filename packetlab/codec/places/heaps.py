@@ -361,12 +361,21 @@ def _fitted(entries: list[_Entry], begin: int, base: bytes) -> tuple[list[int], 
         if bisect_left(begun, one.at + size) - bisect_right(ended, one.at) > 1:  # others have some of these bytes too
             return None
         image[one.at - begin : one.at - begin + size] = one.data
-    return [one.at or 0 for one in entries], bytes(image)
+    return _all_places(entries, [one.at for one in entries], begin), bytes(image)
+
+
+def _all_places(entries: list[_Entry], places: list[int | None], begin: int) -> list[int]:
+    """Return where all lie: one without bytes and of no known place where the one before it ends."""
+    found, end = list[int](), begin
+    for one, at in zip(entries, places, strict=True):
+        found.append(at or one.fitting(end, begin))
+        end = found[-1] + len(one.data) if one.data else end
+    return found
 
 
 def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where: str, base: bytes | None = None) -> tuple[list[int], bytes]:
     """Lay bytes where they are to lie, and the others where there is room; `base` is what there is to be. BuildError where that cannot be."""
-    found, made, owners = list[int](), bytearray(base or b""), list[tuple[int, int, _Entry]]()
+    found, made, owners = list[int | None](), bytearray(base or b""), list[tuple[int, int, _Entry]]()
     laid, most = bytearray(len(made)), FURTHEST + sum(len(one.data) for one in entries)
     for one, at in zip(entries, places, strict=True):
         if at is None or not one.data or one.wrong:
@@ -388,7 +397,7 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
     for one, at in zip(entries, places, strict=True):
         size = len(one.data)
         if at is not None or not size:
-            found.append(at or one.fitting(cursor, begin))
+            found.append(at)
             continue
         cursor = one.fitting(cursor, begin)
         while taken and taken[0][0] < cursor + size:
@@ -399,4 +408,4 @@ def _laid_out(entries: list[_Entry], places: list[int | None], begin: int, where
         made[cursor - begin : cursor - begin + size] = one.data
         found.append(cursor)
         cursor += size
-    return found, bytes(made)
+    return _all_places(entries, found, begin), bytes(made)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from packetlab.declare import registry
 from packetlab.declare.computed import Computed
 from packetlab.declare.declaration import Declaration, outer_leaves, rules_of
-from packetlab.declare.expressions import Checksum, Elsewhere, Expr, Next, Ref
+from packetlab.declare.expressions import Checksum, Elsewhere, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.intervals import bounds, words
 from packetlab.declare.places.from_end import is_ahead
@@ -108,6 +108,12 @@ def _check(header: Declaration, held: Field, level: int, where: str, seen: froze
     for leaf, _, number in (*_named(item), *((leaf, False, True) for leaf in outer_leaves([held.until]))):
         if leaf.out == level:
             _check_field(header, leaf, f"{where}, for {leaf} of {item.name}", number)
+    for leaf in outer_leaves([*_at_once(item), *(f.must for f in item.fields)]):
+        named = leaf.out == level or leaf.path in (header.name, *(base.name for base in header.bases))
+        rule = header.by_name[leaf.name].rule if named and leaf.name in header.by_name else None
+        if rule is not None and not isinstance(rule, Checksum | Next) and any(type(one) is Size and one.name in ("self", held.name) for one in rule.leaves()):
+            hint = f"that is for who reads {header.name} to ask, or for a number without auto(...)"
+            raise DeclareError(f"{where}, for {leaf} of {item.name}", f"a number that is known before {held.name} is built", f"{leaf.name} = {rule}, which goes by the size of {held.name}", hint)
     for f in item.fields if level < 8 and item not in seen else ():
         if f.kind.has_headers:
             _check(header, f, level + 1, where, seen | {item})

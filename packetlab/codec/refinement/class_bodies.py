@@ -127,10 +127,15 @@ def _put_inside(
     own = {word: body.pop(word) for word in annotations if word in body}
     qualname = f"{body.get('__qualname__', name)}.__inside__"
     own.update(__annotations__=dict(annotations), __module__=body["__module__"], __qualname__=qualname, __hidden__=True)
-    if said.view is not None:
-        inner = meta(name, (classes[said.view[1]],), own, inside=inside, when=when, bit_order=bit_order)
-    else:
-        inner = meta(name, (root,), own, payload_size=0, bit_order=bit_order or said.bit_order)
+    try:
+        if said.view is not None:
+            inner = meta(name, (classes[said.view[1]],), own, inside=inside, when=when, bit_order=bit_order)
+        else:
+            inner = meta(name, (root,), own, payload_size=0, bit_order=bit_order or said.bit_order)
+    except DeclareError as error:
+        if error.expected != f"a field of {name}" or error.got not in said.by_name:
+            raise
+        raise DeclareError(error.where, error.expected, error.got, f'field("^.{error.got}") is that of {said.name}') from None
     body["__inside__"] = inner
     if any(f.kind.item is inner._declaration for f in inner._fields if f.kind.wire == "items"):
         raise DeclareError(name, f"tuple[{said.name}, ...] in a class that takes {inside} of {said.name} apart", "Self")

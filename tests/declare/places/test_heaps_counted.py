@@ -159,3 +159,27 @@ def test_elsewhere_such_an_origin_is_refused() -> None:
 
     with pytest.raises(DeclareError, match="the name of a header as since="):
         at(field("offset"), b"", since="Yard.data")
+
+
+def test_what_stands_inside_is_told_how_it_names_a_field_of_what_it_stands_in() -> None:
+    with bindings(), pytest.raises(DeclareError) as error:
+
+        class Padded(YardPart, inside="block", when={"kind": 5}):
+            sizes: Bytes = sized(field("size"), b"")
+
+    assert str(error.value) == 'Padded.sizes: expected a field of Padded, got size (field("^.size") is that of YardPart)'
+
+
+@pytest.mark.parametrize("counts", ["self", "parts"])
+def test_a_rule_of_an_item_over_a_number_that_counts_its_list_is_refused_at_the_class(counts: str) -> None:
+    with bindings(), pytest.raises(DeclareError) as error:
+
+        class Part(Header):
+            size: U8 = must(field("size") <= field("Lot.total"), auto(size_of("block")))
+            block: Bytes = sized(field("size"), b"")
+
+        class Lot(Header):
+            total: U16 = auto(size_of(counts))
+            parts: tuple[Part, ...] = many(count=2)
+
+    assert f"Lot.parts, for Lot.total of Part: expected a number that is known before parts is built, got total = size_of({counts}), which goes by the size of parts" in str(error.value)

@@ -13,6 +13,7 @@ from packetlab.declare.expressions import (
     Elsewhere,
     Emitter,
     Expr,
+    If,
     NamedExpr,
     Op,
     Ref,
@@ -116,6 +117,8 @@ def _check_rules(where: str, f: Field, heap: Heap, fields: Sequence[Field]) -> N
                 raise DeclareError(f"{where}, {word}", "numbers that have bytes of their own, and go by none that have not", f"{g.name}, which is computed", way if word == "at(...)" else "its rule instead of its name")
             if g is not None and word == "at(...)" and (g.kind.bits is None or g.condition is not None):
                 raise DeclareError(f"{where}, {word}", "numbers of a fixed width that are always there", g.name)
+            if g is not None and g.condition is not None and type(rule) is not If:
+                raise DeclareError(f"{where}, {word}", "numbers that are always there", f"{g.name}, which may be absent", f'choose(..., field("{g.name}"), 0)')
     for g in fields:
         over = g.rule.over if isinstance(g.rule, Checksum) else ()
         if any(f.name in (part.names if isinstance(part, SumPart) else (part,)) for part in over):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from packetlab import (
     U8,
     U16,
@@ -11,6 +15,7 @@ from packetlab import (
     at,
     auto,
     bindings,
+    choose,
     count_of,
     dissect,
     field,
@@ -18,7 +23,9 @@ from packetlab import (
     offset_of,
     size_of,
     sized,
+    when,
 )
+from packetlab.errors import DeclareError
 from tests.growth import is_linear
 
 
@@ -80,3 +87,28 @@ def test_holders_within_holders_are_built_in_linear_time() -> None:
     found = dissect(bytes(deep(6)), Whole)
     assert found.faults == () and found == deep(6) / b"" and found[Whole] == deep(6)
     is_linear(lambda levels: bytes(deep(levels)), lambda amount: amount, 4)
+
+
+def test_a_size_that_may_be_absent_is_chosen() -> None:
+    """It was a TypeError at first use."""
+
+    def made(rule: Any) -> type[Header]:
+        class Maybe(Header):
+            flag: U8 = 1
+            offset: U8 = auto(offset_of("blob", since="Maybes"))
+            size: U8 | None = when(field("flag"), auto(size_of("blob")))
+            blob: Bytes = at(field("offset"), sized(rule, b""), since="Maybes", within="blobs")
+
+        class Maybes(Header):
+            count: U8 = auto(count_of("items"))
+            items: tuple[Maybe, ...] = many(count=field("count"))
+            blobs: Rest = b""
+
+        wire = bytes(Maybes(items=(Maybe(blob=b"abc"), Maybe(flag=0))))
+        assert [one.blob for one in dissect(wire, Maybes)[Maybes].items] == [b"abc", b""]
+        return Maybes
+
+    with bindings(), pytest.raises(DeclareError, match=r"Maybe.blob, sized\(...\): expected numbers that are always there, got size, which may be absent"):
+        made(field("size"))
+    with bindings():
+        assert made(choose(field("flag"), field("size"), 0)).__name__ == "Maybes"

@@ -1,4 +1,4 @@
-"""Three protocols of nobody's, each a text as RFCs are, with test vectors: what a reader of how-to-declare alone has to declare."""
+"""Four protocols of nobody's, each a text as RFCs are, with test vectors: what a reader of how-to-declare alone has to declare."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.places.inner import HeldValues
 from packetlab.codec.places.item_values import ItemValues, values_of
 from packetlab.codec.refinement.reading import deeper, views_of
+from packetlab.codec.refinement.standing import Stood, goes_by_around, names_around, standing
 from packetlab.codec.refinement.views import read_whole
 from packetlab.declare import registry
 from packetlab.declare.expressions import Ref
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FURTHEST = 1 << 24  # bytes that the field grows by, up to an offset, at the most; and bytes that items may have in common, all together
 TRIES = 8
+DEEPEST = 5  # headers in each other whose items have bytes that go by what is around: each level takes four to six times as long
 
 
 class Shape(NamedTuple):
@@ -194,6 +196,19 @@ class _Entry:
             self.at = None  # it was read without bytes, or with a fault, and is given some
         self.moves = not self.wrong and (bool(self.free) or (captured and self.at == self.stood and (self.stood is not None or bool(self.data))))
         self.origin = self.begin
+        inner = getattr(item, "__viewed__", None) if goes_by_around(item._declaration) and not state >> count & shape.field.bit else None
+        self.inner: AnyHeader | None = inner if inner is not None and not names_around(inner._declaration).isdisjoint(one.name for one in self.free) else None
+
+    def again(self, lain: AnyHeader, header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> bool:
+        """Have what is inside the bytes go by where they lie now; return whether they are others then."""
+        if self.inner is None:
+            return False
+        made: AnyHeader = type(lain)._copied(lain)
+        remember(made, tuple(remembered(lain, lain._declaration.outer_leaves)))
+        made.__viewed__ = self.inner  # type: ignore[attr-defined]
+        before, self.data = self.data, getattr(_standing(made, None, header, stack, i), self.f.slot)
+        setattr(self.item, self.f.slot, self.data)
+        return self.data != before
 
     def begins(self, begin: int) -> None:
         """Have it lie as far from where the bytes begin as before, where its place counts from there."""
@@ -216,7 +231,7 @@ class _Entry:
         for one in self.free:
             made._state |= one.bit
             setattr(made, one.slot, 1 if self.data else one.kind.zero)  # a 0 may say that a list ends
-        if hasattr(self.item, "__viewed__"):
+        if hasattr(self.item, "__viewed__") and not goes_by_around(made._declaration):  # else it is written: once, not at each level anew
             made.__viewed__ = self.item.__viewed__  # type: ignore[attr-defined]
         return made
 
@@ -233,6 +248,8 @@ class _Entry:
             size = max(0, self.f.heap.size.evaluate(ItemValues(made, b"", 0)))
             setattr(made, self.f.slot, blobs[max(0, at - begin) : max(0, at + size - begin)])
         _stood(made, self.shape, 0 if self.wrong else at, begin if self.begin and not self.wrong else -begin * self.wrong, begin)
+        if goes_by_around(made._declaration):
+            remember(made, Stood(remembered(made, made._declaration.outer_leaves)))
         return made
 
 
@@ -246,7 +263,7 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
         return header
     raws = {f: getattr(header, f.slot) for f in held.lists}
     entries = [
-        _Entry(item, shape, f, place)
+        _Entry(_standing(item, raw[place - 1] if place else None, header, stack, i), shape, f, place)
         for f, raw in raws.items() if isinstance(raw, tuple)
         for place, item in enumerate(raw) if type(item) is not bytes and (shape := shape_of(item._declaration)) is not None
     ]  # fmt: skip
@@ -261,7 +278,8 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
         setattr(made, held.within.slot, b"")
     for _ in range(TRIES):
         now = _begins(made, held.within, stack, i) if sure is None else sure
-        if now == begin:
+        lain = zip(entries, _laid_items(made, held), strict=True) if now == begin else ()
+        if now == begin and not [one for one, item in lain if one.again(item, made, stack, i)]:
             _check_places(made, held, entries, begin)
             return made
         begin = now
@@ -270,15 +288,36 @@ def heaped(header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader
         places, data = _places(header, held.within, entries, begin, base, captured)
         made = _with(header, raws, [one.lies(at, begin, data) for one, at in zip(entries, places, strict=True)])
         setattr(made, held.within.slot, data)
-    name = type(header).__name__
-    raise BuildError(f"{name}.{held.within.name}", "fields before it whose sizes do not go by where items lie", "ones that never come to rest")
+    raise BuildError(f"{type(header).__name__}.{held.within.name}", "fields before it whose sizes do not go by where items lie", "ones that never come to rest")
+
+
+def _standing(item: AnyHeader, before: AnyHeader | None, header: AnyHeader, stack: tuple[AnyHeader, ...], i: int) -> AnyHeader:
+    """Return an item of header `i` of a stack with the bytes that what is inside its own has there."""
+    if not goes_by_around(item._declaration):
+        return item
+    if type(outer := getattr(item, "__outer__", None)) is Stood:  # there, or in another header
+        inner, item = getattr(item, "__viewed__", None), type(item)._copied(item)
+        remember(item, tuple(outer))
+        if inner is not None:
+            item.__viewed__ = inner  # type: ignore[attr-defined]
+    below = Within((*stack[:i], header, item))
+    below.holders, below.before = i + 1, before
+    if len(_laying.get()) > DEEPEST:
+        raise BuildError(type(header).__name__, f"no more than {DEEPEST} in each other, where rules in the bytes of items name what is around", "more")
+    token = _laying.set((*_laying.get(), header))
+    try:
+        return standing(item, b"", below, i + 1, None)
+    finally:
+        _laying.reset(token)
+
+
+def _laid_items(header: AnyHeader, held: Heaped) -> list[AnyHeader]:
+    return [item for f in held.lists for item in getattr(header, f.slot) or () if type(item) is not bytes and shape_of(item._declaration) is not None]
 
 
 def _check_places(header: AnyHeader, held: Heaped, entries: list[_Entry], begin: int) -> None:
     """BuildError where the numbers that follow from where the bytes of an item lie say another place than that."""
-    others = iter(entries)
-    for item in [item for f in held.lists for item in getattr(header, f.slot) or () if type(item) is not bytes and shape_of(item._declaration) is not None]:
-        one = next(others)
+    for one, item in zip(entries, _laid_items(header, held), strict=True):
         if not one.data or one.wrong or one.shape.quick is not None:
             continue
         scope = ItemValues(item, b"", 0)

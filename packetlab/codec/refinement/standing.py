@@ -37,7 +37,7 @@ def goes_by_further(declaration: Declaration) -> bool:
     return _far[declaration]
 
 
-def _names_around(declaration: Declaration) -> frozenset[str]:
+def names_around(declaration: Declaration) -> frozenset[str]:
     """Return the names of what rules of a header, and of what is in it, name of what stands around."""
     if declaration not in _names:
         _names[declaration] = frozenset(leaf.name for one in read_with(declaration) for leaf in one.outer_leaves)
@@ -66,10 +66,14 @@ class Unwritten(bytes):
         return Unwritten.of, (self.inner,)
 
 
+class Stood(tuple[int, ...]):
+    """What a header remembers (see `around.outer.remember`) whose bytes are written where it stands: they are not written again."""
+
+
 def standing(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None) -> AnyHeader:
-    """Return header `i` of a stack with the bytes that the header inside it has there; one whose bytes were read as it is."""
+    """Return header `i` of a stack with the bytes that the header inside it has there; one whose bytes were read, or are written already, as it is."""
     f, inner = _field(header), getattr(header, "__viewed__", None)
-    if inner is None or header._is_partial or is_pattern(inner) or header._state >> len(header._fields) & f.bit:
+    if inner is None or header._is_partial or type(getattr(header, "__outer__", None)) is Stood or is_pattern(inner) or header._state >> len(header._fields) & f.bit:
         return header
     made: Any = header._copied(header)  # without the header inside: it is not written again for what follows in the one around it
     before: tuple[object, ...] | None = None
@@ -77,7 +81,7 @@ def standing(header: AnyHeader, body: bytes, stack: tuple[AnyHeader, ...], i: in
         below = Within((*stack[:i], made))
         below.holders, below.before = (stack.holders, stack.before) if isinstance(stack, Within) else (i, None)
         holder = made._resolve(made, body, below, i, above)
-        said = tuple(getattr(holder, one.slot) for one in header._fields if one.name in _names_around(inner._declaration))
+        said = tuple(getattr(holder, one.slot) for one in header._fields if one.name in names_around(inner._declaration))
         if said == before:
             break  # the bytes change nothing for what is inside
         before, whole = said, Within((*stack[:i], holder, inner))

@@ -9,6 +9,7 @@ import pytest
 from packetlab import (
     U8,
     U16,
+    BuildError,
     Bytes,
     Header,
     Rest,
@@ -26,7 +27,7 @@ from packetlab import (
     when,
 )
 from packetlab.errors import DeclareError
-from tests.growth import is_linear
+from tests.growth import is_linear, steps
 
 
 class Part(Header):
@@ -112,3 +113,40 @@ def test_a_size_that_may_be_absent_is_chosen() -> None:
         made(field("size"))
     with bindings():
         assert made(choose(field("flag"), field("size"), 0)).__name__ == "Maybes"
+
+class Around(Part, inside="blob", when={"kind": 2}):
+    place: U16 = auto(field("^.offset"))
+    named: U8 = auto(field("^.length"))
+    more: U16 | None = when(field("^.length") > 2, 7)
+
+
+def test_what_is_inside_follows_from_the_item_where_its_bytes_lie() -> None:
+    built = Whole(parts=(Part(blob=b"zz"), Around(name=b"name"), Around())) / b""
+    found = dissect(bytes(built), Whole)
+    assert found == built and found.faults == () and [one.blob.hex(" ") for one in found[Whole].parts[1:]] == ["00 19 04 00 07", "00 1e 00"]
+    for packet in (built, found):
+        edited = packet.replace({"whole.parts[1].name": b"other"})
+        again = dissect(bytes(edited), Whole)
+        assert again == edited and again.faults == () and [one.blob.hex(" ") for one in again[Whole].parts[1:]] == ["00 1a 05 00 07", "00 1f 00"]
+    shorter = built.replace({"whole.parts[1].name": b"n"})
+    assert [one.blob.hex(" ") for one in dissect(bytes(shorter), Whole)[Whole].parts[1:]] == ["00 16 01", "00 19 00"]
+    moved = Whole(parts=built[Whole].parts[1:])
+    assert dissect(bytes(moved), Whole)[Whole] == moved and moved.parts[1].blob.hex(" ") == "00 16 00"
+
+
+class AroundNested(Part, inside="blob", when={"kind": 3}):
+    named: U8 = auto(field("^.length"))
+    whole: Whole
+
+
+def test_holders_within_holders_that_go_by_what_is_around_have_a_bound() -> None:
+    made, took = Whole(parts=(Part(blob=b"deep"),)), list[int]()
+    for _ in range(4):
+        made = Whole(parts=(AroundNested(name=b"n", whole=made),))
+        assert dissect(bytes(made), Whole) == made / b""
+        took.append(steps(lambda: bytes(made)))  # noqa: B023  (it is called at once)
+    assert took[3] < 7 * took[2] < 49 * took[1]
+    for _ in range(4):
+        made = Whole(parts=(AroundNested(name=b"n", whole=made),))
+    with pytest.raises(BuildError, match="no more than 5 in each other, where rules in the bytes of items name what is around"):
+        bytes(made)

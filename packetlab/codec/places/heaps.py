@@ -24,7 +24,7 @@ from packetlab.codec.refinement.views import read_whole
 from packetlab.declare import registry
 from packetlab.declare.expressions import Ref
 from packetlab.declare.fields import Field, Filled
-from packetlab.declare.places.heaps import Begun, Heap, Lain, heap_field
+from packetlab.declare.places.heaps import Begun, Heap, Lain, goes_by_size, heap_field
 from packetlab.declare.plan import needs
 from packetlab.declare.refinement.heaps import Heaped, heap_of
 from packetlab.errors import BuildError
@@ -75,7 +75,7 @@ def shape_of(declaration: Declaration) -> Shape | None:
         leaves = tuple(type(leaf) if isinstance(leaf, Lain | Heap) else None for leaf in declaration.outer_leaves)
         fixed = all(g is f or (g.kind.bits is not None and g.condition is None) for g in declaration.fields)
         _shapes[declaration] = Shape(
-            f, (rules[0], rules[1]) if all(rules) and not f.heap.apart and f.heap.fill == b"\0" else None, numbers, [*filter(is_derived, numbers)],
+            f, (rules[0], rules[1]) if all(rules) and not f.heap.apart and f.heap.fill == b"\0" else None, numbers, [one for one in numbers if is_derived(one) and not goes_by_size(one)],
             [one for one in views if one.view is not None and one.view[0] == f.name], leaves, sum(g.kind.fixed_bits for g in declaration.fields) if fixed else None,
         )  # fmt: skip
     return _shapes[declaration]
@@ -112,12 +112,11 @@ def handed_out(items: Raw, blobs: Raw, begin: int) -> Raw:
 
 
 def placed(item: AnyHeader, f: Field, begin: int | None = None) -> tuple[int, int]:
-    """Return where the bytes of an item lie, from the beginning of what holds it, and how many there are, as its numbers say.
-
-    The field that has them begins at `begin`; None for where it did when the item was read.
-    """
+    """Return where the bytes of an item lie in what holds it, and how many there are, as its numbers say. `begin`: where the field that has them begins, None for where it did when the item was read."""
     scope = ItemValues(item, b"", 0)
-    begin = abs(scope.values[str(f.heap)]) if begin is None else begin
+    if begin is None:
+        begin = abs(scope.values[str(f.heap)])
+        scope.values.update({g.name: g.rule.evaluate(scope) for g in item._fields if g.rule is not None and scope.values[g.name] is None and goes_by_size(g)})
     return f.heap.place.evaluate(scope) + begin * f.heap.apart, f.heap.size.evaluate(scope)
 
 
@@ -239,7 +238,7 @@ class _Entry:
         """Return the item where its bytes lie there."""
         made: AnyHeader = type(self.item)._copied(self.item)
         if at != self.at or self.free:
-            for one in self.shape.following if self.moves else ():
+            for one in [one for one in self.shape.following if not made._state & one.bit or made._state >> len(made._fields) & one.bit] if self.moves else ():
                 made._state &= ~(one.bit | one.bit << len(made._fields))
                 setattr(made, one.slot, None)
         if hasattr(self.item, "__viewed__"):
@@ -321,12 +320,11 @@ def _check_places(header: AnyHeader, held: Heaped, entries: list[_Entry], begin:
         if not one.data or one.wrong or one.shape.quick is not None:
             continue
         scope = ItemValues(item, b"", 0)
-        free = [f for f in one.shape.following if not item._state & f.bit]
+        free = [f for f in one.shape.numbers if f.rule is not None and not item._state & f.bit]
         scope.values.update({f.name: f.rule.evaluate(scope) for f in free if f.rule is not None})
         said, lies = one.f.heap.place.evaluate(scope) + begin * one.f.heap.apart, remembered(item, item._declaration.outer_leaves)[one.shape.leaves.index(Lain)] if Lain in one.shape.leaves else one.at
         if said != lies:
-            rules = ", ".join(f"{f.name} = {f.rule}" for f in free)
-            hint = f"align= of the multiple that {rules} can say, or the number that is given" if free else ""
+            hint = f"align= of the multiple that {', '.join(f'{f.name} = {f.rule}' for f in free)} can say, or the number that is given" if free else ""
             raise BuildError(f"{type(header).__name__}.{held.within.name}, {one.name}", f"numbers that say where it lies, at {lies}", f"ones that say {said}", hint)
 
 

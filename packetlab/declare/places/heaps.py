@@ -96,6 +96,11 @@ def heap_field(fields: Iterable[Field]) -> Field | None:
     return next((f for f in fields if f.heap is not None), None)
 
 
+def goes_by_size(f: Field) -> bool:
+    """Whether a number follows from how many bytes there are that lie elsewhere, and not from where."""
+    return f.rule is not None and all(isinstance(leaf, Length | Const) for leaf in f.rule.leaves())
+
+
 _KNOWN = "rules of what is known where an item is read"
 
 

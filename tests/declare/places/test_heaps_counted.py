@@ -161,6 +161,23 @@ def test_elsewhere_such_an_origin_is_refused() -> None:
         at(field("offset"), b"", since="Yard.data")
 
 
+def test_a_given_place_is_kept_beside_a_size_that_follows() -> None:
+    with bindings():
+
+        class Tail(Header):
+            end: U8 = auto(offset_of("block", since="Tails.data") + size_of("block"))
+            size: U8 = auto(size_of("block"))
+            block: Bytes = at(field("end") - field("size"), sized(field("size"), b""), since="Tails.data", within="data")
+
+        class Tails(Header):
+            parts: tuple[Tail, ...] = many(count=2)
+            data: Rest = b""
+
+        made = Tails(parts=(Tail(end=9, block=b"de"), Tail(block=b"abc")))
+        assert bytes(made).hex(" ") == "09 02 03 03 61 62 63 00 00 00 00 64 65"
+        assert dissect(bytes(made), Tails)[Tails] == made
+
+
 def test_what_stands_inside_is_told_how_it_names_a_field_of_what_it_stands_in() -> None:
     with bindings(), pytest.raises(DeclareError) as error:
 

@@ -155,7 +155,7 @@ class RowEntry(Header):
     offset: U16 = auto(choose(size_of("blob") > 0, offset_of("blob", since="RowHeap"), 0))
     size: U8 = auto(size_of("blob"))
     kind: U8 = 1
-    blob: Bytes = at(field("offset"), sized(field("size"), b""), since="RowHeap", within="blobs", align=4)
+    blob: Bytes = at(field("offset"), sized(field("size"), b""), since="RowHeap", within="blobs", align=4, fill=b"\xee")
 
 
 class RowPoint(RowEntry, inside="blob", when={"kind": 4}):

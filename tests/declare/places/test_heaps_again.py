@@ -114,6 +114,7 @@ def test_a_size_that_may_be_absent_is_chosen() -> None:
     with bindings():
         assert made(choose(field("flag"), field("size"), 0)).__name__ == "Maybes"
 
+
 class Around(Part, inside="blob", when={"kind": 2}):
     place: U16 = auto(field("^.offset"))
     named: U8 = auto(field("^.length"))

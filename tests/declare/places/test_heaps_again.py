@@ -140,6 +140,7 @@ class AroundNested(Part, inside="blob", when={"kind": 3}):
     whole: Whole
 
 
+@pytest.mark.slow
 def test_holders_within_holders_that_go_by_what_is_around_have_a_bound() -> None:
     made, took = Whole(parts=(Part(blob=b"deep"),)), list[int]()
     for _ in range(4):

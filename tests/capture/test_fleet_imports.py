@@ -169,6 +169,12 @@ def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_pa
     assert all('`if __name__ == "__main__":`' in line for line in refused)
 
 
+def test_a_program_that_ends_may_scan_for_the_first_time(tmp_path: Path) -> None:
+    """What only an executor of the program's own needs was imported for it, and registers what CPython refuses then."""
+    noted = run(tmp_path, '\n@atexit.register\ndef at_exit():\n    note("at exit", scans())\n')
+    assert noted[1:] == ["job"] * (len(noted) - 2) + [f"at exit {len(noted) - 2}"] and len(noted) > 2
+
+
 @pytest.mark.slow
 def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> None:
     """From the moment on at which multiprocessing allows it, and at its exit."""

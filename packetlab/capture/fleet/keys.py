@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ from packetlab.errors import BuildError
 
 T = TypeVar("T")
 J = TypeVar("J")
+
+# By their names: who imports them registers what is called at exit, and a program that ends refuses that.
+_LOCAL = {("concurrent.futures.process", "ProcessPoolExecutor"), ("concurrent.futures.thread", "ThreadPoolExecutor")}
 
 
 def keyed(work: Callable[[J], T], executor: Executor | Pool, declarations: Callable[[], str]) -> Callable[[J], T]:
@@ -24,7 +27,7 @@ def keyed(work: Callable[[J], T], executor: Executor | Pool, declarations: Calla
     keys = known_keys()
     if not keys:
         return work
-    if isinstance(executor, Pool | ProcessPoolExecutor | ThreadPoolExecutor):
+    if isinstance(executor, Pool) or any((cls.__module__, cls.__name__) in _LOCAL for cls in type(executor).__mro__):
         return partial(_with_keys, work, keys)
     said = declarations()
     names = [name for name in keys if f'"{name}"' in said]

@@ -40,7 +40,7 @@ def test_real_programs_feel_the_delay(lab) -> None:
     lab.link(a, b, delay=0.03)
     out = a.run("ping", "-c3", "-i0.2", str(b.address), check=True).stdout
     times = [float(text) for text in re.findall(r"time=([\d.]+) ms", out)]
-    assert len(times) == 3 and all(taken >= 60 for taken in times) and min(times) < 500  # some may be late on a busy machine
+    assert len(times) == 3 and all(60 <= taken < 500 for taken in times)
 
 
 def test_frames_on_a_schedule_are_dropped(lab) -> None:
